@@ -1,0 +1,280 @@
+"""The noseam command line: parse, call one function per command, map errors to exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from segment.checkpoint import Description
+    from segment.plan import Request, SurveyPlan
+
+FAILED, NOTHING_MATCHED, INTERRUPTED = 3, 4, 130
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_log = logging.getLogger("noseam")
+
+
+class _Errors(click.Group):
+    """Turn noseam's own errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command again goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if type(error).__module__ not in {"tiler.errors", "segment.errors"}:
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=_Errors,
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NOSEAM"},
+)
+@click.version_option(package_name="noseam")
+@click.option("-v", "--verbose", count=True, help="Log more; twice for debugging.")
+@click.option("-q", "--quiet", count=True, help="Log less: warnings only; twice for errors only.")
+def main(verbose: int, quiet: int) -> None:
+    """Turn folders of large aerial images into full-resolution masks, with no seams.
+
+    \b
+    Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
+    4 no image found, 130 interrupted. Every option can be set as a variable,
+    such as NOSEAM_SEGMENT_DEVICE=cpu.
+
+    \b
+    Example:
+      noseam segment survey/ --out masks/ --model my-checkpoint/
+    """
+    level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
+    for name in ("rasterio", "PIL", "numba", "urllib3", "httpx", "transformers"):
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+
+
+def _survey_options(command: _Command) -> _Command:
+    """Add what `plan` and `segment` share: sources, tiling, reading and storing."""
+    for option in reversed(
+        (
+            click.argument("sources", metavar="SRC...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+            click.option("--window", type=click.IntRange(1), metavar="PX", show_default="the checkpoint's",
+                         help="Side of the source window that becomes one tile, source pixels."),
+            click.option("--input", "input_px", type=click.IntRange(64), metavar="PX", show_default="the checkpoint's",
+                         help="Side of a tile as the network sees it, model pixels; a multiple of 32."),
+            click.option("--overlap", type=click.FloatRange(0, 1, max_open=True), metavar="FRACTION",
+                         show_default="the checkpoint's, or 0.25",
+                         help="Least overlap of neighbouring tiles in total, as a fraction of the tile."),
+            click.option("--gsd", type=click.FloatRange(0, min_open=True), metavar="METRES",
+                         help="Ground sample distance the model expects, metres per pixel; "
+                         "instead of --window, for georeferenced images."),
+            click.option("--format", "format_", type=click.Choice(["auto", "png", "geotiff", "cog"]), default="auto",
+                         help="How to store masks; auto: COG for georeferenced images, PNG for others."),
+            click.option("--color/--no-color", default=None, show_default="yes for PNG, no for GeoTIFF and COG",
+                         help="Also write masks in the classes' colours."),
+            click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
+                         help="Channels to read, from 1: three, one (grey), or four "
+                         "(the fourth marks valid pixels); any other alpha is then ignored."),
+            click.option("--value-range", type=float, nargs=2, metavar="MIN MAX",
+                         show_default="each file's own 2nd and 98th percentile",
+                         help="Values that become black and white in files that are not 8-bit."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@_survey_options
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Output folder; mirrors the tree of the sources.",
+)
+@click.option(
+    "--model",
+    required=True,
+    metavar="ID|DIR",
+    help="Checkpoint: a SegFormer folder, or a Hugging Face hub id owner/name.",
+)
+@click.option(
+    "--classes",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="CSV",
+    show_default="the checkpoint's",
+    help="Class table: name, r, g, b; one row per class, in order of id.",
+)
+@click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default="auto",
+    help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="TILES",
+    show_default="4 on the CPU, 16 on CUDA",
+    help="Most tiles per call of the network.",
+)
+@click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
+@click.pass_context
+def segment(
+    ctx: click.Context, /, out: Path, model: str, classes: Path | None, device: str, precision: Any,
+    batch_size: int | None, overwrite: bool, **survey: Any,
+) -> None:  # fmt: skip
+    """Segment images and folders of images; write full-resolution masks.
+
+    SRC are JPEG, PNG or TIFF files, and folders that are walked recursively. For survey/a/IMG_1.JPG
+    the masks are DIR/a/IMG_1_label.png (value = class id, 255 = no data) and DIR/a/IMG_1_color.png.
+    Images whose masks are up to date are skipped; a bad image is reported and costs only itself.
+
+    \b
+    Examples:
+      noseam segment survey/ --out masks/ --model my-checkpoint/
+      noseam segment ortho.tif --out masks/ --model my-checkpoint/ --gsd 0.05
+      noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
+    """
+    from segment.checkpoint import describe_checkpoint
+
+    description = describe_checkpoint(model)
+    request = _request(survey, out, description)
+    plan = _plan(survey["sources"], request)
+    _exit(ctx, _segment(description, plan, request, classes, device, precision, batch_size, overwrite))
+
+
+@main.command()
+@_survey_options
+@click.option("--model", metavar="ID|DIR", help="Checkpoint whose tiling to use.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.pass_context
+def plan(ctx: click.Context, /, model: str | None, as_json: bool, **survey: Any) -> None:
+    """Say what segment would do, from headers alone: no pixel is read, nothing is written.
+
+    Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
+    that cannot be read, with the reason. Without --model, --window or --gsd, tiles are 512 pixels
+    at full resolution.
+
+    \b
+    Examples:
+      noseam plan survey/ --window 2000 --input 512 --overlap 0.25
+      noseam plan survey/ --model my-checkpoint/ --json
+    """
+    from segment.checkpoint import describe_checkpoint
+    from segment.plan_report import plan_as_dict, plan_as_text
+
+    request = _request(survey, Path("OUT"), describe_checkpoint(model) if model else None)
+    planned = _plan(survey["sources"], request)
+    click.echo(json.dumps(plan_as_dict(planned), indent=2) if as_json else plan_as_text(planned))
+    _exit(ctx, FAILED if planned.refused else 0)
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("noseam-demo"),
+    metavar="DIR",
+    help="Folder for the photos, the model and the masks.",
+)
+@click.pass_context
+def demo(ctx: click.Context, out: Path) -> None:
+    """Make two small photos and an untrained model, and segment them; needs no network.
+
+    The model has random weights, so the labels mean nothing: it shows that everything runs, and
+    what files come out.
+
+    \b
+    Example:
+      noseam demo --out noseam-demo/
+    """
+    from segment.checkpoint import describe_checkpoint
+    from segment.demo import make_demo
+    from segment.plan import Request
+
+    photos, model = make_demo(out)
+    description = describe_checkpoint(str(model))
+    request = Request(description.tiling, out / "masks")
+    code = _segment(description, _plan((photos,), request), request, None, "auto", "auto", None, overwrite=False)
+    click.echo(f"photos: {photos}\nmasks:  {request.out}\nThe model is untrained: its labels mean nothing. Next:")
+    click.echo("  noseam segment YOUR_PHOTOS --out MASKS --model YOUR_CHECKPOINT")
+    _exit(ctx, code)
+
+
+def _request(survey: dict[str, Any], out: Path, description: Description | None) -> Request:
+    from segment.plan import Request
+    from tiler.channels import parse_channels
+    from tiler.errors import ChannelError, GridError
+    from tiler.tiling import Tiling, override
+
+    try:
+        tiling = override(
+            description.tiling if description else Tiling(),
+            window_px=survey["window"], input_px=survey["input_px"], overlap=survey["overlap"], gsd_m=survey["gsd"],
+        )  # fmt: skip
+        channels = parse_channels(survey["channels"]) if survey["channels"] else ()
+    except (ChannelError, GridError) as error:
+        raise click.UsageError(str(error)) from error
+    if description and tiling == description.tiling:
+        _log.info("tiling from %s", description.tiling_source)
+    _log.info("%s", tiling)
+    return Request(tiling, out, survey["format_"], survey["color"], channels, survey["value_range"])
+
+
+def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
+    from segment.plan import plan_survey
+    from tiler.discover import walk_survey
+
+    for source in sources:
+        if not source.exists() and not source.is_symlink():
+            raise click.UsageError(f"{source}: no such file or folder")
+    survey = walk_survey(sources, out=request.out)
+    if survey.ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in survey.ignored.most_common())
+        _log.info("passed over %d files that are not JPEG, PNG or TIFF: %s", survey.ignored.total(), kinds)
+    return plan_survey(survey, request)
+
+
+def _segment(
+    description: Description, plan: SurveyPlan, request: Request, classes: Path | None, device: str, precision: Any,
+    batch_size: int | None, overwrite: bool,
+) -> int:  # fmt: skip
+    """Run a planned survey; return the exit code."""
+    from segment.checkpoint import fit_classes, load_checkpoint
+    from segment.engine import TorchEngine
+    from segment.job import Runner
+    from segment.progress import track
+
+    inputs = len(plan.images) + len(plan.refused)
+    if not inputs:
+        return NOTHING_MATCHED
+    table = fit_classes(description, classes)
+    checkpoint = load_checkpoint(description)
+    engine = TorchEngine(checkpoint, device=device, precision=precision)
+    runner = Runner(checkpoint, table, engine, batch_size or engine.batch_size)
+    _log.info("model %s, %d classes, %s", description.name, len(table), engine.name)
+    outcomes = runner.run(plan, request, overwrite=overwrite)
+    quiet = not _log.isEnabledFor(logging.INFO)
+    ends = [outcome.state for outcome in track(outcomes, images=inputs, pixels=plan.pixels, quiet=quiet)]
+    return FAILED if "failed" in ends else 0
+
+
+def _exit(ctx: click.Context, code: int) -> None:
+    if code == NOTHING_MATCHED:
+        click.echo("no JPEG, PNG or TIFF image found", err=True)
+    sys.stdout.flush()
+    ctx.exit(code)

@@ -1,0 +1,1 @@
+"""Model, batches and the survey run, on the grids and files of `tiler`."""

@@ -1,0 +1,120 @@
+"""Collect tiles of any image into batches and run them through one engine."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from segment.engine import Engine
+
+Tiles = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+
+_LINGER_S = 0.01
+_log = logging.getLogger(__name__)
+
+
+class Batcher:
+    """One thread that batches the tiles which the image threads submit; use as a context manager.
+
+    A batch goes when it is full or nothing more came for 10 ms. When the device runs out of memory
+    the batch is halved, for good.
+
+    Parameters
+    ----------
+    engine : Engine
+        The network.
+    batch_size : int
+        Most tiles per call of the engine, at least 1.
+    """
+
+    def __init__(self, engine: Engine, batch_size: int) -> None:
+        self.engine = engine
+        self.batch_size = batch_size
+        self._queue: queue.Queue[tuple[Tiles, Future[Logits]] | None] = queue.Queue()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Batcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, pixels: Tiles) -> Future[Logits]:
+        """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
+
+        Whoever submits bounds how many tiles wait.
+        """
+        future: Future[Logits] = Future()
+        self._queue.put((pixels, future))
+        if self._stopped.is_set():
+            self._cancel_waiting()
+        return future
+
+    def close(self) -> None:
+        """Stop after the batch at hand; tiles that still wait are cancelled."""
+        self._stopped.set()
+        self._queue.put(None)
+        self._thread.join()
+        self._cancel_waiting()
+
+    def _serve(self) -> None:
+        while (batch := self._collect()) and not self._stopped.is_set():
+            pixels = [tile for tile, _ in batch]
+            try:
+                results = self._run(pixels)
+            except Exception as error:  # it belongs to the images whose tiles these are
+                for _, future in batch:
+                    future.set_exception(error)
+                continue
+            for (_, future), logits in zip(batch, results, strict=True):
+                future.set_result(logits)
+        for _, future in batch:
+            future.cancel()
+
+    def _collect(self) -> list[tuple[Tiles, Future[Logits]]]:
+        batch: list[tuple[Tiles, Future[Logits]]] = []
+        while len(batch) < self.batch_size:
+            try:
+                item = self._queue.get(timeout=_LINGER_S if batch else None)
+            except queue.Empty:
+                break
+            if item is None:
+                break
+            batch.append(item)
+        return batch
+
+    def _run(self, pixels: list[Tiles]) -> list[Logits]:
+        results: list[Logits] = []
+        while len(results) < len(pixels):
+            chunk = pixels[len(results) : len(results) + self.batch_size]
+            try:
+                results.extend(self.engine(np.stack(chunk)))
+                continue
+            except torch.OutOfMemoryError:
+                if len(chunk) == 1:
+                    raise
+            # Outside the handler, so that the traceback no longer holds the failed batch's tensors.
+            self.batch_size = max(len(chunk) // 2, 1)
+            _log.warning("the device ran out of memory with %d tiles; going on with %d", len(chunk), self.batch_size)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return results
+
+    def _cancel_waiting(self) -> None:
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if item is not None:
+                item[1].cancel()

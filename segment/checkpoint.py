@@ -1,0 +1,258 @@
+"""Load a SegFormer checkpoint folder or hub id, and refuse whatever would load as a random model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segment.errors import CheckpointError
+from tiler.classes import ClassTable, distinct_colours, read_class_table
+from tiler.errors import ClassTableError, TilerError
+from tiler.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DRONE_MODEL = "deep-learning-analytics/segformer_semantic_segmentation"
+"""Hub id of the model fine-tuned on the Semantic Drone Dataset; its config holds no tiling."""
+_DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How samples 0 to 255 become the network's input: `(value * rescale - mean) / std`."""
+
+    rescale: float = 1 / 255
+    """Factor on the samples."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Per channel, red, green, blue; the default is that of ImageNet."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Per channel, red, green, blue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the text files of a checkpoint say; no weights are read."""
+
+    name: str
+    """The folder or hub id that the user gave."""
+    folder: Path
+    """Where its files lie."""
+    classes: ClassTable
+    """Names from `id2label`; colours from the `tiling` entry, or made up."""
+    tiling: Tiling
+    """From the `tiling` entry, or else what the preprocessor's size says, at scale 1."""
+    tiling_source: str
+    """Where the tiling came from, for the log."""
+    normalisation: Normalisation
+    """From `preprocessor_config.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model ready to run."""
+
+    description: Description
+    """What its text files say."""
+    network: nn.Module
+    """`SegformerForSemanticSegmentation`, in evaluation mode, float32, on the CPU."""
+    digest: str
+    """32 hex digits of its weights and normalisation."""
+
+
+def describe_checkpoint(model: str) -> Description:
+    """Return what the text files of a checkpoint say.
+
+    Parameters
+    ----------
+    model : str
+        A folder, or a hub id of the form owner/name, which is downloaded unless it is cached.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's.
+    """
+    folder = _locate(model)
+    config = _read_json(folder / "config.json")
+    if config.get("model_type") != "segformer":
+        raise CheckpointError(f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found")
+    preprocessor = folder / "preprocessor_config.json"
+    processing = _read_json(preprocessor) if preprocessor.exists() else {}
+    try:
+        tiling, source = _read_tiling(model, config, processing)
+        return Description(model, folder, _read_classes(config), tiling, source, _read_normalisation(processing))
+    except (TilerError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{model}: {error}") from error
+
+
+def fit_classes(description: Description, table: Path | None) -> ClassTable:
+    """Return the class table to use: the one in a CSV file if given, else the checkpoint's own.
+
+    Raises
+    ------
+    ClassTableError
+        If the file is malformed, or its classes are not as many as the checkpoint's; shows both.
+    """
+    own = description.classes
+    if table is None:
+        return own
+    classes = read_class_table(table)
+    if len(classes) != len(own):
+        raise ClassTableError(
+            f"{table} has {len(classes)} classes ({', '.join(classes.names)}), "
+            f"{description.name} has {len(own)} ({', '.join(own.names)})"
+        )
+    return classes
+
+
+def load_checkpoint(description: Description) -> Checkpoint:
+    """Load the weights of a described checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, damaged, of another shape than the config says, or not finite.
+    """
+    import torch
+    from transformers import SegformerForSemanticSegmentation
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    safe = any(description.folder.glob("*.safetensors"))
+    try:
+        network, report = SegformerForSemanticSegmentation.from_pretrained(
+            description.folder,
+            use_safetensors=safe,
+            weights_only=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that the report lists them; they are refused below
+        )
+    except Exception as error:  # torch, safetensors and transformers each raise classes of their own
+        raise CheckpointError(f"{description.name}: the weights cannot be loaded: {error}") from error
+    _refuse_gaps(description.name, report)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{description.name}: weights {name} hold NaN or infinity; the file is damaged")
+    return Checkpoint(description, network.float().eval(), _digest(network, description.normalisation))
+
+
+def _locate(model: str) -> Path:
+    """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(model) or folder.parent.exists():
+        raise CheckpointError(f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL})")
+    return _download(model)
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors"]))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(model, allow_patterns=["*.json", "pytorch_model*.bin"]))
+    except Exception as error:  # the hub client raises its HTTP library's errors too
+        raise CheckpointError(
+            f"{model}: cannot be fetched from the Hugging Face hub ({error}); "
+            "check the name and the network, or give the folder of a checkpoint on this machine"
+        ) from error
+    return folder
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: an object expected, {type(content).__name__} found")
+    return content
+
+
+def _read_classes(config: dict[str, Any]) -> ClassTable:
+    labels = {int(key): str(name) for key, name in config["id2label"].items()}
+    if sorted(labels) != list(range(len(labels))):
+        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)}")
+    names = tuple(labels[index] for index in range(len(labels)))
+    colours = (config.get("tiling") or {}).get("colors")
+    if colours is None:
+        return ClassTable(names, distinct_colours(len(names)))
+    return ClassTable(names, tuple((int(red), int(green), int(blue)) for red, green, blue in colours))
+
+
+def _read_tiling(model: str, config: dict[str, Any], processing: dict[str, Any]) -> tuple[Tiling, str]:
+    entry = config.get("tiling")
+    if entry is None:
+        if model == DRONE_MODEL:
+            return _DRONE_TILING, "the published recipe of this model"
+        size = processing.get("size", DEFAULT_INPUT_PX)
+        if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
+            size = size.get("height") or size.get("shortest_edge") or DEFAULT_INPUT_PX
+        side = int(size)
+        return Tiling(
+            window_px=side, input_px=side
+        ), "no tiling in the checkpoint, so its input size at full resolution"
+    unknown = set(entry) - _TILING_KEYS
+    if unknown:
+        raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")
+    gsd_m, window_px = entry.get("gsd_m"), entry.get("window_px")
+    tiling = Tiling(
+        window_px=None if window_px is None else int(window_px),
+        input_px=int(entry.get("input_px", DEFAULT_INPUT_PX)),
+        overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
+        gsd_m=None if gsd_m is None else float(gsd_m),
+    )
+    return tiling, "the checkpoint"
+
+
+def _read_normalisation(processing: dict[str, Any]) -> Normalisation:
+    default = Normalisation()
+    rescale = float(processing.get("rescale_factor", default.rescale)) if processing.get("do_rescale", True) else 1.0
+    mean, std = processing.get("image_mean", default.mean), processing.get("image_std", default.std)
+    if not processing.get("do_normalize", True):
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std) or rescale <= 0:
+        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean}, std {std}")
+    return Normalisation(rescale, _triple(mean), _triple(std))
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = map(float, values)
+    return first, second, third
+
+
+def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
+    missing = sorted(map(str, report["missing_keys"]))
+    if missing:
+        raise CheckpointError(
+            f"{name}: {len(missing)} weights are missing and would be random, such as {missing[0]}; "
+            "an encoder alone cannot segment, it needs fine-tuning first"
+        )
+    mismatched = [
+        f"{key} is {tuple(found)} in the file and {tuple(expected)} by the config"
+        for key, found, expected in report["mismatched_keys"]
+    ]
+    if mismatched:
+        raise CheckpointError(
+            f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}"
+        )
+
+
+def _digest(network: nn.Module, normalisation: Normalisation) -> str:
+    hasher = hashlib.sha256(repr(normalisation).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        hasher.update(name.encode())
+        hasher.update(tensor.contiguous().numpy().tobytes())
+    return hasher.hexdigest()[:32]

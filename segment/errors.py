@@ -1,0 +1,13 @@
+"""What can go wrong with models and runs."""
+
+
+class SegmentError(Exception):
+    """Root of every error that `segment` raises on purpose."""
+
+
+class CheckpointError(SegmentError, ValueError):
+    """A checkpoint is missing, damaged, or not the model it should be."""
+
+
+class DeviceError(SegmentError, RuntimeError):
+    """A device or precision was asked for that this machine does not have."""

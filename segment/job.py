@@ -1,0 +1,156 @@
+"""Run a planned survey: several images in flight, each failure its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from segment.batcher import Batcher
+from segment.checkpoint import Checkpoint
+from segment.engine import Engine
+from segment.errors import SegmentError
+from segment.pipeline import segment_image
+from segment.plan import ImagePlan, Request, SurveyPlan
+from tiler.classes import ClassTable
+from tiler.errors import TilerError
+from tiler.provenance import FINGERPRINT_KEY, all_current, digest
+
+IMAGES_IN_FLIGHT = 3
+"""While one image waits for the network, another is decoded and a third written."""
+WORKING_BYTES = 2 * 2**30
+"""Most bytes that the images in flight hold together; an image above it runs alone."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one input ended."""
+
+    path: Path
+    """The input."""
+    state: Literal["done", "skipped", "failed"]
+    """`skipped`: its masks were already there, made by the same model and settings."""
+    reason: str = ""
+    """Why it was skipped or failed."""
+    pixels: int = 0
+    """Number of source pixels, where they are known."""
+    seconds: float = 0.0
+    """Wall time from its start to its end."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A model on a device, ready to run surveys."""
+
+    checkpoint: Checkpoint
+    """The model; its digest goes into every mask."""
+    classes: ClassTable
+    """Names and colours of the model's classes."""
+    engine: Engine
+    """The network on its device."""
+    batch_size: int
+    """Most tiles per call of the engine."""
+
+    def run(self, plan: SurveyPlan, request: Request, *, overwrite: bool = False) -> Iterator[Outcome]:
+        """Segment a survey; yields one outcome per input, as they end.
+
+        Parameters
+        ----------
+        plan : SurveyPlan
+            The survey.
+        request : Request
+            What it was planned for.
+        overwrite : bool
+            Make masks again that are already there, and replace files that noseam did not write.
+        """
+        for refused in plan.refused:
+            yield Outcome(refused.path, "failed", refused.reason)
+        budget = _ByteBudget(WORKING_BYTES)
+        with Batcher(self.engine, self.batch_size) as batcher, ThreadPoolExecutor(IMAGES_IN_FLIGHT) as pool:
+            waiting: list[Future[Outcome]] = []
+            try:
+                for image in plan.images:
+                    waiting.append(pool.submit(self._run_image, image, request, batcher, budget, overwrite))
+                for future in as_completed(waiting):
+                    yield future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+                batcher.close()
+
+    def _run_image(
+        self, image: ImagePlan, request: Request, batcher: Batcher, budget: _ByteBudget, overwrite: bool
+    ) -> Outcome:
+        path, started = image.found.path, time.monotonic()
+        try:
+            fingerprint = self._fingerprint(image, request)
+            if not overwrite and all_current(image.outputs, fingerprint):
+                return Outcome(path, "skipped", "its masks are up to date", image.pixels)
+            tags = self._tags(image, fingerprint)
+            with budget.hold(image.working_bytes(len(self.classes))):
+                notes = segment_image(image, request, batcher=batcher, classes=self.classes, tags=tags)
+        except (TilerError, SegmentError, OSError) as error:
+            return Outcome(path, "failed", str(error), image.pixels, time.monotonic() - started)
+        except Exception as error:  # one bad image costs only itself, whatever it raised
+            _log.debug("%s", path, exc_info=True)
+            reason = f"{path}: {type(error).__name__}: {error}"
+            return Outcome(path, "failed", reason, image.pixels, time.monotonic() - started)
+        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, notes)
+
+    def _fingerprint(self, image: ImagePlan, request: Request) -> str:
+        return digest(
+            {
+                "source": image.stamp,
+                "model": self.checkpoint.digest,
+                "engine": self.engine.name,
+                "classes": [self.classes.names, self.classes.colours],
+                "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
+                "channels": request.channels,
+                "value_range": request.value_range,
+                "formats": [(output.path.name, output.format) for output in image.outputs],
+            }
+        )
+
+    def _tags(self, image: ImagePlan, fingerprint: str) -> dict[str, str]:
+        return {
+            "SOFTWARE": f"noseam {version('noseam')}",
+            "SOURCE": image.found.relative.as_posix().encode("utf-8", "backslashreplace").decode(),
+            "MODEL": self.checkpoint.description.name,
+            "MODEL_DIGEST": self.checkpoint.digest,
+            "CLASS_NAMES": json.dumps(self.classes.names),
+            "NOSEAM_ENGINE": self.engine.name,
+            "NOSEAM_MODEL_SHAPE": "{} x {}".format(*image.grid.model_shape),
+            "NOSEAM_TILE": f"{image.grid.tile_px}",
+            FINGERPRINT_KEY: fingerprint,
+        }
+
+
+class _ByteBudget:
+    """Let threads in only while what they hold together stays within a limit; one always gets in."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, wanted: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + wanted <= self._limit)
+            self._held += wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= wanted
+                self._changed.notify_all()

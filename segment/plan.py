@@ -1,0 +1,132 @@
+"""Plan a survey from headers alone: tiles, outputs, clashes; no pixel is read, no model loaded."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiler.channels import choose_channels
+from tiler.discover import Found, Survey
+from tiler.errors import TilerError
+from tiler.grid import LOGITS_STRIDE, Grid, plan_grid
+from tiler.outputs import Format, Output, plan_outputs, refuse_clashes
+from tiler.provenance import source_stamp
+from tiler.raster import RasterInfo, read_info
+from tiler.tiling import Tiling
+from tiler.writer import BLOCK_PX
+
+_HEADER_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked of a survey, model and device aside."""
+
+    tiling: Tiling
+    """How to cut the images."""
+    out: Path
+    """Output folder."""
+    format: Literal["auto"] | Format = "auto"
+    """How to store masks; `auto`: COG where the image is georeferenced, else PNG."""
+    color: bool | None = None
+    """Whether to write colour masks; None: with PNG only."""
+    channels: tuple[int, ...] = ()
+    """Channels to read; empty: by their colour interpretation."""
+    value_range: tuple[float, float] | None = None
+    """Values that become 0 and 255 in files that are not 8-bit; None: each file's own percentiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """One image that can be segmented, as far as its header tells."""
+
+    found: Found
+    """Where it is."""
+    info: RasterInfo
+    """What its header says."""
+    grid: Grid
+    """Its tiles."""
+    outputs: tuple[Output, ...]
+    """The files its masks go to."""
+    stamp: tuple[int, int]
+    """Size in bytes and modification time in ns when it was planned."""
+
+    @property
+    def pixels(self) -> int:
+        """Number of source pixels."""
+        return self.info.height * self.info.width
+
+    @property
+    def output_bytes(self) -> int:
+        """Most bytes that its masks can take: one a pixel, four in a colour GeoTIFF; compression comes on top."""
+        return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+
+    def working_bytes(self, classes: int) -> int:
+        """Return about how many bytes the image holds while it is worked on; follows its width, not its height."""
+        side, width = self.grid.tile_px, self.grid.padded_shape[1]
+        cells = side // LOGITS_STRIDE * (width // LOGITS_STRIDE)
+        return 3 * 3 * side * width + 2 * 4 * (classes + 1) * cells + 8 * BLOCK_PX * self.info.width
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One input that cannot be segmented."""
+
+    path: Path
+    """Where it is."""
+    reason: str
+    """Why, in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyPlan:
+    """Every input of a survey, each either planned or refused."""
+
+    images: tuple[ImagePlan, ...]
+    """Images that can be segmented, in the order of the survey."""
+    refused: tuple[Refused, ...]
+    """Inputs that cannot, with reasons."""
+
+    @property
+    def pixels(self) -> int:
+        """Number of source pixels of all planned images."""
+        return sum(image.pixels for image in self.images)
+
+
+def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
+    """Plan every image of a survey.
+
+    Raises
+    ------
+    OutputClashError
+        If two images would write one output.
+    """
+    with ThreadPoolExecutor(_HEADER_THREADS) as pool:
+        planned = list(pool.map(lambda found: plan_image(found, request), survey.images))
+    images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
+    refused = tuple(plan for plan in planned if isinstance(plan, Refused))
+    refuse_clashes((image.found.path, image.outputs) for image in images)
+    return SurveyPlan(images, tuple(Refused(*entry) for entry in survey.unreadable) + refused)
+
+
+def plan_image(found: Found, request: Request) -> ImagePlan | Refused:
+    """Plan one image from its header."""
+    try:
+        stamp = source_stamp(found.path)
+        info = read_info(found.path)
+        choose_channels(info, request.channels)
+        scale = request.tiling.scale(info.gsd_m)
+        grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
+    except (TilerError, OSError) as error:
+        reason = str(error)
+        return Refused(found.path, reason if str(found.path) in reason else f"{found.path}: {reason}")
+    outputs = plan_outputs(
+        found.relative,
+        request.out,
+        georeferenced=info.georeference.present,
+        wanted=request.format,
+        color=request.color,
+    )
+    return ImagePlan(found, info, grid, outputs, stamp)

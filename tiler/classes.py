@@ -1,0 +1,123 @@
+"""The class table: names and colours of class ids."""
+
+from __future__ import annotations
+
+import colorsys
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.errors import ClassTableError
+
+MAX_CLASSES = 255
+"""Class ids are 0 to 254: label 255 means no data."""
+_HEADER = ("name", "r", "g", "b")
+_GOLDEN_RATIO = 0.6180339887498949
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """Names and colours of the classes, by id."""
+
+    names: tuple[str, ...]
+    """One name per class, all different."""
+    colours: tuple[Colour, ...]
+    """(red, green, blue) per class, 0 to 255, all different."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.names) <= MAX_CLASSES:
+            raise ClassTableError(f"a class table needs 1 to {MAX_CLASSES} classes, got {len(self.names)}")
+        if len(self.names) != len(self.colours):
+            raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def palette(self) -> NDArray[np.uint8]:
+        """Return red, green, blue, alpha of every label, shape (256, 4); all 0 for no data and unused ids."""
+        palette = np.zeros((256, 4), np.uint8)
+        palette[: len(self)] = [(*colour, 255) for colour in self.colours]
+        return palette
+
+
+def distinct_colours(count: int) -> tuple[Colour, ...]:
+    """Return colours for classes that come without: hues a golden ratio apart, all different."""
+    colours: list[Colour] = []
+    step = 0
+    while len(colours) < count:
+        hue, ring = step * _GOLDEN_RATIO % 1, step // 8 % 3
+        red, green, blue = colorsys.hsv_to_rgb(hue, 0.55 + 0.15 * ring, 0.95 - 0.15 * ring)
+        colour = round(255 * red), round(255 * green), round(255 * blue)
+        if colour not in colours:
+            colours.append(colour)
+        step += 1
+    return tuple(colours)
+
+
+def read_class_table(path: Path) -> ClassTable:
+    """Return the class table of a CSV file with the columns name, r, g, b; ids follow the rows from 0.
+
+    Spaces around cells, a byte-order mark, CRLF or CR line ends and empty lines are accepted.
+
+    Raises
+    ------
+    ClassTableError
+        For any other header, a wrong number of cells, a colour that is not three whole numbers
+        0 to 255, or a name or colour given twice; names the file and the line.
+    """
+    rows = _rows(path)
+    line, header = next(rows, (1, []))
+    if tuple(cell.lower() for cell in header) != _HEADER:
+        hint = " (cells are separated by ';', expected ',')" if ";" in "".join(header) else ""
+        raise ClassTableError(f"{path}, line {line}: header {', '.join(_HEADER)} expected, {header} found{hint}")
+    seen: dict[str | Colour, int] = {}
+    names: list[str] = []
+    colours: list[Colour] = []
+    for line, cells in rows:
+        name, colour = _class(f"{path}, line {line}", cells)
+        for key in (name, colour):
+            if key in seen:
+                raise ClassTableError(f"{path}, line {line}: {key} stands on line {seen[key]} already")
+            seen[key] = line
+        names.append(name)
+        colours.append(colour)
+    try:
+        return ClassTable(tuple(names), tuple(colours))
+    except ClassTableError as error:
+        raise ClassTableError(f"{path}: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ClassTableError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ClassTableError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    reader = csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise ClassTableError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _class(where: str, cells: Sequence[str]) -> tuple[str, Colour]:
+    if len(cells) != len(_HEADER):
+        raise ClassTableError(f"{where}: {len(_HEADER)} cells expected, {len(cells)} found: {list(cells)}")
+    name, *levels = cells
+    if not name:
+        raise ClassTableError(f"{where}: the class has no name")
+    for level in levels:
+        if not (level.isascii() and level.isdigit() and int(level) <= 255):
+            raise ClassTableError(f"{where}: a whole number 0 to 255 expected, {level!r} found")
+    red, green, blue = map(int, levels)
+    return name, (red, green, blue)

@@ -1,0 +1,41 @@
+"""What can go wrong with grids, files and classes."""
+
+
+class TilerError(Exception):
+    """Root of every error that `tiler` raises on purpose."""
+
+
+class GridError(TilerError, ValueError):
+    """A grid was asked for that cannot exist."""
+
+
+class ChannelError(TilerError, ValueError):
+    """The channels of a file do not say which of them are red, green and blue."""
+
+
+class ClassTableError(TilerError, ValueError):
+    """A class table is malformed, or does not fit the model."""
+
+
+class RasterReadError(TilerError, OSError):
+    """A file is not an accepted image, or its pixels cannot be read."""
+
+
+class RasterWriteError(TilerError, OSError):
+    """An output could not be written whole."""
+
+
+class OutputExistsError(TilerError, FileExistsError):
+    """A file that noseam did not write stands where an output belongs."""
+
+
+class OutputClashError(TilerError, ValueError):
+    """Two sources would write one output."""
+
+
+class CoverError(TilerError):
+    """A pixel that needs a label received no weight from any tile."""
+
+
+class LogitsError(TilerError, ValueError):
+    """The network's logits for a tile are unusable: a wrong shape, NaN or infinity."""

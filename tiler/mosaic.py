@@ -1,0 +1,125 @@
+"""Blend the logits of overlapping tiles on the logits grid, streamed by rows of tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.errors import CoverError, LogitsError
+from tiler.grid import LOGITS_STRIDE, Grid, Tile
+from tiler.weights import tile_weights
+
+
+@dataclass(frozen=True, slots=True)
+class LogitsBand:
+    """Consecutive full-width rows of the blended logits grid that no later tile touches."""
+
+    row_off: int
+    """First row, cells; the last row of the band before it, so that bands share one row."""
+    values: NDArray[np.float32]
+    """Blended logits, shape (C, rows, width); NaN in cells that no tile covers."""
+
+    @property
+    def row_stop(self) -> int:
+        """One past the last row, cells."""
+        return self.row_off + int(self.values.shape[1])
+
+
+class Mosaic:
+    """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
+
+    Memory follows width x tile height x classes, never the height of the image.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the tiles lie.
+    classes : int
+        Number of classes C.
+    """
+
+    def __init__(self, grid: Grid, classes: int) -> None:
+        self._grid = grid
+        side, width = grid.tile_px // LOGITS_STRIDE, grid.cells_shape[1]
+        self._sum = np.zeros((classes, side, width), np.float32)
+        self._weight = np.zeros((side, width), np.float32)
+        self._row = 0
+        self._waiting = set(range(len(grid.col_offs)))
+        self._last_row = np.empty((classes, 0, width), np.float32)
+
+    def add(self, tile: Tile, logits: NDArray[np.float32]) -> LogitsBand | None:
+        """Blend one tile in.
+
+        Parameters
+        ----------
+        tile : Tile
+            Rows of tiles come top to bottom; within a row the order does not matter for the cover.
+        logits : ndarray of float32, shape (C, tile_px / 4, tile_px / 4)
+            The network's output for the tile.
+
+        Returns
+        -------
+        LogitsBand or None
+            The rows that this tile finished, if it was the last of its row.
+
+        Raises
+        ------
+        LogitsError
+            If the logits have another shape or hold NaN or infinity.
+        CoverError
+            If the tile came before, or belongs to another row of tiles.
+        """
+        classes, side, _ = self._sum.shape
+        if logits.shape != (classes, side, side):
+            raise LogitsError(
+                f"{self._name(tile)}: logits of shape {(classes, side, side)} expected, {logits.shape} got"
+            )
+        if not np.isfinite(logits).all():
+            bad = logits.size - int(np.isfinite(logits).sum())
+            raise LogitsError(f"{self._name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
+        self._expect(tile)
+        weights = tile_weights(self._grid, tile)
+        cols = tile.cells.slices[1]
+        self._sum[:, :, cols] += weights * logits
+        self._weight[:, cols] += weights
+        return self._finish_row()
+
+    def skip(self, tile: Tile) -> LogitsBand | None:
+        """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
+        self._expect(tile)
+        return self._finish_row()
+
+    def _expect(self, tile: Tile) -> None:
+        if tile.row != self._row or tile.col not in self._waiting:
+            raise CoverError(
+                f"{self._name(tile)} came twice or out of turn: row {self._row} of tiles waits for {self._waiting}"
+            )
+        self._waiting.remove(tile.col)
+
+    def _finish_row(self) -> LogitsBand | None:
+        if self._waiting:
+            return None
+        offs = (*self._grid.row_offs, self._grid.padded_shape[0])
+        done = (offs[self._row + 1] - offs[self._row]) // LOGITS_STRIDE
+        band = self._normalised(done)
+        self._last_row = band.values[:, -1:]
+        for array in (self._sum, self._weight):
+            keep = array.shape[-2] - done
+            array[..., :keep, :] = array[..., done:, :]
+            array[..., keep:, :] = 0
+        self._row += 1
+        self._waiting = set(range(len(self._grid.col_offs)))
+        return band
+
+    def _normalised(self, rows: int) -> LogitsBand:
+        carried = self._last_row.shape[1]
+        values = np.full((len(self._sum), carried + rows, self._sum.shape[2]), np.nan, np.float32)
+        values[:, :carried] = self._last_row
+        weight = self._weight[:rows]
+        np.divide(self._sum[:, :rows], weight, out=values[:, carried:], where=weight > 0)
+        return LogitsBand(self._grid.row_offs[self._row] // LOGITS_STRIDE - carried, values)
+
+    def _name(self, tile: Tile) -> str:
+        return f"tile ({tile.row}, {tile.col}), source {self._grid.source_window(tile.window)}"

@@ -1,0 +1,69 @@
+"""Which files an image's masks go to; planned for the whole survey before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiler.errors import OutputClashError
+
+Format = Literal["png", "geotiff", "cog"]
+Kind = Literal["label", "color"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file to be written for an image."""
+
+    path: Path
+    """Its final name."""
+    kind: Kind
+    """`label`: class ids; `color`: the same as colours."""
+    format: Format
+    """How it is stored."""
+
+
+def plan_outputs(
+    relative: Path, out: Path, *, georeferenced: bool, wanted: Literal["auto"] | Format, color: bool | None
+) -> tuple[Output, ...]:
+    """Return the files that one image's masks go to.
+
+    Parameters
+    ----------
+    relative : Path
+        Place of the image below its source; kept below `out`.
+    out : Path
+        The output folder.
+    georeferenced : bool
+        Whether the image says where it lies; `auto` makes those a COG and the others a PNG.
+    wanted : str
+        `auto`, `png`, `geotiff` or `cog`.
+    color : bool or None
+        Whether to write a colour mask too; None: with PNG only, for a label GeoTIFF has its palette.
+    """
+    chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
+    suffix = ".png" if chosen == "png" else ".tif"
+    kinds: tuple[Kind, ...] = ("label", "color") if color or (color is None and chosen == "png") else ("label",)
+    stem = out / relative.with_suffix("")
+    return tuple(Output(stem.with_name(f"{stem.name}_{kind}{suffix}"), kind, chosen) for kind in kinds)
+
+
+def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
+    """Raise if two sources would write one file, on a file system that is case-blind too.
+
+    Raises
+    ------
+    OutputClashError
+        Names both sources and the file.
+    """
+    writers: dict[str, Path] = {}
+    for source, outputs in planned:
+        for output in outputs:
+            other = writers.setdefault(str(output.path).casefold(), source)
+            if other != source:
+                raise OutputClashError(
+                    f"{other} and {source} would both write {output.path}; "
+                    "rename one, or run them with different --out folders"
+                )

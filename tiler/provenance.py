@@ -1,0 +1,63 @@
+"""What made an output, carried inside it: the whole resume state of a survey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from PIL import Image
+
+from tiler.errors import OutputExistsError
+from tiler.outputs import Output
+from tiler.raster import gdal_environment
+
+FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """Return 32 hex digits that change when any of the JSON-able parts does."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def source_stamp(path: Path) -> tuple[int, int]:
+    """Return (size in bytes, modification time in ns) of a file."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
+    """Return whether every output exists and carries the fingerprint.
+
+    Raises
+    ------
+    OutputExistsError
+        If a file stands in the way that carries none, so noseam did not write it.
+    """
+    current = True
+    for output in outputs:
+        if not output.path.exists():
+            current = False
+            continue
+        found = _read_fingerprint(output.path)
+        if found is None:
+            raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
+        current = current and found == fingerprint
+    return current
+
+
+def _read_fingerprint(path: Path) -> str | None:
+    try:
+        if path.suffix == ".png":
+            with Image.open(path, formats=("PNG",)) as image:
+                found = image.info.get(FINGERPRINT_KEY)
+        else:
+            with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
+                found = dataset.tags().get(FINGERPRINT_KEY)
+    except Exception:  # unreadable, by whichever library's error: not an output of ours
+        return None
+    return None if found is None else str(found)

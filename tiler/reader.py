@@ -1,0 +1,256 @@
+"""Read an image onto its model grid, tile by tile, a strip at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.windows import Window as RasterioWindow
+
+from tiler.channels import Channels, choose_channels
+from tiler.grid import LOGITS_STRIDE, Grid, Tile
+from tiler.raster import RasterInfo, describe, open_raster, reading
+from tiler.stretch import Stretch, percentile_stretch
+
+_SAMPLE_SIDE = 1024
+_VALID_CHUNK_BYTES = 16 * 2**20
+
+
+@contextmanager
+def open_image(
+    path: Path, *, channels: tuple[int, ...] = (), value_range: tuple[float, float] | None = None
+) -> Iterator[ImageReader]:
+    """Open an image to be segmented.
+
+    Parameters
+    ----------
+    path : Path
+        A JPEG, PNG or TIFF.
+    channels : tuple of int
+        The user's choice of channels, see `choose_channels`.
+    value_range : tuple of float, optional
+        Values that become 0 and 255 in files that are not 8-bit; by default each file's own
+        2nd and 98th percentile.
+
+    Raises
+    ------
+    RasterReadError, ChannelError
+        If the file is no image, is damaged, or its channels are not settled.
+    """
+    with open_raster(path) as dataset:
+        info = describe(path, dataset)
+        yield ImageReader(dataset, info, choose_channels(info, channels), value_range)
+
+
+class ImageReader:
+    """Pixels and valid mask of one open image; belongs to one thread.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        The open file.
+    info : RasterInfo
+        Its header.
+    channels : Channels
+        What to read.
+    value_range : tuple of float or None
+        See `open_image`.
+    """
+
+    def __init__(
+        self, dataset: Any, info: RasterInfo, channels: Channels, value_range: tuple[float, float] | None
+    ) -> None:
+        self.info = info
+        self.channels = channels
+        self._dataset = dataset
+        self._palette = self._read_palette() if channels.palette else None
+        self._float = info.dtype.startswith("float")
+        self.stretch = None if channels.palette else self._choose_stretch(value_range)
+
+    @property
+    def maybe_invalid(self) -> bool:
+        """Whether any pixel can be invalid at all; ordinary photos answer no."""
+        transparent = self._palette is not None and not self._palette[:, 3].all()
+        return self.channels.dataset_mask or self.channels.valid is not None or self._float or transparent
+
+    def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
+
+        GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve;
+        what it returns for a row does not depend on `start` and `stop`.
+
+        Parameters
+        ----------
+        grid : Grid
+            The grid of this image.
+        start, stop : int
+            Model rows, `0 <= start < stop <= grid.model_shape[0]`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (3, stop - start, model width)
+            Red, green, blue.
+
+        Raises
+        ------
+        RasterReadError
+            If the pixels cannot be decoded.
+        """
+        if self._palette is not None:
+            return self._palette_rows(grid, start, stop, self._palette)
+        per_model = self.info.height / grid.model_shape[0]
+        window = RasterioWindow(0, start * per_model, self.info.width, (stop - start) * per_model)
+        shape = (len(self.channels.colour), stop - start, grid.model_shape[1])
+        dtype = "uint8" if self.stretch is None else "float32"
+        pixels = self._read(self.channels.colour, window, shape, dtype, Resampling.bilinear)
+        if self.stretch is not None:
+            pixels = self.stretch.apply(pixels)
+        return np.broadcast_to(pixels, (3, *shape[1:]))
+
+    def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return the valid mask of full-width source rows.
+
+        Returns
+        -------
+        ndarray of bool, shape (stop - start, width)
+            True = a real measurement, by nodata, alpha, internal mask or the valid channel; a
+            pixel with NaN or infinity in a colour channel is not one.
+        """
+        valid = np.ones((stop - start, self.info.width), np.bool_)
+        if not self.maybe_invalid:
+            return valid
+        window = RasterioWindow(0, start, self.info.width, stop - start)
+        if self.channels.dataset_mask:
+            with reading(self.info.path, f"the valid mask of rows {start} to {stop - 1}"):
+                valid &= self._dataset.dataset_mask(window=window) > 0
+        if self.channels.valid is not None:
+            valid &= self._read((self.channels.valid,), window)[0] > 0
+        if self._float:
+            valid &= np.isfinite(self._read(self.channels.colour, window)).all(axis=0)
+        if self._palette is not None:
+            valid &= self._palette[self._indices(window), 3] > 0
+        return valid
+
+    def valid_columns(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which columns hold a valid pixel in any of the source rows, shape (width,)."""
+        step = max(_VALID_CHUNK_BYTES // self.info.width, 1)
+        columns = np.zeros(self.info.width, np.bool_)
+        for first in range(start, stop, step):
+            columns |= self.valid_rows(first, min(first + step, stop)).any(axis=0)
+        return columns
+
+    def _read(
+        self,
+        channels: tuple[int, ...],
+        window: RasterioWindow,
+        shape: tuple[int, int, int] | None = None,
+        dtype: str | None = None,
+        resampling: Resampling = Resampling.nearest,
+    ) -> NDArray[Any]:
+        first, last = int(window.row_off), int(window.row_off + window.height)
+        with reading(self.info.path, f"the pixels of rows {first} to {last - 1}"):
+            pixels: NDArray[Any] = self._dataset.read(
+                list(channels), window=window, out_shape=shape, out_dtype=dtype, resampling=resampling
+            )
+        return pixels
+
+    def _choose_stretch(self, value_range: tuple[float, float] | None) -> Stretch | None:
+        if self.info.dtype == "uint8":
+            stretch = Stretch(0, 2 ** (self.info.bits or 8) - 1)
+        elif value_range is not None:
+            stretch = Stretch(*value_range)
+        else:
+            stretch = percentile_stretch(self._sample())
+        if self.info.white_is_zero:
+            stretch = Stretch(stretch.high, stretch.low)
+        return None if stretch == Stretch(0, 255) else stretch
+
+    def _sample(self) -> NDArray[np.float64]:
+        """Return valid samples of the colour channels from an even sampling of the whole image."""
+        height, width = (min(side, _SAMPLE_SIDE) for side in self.info.shape)
+        whole = RasterioWindow(0, 0, self.info.width, self.info.height)
+        shape = (len(self.channels.colour), height, width)
+        pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
+        if self.channels.dataset_mask:
+            with reading(self.info.path, "the valid mask"):
+                return pixels[:, self._dataset.dataset_mask(out_shape=(height, width)) > 0].ravel()
+        return pixels.ravel()
+
+    def _read_palette(self) -> NDArray[np.uint8]:
+        """Return the palette as rows of red, green, blue, alpha; indices beyond it are transparent."""
+        with reading(self.info.path, "the palette"):
+            entries = self._dataset.colormap(self.channels.colour[0])
+        palette = np.zeros((np.iinfo(self.info.dtype).max + 1, 4), np.uint8)
+        palette[list(entries)] = list(entries.values())
+        return palette
+
+    def _indices(self, window: RasterioWindow) -> NDArray[Any]:
+        indices: NDArray[Any] = self._read(self.channels.colour, window)[0]
+        return indices
+
+    def _palette_rows(self, grid: Grid, start: int, stop: int, palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Expand to colours first: a mean of two palette indices is some third, unrelated colour."""
+        per_model = self.info.height / grid.model_shape[0]
+        top, bottom = start * per_model, stop * per_model
+        reach = int(np.ceil(max(per_model, 1))) + 1
+        first, last = max(int(top) - reach, 0), min(int(np.ceil(bottom)) + reach, self.info.height)
+        indices = self._indices(RasterioWindow(0, first, self.info.width, last - first))
+        image = Image.fromarray(np.ascontiguousarray(palette[indices, :3]))
+        size = grid.model_shape[1], stop - start
+        box = (0, top - first, self.info.width, bottom - first)
+        return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
+
+
+def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
+    """Yield every tile of an image in row-major order.
+
+    Holds one strip of the model grid, a tile high, at a time. Beyond the bottom and right edge the
+    image is reflected.
+
+    Yields
+    ------
+    tile : Tile
+        Where it lies.
+    pixels : ndarray of uint8, shape (3, tile_px, tile_px), or None
+        Red, green, blue; None where no label of a valid pixel needs the tile.
+
+    Raises
+    ------
+    RasterReadError
+        If the pixels cannot be decoded.
+    """
+    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
+    strip_off = 0
+    for row, row_off in enumerate(grid.row_offs):
+        stop = min(row_off + grid.tile_px, grid.model_shape[0])
+        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
+        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
+        strip_off = row_off
+        padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
+        for tile, needed in _needed(image, grid, row):
+            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+
+
+def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
+    return np.pad(strip, missing, mode="reflect")
+
+
+def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:
+    """Say of each tile of a row whether a valid pixel lies in it or within reach of its logits.
+
+    Bilinear upsampling reaches one cell, so a valid pixel one cell outside still needs the tile.
+    """
+    tiles = list(grid.row_tiles(row))
+    if not image.maybe_invalid:
+        yield from ((tile, True) for tile in tiles)
+        return
+    reached = [grid.source_window(tile.window, margin=LOGITS_STRIDE) for tile in tiles]
+    valid = image.valid_columns(reached[0].row_off, reached[0].row_stop)
+    yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))
