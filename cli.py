@@ -71,7 +71,7 @@ def _survey_options(command: _Command) -> _Command:
             click.argument("sources", metavar="SRC...", nargs=-1, required=True, type=click.Path(path_type=Path)),
             click.option("--window", type=click.IntRange(1), metavar="PX", show_default="the checkpoint's",
                          help="Side of the source window that becomes one tile, source pixels."),
-            click.option("--input", "input_px", type=click.IntRange(64), metavar="PX", show_default="the checkpoint's",
+            click.option("--input", type=click.IntRange(64), metavar="PX", show_default="the checkpoint's",
                          help="Side of a tile as the network sees it, model pixels; a multiple of 32."),
             click.option("--overlap", type=click.FloatRange(0, 1, max_open=True), metavar="FRACTION",
                          show_default="the checkpoint's, or 0.25",
@@ -79,7 +79,7 @@ def _survey_options(command: _Command) -> _Command:
             click.option("--gsd", type=click.FloatRange(0, min_open=True), metavar="METRES",
                          help="Ground sample distance the model expects, metres per pixel; "
                          "instead of --window, for georeferenced images."),
-            click.option("--format", "format_", type=click.Choice(["auto", "png", "geotiff", "cog"]), default="auto",
+            click.option("--format", type=click.Choice(["auto", "png", "geotiff", "cog"]), default="auto",
                          help="How to store masks; auto: COG for georeferenced images, PNG for others."),
             click.option("--color/--no-color", default=None, show_default="yes for PNG, no for GeoTIFF and COG",
                          help="Also write masks in the classes' colours."),
@@ -224,7 +224,7 @@ def _request(survey: dict[str, Any], out: Path, description: Description | None)
     try:
         tiling = override(
             description.tiling if description else Tiling(),
-            window_px=survey["window"], input_px=survey["input_px"], overlap=survey["overlap"], gsd_m=survey["gsd"],
+            window_px=survey["window"], input_px=survey["input"], overlap=survey["overlap"], gsd_m=survey["gsd"],
         )  # fmt: skip
         channels = parse_channels(survey["channels"]) if survey["channels"] else ()
     except (ChannelError, GridError) as error:
@@ -232,7 +232,7 @@ def _request(survey: dict[str, Any], out: Path, description: Description | None)
     if description and tiling == description.tiling:
         _log.info("tiling from %s", description.tiling_source)
     _log.info("%s", tiling)
-    return Request(tiling, out, survey["format_"], survey["color"], channels, survey["value_range"])
+    return Request(tiling, out, survey["format"], survey["color"], channels, survey["value_range"])
 
 
 def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
@@ -278,3 +278,7 @@ def _exit(ctx: click.Context, code: int) -> None:
         click.echo("no JPEG, PNG or TIFF image found", err=True)
     sys.stdout.flush()
     ctx.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -39,7 +39,8 @@ class Batcher:
         self.engine = engine
         self.batch_size = batch_size
         self._queue: queue.Queue[tuple[Tiles, Future[Logits]] | None] = queue.Queue()
-        self._stopped = threading.Event()
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
         self._thread.start()
 
@@ -52,34 +53,37 @@ class Batcher:
     def submit(self, pixels: Tiles) -> Future[Logits]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
 
-        Whoever submits bounds how many tiles wait.
+        Whoever submits bounds how many tiles wait. After `close` the future is cancelled.
         """
         future: Future[Logits] = Future()
-        self._queue.put((pixels, future))
-        if self._stopped.is_set():
-            self._cancel_waiting()
+        with self._closing:  # nothing enters the queue behind its end
+            if self._closed:
+                future.cancel()
+            else:
+                self._queue.put((pixels, future))
         return future
 
     def close(self) -> None:
         """Stop after the batch at hand; tiles that still wait are cancelled."""
-        self._stopped.set()
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
-        self._cancel_waiting()
 
     def _serve(self) -> None:
-        while (batch := self._collect()) and not self._stopped.is_set():
-            pixels = [tile for tile, _ in batch]
+        while batch := self._collect():
+            if self._closed:
+                for _, future in batch:
+                    future.cancel()
+                continue
             try:
-                results = self._run(pixels)
+                results = self._run([tile for tile, _ in batch])
             except Exception as error:  # it belongs to the images whose tiles these are
                 for _, future in batch:
                     future.set_exception(error)
                 continue
             for (_, future), logits in zip(batch, results, strict=True):
                 future.set_result(logits)
-        for _, future in batch:
-            future.cancel()
 
     def _collect(self) -> list[tuple[Tiles, Future[Logits]]]:
         batch: list[tuple[Tiles, Future[Logits]]] = []
@@ -89,6 +93,7 @@ class Batcher:
             except queue.Empty:
                 break
             if item is None:
+                self._queue.put(None)  # for the next round, which finds nothing else
                 break
             batch.append(item)
         return batch
@@ -109,12 +114,3 @@ class Batcher:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return results
-
-    def _cancel_waiting(self) -> None:
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if item is not None:
-                item[1].cancel()

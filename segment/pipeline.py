@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from segment.batcher import Batcher, Logits, Tiles
 from segment.plan import ImagePlan, Request
-from tiler.classes import ClassTable
+from tiler.classes import NO_LABEL, ClassTable
 from tiler.errors import CoverError, RasterReadError
 from tiler.grid import Tile
 from tiler.mosaic import Mosaic
 from tiler.provenance import source_stamp
 from tiler.reader import ImageReader, open_image, read_tiles
-from tiler.upsample import NO_LABEL, Upsampler
+from tiler.upsample import Upsampler
 from tiler.writer import MaskMeta, MaskWriter
 
 _BATCHES_AHEAD = 2

@@ -36,7 +36,7 @@ def parse_channels(text: str) -> tuple[int, ...]:
         If the text is not one, three or four whole numbers from 1 up, separated by commas.
     """
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in {1, 3, 4} or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) not in {1, 3, 4} or not all(part.isdecimal() and len(part) < 9 and int(part) for part in parts):
         raise ChannelError(f"channels {text!r}: expected one (grey), three (red,green,blue) or four (+valid) numbers")
     return tuple(int(part) for part in parts)
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from tiler.errors import ClassTableError
 
-MAX_CLASSES = 255
-"""Class ids are 0 to 254: label 255 means no data."""
+NO_LABEL = 255
+"""The label of a pixel that is not valid."""
+MAX_CLASSES = NO_LABEL
+"""Class ids are 0 to 254."""
 _HEADER = ("name", "r", "g", "b")
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -117,7 +119,7 @@ def _class(where: str, cells: Sequence[str]) -> tuple[str, Colour]:
     if not name:
         raise ClassTableError(f"{where}: the class has no name")
     for level in levels:
-        if not (level.isascii() and level.isdigit() and int(level) <= 255):
+        if not (level.isascii() and level.isdigit() and len(level) < 9 and int(level) <= 255):
             raise ClassTableError(f"{where}: a whole number 0 to 255 expected, {level!r} found")
     red, green, blue = map(int, levels)
     return name, (red, green, blue)

@@ -41,7 +41,7 @@ class Georeference:
         """
         options: dict[str, Any] = {}
         if self.gcps:
-            options |= {"gcps": list(self.gcps), "crs": self.crs}
+            options |= {"gcps": list(self.gcps), "crs": self.crs or CRS()}
         elif self.transform != Affine.identity() or self.crs is not None:
             options |= {"transform": self.transform, "crs": self.crs}
         if self.rpcs is not None:
@@ -65,18 +65,21 @@ class Georeference:
         -------
         float or None
             Metres per source pixel: the square root of the pixel's ground area. None where the
-            file has no CRS and transform.
+            file has no CRS and transform, or they lead to no place on the earth.
         """
         if self.crs is None or self.gcps or self.transform == Affine.identity():
             return None
-        row, col = height / 2, width / 2
-        corners = [self.transform * point for point in ((col, row), (col + 1, row), (col, row + 1))]
-        lons, lats = reproject(self.crs, "EPSG:4326", *zip(*corners, strict=True))[:2]
+        a, b, c, d, e, f = self.transform[:6]
+        x, y = a * width / 2 + b * height / 2 + c, d * width / 2 + e * height / 2 + f
+        try:
+            lons, lats = reproject(self.crs, "EPSG:4326", [x, x + a, x + b], [y, y + d, y + e])[:2]
+        except Exception:  # GDAL's own, private to rasterio: a local CRS, or a transform off the earth
+            return None
         latitude = math.radians(lats[0])
         shrink = 1 - _WGS84_ECCENTRICITY2 * math.sin(latitude) ** 2
         metres_east = math.radians(_WGS84_AXIS_M / math.sqrt(shrink) * math.cos(latitude))
         metres_north = math.radians(_WGS84_AXIS_M * (1 - _WGS84_ECCENTRICITY2) / shrink**1.5)
-        east = [(lon - lons[0]) * metres_east for lon in lons[1:]]
+        east = [((lon - lons[0] + 180) % 360 - 180) * metres_east for lon in lons[1:]]
         north = [(lat - lats[0]) * metres_north for lat in lats[1:]]
         gsd = math.sqrt(abs(east[0] * north[1] - east[1] * north[0]))
         return gsd if 0 < gsd < math.inf else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -93,3 +94,28 @@ class PngWriter:
 
     def _chunk(self, name: bytes, data: bytes) -> None:
         self._file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """Return the text that a `PngWriter` stored; of other PNG files, what they hold in the same form.
+
+    Reads only what stands before the pixels.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not a PNG.
+    """
+    found: dict[str, str] = {}
+    with path.open("rb") as file:
+        if file.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise ValueError(f"{path}: not a PNG")
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            data = file.read(int.from_bytes(head[:4]))
+            file.read(4)
+            if head[4:] == b"iTXt":
+                key, _, value = data.partition(b"\0\0\0\0\0")
+                found[key.decode("latin-1")] = value.decode()
+    return found

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from PIL import Image
 
 from tiler.errors import OutputExistsError
 from tiler.outputs import Output
+from tiler.png import read_text
 from tiler.raster import gdal_environment
 
 FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
@@ -53,11 +53,9 @@ def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
 def _read_fingerprint(path: Path) -> str | None:
     try:
         if path.suffix == ".png":
-            with Image.open(path, formats=("PNG",)) as image:
-                found = image.info.get(FINGERPRINT_KEY)
-        else:
-            with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
-                found = dataset.tags().get(FINGERPRINT_KEY)
-    except Exception:  # unreadable, by whichever library's error: not an output of ours
+            return read_text(path).get(FINGERPRINT_KEY)
+        with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
+            found: str | None = dataset.tags().get(FINGERPRINT_KEY)
+            return found
+    except Exception:  # unreadable, by rasterio's private errors too: not an output of ours
         return None
-    return None if found is None else str(found)

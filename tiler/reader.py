@@ -83,7 +83,8 @@ class ImageReader:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
 
         GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve;
-        what it returns for a row does not depend on `start` and `stop`.
+        what it returns for a row does not depend on `start` and `stop`. Palette images are expanded
+        first and resampled by Pillow, whose rounding may then move a sample by one level.
 
         Parameters
         ----------

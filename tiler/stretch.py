@@ -28,9 +28,8 @@ class Stretch:
         span = self.high - self.low
         if span == 0:
             return np.zeros(values.shape, np.uint8)
-        inside = np.clip(values, min(self.low, self.high), max(self.low, self.high))
-        levels = np.rint((inside - self.low) * (255 / span))
-        return np.where(np.isnan(levels), 0, levels).astype(np.uint8, copy=False)
+        levels = np.clip((values.astype(np.float64) - self.low) * (255 / span), 0, 255)
+        return np.rint(np.where(np.isnan(levels), 0, levels)).astype(np.uint8)
 
 
 def percentile_stretch(values: NDArray[np.float64]) -> Stretch:

@@ -8,11 +8,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tiler.classes import NO_LABEL
 from tiler.grid import LOGITS_STRIDE, Grid
 from tiler.mosaic import LogitsBand
 
-NO_LABEL = 255
-"""The label of a pixel that is not valid; class ids are below it."""
 _CHUNK_BYTES = 8 * 2**20
 
 

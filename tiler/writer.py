@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
-from tiler.classes import ClassTable
+from tiler.classes import NO_LABEL, ClassTable
 from tiler.errors import RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Output
 from tiler.png import PngWriter
 from tiler.raster import gdal_environment
-from tiler.upsample import NO_LABEL
 
 BLOCK_PX = 512
 """Side of the blocks of a GeoTIFF; rows are written in multiples of it, so no block is written twice."""
@@ -251,7 +250,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _temporary(final: Path) -> Path:
     """Return a hidden name in the same folder, short enough for any file system."""
-    stem = os.fsdecode(os.fsencode(final.name)[:_NAME_BYTES])
+    stem = os.fsencode(final.name)[:_NAME_BYTES].decode(errors="ignore")
     return final.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
 

@@ -1,0 +1,64 @@
+"""Checkpoints and engines that the tests make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from segment.checkpoint import Checkpoint, Description, Normalisation, describe_checkpoint, load_checkpoint
+from segment.engine import Engine
+from segment.job import Runner
+from segment.untrained import Size, write_untrained
+from tiler.classes import ClassTable, distinct_colours
+from tiler.grid import LOGITS_STRIDE
+from tiler.tiling import Tiling
+
+
+def class_table(count: int) -> ClassTable:
+    """Return a table of so many classes."""
+    return ClassTable(tuple(f"class {index}" for index in range(count)), distinct_colours(count))
+
+
+def checkpoint_folder(folder: Path, *, classes: int = 24, tiling: Tiling | None = None, size: Size = "nano") -> Path:
+    """Write an untrained checkpoint and return its folder."""
+    write_untrained(folder, class_table(classes), tiling or Tiling(), size=size)
+    return folder
+
+
+def checkpoint(folder: Path, *, classes: int = 24, size: Size = "nano") -> Checkpoint:
+    """Write and load an untrained checkpoint."""
+    return load_checkpoint(describe_checkpoint(str(checkpoint_folder(folder, classes=classes, size=size))))
+
+
+class MeanEngine:
+    """A network without weights: cell (y, x) votes for the class that its mean red level says.
+
+    Each cell sees its own 4 x 4 pixels alone, so the answer cannot depend on the tiling.
+    """
+
+    name = "mean"
+    batch_size = 4
+
+    def __init__(self, classes: int = 4) -> None:
+        self.classes = classes
+        self.batches: list[int] = []
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the negative distance of each cell's mean red to each class's level, (N, C, h / 4, w / 4)."""
+        self.batches.append(len(tiles))
+        count, _, height, width = tiles.shape
+        rows, cols = height // LOGITS_STRIDE, width // LOGITS_STRIDE
+        red = tiles[:, 0].reshape(count, rows, LOGITS_STRIDE, cols, LOGITS_STRIDE).mean(axis=(2, 4))
+        levels = np.linspace(0, 255, self.classes)[:, np.newaxis, np.newaxis]
+        logits: NDArray[np.float32] = -np.abs(red[:, np.newaxis] - levels).astype(np.float32)
+        return logits
+
+
+def runner_of(engine: Engine, *, batch_size: int = 4, digest: str = "0" * 32) -> Runner:
+    """Return a runner for an engine that needs no checkpoint."""
+    classes = class_table(engine.classes)
+    description = Description("made by a test", Path(), classes, Tiling(), "the test", Normalisation())
+    return Runner(Checkpoint(description, nn.Identity(), digest), classes, engine, batch_size)

@@ -1,0 +1,223 @@
+"""Only a whole, finite SegFormer loads; its text files say how to cut and normalise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import SegformerModel
+
+from segment.checkpoint import (
+    DRONE_MODEL,
+    Normalisation,
+    _read_tiling,
+    describe_checkpoint,
+    fit_classes,
+    load_checkpoint,
+)
+from segment.errors import CheckpointError
+from tests.models import checkpoint, checkpoint_folder, class_table
+from tiler.errors import ClassTableError
+from tiler.tiling import Tiling
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return checkpoint_folder(tmp_path / "model", classes=5, tiling=Tiling(2000, 512, 0.3, gsd_m=0.02))
+
+
+def edit(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **changes}))
+
+
+def load(folder: Path) -> object:
+    return load_checkpoint(describe_checkpoint(str(folder)))
+
+
+def test_a_checkpoint_carries_its_tiling_classes_and_normalisation(folder: Path) -> None:
+    description = describe_checkpoint(str(folder))
+    assert description.tiling == Tiling(2000, 512, 0.3, gsd_m=0.02)
+    assert description.classes == class_table(5)
+    assert description.normalisation == Normalisation()
+
+
+def test_the_digest_tells_weights_apart_and_is_stable(tmp_path: Path) -> None:
+    first, again = checkpoint(tmp_path / "a", classes=3), checkpoint(tmp_path / "b", classes=3)
+    other = checkpoint(tmp_path / "c", classes=4)
+    assert first.digest == again.digest != other.digest
+
+
+def test_without_a_tiling_the_input_size_is_taken_at_full_resolution(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config["tiling"]
+    (folder / "config.json").write_text(json.dumps(config))
+    edit(folder / "preprocessor_config.json", size={"height": 640, "width": 640})
+    description = describe_checkpoint(str(folder))
+    assert description.tiling == Tiling(window_px=640, input_px=640)
+    assert "no tiling in the checkpoint" in description.tiling_source
+    assert len(set(description.classes.colours)) == 5
+
+
+def test_the_published_drone_model_is_cut_as_it_was_trained() -> None:
+    assert _read_tiling(DRONE_MODEL, {}, {})[0] == Tiling(window_px=2000, input_px=512, overlap=0.25)
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./model", "model", "/model", "../x/y", "a b/c"])
+def test_a_name_like_a_path_is_never_looked_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segment.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    with pytest.raises(CheckpointError, match="no such folder"):
+        describe_checkpoint(name)
+
+
+def test_a_mistyped_folder_in_a_folder_that_exists_is_never_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segment.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(CheckpointError, match="models/drnoe: no such folder"):
+        describe_checkpoint("models/drnoe")
+
+
+def test_a_hub_id_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, allow_patterns: str(folder))
+    assert describe_checkpoint("owner/name").folder == folder
+
+
+def test_a_hub_that_does_not_answer_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: str, allow_patterns: list[str]) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(CheckpointError, match=r"owner/name: .*no route.*give the folder of a checkpoint"):
+        describe_checkpoint("owner/name")
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("config.json", {"model_type": "bert"}, "'segformer' expected, 'bert' found"),
+        ("config.json", {"id2label": {"0": "a", "2": "b"}}, "without gaps"),
+        ("config.json", {"tiling": {"window": 2000}}, r"unknown keys in its tiling: \['window'\]"),
+        ("config.json", {"tiling": {"window_px": 2000, "input_px": 500}}, "multiple of 32"),
+        ("config.json", {"tiling": {"window_px": 512, "colors": [[1, 2, 3]]}}, "5 class names but 1 colours"),
+        ("config.json", {"tiling": {"window_px": "big"}}, "invalid literal"),
+        ("preprocessor_config.json", {"image_std": [0, 0, 0]}, "impossible normalisation"),
+        ("preprocessor_config.json", {"image_mean": [0.5]}, "impossible normalisation"),
+        ("preprocessor_config.json", {"rescale_factor": -1}, "impossible normalisation"),
+    ],
+)
+def test_nonsense_in_the_text_files_is_refused(folder: Path, file: str, changes: dict[str, Any], message: str) -> None:
+    edit(folder / file, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        describe_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_config_is_refused(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        describe_checkpoint(str(folder))
+
+
+def test_steps_that_the_preprocessor_switches_off_are_left_out(folder: Path) -> None:
+    edit(folder / "preprocessor_config.json", do_rescale=False, do_normalize=False)
+    assert describe_checkpoint(str(folder)).normalisation == Normalisation(1.0, (0.0,) * 3, (1.0,) * 3)
+
+
+def test_an_encoder_alone_is_refused(folder: Path) -> None:
+    config = describe_checkpoint(str(folder))
+    network = load_checkpoint(config).network
+    SegformerModel(network.config).save_pretrained(folder)
+    edit(folder / "config.json", id2label={str(i): str(i) for i in range(5)})
+    with pytest.raises(CheckpointError, match=r"weights are missing and would be random.*fine-tuning"):
+        load(folder)
+
+
+def test_another_number_of_classes_than_the_weights_have_is_refused(folder: Path) -> None:
+    edit(
+        folder / "config.json",
+        id2label={str(i): str(i) for i in range(7)},
+        label2id={str(i): i for i in range(7)},
+        tiling={"window_px": 512},
+    )
+    with pytest.raises(CheckpointError, match=r"classifier\.bias is \(5,\) in the file and \(7,\) by the config"):
+        load(folder)
+
+
+def test_weights_with_nan_are_refused(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["decode_head.classifier.bias"][2] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"decode_head\.classifier\.bias hold NaN"):
+        load(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 5000])
+def test_cut_weights_are_refused(folder: Path, keep: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="weights cannot be loaded"):
+        load(folder)
+
+
+def test_a_folder_without_weights_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="weights cannot be loaded"):
+        load(folder)
+
+
+class _Evil:
+    def __init__(self, flag: Path) -> None:
+        self.flag = flag
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.flag,)
+
+
+def test_a_pickle_never_runs_code(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": _Evil(tmp_path / "flag")}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="weights cannot be loaded"):
+        load(folder)
+    assert not (tmp_path / "flag").exists()
+
+
+def test_a_plain_pickle_loads_the_same_weights(folder: Path) -> None:
+    safe = load(folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert load(folder).digest == safe.digest  # type: ignore[attr-defined]
+
+
+def test_safetensors_go_before_a_pickle(folder: Path, tmp_path: Path) -> None:
+    torch.save({"weight": _Evil(tmp_path / "flag")}, folder / "pytorch_model.bin")
+    load(folder)
+    assert not (tmp_path / "flag").exists()
+
+
+def test_a_class_table_must_fit_the_model(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "classes.csv"
+    table.write_text("name,r,g,b\nroad,1,2,3\nroof,4,5,6\n")
+    with pytest.raises(ClassTableError, match=r"has 2 classes \(road, roof\), .* has 5 \(class 0, class 1"):
+        fit_classes(describe_checkpoint(str(folder)), table)
+
+
+def test_a_class_table_that_fits_renames_the_classes(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "classes.csv"
+    table.write_text("name,r,g,b\n" + "".join(f"n{i},{i},0,0\n" for i in range(5)))
+    description = describe_checkpoint(str(folder))
+    assert fit_classes(description, table).names == ("n0", "n1", "n2", "n3", "n4")
+    assert fit_classes(description, None) == description.classes
+
+
+def test_the_folder_may_be_moved(folder: Path, tmp_path: Path) -> None:
+    digest = load(folder).digest  # type: ignore[attr-defined]
+    shutil.move(folder, tmp_path / "moved")
+    assert load(tmp_path / "moved").digest == digest  # type: ignore[attr-defined]

@@ -1,0 +1,223 @@
+"""The command line: what it prints, its exit codes, what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli import main
+from tests.models import checkpoint_folder
+from tiler.tiling import Tiling
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    tiling = Tiling(window_px=200, input_px=64, overlap=0.25)
+    return str(checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=tiling))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "survey" / "IMG_1.JPG"
+    path.parent.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def noseam(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_segment_writes_masks_and_exits_0(photo: Path, model: str, tmp_path: Path) -> None:
+    result = noseam("segment", photo.parent, "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert re.search(r"\[1/1\] done: .*IMG_1\.JPG: 0\.1 megapixels", result.stderr)
+    assert "1 done, 0 skipped, 0 failed" in result.stderr
+    with Image.open(tmp_path / "out/IMG_1_label.png") as label, Image.open(tmp_path / "out/IMG_1_color.png") as color:
+        assert (label.mode, color.mode) == ("L", "P")
+        assert label.size == color.size == (300, 200)
+        assert set(np.unique(np.asarray(label))) <= {0, 1, 2}
+
+
+def test_some_failed_exits_3_and_names_the_file(photo: Path, model: str, tmp_path: Path) -> None:
+    (photo.parent / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    result = noseam("segment", photo.parent, "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 3
+    assert re.search(r"failed: .*broken\.jpg", result.stderr)
+    assert (tmp_path / "out/IMG_1_label.png").exists()
+
+
+def test_nothing_matched_exits_4(model: str, tmp_path: Path) -> None:
+    (tmp_path / "survey").mkdir()
+    (tmp_path / "survey/notes.txt").touch()
+    result = noseam("segment", tmp_path / "survey", "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 4
+    assert "no JPEG, PNG or TIFF image found" in result.stderr
+    assert "1 .txt" in result.stderr
+
+
+def test_a_bad_checkpoint_exits_1_before_any_image(photo: Path, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", tmp_path / "nowhere")
+    assert result.exit_code == 1
+    assert "nowhere: no such folder" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(photo.with_suffix(".png"))
+    result = noseam("segment", photo.parent, "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 1
+    assert "would both write" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--window", "500", "--gsd", "0.1"], "give one of them"),
+        (["--input", "100"], "multiple of 32"),
+        (["--overlap", "1"], "not in the range"),
+        (["--overlap", "0.9"], "leaves a stride"),
+        (["--channels", "1,2"], "expected one"),
+        (["--channels", "r,g,b"], "expected one"),
+        (["--format", "bmp"], "is not one of"),
+        (["--widnow", "3"], "No such option"),
+    ],
+)
+def test_usage_errors_exit_2(photo: Path, model: str, tmp_path: Path, options: list[str], message: str) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", model, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_missing_source_exits_2(model: str, tmp_path: Path) -> None:
+    result = noseam("segment", tmp_path / "nowhere", "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 2
+    assert "nowhere: no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--device", "cuda:99"], "usable CUDA devices"), (["--precision", "fp16"], "needs a CUDA device")],
+)
+def test_a_device_that_is_not_there_exits_1(
+    photo: Path, model: str, tmp_path: Path, options: list[str], message: str
+) -> None:
+    if options[0] == "--precision":
+        options = [*options, "--device", "cpu"]
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", model, *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_options_reach_the_masks(photo: Path, model: str, tmp_path: Path) -> None:
+    classes = tmp_path / "classes.csv"
+    classes.write_text("name, r, g, b\nroad, 1, 2, 3\nroof, 4, 5, 6\ntree, 7, 8, 9\n")
+    result = noseam(
+        "segment", photo, "--out", tmp_path / "out", "--model", model, "--classes", classes, "--format", "geotiff",
+        "--color", "--window", 100, "--batch-size", 3, "--channels", "3,2,1",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    with (
+        rasterio.open(tmp_path / "out/IMG_1_label.tif") as label,
+        rasterio.open(tmp_path / "out/IMG_1_color.tif") as rgb,
+    ):
+        assert label.colormap(1)[2] == (7, 8, 9, 255)
+        assert json.loads(label.tags()["CLASS_NAMES"]) == ["road", "roof", "tree"]
+        assert label.tags()["NOSEAM_CHANNELS"] == "3,2,1"
+        assert label.tags()["NOSEAM_MODEL_SHAPE"] == "128 x 192"
+        colours = np.moveaxis(rgb.read([1, 2, 3]), 0, -1)[label.read(1) == 1]
+    assert (colours == (4, 5, 6)).all()
+
+
+def test_variables_set_options(photo: Path, model: str, tmp_path: Path) -> None:
+    result = CliRunner(env={"NOSEAM_SEGMENT_MODEL": model, "NOSEAM_SEGMENT_FORMAT": "cog"}).invoke(
+        main, ["segment", str(photo), "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0
+    assert (tmp_path / "out/IMG_1_label.tif").exists()
+
+
+def test_quiet_says_nothing_when_all_is_well(photo: Path, model: str, tmp_path: Path) -> None:
+    result = noseam("-q", "segment", photo, "--out", tmp_path / "out", "--model", model)
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_plan_counts_tiles_from_headers(photo: Path, tmp_path: Path) -> None:
+    # A header alone: the pixels of this photo are cut away.
+    Image.new("RGB", (6000, 4000)).save(photo, quality=10)
+    photo.write_bytes(photo.read_bytes()[:2000])
+    options = ("--window", 2000, "--input", 512, "--overlap", 0.25)
+    result = noseam("plan", photo.parent, *options)
+    assert result.exit_code == 0
+    assert "1 of 6000 x 4000 px: 12 tiles each, label png + color png" in result.stdout
+    assert "1 images, 24.0 megapixels, 12 tiles, 0 unreadable; masks 48.0 MB before compression" in result.stdout
+    assert list(tmp_path.iterdir()) == [photo.parent]
+
+
+def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
+    (photo.parent / "broken.tif").write_text("not a tif")
+    result = noseam("plan", photo.parent, "--model", model, "--json")
+    assert result.exit_code == 3
+    report = json.loads(result.stdout)
+    assert (report["images"], report["tiles"], report["unreadable"]) == (1, 2, 1)
+    assert report["files"][0]["outputs"] == ["OUT/IMG_1_label.png", "OUT/IMG_1_color.png"]
+    assert "not an accepted image" in report["refused"][0]["reason"]
+
+
+def test_demo_runs_and_says_that_its_model_is_untrained(tmp_path: Path) -> None:
+    result = noseam("demo", "--out", tmp_path / "demo")
+    assert result.exit_code == 0
+    assert "untrained" in result.stdout
+    assert len(list((tmp_path / "demo/masks").glob("*.png"))) == 4
+
+
+def commands() -> list[str]:
+    return sorted(main.list_commands(click.Context(main)))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_names_units_defaults_and_an_example(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    result = noseam(name, "--help")
+    assert result.exit_code == 0
+    assert re.search(r"Examples?:\n\s+noseam ", result.stdout)
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.is_flag:
+            assert option.help
+            optional = option.help.startswith(("Checkpoint whose", "Ground sample distance"))
+            assert option.required or option.default is not None or option.show_default or optional, option.name
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, cli\n"
+        "from click.testing import CliRunner\n"
+        "assert CliRunner().invoke(cli.main, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'rasterio', 'numba', 'PIL', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_plan_does_without_torch(photo: Path) -> None:
+    script = (
+        "import sys, cli\n"
+        "from click.testing import CliRunner\n"
+        f"assert CliRunner().invoke(cli.main, ['plan', {str(photo)!r}]).exit_code == 0\n"
+        "heavy = {'torch', 'transformers', 'numba'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -1,0 +1,233 @@
+"""Blending, streaming and upsampling agree with the slow definition and with plain laws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from segment.engine import TorchEngine
+from tests.models import checkpoint
+from tests.reference import judge
+from tiler.classes import NO_LABEL
+from tiler.errors import CoverError, LogitsError
+from tiler.grid import Grid, Tile, plan_grid
+from tiler.mosaic import LogitsBand, Mosaic
+from tiler.reader import open_image, read_tiles
+from tiler.upsample import Upsampler, sample_points
+from tiler.weights import taper, tile_weights
+
+Logits = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
+    return TorchEngine(checkpoint(tmp_path_factory.mktemp("model")), device="cpu")
+
+
+def stitch(grid: Grid, tiles: Iterable[tuple[Tile, Logits | None]], classes: int) -> NDArray[np.uint8]:
+    mosaic, upsampler = Mosaic(grid, classes), Upsampler(grid)
+    bands = (mosaic.skip(tile) if logits is None else mosaic.add(tile, logits) for tile, logits in tiles)
+    return np.concatenate([labels for band in bands if band for labels in upsampler.labels(band)])
+
+
+def random_tiles(grid: Grid, classes: int, seed: int = 0) -> list[tuple[Tile, Logits]]:
+    generator = np.random.default_rng(seed)
+    side = grid.tile_px // 4
+    return [(tile, generator.normal(size=(classes, side, side)).astype(np.float32)) for tile in grid.tiles()]
+
+
+def picture(kind: str, shape: tuple[int, int]) -> Image.Image:
+    generator = np.random.default_rng(0)
+    if kind == "noisy":
+        return Image.fromarray(generator.integers(0, 256, (*shape, 3), dtype=np.uint8))
+    coarse = tuple(max(side // 50, 2) for side in shape)
+    blobs = Image.fromarray(generator.integers(0, 256, (*coarse, 3), dtype=np.uint8))
+    return blobs.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+
+
+SHAPES = [(1, 1), (1, 700), (700, 1), (63, 65), (511, 513), (1000, 1400)]
+SCALES = [0.256, 1.0, 7 / 19]
+
+
+@pytest.mark.parametrize("kind", ["smooth", "noisy"])
+@pytest.mark.parametrize(
+    ("shape", "scale"), [*((shape, scale) for shape in SHAPES for scale in SCALES), ((4000, 6000), 0.256)]
+)
+def test_labels_are_those_of_the_slow_definition(
+    tmp_path: Path, engine: TorchEngine, kind: str, shape: tuple[int, int], scale: float
+) -> None:
+    picture(kind, shape).save(tmp_path / "image.png")
+    grid = plan_grid(shape, scale=scale, tile_px=512, overlap_px=128)
+    with open_image(tmp_path / "image.png") as image:
+        tiles = [
+            (tile, engine(pixels[np.newaxis])[0]) for tile, pixels in read_tiles(image, grid) if pixels is not None
+        ]
+    verdict = judge(stitch(grid, tiles, 24), grid, tiles)
+    assert verdict.differing <= 0.001 * shape[0] * shape[1]
+    assert verdict.worst_regret <= 0.02 * verdict.mean_margin  # every difference is a near-tie
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    """Draw grids of small images, with overlaps up to the most that a tile allows."""
+    tile_px = draw(st.sampled_from([64, 96, 128]))
+    shape = draw(st.tuples(st.integers(1, 300), st.integers(1, 300)))
+    return plan_grid(
+        shape, scale=draw(st.floats(0.05, 6)), tile_px=tile_px, overlap_px=draw(st.integers(0, tile_px - 32))
+    )
+
+
+@given(grids())
+def test_every_pixel_gets_a_label_and_the_border_is_not_lost(grid: Grid) -> None:
+    labels = stitch(grid, random_tiles(grid, 3), 3)
+    assert labels.shape == grid.source_shape
+    assert (labels != NO_LABEL).all()
+
+
+@given(grids())
+def test_constant_logits_give_a_constant_map(grid: Grid) -> None:
+    side = grid.tile_px // 4
+    logits = np.broadcast_to(np.array([1, 3, 2], np.float32)[:, np.newaxis, np.newaxis], (3, side, side))
+    assert (stitch(grid, ((tile, logits) for tile in grid.tiles()), 3) == 1).all()
+
+
+@given(grids(), st.integers(0, 2**32 - 1))
+def test_cutting_one_field_of_logits_and_stitching_it_is_the_identity(grid: Grid, seed: int) -> None:
+    field = np.random.default_rng(seed).normal(size=(3, *grid.cells_shape)).astype(np.float32)
+    mosaic = Mosaic(grid, 3)
+    bands = [mosaic.add(tile, field[(slice(None), *tile.cells.slices)]) for tile in grid.tiles()]
+    rows = np.full_like(field, np.nan)
+    for band in filter(None, bands):
+        rows[:, band.row_off : band.row_stop] = band.values
+    np.testing.assert_allclose(rows, field, rtol=1e-5, atol=1e-5)
+
+
+@given(grids(), st.randoms(use_true_random=False))
+def test_the_order_of_tiles_within_a_row_does_not_matter(grid: Grid, random: object) -> None:
+    tiles = random_tiles(grid, 3)
+    mosaics = Mosaic(grid, 3), Mosaic(grid, 3)
+    columns = len(grid.col_offs)
+    for row in range(len(grid.row_offs)):
+        in_order = tiles[row * columns : (row + 1) * columns]
+        shuffled = list(in_order)
+        random.shuffle(shuffled)  # type: ignore[attr-defined]
+        expected = [mosaics[0].add(*entry) for entry in in_order][-1]
+        found = [mosaics[1].add(*entry) for entry in shuffled][-1]
+        assert isinstance(expected, LogitsBand)
+        assert isinstance(found, LogitsBand)
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=30)
+@given(grids(), st.integers(1, 7))
+def test_labels_do_not_depend_on_where_bands_end(grid: Grid, rows: int) -> None:
+    field = np.random.default_rng(1).normal(size=(3, *grid.cells_shape)).astype(np.float32)
+    upsampler = Upsampler(grid)
+    whole = np.concatenate(list(upsampler.labels(LogitsBand(0, field))))
+    stops = [*range(2, len(field[0]), rows), len(field[0])]
+    starts = [0, *(stop - 1 for stop in stops[:-1])]
+    parts = [LogitsBand(start, field[:, start:stop]) for start, stop in zip(starts, stops, strict=True)]
+    np.testing.assert_array_equal(np.concatenate([x for part in parts for x in upsampler.labels(part)]), whole)
+
+
+@given(grids())
+def test_bands_share_one_row_and_cover_the_logits_grid(grid: Grid) -> None:
+    mosaic = Mosaic(grid, 2)
+    bands = [band for entry in random_tiles(grid, 2) if (band := mosaic.add(*entry))]
+    assert len(bands) == len(grid.row_offs)
+    assert bands[0].row_off == 0
+    assert bands[-1].row_stop == grid.cells_shape[0]
+    assert all(after.row_off == before.row_stop - 1 for before, after in pairwise(bands))
+
+
+def test_upsampling_is_that_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    grid = plan_grid((128, 256), scale=1, tile_px=64, overlap_px=0)
+    field = np.random.default_rng(0).normal(size=(5, *grid.cells_shape)).astype(np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(field)[None], size=(128, 256), mode="bilinear")[0]
+    labels = np.concatenate(list(Upsampler(grid).labels(LogitsBand(0, field))))
+    assert (labels != expected.argmax(0).numpy()).mean() < 1e-4
+
+
+def test_the_lower_id_wins_a_tie() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    labels = stitch(grid, [(tile, np.zeros((4, 16, 16), np.float32)) for tile in grid.tiles()], 4)
+    assert (labels == 0).all()
+
+
+def test_pixels_that_only_skipped_tiles_cover_get_no_label() -> None:
+    grid = plan_grid((64, 256), scale=1, tile_px=64, overlap_px=0)
+    logits = np.zeros((2, 16, 16), np.float32)
+    labels = stitch(grid, ((tile, None if tile.col == 1 else logits) for tile in grid.tiles()), 2)
+    missing = labels == NO_LABEL
+    assert missing[:, 64:128].all()
+    assert missing.sum(axis=1).max() <= 64 + 4  # bilinear reach: half a cell beyond each side
+    assert not missing[:, :60].any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_unusable_logits_name_their_tile(value: float) -> None:
+    grid = plan_grid((64, 200), scale=0.5, tile_px=64, overlap_px=0)
+    mosaic = Mosaic(grid, 2)
+    tiles = random_tiles(grid, 2)
+    mosaic.add(*tiles[0])
+    tiles[1][1][1, 3, 3] = value
+    with pytest.raises(LogitsError, match=r"tile \(0, 1\), source rows 0-63, columns 128-199: 1 of 512 logits"):
+        mosaic.add(*tiles[1])
+
+
+def test_logits_of_another_shape_are_refused() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    with pytest.raises(LogitsError, match=r"\(2, 16, 16\) expected, \(2, 64, 64\) got"):
+        Mosaic(grid, 2).add(next(grid.tiles()), np.zeros((2, 64, 64), np.float32))
+
+
+def test_a_tile_twice_or_out_of_turn_is_refused() -> None:
+    grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
+    tiles = random_tiles(grid, 1)
+    mosaic = Mosaic(grid, 1)
+    mosaic.add(*tiles[0])
+    with pytest.raises(CoverError, match=r"tile \(0, 0\).* came twice or out of turn"):
+        mosaic.add(*tiles[0])
+    with pytest.raises(CoverError, match=r"tile \(3, 3\).* came twice or out of turn"):
+        mosaic.skip(tiles[-1][0])
+
+
+@given(st.integers(1, 200), st.data())
+def test_the_tapers_of_neighbours_sum_to_one(cells: int, data: st.DataObject) -> None:
+    shared = data.draw(st.integers(0, cells))
+    before, after = taper(cells, rise=0, fall=shared), taper(cells, rise=shared, fall=0)
+    np.testing.assert_allclose(before[cells - shared :] + after[:shared], 1, rtol=1e-6)
+    assert (before[: cells - shared] == 1).all()
+    assert (before > 0).all()
+
+
+@given(grids())
+def test_weights_are_one_up_to_the_border_of_the_image(grid: Grid) -> None:
+    for tile in grid.tiles():
+        weights = tile_weights(grid, tile)
+        assert (weights > 0).all()
+        if len(grid) == 1:
+            assert (weights == 1).all()
+        if tile.row == 0:
+            assert weights[0].max() == weights[: len(weights) // 4].max()
+        if tile.row == len(grid.row_offs) - 1:
+            assert weights[-1].max() == weights[-len(weights) // 4 :].max()
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(16, 200))
+def test_sample_points_stay_on_the_grid(source: int, model: int, cells: int) -> None:
+    lower, fraction = sample_points(source=source, model=model, cells=cells)
+    assert (lower >= 0).all()
+    assert (lower <= cells - 2).all()
+    assert (np.diff(lower) >= 0).all()
+    assert (fraction >= 0).all()
+    assert (fraction <= 1).all()
