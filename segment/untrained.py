@@ -40,7 +40,9 @@ def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, size: 
     """
     import torch
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     entry = {"window_px": tiling.window_px, "input_px": tiling.input_px, "overlap": tiling.overlap}
     if tiling.gsd_m is not None:
         entry["gsd_m"] = tiling.gsd_m
