@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
+import tomllib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from segment.checkpoint import Description
     from segment.plan import Request, SurveyPlan
+    from tiler.tiling import Tiling
 
 FAILED, NOTHING_MATCHED, INTERRUPTED = 3, 4, 130
+SETTINGS_FILE = Path("noseam.toml")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
 
-class _Errors(click.Group):
+class _Group(click.Group):
     """Turn noseam's own errors into one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
         except KeyboardInterrupt:
             click.echo("interrupted; the same command again goes on from here", err=True)
             ctx.exit(INTERRUPTED)
@@ -38,29 +37,54 @@ class _Errors(click.Group):
             raise click.ClickException(str(error)) from error
 
 
+def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Take defaults from a TOML file; a key that no command has is an error, never ignored."""
+    if path is None and not SETTINGS_FILE.is_file():
+        return
+    path = path or SETTINGS_FILE
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {error}") from error
+    settings: dict[str, dict[str, Any]] = {}
+    for name, table in tables.items():
+        command = main.get_command(ctx, name)
+        if command is None or not isinstance(table, dict):
+            raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(main.list_commands(ctx))}")
+        options = {option.name for option in command.params if isinstance(option, click.Option)}
+        settings[name] = {key.replace("-", "_"): value for key, value in table.items()}
+        if unknown := sorted(settings[name].keys() - options):
+            raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}")
+    ctx.default_map = settings
+
+
 @click.group(
-    cls=_Errors,
+    cls=_Group,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NOSEAM"},
-)
+)  # fmt: skip
 @click.version_option(package_name="noseam")
-@click.option("-v", "--verbose", count=True, help="Log more; twice for debugging.")
-@click.option("-q", "--quiet", count=True, help="Log less: warnings only; twice for errors only.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", is_eager=True,
+              expose_value=False, callback=_load_settings, show_default=f"{SETTINGS_FILE}, if it is there",
+              help="Settings as TOML: a table per command, such as [segment], with its options as keys.")  # fmt: skip
+@click.option("-v", "--verbose", count=True, help="Log more: -v tells why images failed.")
+@click.option("-q", "--quiet", count=True, help="Log less: -q warnings and errors only, -qq errors only.")
 def main(verbose: int, quiet: int) -> None:
     """Turn folders of large aerial images into full-resolution masks, with no seams.
 
     \b
     Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
     4 no image found, 130 interrupted. Every option can be set as a variable,
-    such as NOSEAM_SEGMENT_DEVICE=cpu.
+    such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
 
     \b
     Example:
       noseam segment survey/ --out masks/ --model my-checkpoint/
     """
     level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
-    for name in ("rasterio", "PIL", "numba", "urllib3", "httpx", "transformers"):
-        logging.getLogger(name).setLevel(max(level, logging.ERROR))
+    logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S",
+                        force=True)  # fmt: skip
+    for name in ("noseam", "segment", "tiler"):  # of other packages only errors
+        logging.getLogger(name).setLevel(level)
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
 
 
@@ -77,7 +101,8 @@ def _survey_options(command: _Command) -> _Command:
                          show_default="the checkpoint's, or 0.25",
                          help="Least overlap of neighbouring tiles in total, as a fraction of the tile."),
             click.option("--gsd", type=click.FloatRange(0, min_open=True), metavar="METRES",
-                         help="Ground sample distance the model expects, metres per pixel; "
+                         show_default="the checkpoint's, if any",
+                         help="Ground sample distance that the model expects, metres per pixel; "
                          "instead of --window, for georeferenced images."),
             click.option("--format", type=click.Choice(["auto", "png", "geotiff", "cog"]), default="auto",
                          help="How to store masks; auto: COG for georeferenced images, PNG for others."),
@@ -97,40 +122,18 @@ def _survey_options(command: _Command) -> _Command:
 
 @main.command()
 @_survey_options
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Output folder; mirrors the tree of the sources.",
-)
-@click.option(
-    "--model",
-    required=True,
-    metavar="ID|DIR",
-    help="Checkpoint: a SegFormer folder, or a Hugging Face hub id owner/name.",
-)
-@click.option(
-    "--classes",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="CSV",
-    show_default="the checkpoint's",
-    help="Class table: name, r, g, b; one row per class, in order of id.",
-)
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Output folder; mirrors the tree of the sources.")  # fmt: skip
+@click.option("--model", required=True, metavar="ID|DIR",
+              help="Checkpoint: a SegFormer folder, or a Hugging Face hub id owner/name.")  # fmt: skip
+@click.option("--classes", type=click.Path(path_type=Path, dir_okay=False), metavar="CSV",
+              show_default="the checkpoint's",
+              help="Class table: name, r, g, b; one row per class, in order of id.")  # fmt: skip
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-    default="auto",
-    help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    metavar="TILES",
-    show_default="4 on the CPU, 16 on CUDA",
-    help="Most tiles per call of the network.",
-)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+              help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), metavar="TILES", show_default="4 on the CPU, 16 on CUDA",
+              help="Most tiles per call of the network.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
 @click.pass_context
 def segment(
@@ -152,22 +155,34 @@ def segment(
     from segment.checkpoint import describe_checkpoint
 
     description = describe_checkpoint(model)
-    request = _request(survey, out, description)
+    request = _request(survey, out, description.tiling)
+    if request.tiling == description.tiling:
+        _log.info("tiling from %s", description.tiling_source)
     plan = _plan(survey["sources"], request)
-    _exit(ctx, _segment(description, plan, request, classes, device, precision, batch_size, overwrite))
+    if not (plan.images or plan.refused):
+        _nothing_matched(ctx)
+    from segment.job import open_runner
+    from segment.progress import track
+
+    runner = open_runner(description, classes, device=device, precision=precision, batch_size=batch_size)
+    outcomes = track(runner.run(plan, request, overwrite=overwrite), plan, quiet=not _log.isEnabledFor(logging.INFO))
+    states = {outcome.state for outcome in outcomes}
+    ctx.exit(FAILED if "failed" in states else 0)
 
 
 @main.command()
 @_survey_options
-@click.option("--model", metavar="ID|DIR", help="Checkpoint whose tiling to use.")
+@click.option("--model", metavar="ID|DIR", show_default="none, so 512 px tiles at full resolution",
+              help="Checkpoint whose tiling to use.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", default=Path("masks"),
+              help="Output folder of the run that is planned; not walked, nothing is written.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
-def plan(ctx: click.Context, /, model: str | None, as_json: bool, **survey: Any) -> None:
+def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **survey: Any) -> None:
     """Say what segment would do, from headers alone: no pixel is read, nothing is written.
 
     Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
-    that cannot be read, with the reason. Without --model, --window or --gsd, tiles are 512 pixels
-    at full resolution.
+    that cannot be read, with the reason.
 
     \b
     Examples:
@@ -177,22 +192,18 @@ def plan(ctx: click.Context, /, model: str | None, as_json: bool, **survey: Any)
     from segment.checkpoint import describe_checkpoint
     from segment.plan_report import plan_as_dict, plan_as_text
 
-    request = _request(survey, Path("OUT"), describe_checkpoint(model) if model else None)
-    planned = _plan(survey["sources"], request)
+    planned = _plan(survey["sources"], _request(survey, out, describe_checkpoint(model).tiling if model else None))
     click.echo(json.dumps(plan_as_dict(planned), indent=2) if as_json else plan_as_text(planned))
-    _exit(ctx, FAILED if planned.refused else 0)
+    if not (planned.images or planned.refused):
+        _nothing_matched(ctx)
+    ctx.exit(FAILED if planned.refused else 0)
 
 
 @main.command()
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("noseam-demo"),
-    metavar="DIR",
-    help="Folder for the photos, the model and the masks.",
-)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("noseam-demo"), metavar="DIR",
+              help="Folder for the photos, the model and the masks.")  # fmt: skip
 @click.pass_context
-def demo(ctx: click.Context, out: Path) -> None:
+def demo(ctx: click.Context, /, out: Path) -> None:
     """Make two small photos and an untrained model, and segment them; needs no network.
 
     The model has random weights, so the labels mean nothing: it shows that everything runs, and
@@ -202,20 +213,19 @@ def demo(ctx: click.Context, out: Path) -> None:
     Example:
       noseam demo --out noseam-demo/
     """
-    from segment.checkpoint import describe_checkpoint
+    click.echo(f"Making two photos and an untrained model in {out} ...", err=True)
     from segment.demo import make_demo
-    from segment.plan import Request
 
     photos, model = make_demo(out)
-    description = describe_checkpoint(str(model))
-    request = Request(description.tiling, out / "masks")
-    code = _segment(description, _plan((photos,), request), request, None, "auto", "auto", None, overwrite=False)
-    click.echo(f"photos: {photos}\nmasks:  {request.out}\nThe model is untrained: its labels mean nothing. Next:")
-    click.echo("  noseam segment YOUR_PHOTOS --out MASKS --model YOUR_CHECKPOINT")
-    _exit(ctx, code)
+    click.echo(f"noseam segment {photos} --out {out / 'masks'} --model {model}", err=True)
+    try:
+        ctx.invoke(segment, sources=(photos,), out=out / "masks", model=str(model))
+    finally:
+        click.echo(f"photos: {photos}\nmasks:  {out / 'masks'}\nThe model is untrained: its labels mean nothing.")
+        click.echo("Next:   noseam segment YOUR_PHOTOS --out MASKS --model YOUR_CHECKPOINT")
 
 
-def _request(survey: dict[str, Any], out: Path, description: Description | None) -> Request:
+def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Request:
     from segment.plan import Request
     from tiler.channels import parse_channels
     from tiler.errors import ChannelError, GridError
@@ -223,14 +233,12 @@ def _request(survey: dict[str, Any], out: Path, description: Description | None)
 
     try:
         tiling = override(
-            description.tiling if description else Tiling(),
+            tiling or Tiling(),
             window_px=survey["window"], input_px=survey["input"], overlap=survey["overlap"], gsd_m=survey["gsd"],
         )  # fmt: skip
         channels = parse_channels(survey["channels"]) if survey["channels"] else ()
     except (ChannelError, GridError) as error:
         raise click.UsageError(str(error)) from error
-    if description and tiling == description.tiling:
-        _log.info("tiling from %s", description.tiling_source)
     _log.info("%s", tiling)
     return Request(tiling, out, survey["format"], survey["color"], channels, survey["value_range"])
 
@@ -249,35 +257,9 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
     return plan_survey(survey, request)
 
 
-def _segment(
-    description: Description, plan: SurveyPlan, request: Request, classes: Path | None, device: str, precision: Any,
-    batch_size: int | None, overwrite: bool,
-) -> int:  # fmt: skip
-    """Run a planned survey; return the exit code."""
-    from segment.checkpoint import fit_classes, load_checkpoint
-    from segment.engine import TorchEngine
-    from segment.job import Runner
-    from segment.progress import track
-
-    inputs = len(plan.images) + len(plan.refused)
-    if not inputs:
-        return NOTHING_MATCHED
-    table = fit_classes(description, classes)
-    checkpoint = load_checkpoint(description)
-    engine = TorchEngine(checkpoint, device=device, precision=precision)
-    runner = Runner(checkpoint, table, engine, batch_size or engine.batch_size)
-    _log.info("model %s, %d classes, %s", description.name, len(table), engine.name)
-    outcomes = runner.run(plan, request, overwrite=overwrite)
-    quiet = not _log.isEnabledFor(logging.INFO)
-    ends = [outcome.state for outcome in track(outcomes, images=inputs, pixels=plan.pixels, quiet=quiet)]
-    return FAILED if "failed" in ends else 0
-
-
-def _exit(ctx: click.Context, code: int) -> None:
-    if code == NOTHING_MATCHED:
-        click.echo("no JPEG, PNG or TIFF image found", err=True)
-    sys.stdout.flush()
-    ctx.exit(code)
+def _nothing_matched(ctx: click.Context) -> None:
+    click.echo("no JPEG, PNG or TIFF image found", err=True)
+    ctx.exit(NOTHING_MATCHED)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from segment.batcher import Batcher
-from segment.checkpoint import Checkpoint
-from segment.engine import Engine
+from segment.checkpoint import Checkpoint, Description, fit_classes, load_checkpoint
+from segment.engine import Engine, Precision, TorchEngine
 from segment.errors import SegmentError
 from segment.pipeline import segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan
@@ -133,6 +133,39 @@ class Runner:
             "NOSEAM_TILE": f"{image.grid.tile_px}",
             FINGERPRINT_KEY: fingerprint,
         }
+
+
+def open_runner(
+    description: Description,
+    class_table: Path | None = None,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    batch_size: int | None = None,
+) -> Runner:
+    """Load a checkpoint and put it on a device.
+
+    Parameters
+    ----------
+    description : Description
+        The checkpoint, see `describe_checkpoint`.
+    class_table : Path or None
+        CSV with other names and colours for its classes.
+    device, precision
+        See `TorchEngine`.
+    batch_size : int or None
+        Most tiles per call of the network; None: what suits the device.
+
+    Raises
+    ------
+    CheckpointError, ClassTableError, DeviceError
+        If the weights, the table or the device will not do.
+    """
+    classes = fit_classes(description, class_table)
+    checkpoint = load_checkpoint(description)
+    engine = TorchEngine(checkpoint, device=device, precision=precision)
+    _log.info("model %s, %d classes, %s", description.name, len(classes), engine.name)
+    return Runner(checkpoint, classes, engine, batch_size or engine.batch_size)
 
 
 class _ByteBudget:

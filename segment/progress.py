@@ -13,30 +13,32 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from segment.job import Outcome
+from segment.plan import SurveyPlan
 
 _log = logging.getLogger(__name__)
 _LINE = "{desc} |{bar:20}| {n:.0f}/{total:.0f} MP, {rate_noinv_fmt}, {remaining} left"
 
 
-def track(outcomes: Iterable[Outcome], *, images: int, pixels: int, quiet: bool = False) -> Iterator[Outcome]:
+def track(outcomes: Iterable[Outcome], plan: SurveyPlan, *, quiet: bool = False) -> Iterator[Outcome]:
     """Pass outcomes on and show them.
 
     Parameters
     ----------
     outcomes : iterable of Outcome
         As they end.
-    images, pixels : int
-        How many there will be, and how many source pixels they have.
+    plan : SurveyPlan
+        What they are the outcomes of.
     quiet : bool
         Show no moving line.
     """
+    images = len(plan.images) + len(plan.refused)
     on_terminal = sys.stderr.isatty() and not quiet
     counts: Counter[str] = Counter()
     started = time.monotonic()
     worked = 0
     with (
         logging_redirect_tqdm(),
-        tqdm(total=pixels / 1e6, unit="MP", bar_format=_LINE, disable=not on_terminal, smoothing=0.05) as bar,
+        tqdm(total=plan.pixels / 1e6, unit="MP", bar_format=_LINE, disable=not on_terminal, smoothing=0.05) as bar,
     ):
         bar.set_description_str(f"0/{images} images")
         for outcome in outcomes:

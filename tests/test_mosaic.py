@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,7 +22,7 @@ from tiler.errors import CoverError, LogitsError
 from tiler.grid import Grid, Tile, plan_grid
 from tiler.mosaic import LogitsBand, Mosaic
 from tiler.reader import open_image, read_tiles
-from tiler.upsample import Upsampler, sample_points
+from tiler.upsample import Upsampler, _compiled, _label_rows, sample_points
 from tiler.weights import taper, tile_weights
 
 Logits = NDArray[np.float32]
@@ -155,6 +156,19 @@ def test_upsampling_is_that_of_torch() -> None:
     expected = torch.nn.functional.interpolate(torch.from_numpy(field)[None], size=(128, 256), mode="bilinear")[0]
     labels = np.concatenate(list(Upsampler(grid).labels(LogitsBand(0, field))))
     assert (labels != expected.argmax(0).numpy()).mean() < 1e-4
+
+
+def _seven(out: NDArray[np.float32]) -> None:
+    out[0] = 7
+
+
+def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    with pytest.raises(RuntimeError, match="cannot cache function"):
+        njit(cache=True)(_label_rows.py_func)
+    out = np.zeros(1, np.float32)
+    _compiled(_seven)(out)
+    assert out[0] == 7
 
 
 def test_the_lower_id_wins_a_tie() -> None:

@@ -34,7 +34,7 @@ class Survey:
     """How many files with other endings were passed over, by ending."""
 
 
-def walk_survey(sources: Iterable[Path], *, out: Path) -> Survey:
+def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     """Return the images in files and folders.
 
     Folders are walked recursively and case-blind to the ending; links to folders are not followed,
@@ -45,13 +45,13 @@ def walk_survey(sources: Iterable[Path], *, out: Path) -> Survey:
     ----------
     sources : iterable of Path
         Files and folders.
-    out : Path
-        The output folder.
+    out : Path or None
+        The output folder, if there is one.
     """
     images: dict[Path, Found] = {}
     unreadable: list[tuple[Path, str]] = []
     ignored: Counter[str] = Counter()
-    skip = out.resolve()
+    skip = out and out.resolve()
     for source in sources:
         if not source.is_dir():
             images.setdefault(_identity(source), Found(source, Path(source.name)))
@@ -69,7 +69,7 @@ def _identity(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _files(folder: Path, skip: Path, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
+def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
     if folder.resolve() == skip:
         return
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -80,7 +81,15 @@ class Upsampler:
             yield out
 
 
-@njit(nogil=True, cache=True)
+def _compiled(function: Callable[..., None]) -> Any:
+    """Compile a kernel; keep the machine code on disk where there is a place for it (a cron job may have none)."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
+@_compiled
 def _label_rows(
     logits: NDArray[np.float32],
     row_lower: NDArray[np.int64],
