@@ -162,12 +162,15 @@ def segment(
     if not (plan.images or plan.refused):
         _nothing_matched(ctx)
     from segment.job import open_runner
-    from segment.progress import track
+    from segment.progress import Progress
 
     runner = open_runner(description, classes, device=device, precision=precision, batch_size=batch_size)
-    outcomes = track(runner.run(plan, request, overwrite=overwrite), plan, quiet=not _log.isEnabledFor(logging.INFO))
-    states = {outcome.state for outcome in outcomes}
-    ctx.exit(FAILED if "failed" in states else 0)
+    code = 0
+    with Progress(plan, quiet=not _log.isEnabledFor(logging.INFO)) as progress:
+        for outcome in runner.run(plan, request, overwrite=overwrite, advance=progress.advance):
+            progress.report(outcome)
+            code = FAILED if outcome.state == "failed" else code
+    ctx.exit(code)
 
 
 @main.command()

@@ -6,10 +6,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -62,7 +63,14 @@ class Runner:
     batch_size: int
     """Most tiles per call of the engine."""
 
-    def run(self, plan: SurveyPlan, request: Request, *, overwrite: bool = False) -> Iterator[Outcome]:
+    def run(
+        self,
+        plan: SurveyPlan,
+        request: Request,
+        *,
+        overwrite: bool = False,
+        advance: Callable[[Path, int], None] = lambda path, pixels: None,
+    ) -> Iterator[Outcome]:
         """Segment a survey; yields one outcome per input, as they end.
 
         Parameters
@@ -73,41 +81,22 @@ class Runner:
             What it was planned for.
         overwrite : bool
             Make masks again that are already there, and replace files that noseam did not write.
+        advance : callable
+            Told, from the images' own threads, the path of an image and how many more of its pixels are labelled.
         """
         for refused in plan.refused:
             yield Outcome(refused.path, "failed", refused.reason)
-        budget = _ByteBudget(WORKING_BYTES)
         with Batcher(self.engine, self.batch_size) as batcher, ThreadPoolExecutor(IMAGES_IN_FLIGHT) as pool:
-            waiting: list[Future[Outcome]] = []
+            run = _Run(self, request, batcher, _ByteBudget(WORKING_BYTES), overwrite, advance)
             try:
-                for image in plan.images:
-                    waiting.append(pool.submit(self._run_image, image, request, batcher, budget, overwrite))
-                for future in as_completed(waiting):
+                for future in as_completed([pool.submit(run.image, image) for image in plan.images]):
                     yield future.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 batcher.close()
 
-    def _run_image(
-        self, image: ImagePlan, request: Request, batcher: Batcher, budget: _ByteBudget, overwrite: bool
-    ) -> Outcome:
-        path, started = image.found.path, time.monotonic()
-        try:
-            fingerprint = self._fingerprint(image, request)
-            if not overwrite and all_current(image.outputs, fingerprint):
-                return Outcome(path, "skipped", "its masks are up to date", image.pixels)
-            tags = self._tags(image, fingerprint)
-            with budget.hold(image.working_bytes(len(self.classes))):
-                notes = segment_image(image, request, batcher=batcher, classes=self.classes, tags=tags)
-        except (TilerError, SegmentError, OSError) as error:
-            return Outcome(path, "failed", str(error), image.pixels, time.monotonic() - started)
-        except Exception as error:  # one bad image costs only itself, whatever it raised
-            _log.debug("%s", path, exc_info=True)
-            reason = f"{path}: {type(error).__name__}: {error}"
-            return Outcome(path, "failed", reason, image.pixels, time.monotonic() - started)
-        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, notes)
-
-    def _fingerprint(self, image: ImagePlan, request: Request) -> str:
+    def fingerprint(self, image: ImagePlan, request: Request) -> str:
+        """Return what changes whenever the masks of an image would: source, model or settings."""
         return digest(
             {
                 "source": image.stamp,
@@ -121,7 +110,8 @@ class Runner:
             }
         )
 
-    def _tags(self, image: ImagePlan, fingerprint: str) -> dict[str, str]:
+    def tags(self, image: ImagePlan, fingerprint: str) -> dict[str, str]:
+        """Return what an image's masks say about what made them."""
         return {
             "SOFTWARE": f"noseam {version('noseam')}",
             "SOURCE": image.found.relative.as_posix().encode("utf-8", "backslashreplace").decode(),
@@ -133,6 +123,47 @@ class Runner:
             "NOSEAM_TILE": f"{image.grid.tile_px}",
             FINGERPRINT_KEY: fingerprint,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the images of one run share."""
+
+    runner: Runner
+    request: Request
+    batcher: Batcher
+    budget: _ByteBudget
+    overwrite: bool
+    advance: Callable[[Path, int], None]
+
+    def image(self, image: ImagePlan) -> Outcome:
+        """Bring one image to its end, in whatever thread this is called."""
+        path, started = image.found.path, time.monotonic()
+        try:
+            notes = self._segment(image)
+        except Exception as error:  # one bad image costs only itself, whatever it raised
+            _log.debug("%s", path, exc_info=True)
+            expected = isinstance(error, (TilerError, SegmentError))
+            reason = str(error) if expected else f"{path}: {type(error).__name__}: {error}"
+            return Outcome(path, "failed", reason, image.pixels, time.monotonic() - started)
+        if notes is None:
+            return Outcome(path, "skipped", "its masks are up to date", image.pixels)
+        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, notes)
+
+    def _segment(self, image: ImagePlan) -> tuple[str, ...] | None:
+        """Return the notes of an image, or None where its masks are up to date."""
+        fingerprint = self.runner.fingerprint(image, self.request)
+        if not self.overwrite and all_current(image.outputs, fingerprint):
+            return None
+        with self.budget.hold(image.working_bytes(len(self.runner.classes))):
+            return segment_image(
+                image,
+                self.request,
+                batcher=self.batcher,
+                classes=self.runner.classes,
+                tags=self.runner.tags(image, fingerprint),
+                advance=partial(self.advance, image.found.path),
+            )
 
 
 def open_runner(

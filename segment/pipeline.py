@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 
 import numpy as np
@@ -24,7 +24,13 @@ _BATCHES_AHEAD = 2
 
 
 def segment_image(
-    plan: ImagePlan, request: Request, *, batcher: Batcher, classes: ClassTable, tags: Mapping[str, str]
+    plan: ImagePlan,
+    request: Request,
+    *,
+    batcher: Batcher,
+    classes: ClassTable,
+    tags: Mapping[str, str],
+    advance: Callable[[int], None],
 ) -> tuple[str, ...]:
     """Segment one image and write its masks.
 
@@ -43,6 +49,8 @@ def segment_image(
         Names and colours.
     tags : mapping of str to str
         Provenance to store in the masks.
+    advance : callable
+        Told how many more pixels are labelled.
 
     Returns
     -------
@@ -69,6 +77,7 @@ def segment_image(
                     labelled += _mark_invalid(labels, image, row)
                     writer.write(labels)
                     row += len(labels)
+                    advance(labels.size)
             _refuse_changed(plan)
             writer.commit()
     return notes if labelled else (*notes, "no pixel is valid: every label is 255")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -16,56 +17,96 @@ from segment.job import Outcome
 from segment.plan import SurveyPlan
 
 _log = logging.getLogger(__name__)
-_LINE = "{desc} |{bar:20}| {n:.0f}/{total:.0f} MP, {rate_noinv_fmt}, {remaining} left"
+_LINE = "{desc} |{bar:20}| {n:.0f}/{total:.0f} megapixels, {rate_noinv_fmt}, {remaining} left"
+HEARTBEAT_S = 60.0
+"""Off a terminal, a sign of life comes this often while no image ends."""
 
 
-def track(outcomes: Iterable[Outcome], plan: SurveyPlan, *, quiet: bool = False) -> Iterator[Outcome]:
-    """Pass outcomes on and show them.
+class Progress:
+    """Show a run to the user; use as a context manager.
+
+    Speed and time left count what is worked on: images that are skipped or fail leave the total.
 
     Parameters
     ----------
-    outcomes : iterable of Outcome
-        As they end.
     plan : SurveyPlan
-        What they are the outcomes of.
+        What will be done.
     quiet : bool
         Show no moving line.
     """
-    images = len(plan.images) + len(plan.refused)
-    on_terminal = sys.stderr.isatty() and not quiet
-    counts: Counter[str] = Counter()
-    started = time.monotonic()
-    worked = 0
-    with (
-        logging_redirect_tqdm(),
-        tqdm(total=plan.pixels / 1e6, unit="MP", bar_format=_LINE, disable=not on_terminal, smoothing=0.05) as bar,
-    ):
-        bar.set_description_str(f"0/{images} images")
-        for outcome in outcomes:
-            counts[outcome.state] += 1
-            worked += outcome.pixels if outcome.state == "done" else 0
-            _report(outcome, f"[{counts.total()}/{images}]", level=logging.DEBUG if on_terminal else logging.INFO)
-            bar.set_description_str(f"{counts.total()}/{images} images")
-            bar.update(outcome.pixels / 1e6)
-            yield outcome
-    seconds = max(time.monotonic() - started, 1e-9)
-    _log.info(
-        "%d done, %d skipped, %d failed in %.1f s; %.1f megapixels per second",
-        counts["done"], counts["skipped"], counts["failed"], seconds, worked / 1e6 / seconds,
-    )  # fmt: skip
+
+    def __init__(self, plan: SurveyPlan, *, quiet: bool = False) -> None:
+        self._inputs = len(plan.images) + len(plan.refused)
+        self._on_terminal = sys.stderr.isatty() and not quiet
+        self._bar = tqdm(
+            total=plan.pixels / 1e6, unit=" megapixels", bar_format=_LINE, disable=not self._on_terminal, smoothing=0.05
+        )
+        self._redirect = logging_redirect_tqdm()
+        self._counts: Counter[str] = Counter()
+        self._under_way: Counter[Path] = Counter()
+        self._worked = 0
+        self._total = plan.pixels
+        self._lock = threading.Lock()
+        self._started = self._last_sign = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._redirect.__enter__()
+        self._show()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.close()
+        self._redirect.__exit__(kind, error, at)
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        _log.info(
+            "%d done, %d skipped, %d failed in %.1f s; %.1f megapixels per second",
+            self._counts["done"], self._counts["skipped"], self._counts["failed"],
+            seconds, self._worked / 1e6 / seconds,
+        )  # fmt: skip
+
+    def advance(self, path: Path, pixels: int) -> None:
+        """Count so many more pixels of an image as labelled; any thread may call this."""
+        with self._lock:
+            self._under_way[path] += pixels
+            self._worked += pixels
+            self._bar.update(pixels / 1e6)
+            if not self._on_terminal and time.monotonic() - self._last_sign >= HEARTBEAT_S:
+                self._sign_of_life()
+
+    def report(self, outcome: Outcome) -> None:
+        """Say how an image ended."""
+        with self._lock:
+            self._counts[outcome.state] += 1
+            labelled = self._under_way.pop(outcome.path, 0)
+            if outcome.state != "done":
+                self._worked -= labelled
+                self._total -= outcome.pixels
+                self._bar.update(-labelled / 1e6)
+                self._bar.total = self._total / 1e6
+            self._last_sign = time.monotonic()
+            self._show()
+        _tell(outcome, f"[{self._counts.total()}/{self._inputs}]", logging.DEBUG if self._on_terminal else logging.INFO)
+
+    def _show(self) -> None:
+        self._bar.set_description_str(f"{self._counts.total()}/{self._inputs} images")
+
+    def _sign_of_life(self) -> None:
+        self._last_sign = time.monotonic()
+        speed = self._worked / (self._last_sign - self._started)
+        minutes = (self._total - self._worked) / max(speed, 1) / 60
+        _log.info(
+            "%d of %d images, %.0f of %.0f megapixels, %.1f megapixels per second, %.0f minutes left",
+            self._counts.total(), self._inputs, self._worked / 1e6, self._total / 1e6, speed / 1e6, minutes,
+        )  # fmt: skip
 
 
-def _report(outcome: Outcome, place: str, *, level: int) -> None:
+def _tell(outcome: Outcome, place: str, level: int) -> None:
     if outcome.state == "failed":
         _log.error("%s failed: %s", place, outcome.reason)
     elif outcome.state == "skipped":
-        _log.log(level, "%s skipped: %s: %s", place, _shown(outcome.path), outcome.reason)
+        _log.log(level, "%s skipped: %s: %s", place, outcome.path, outcome.reason)
     else:
         size = outcome.pixels / 1e6
-        _log.log(level, "%s done: %s: %.1f megapixels in %.1f s", place, _shown(outcome.path), size, outcome.seconds)
+        _log.log(level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds)
     for note in outcome.notes:
-        _log.log(level, "%s: %s", _shown(outcome.path), note)
-
-
-def _shown(path: Path) -> str:
-    return str(path).encode("utf-8", "backslashreplace").decode()
+        _log.log(level, "%s: %s", outcome.path, note)
