@@ -37,6 +37,18 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
+class _Formatter(logging.Formatter):
+    """One record is one line, and no file name can move the cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        record.message = _one_line(record.message)
+        return super().formatMessage(record)
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Take defaults from a TOML file; a key that no command has is an error, never ignored."""
     if path is None and not SETTINGS_FILE.is_file():
@@ -81,8 +93,9 @@ def main(verbose: int, quiet: int) -> None:
       noseam segment survey/ --out masks/ --model my-checkpoint/
     """
     level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
-    logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S",
-                        force=True)  # fmt: skip
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in ("noseam", "segment", "tiler"):  # of other packages only errors
         logging.getLogger(name).setLevel(level)
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
@@ -193,10 +206,11 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
       noseam plan survey/ --model my-checkpoint/ --json
     """
     from segment.checkpoint import describe_checkpoint
-    from segment.plan_report import plan_as_dict, plan_as_text
+    from segment.plan_report import plan_as_dict, plan_as_lines
 
     planned = _plan(survey["sources"], _request(survey, out, describe_checkpoint(model).tiling if model else None))
-    click.echo(json.dumps(plan_as_dict(planned), indent=2) if as_json else plan_as_text(planned))
+    lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(_one_line, plan_as_lines(planned))
+    click.echo("\n".join(lines))
     if not (planned.images or planned.refused):
         _nothing_matched(ctx)
     ctx.exit(FAILED if planned.refused else 0)

@@ -20,7 +20,7 @@ from segment.checkpoint import Checkpoint, Description, fit_classes, load_checkp
 from segment.engine import Engine, Precision, TorchEngine
 from segment.errors import SegmentError
 from segment.pipeline import segment_image
-from segment.plan import ImagePlan, Request, SurveyPlan
+from segment.plan import ImagePlan, Request, SurveyPlan, name_file
 from tiler.classes import ClassTable
 from tiler.errors import TilerError
 from tiler.provenance import FINGERPRINT_KEY, all_current, digest
@@ -143,9 +143,8 @@ class _Run:
             notes = self._segment(image)
         except Exception as error:  # one bad image costs only itself, whatever it raised
             _log.debug("%s", path, exc_info=True)
-            expected = isinstance(error, (TilerError, SegmentError))
-            reason = str(error) if expected else f"{path}: {type(error).__name__}: {error}"
-            return Outcome(path, "failed", reason, image.pixels, time.monotonic() - started)
+            reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
+            return Outcome(path, "failed", name_file(path, reason), image.pixels, time.monotonic() - started)
         if notes is None:
             return Outcome(path, "skipped", "its masks are up to date", image.pixels)
         return Outcome(path, "done", "", image.pixels, time.monotonic() - started, notes)

@@ -120,8 +120,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused:
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except (TilerError, OSError) as error:
-        reason = str(error)
-        return Refused(found.path, reason if str(found.path) in reason else f"{found.path}: {reason}")
+        return Refused(found.path, name_file(found.path, str(error)))
     outputs = plan_outputs(
         found.relative,
         request.out,
@@ -130,3 +129,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused:
         color=request.color,
     )
     return ImagePlan(found, info, grid, outputs, stamp)
+
+
+def name_file(path: Path, reason: str) -> str:
+    """Return a reason that names the input, which may be one of an output or of the network."""
+    return reason if str(path) in reason else f"{path}: {reason}"

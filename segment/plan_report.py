@@ -36,7 +36,7 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
     }
 
 
-def plan_as_text(plan: SurveyPlan) -> str:
+def plan_as_lines(plan: SurveyPlan) -> list[str]:
     """Return a plan as lines: one per size of image, then the unreadable files, then the sums."""
     kinds = Counter((image.info.width, image.info.height, len(image.grid), _forms(image)) for image in plan.images)
     lines = [
@@ -51,7 +51,7 @@ def plan_as_text(plan: SurveyPlan) -> str:
         f"{total['images']} images, {total['megapixels']:.1f} megapixels, {total['tiles']} tiles, "
         f"{total['unreadable']} unreadable; masks {total['output_bytes'] / 1e6:.1f} MB before compression"
     )
-    return "\n".join(lines)
+    return lines
 
 
 def _forms(image: ImagePlan) -> str:

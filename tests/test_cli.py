@@ -190,6 +190,24 @@ def test_quiet_says_nothing_when_all_is_well(photo: Path, model: str, tmp_path: 
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_a_name_cannot_break_the_log(photo: Path, model: str, tmp_path: Path) -> None:
+    bad = photo.with_name("two\nlines \x1b[31m.png")
+    bad.touch()
+    for command in (("segment", "--out", tmp_path / "out", "--model", model), ("plan",)):
+        result = noseam(command[0], photo.parent, *command[1:])
+        assert result.exit_code == 3
+        assert "\x1b" not in result.output
+        assert r"two\nlines \x1b[31m.png: not an accepted image" in result.output
+
+
+def test_a_failure_to_write_names_the_source_too(photo: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/survey").touch()
+    result = noseam("segment", tmp_path, "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 3
+    assert re.search(r"survey/IMG_1\.JPG: .*out/survey/IMG_1_label\.png: cannot be written", result.stderr)
+
+
 def test_plan_counts_tiles_from_headers(photo: Path, tmp_path: Path) -> None:
     # A header alone: the pixels of this photo are cut away.
     Image.new("RGB", (6000, 4000)).save(photo, quality=10)

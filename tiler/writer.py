@@ -117,13 +117,13 @@ class MaskWriter:
         for sink, (temporary, final) in zip(self._sinks, self._staged, strict=True):
             with _writing(final):
                 sink.close()
-                _sync(temporary)
+                _sync(temporary, os.O_RDWR)
         for temporary, final in self._staged:
             with _writing(final):
                 temporary.replace(final)
         for folder in {final.parent for _, final in self._staged}:
-            with _writing(folder):
-                _sync(folder)
+            with suppress(OSError):  # Windows and some network shares cannot; the files themselves are safe
+                _sync(folder, os.O_RDONLY)
 
 
 def _open_sink(output: Output, temporary: Path, meta: MaskMeta) -> _Sink:
@@ -259,8 +259,8 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
