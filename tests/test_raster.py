@@ -314,8 +314,10 @@ def test_no_ground_sample_distance_in_a_local_coordinate_system(tmp_path: Path) 
     assert info.gsd_m is None
 
 
-def test_no_ground_sample_distance_off_the_earth() -> None:
-    assert Georeference(UTM, Affine(0.05, 0, 1e30, 0, -0.05, 1e30)).gsd_m(2, 2) is None
+@pytest.mark.parametrize("far", [1e12, 1e30, 1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize("crs", [UTM, CRS.from_epsg(3857)])
+def test_no_ground_sample_distance_off_the_earth(crs: CRS, far: float) -> None:
+    assert Georeference(crs, Affine(0.05, 0, far, 0, -0.05, far)).gsd_m(2, 2) is None
 
 
 def test_a_pixel_across_the_antimeridian_is_no_wider() -> None:

@@ -14,6 +14,8 @@ from rasterio.warp import transform as reproject
 
 _WGS84_AXIS_M = 6378137.0
 _WGS84_ECCENTRICITY2 = 0.00669437999014
+_FARTHEST = 1e11
+"""No coordinate on the earth is larger, in any unit; PROJ takes for ever over some that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Georeference:
             return None
         a, b, c, d, e, f = self.transform[:6]
         x, y = a * width / 2 + b * height / 2 + c, d * width / 2 + e * height / 2 + f
+        if not math.hypot(x, y, a, b, d, e) < _FARTHEST:
+            return None
         try:
             lons, lats = reproject(self.crs, "EPSG:4326", [x, x + a, x + b], [y, y + d, y + e])[:2]
         except Exception:  # GDAL's own, private to rasterio: a local CRS, or a transform off the earth
