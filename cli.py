@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import os
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -32,7 +34,8 @@ class _Group(click.Group):
             click.echo("interrupted; the same command again goes on from here", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            if type(error).__module__ not in {"tiler.errors", "segment.errors"}:
+            ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
+            if not ours and not (isinstance(error, OSError) and error.filename):  # a broken pipe has no file
                 raise
             raise click.ClickException(str(error)) from error
 
@@ -63,10 +66,10 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
         command = main.get_command(ctx, name)
         if command is None or not isinstance(table, dict):
             raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(main.list_commands(ctx))}")
-        options = {option.name for option in command.params if isinstance(option, click.Option)}
-        settings[name] = {key.replace("-", "_"): value for key, value in table.items()}
-        if unknown := sorted(settings[name].keys() - options):
+        options = {flag.lstrip("-"): option.name for option in command.params for flag in option.opts}
+        if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
             raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}")
+        settings[name] = {str(options[key.replace("_", "-")]): value for key, value in table.items()}
     ctx.default_map = settings
 
 
@@ -174,6 +177,9 @@ def segment(
     plan = _plan(survey["sources"], request)
     if not (plan.images or plan.refused):
         _nothing_matched(ctx)
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise click.ClickException(f"{out}: the output folder cannot be written to")
     from segment.job import open_runner
     from segment.progress import Progress
 
@@ -192,7 +198,9 @@ def segment(
               help="Checkpoint whose tiling to use.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", default=Path("masks"),
               help="Output folder of the run that is planned; not walked, nothing is written.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option(
+    "--json", "as_json", is_flag=True, envvar="NOSEAM_PLAN_JSON", help="Print one JSON object instead of text."
+)
 @click.pass_context
 def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **survey: Any) -> None:
     """Say what segment would do, from headers alone: no pixel is read, nothing is written.
@@ -256,6 +264,9 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
         channels = parse_channels(survey["channels"]) if survey["channels"] else ()
     except (ChannelError, GridError) as error:
         raise click.UsageError(str(error)) from error
+    low, high = survey["value_range"] or (0, 1)
+    if not (math.isfinite(low) and math.isfinite(high) and low != high):
+        raise click.UsageError(f"--value-range: two different finite numbers expected, {low:g} and {high:g} found")
     _log.info("%s", tiling)
     return Request(tiling, out, survey["format"], survey["color"], channels, survey["value_range"])
 
@@ -271,7 +282,10 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
     if survey.ignored:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in survey.ignored.most_common())
         _log.info("passed over %d files that are not JPEG, PNG or TIFF: %s", survey.ignored.total(), kinds)
-    return plan_survey(survey, request)
+    planned = plan_survey(survey, request)
+    if planned.masks:
+        _log.info("passed over %d masks that noseam wrote", planned.masks)
+    return planned
 
 
 def _nothing_matched(ctx: click.Context) -> None:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from segment.engine import Engine
+from segment.errors import EngineError
 
 Tiles = NDArray[np.uint8]
 Logits = NDArray[np.float32]
@@ -103,7 +104,10 @@ class Batcher:
         while len(results) < len(pixels):
             chunk = pixels[len(results) : len(results) + self.batch_size]
             try:
-                results.extend(self.engine(np.stack(chunk)))
+                logits = self.engine(np.stack(chunk))
+                if len(logits) != len(chunk):
+                    raise EngineError(f"{self.engine.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+                results.extend(logits)
                 continue
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:

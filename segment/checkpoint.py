@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from segment.errors import CheckpointError
 from tiler.classes import ClassTable, distinct_colours, read_class_table
 from tiler.errors import ClassTableError, TilerError
+from tiler.grid import LATTICE_PX, MIN_TILE_PX
 from tiler.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ DRONE_MODEL = "deep-learning-analytics/segformer_semantic_segmentation"
 _DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_NETWORK_KEYS = (
+    "hidden_act",
+    "layer_norm_eps",
+    "mlp_ratios",
+    "num_attention_heads",
+    "patch_sizes",
+    "sr_ratios",
+    "strides",
+)
 _TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
 
 
@@ -200,7 +210,7 @@ def _read_tiling(model: str, config: dict[str, Any], processing: dict[str, Any])
         size = processing.get("size", DEFAULT_INPUT_PX)
         if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
             size = size.get("height") or size.get("shortest_edge") or DEFAULT_INPUT_PX
-        side = int(size)
+        side = max(round(int(size) / LATTICE_PX) * LATTICE_PX, MIN_TILE_PX)
         return Tiling(
             window_px=side, input_px=side
         ), "no tiling in the checkpoint, so its input size at full resolution"
@@ -252,6 +262,8 @@ def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
 
 def _digest(network: nn.Module, normalisation: Normalisation) -> str:
     hasher = hashlib.sha256(repr(normalisation).encode())
+    for key in _NETWORK_KEYS:  # these change the logits without changing the shape of a weight
+        hasher.update(f"{key}={getattr(network.config, key, None)}".encode())
     for name, tensor in sorted(network.state_dict().items()):
         hasher.update(name.encode())
         hasher.update(tensor.contiguous().numpy().tobytes())

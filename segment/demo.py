@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segment.errors import DemoError
 from segment.untrained import write_untrained
 from tiler.classes import ClassTable, distinct_colours
 from tiler.tiling import Tiling
@@ -23,9 +24,19 @@ def make_demo(folder: Path) -> tuple[Path, Path]:
     -------
     photos, model : Path
         Folders below `folder`.
+
+    Raises
+    ------
+    DemoError
+        If either folder is there already and an earlier demo did not make it.
     """
     photos, model = folder / "photos", folder / "untrained-model"
+    marker = folder / ".noseam-demo"
+    for taken in (photos, model):
+        if taken.exists() and not marker.exists():
+            raise DemoError(f"{taken} exists and is not of an earlier demo; choose another --out")
     photos.mkdir(parents=True, exist_ok=True)
+    marker.touch()
     for index in range(2):
         Image.fromarray(_fields(seed=index)).save(photos / f"IMG_{index + 1}.jpg", quality=92)
     classes = ClassTable(_NAMES, distinct_colours(len(_NAMES)))

@@ -11,3 +11,11 @@ class CheckpointError(SegmentError, ValueError):
 
 class DeviceError(SegmentError, RuntimeError):
     """A device or precision was asked for that this machine does not have."""
+
+
+class EngineError(SegmentError, RuntimeError):
+    """An engine did not answer tile for tile."""
+
+
+class DemoError(SegmentError, FileExistsError):
+    """The demo would write over files that it did not make."""

@@ -23,12 +23,15 @@ from segment.pipeline import segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
 from tiler.classes import ClassTable
 from tiler.errors import TilerError
-from tiler.provenance import FINGERPRINT_KEY, all_current, digest
+from tiler.provenance import all_current, digest
+from tiler.raster import FINGERPRINT_KEY
 
 IMAGES_IN_FLIGHT = 3
 """While one image waits for the network, another is decoded and a third written."""
 WORKING_BYTES = 2 * 2**30
 """Most bytes that the images in flight hold together; an image above it runs alone."""
+MASK_VERSION = 1
+"""Counted up when a change of noseam changes masks, so that they are made again."""
 _log = logging.getLogger(__name__)
 
 
@@ -99,6 +102,7 @@ class Runner:
         """Return what changes whenever the masks of an image would: source, model or settings."""
         return digest(
             {
+                "masks": MASK_VERSION,
                 "source": image.stamp,
                 "model": self.checkpoint.digest,
                 "engine": self.engine.name,

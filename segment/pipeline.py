@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +119,11 @@ def _mark_invalid(labels: NDArray[np.uint8], image: ImageReader, row: int) -> in
 
 def _notes(image: ImageReader) -> tuple[str, ...]:
     notes = [image.channels.note] if image.channels.note else []
-    if image.info.path.with_name(image.info.path.name + ".msk").exists():
-        notes.append("the external mask beside it (.msk) is not read; put it inside the file")
+    if image.info.pages > 1:
+        notes.append(f"the file holds {image.info.pages} images; the first is segmented")
+    with suppress(OSError):  # a name too long to exist
+        if image.info.path.with_name(image.info.path.name + ".msk").exists():
+            notes.append("the external mask beside it (.msk) is not read; put it inside the file")
     if image.info.orientation != 1:
         notes.append(f"EXIF orientation {image.info.orientation}: the mask keeps the pixels as they are stored")
     if image.stretch is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from tiler.tiling import Tiling
 from tiler.writer import BLOCK_PX
 
 _HEADER_THREADS = 8
+_NAME_MAX_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class SurveyPlan:
     """Images that can be segmented, in the order of the survey."""
     refused: tuple[Refused, ...]
     """Inputs that cannot, with reasons."""
+    masks: int = 0
+    """Files that are passed over because noseam itself wrote them."""
 
     @property
     def pixels(self) -> int:
@@ -108,19 +112,23 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    return SurveyPlan(images, tuple(Refused(*entry) for entry in survey.unreadable) + refused)
+    unreadable = tuple(Refused(*entry) for entry in survey.unreadable)
+    return SurveyPlan(images, unreadable + refused, masks=planned.count(None))
 
 
-def plan_image(found: Found, request: Request) -> ImagePlan | Refused:
-    """Plan one image from its header."""
+def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
+    """Plan one image from its header; None for a mask that noseam wrote."""
     try:
         stamp = source_stamp(found.path)
         info = read_info(found.path)
+        if info.made_by_noseam:
+            return None
         choose_channels(info, request.channels)
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
-    except (TilerError, OSError) as error:
-        return Refused(found.path, name_file(found.path, str(error)))
+    except Exception as error:  # one bad header costs only itself, whatever it raised
+        reason = str(error) if isinstance(error, (TilerError, OSError)) else f"{type(error).__name__}: {error}"
+        return Refused(found.path, name_file(found.path, reason))
     outputs = plan_outputs(
         found.relative,
         request.out,
@@ -128,6 +136,10 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused:
         wanted=request.format,
         color=request.color,
     )
+    if too_long := [out.path.name for out in outputs if len(os.fsencode(out.path.name)) > _NAME_MAX_BYTES]:
+        return Refused(
+            found.path, f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}"
+        )
     return ImagePlan(found, info, grid, outputs, stamp)
 
 

@@ -32,6 +32,8 @@ def _info(*interpretations: str, masked: bool = False) -> RasterInfo:
         masked=masked,
         white_is_zero=False,
         orientation=1,
+        pages=1,
+        made_by_noseam=False,
         georeference=Georeference(),
     )
 

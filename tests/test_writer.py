@@ -23,7 +23,8 @@ from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
 from tiler.png import PngWriter
-from tiler.provenance import FINGERPRINT_KEY, all_current, digest, source_stamp
+from tiler.provenance import all_current, digest, source_stamp
+from tiler.raster import FINGERPRINT_KEY
 from tiler.writer import MaskMeta, MaskWriter
 
 CLASSES = ClassTable(("ground", "tree", "water"), ((130, 76, 0), (100, 76, 30), (10, 76, 120)))

@@ -23,6 +23,8 @@ class Channels:
     """Whether the one channel holds palette indices."""
     dataset_mask: bool
     """Whether the file's own nodata, alpha or internal mask marks invalid pixels."""
+    nodata: float | None = None
+    """Value that marks invalid samples of the colour channels, where the file's alpha is set aside."""
     note: str = ""
     """What was assumed, for the log; empty where the file says it all."""
 
@@ -81,10 +83,11 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
 def _asked(info: RasterInfo, asked: tuple[int, ...]) -> Channels:
     if max(asked) > len(info.interpretations):
         raise ChannelError(f"{info.path}: channel {max(asked)} was asked for, the file has {len(info.interpretations)}")
-    alpha_marks = "alpha" in info.interpretations
+    aside = "alpha" in info.interpretations  # then the file's own mask would count alpha in
     return Channels(
         colour=asked[:3],
         valid=asked[3] if len(asked) == 4 else None,
         palette=len(asked) == 1 and info.interpretations[asked[0] - 1] == "palette",
-        dataset_mask=info.masked and not alpha_marks,
+        dataset_mask=info.masked and not aside,
+        nodata=info.nodata if aside else None,
     )

@@ -29,7 +29,7 @@ class ClassTable:
     """Names and colours of the classes, by id."""
 
     names: tuple[str, ...]
-    """One name per class, all different."""
+    """One name per class."""
     colours: tuple[Colour, ...]
     """(red, green, blue) per class, 0 to 255, all different."""
 
@@ -38,6 +38,10 @@ class ClassTable:
             raise ClassTableError(f"a class table needs 1 to {MAX_CLASSES} classes, got {len(self.names)}")
         if len(self.names) != len(self.colours):
             raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours")
+        if not all(0 <= level <= 255 for colour in self.colours for level in colour):
+            raise ClassTableError(f"colours are whole numbers 0 to 255, got {self.colours}")
+        if len(set(self.colours)) < len(self.colours):
+            raise ClassTableError(f"two classes have one colour: {self.colours}")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -38,7 +38,7 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     """Return the images in files and folders.
 
     Folders are walked recursively and case-blind to the ending; links to folders are not followed,
-    hidden files and the output folder are passed over. A file that is named itself counts whatever
+    hidden files and an output folder within are passed over. A file that is named itself counts whatever
     its ending. A file reached twice counts once.
 
     Parameters
@@ -70,8 +70,6 @@ def _identity(path: Path) -> Path:
 
 
 def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
-    if folder.resolve() == skip:
-        return
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -83,6 +81,8 @@ def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) 
             continue
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
+            if path.resolve() == skip:
+                continue
             yield from _files(path, skip, unreadable)
         elif not (entry.is_symlink() and path.is_dir()):
             yield path

@@ -56,14 +56,22 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
     Raises
     ------
     OutputClashError
-        Names both sources and the file.
+        Names both sources and the file; or the source that would be written over.
     """
+    planned = list(planned)
+    sources = {_identity(source): source for source, _ in planned}
     writers: dict[str, Path] = {}
     for source, outputs in planned:
         for output in outputs:
+            if (victim := sources.get(_identity(output.path))) is not None:
+                raise OutputClashError(f"{source} would write its mask over {victim}; choose another --out folder")
             other = writers.setdefault(str(output.path).casefold(), source)
             if other != source:
                 raise OutputClashError(
                     f"{other} and {source} would both write {output.path}; "
                     "rename one, or run them with different --out folders"
                 )
+
+
+def _identity(path: Path) -> str:
+    return str(path.parent.resolve() / path.name).casefold()

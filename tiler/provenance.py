@@ -13,9 +13,7 @@ import rasterio
 from tiler.errors import OutputExistsError
 from tiler.outputs import Output
 from tiler.png import read_text
-from tiler.raster import gdal_environment
-
-FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
+from tiler.raster import FINGERPRINT_KEY, gdal_environment
 
 
 def digest(parts: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf"
 """Raw photos are TIFF by their first bytes but hold only a preview that GDAL can read."""
 MAX_CHANNELS = 64
 """More channels than any survey camera has: a header that claims them is damaged."""
+FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
+"""Tag of every mask; see `tiler.provenance`."""
 _CACHE_BYTES = 128 * 2**20
 
 
@@ -72,6 +74,10 @@ class RasterInfo:
     """Whether a gray sample of 0 means white."""
     orientation: int
     """EXIF orientation 1 to 8; recorded, never applied."""
+    pages: int
+    """Images in the file; the first is read."""
+    made_by_noseam: bool
+    """Whether it is a mask that noseam wrote."""
     georeference: Georeference
     """Where the image lies."""
 
@@ -180,6 +186,8 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
             masked=MaskFlags.all_valid not in dataset.mask_flag_enums[0],
             white_is_zero=structure.get("MINISWHITE") == "YES",
             orientation=_orientation(dataset),
+            pages=max(len(dataset.subdatasets), 1),
+            made_by_noseam=FINGERPRINT_KEY in dataset.tags(),
             georeference=Georeference(gcps_crs if gcps else dataset.crs, dataset.transform, tuple(gcps), dataset.rpcs),
         )
 

@@ -20,6 +20,7 @@ from tiler.stretch import Stretch, percentile_stretch
 
 _SAMPLE_SIDE = 1024
 _VALID_CHUNK_BYTES = 16 * 2**20
+_PALETTE_CHUNK_PX = 16 * 2**20
 
 
 @contextmanager
@@ -77,7 +78,8 @@ class ImageReader:
     def maybe_invalid(self) -> bool:
         """Whether any pixel can be invalid at all; ordinary photos answer no."""
         transparent = self._palette is not None and not self._palette[:, 3].all()
-        return self.channels.dataset_mask or self.channels.valid is not None or self._float or transparent
+        marked = self.channels.valid is not None or self.channels.nodata is not None
+        return self.channels.dataset_mask or marked or self._float or transparent
 
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
@@ -132,6 +134,8 @@ class ImageReader:
                 valid &= self._dataset.dataset_mask(window=window) > 0
         if self.channels.valid is not None:
             valid &= self._read((self.channels.valid,), window)[0] > 0
+        if self.channels.nodata is not None:
+            valid &= (self._read(self.channels.colour, window) != self.channels.nodata).any(axis=0)
         if self._float:
             valid &= np.isfinite(self._read(self.channels.colour, window)).all(axis=0)
         if self._palette is not None:
@@ -178,6 +182,10 @@ class ImageReader:
         whole = RasterioWindow(0, 0, self.info.width, self.info.height)
         shape = (len(self.channels.colour), height, width)
         pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
+        if self.channels.valid is not None:
+            pixels = pixels[:, self._read((self.channels.valid,), whole, (1, height, width))[0] > 0]
+        if self.channels.nodata is not None:
+            pixels = pixels[pixels != self.channels.nodata]
         if self.channels.dataset_mask:
             with reading(self.info.path, "the valid mask"):
                 return pixels[:, self._dataset.dataset_mask(out_shape=(height, width)) > 0].ravel()
@@ -199,6 +207,10 @@ class ImageReader:
         """Expand to colours first: a mean of two palette indices is some third, unrelated colour."""
         per_model = self.info.height / grid.model_shape[0]
         top, bottom = start * per_model, stop * per_model
+        if (bottom - top) * self.info.width > _PALETTE_CHUNK_PX and stop - start > 1:
+            middle = (start + stop) // 2
+            halves = (start, middle), (middle, stop)
+            return np.concatenate([self._palette_rows(grid, *half, palette) for half in halves], axis=1)
         reach = int(np.ceil(max(per_model, 1))) + 1
         first, last = max(int(top) - reach, 0), min(int(np.ceil(bottom)) + reach, self.info.height)
         indices = self._indices(RasterioWindow(0, first, self.info.width, last - first))
