@@ -173,7 +173,7 @@ def segment(
     description = describe_checkpoint(model)
     request = _request(survey, out, description.tiling)
     if request.tiling == description.tiling:
-        _log.info("tiling from %s", description.tiling_source)
+        _log.info("tiling: %s", description.tiling_source)
     plan = _plan(survey["sources"], request)
     if not (plan.images or plan.refused):
         _nothing_matched(ctx)
@@ -280,8 +280,8 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
             raise click.UsageError(f"{source}: no such file or folder")
     survey = walk_survey(sources, out=request.out)
     if survey.ignored:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in survey.ignored.most_common())
-        _log.info("passed over %d files that are not JPEG, PNG or TIFF: %s", survey.ignored.total(), kinds)
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in survey.ignored.most_common(8))
+        _log.info("passed over %d files that are not JPEG, PNG or TIFF by name: %s", survey.ignored.total(), kinds)
     planned = plan_survey(survey, request)
     if planned.masks:
         _log.info("passed over %d masks that noseam wrote", planned.masks)

@@ -69,7 +69,7 @@ class Progress:
         with self._lock:
             self._under_way[path] += pixels
             self._worked += pixels
-            self._bar.update(pixels / 1e6)
+            self._bar.update(min(pixels / 1e6, max(self._total / 1e6 - self._bar.n, 0)))
             if not self._on_terminal and time.monotonic() - self._last_sign >= HEARTBEAT_S:
                 self._sign_of_life()
 
@@ -109,4 +109,4 @@ def _tell(outcome: Outcome, place: str, level: int) -> None:
         size = outcome.pixels / 1e6
         _log.log(level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds)
     for note in outcome.notes:
-        _log.log(level, "%s: %s", outcome.path, note)
+        _log.info("%s: %s", outcome.path, note)

@@ -53,6 +53,12 @@ def test_the_digest_tells_weights_apart_and_is_stable(tmp_path: Path) -> None:
     assert first.digest == again.digest != other.digest
 
 
+def test_the_digest_knows_what_shapes_no_weight(folder: Path) -> None:
+    before = load(folder).digest  # type: ignore[attr-defined]
+    edit(folder / "config.json", num_attention_heads=[2, 4, 6, 8])
+    assert load(folder).digest != before  # type: ignore[attr-defined]
+
+
 def test_without_a_tiling_the_input_size_is_taken_at_full_resolution(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     del config["tiling"]
@@ -107,6 +113,8 @@ def test_a_hub_that_does_not_answer_is_said_with_the_way_out(monkeypatch: pytest
         ("config.json", {"tiling": {"window": 2000}}, r"unknown keys in its tiling: \['window'\]"),
         ("config.json", {"tiling": {"window_px": 2000, "input_px": 500}}, "multiple of 32"),
         ("config.json", {"tiling": {"window_px": 512, "colors": [[1, 2, 3]]}}, "5 class names but 1 colours"),
+        ("config.json", {"tiling": {"window_px": 512, "colors": [[300, 0, 0]] * 5}}, "whole numbers 0 to 255"),
+        ("config.json", {"tiling": {"window_px": 512, "colors": [[1, 2, 3]] * 5}}, "two classes have one colour"),
         ("config.json", {"tiling": {"window_px": "big"}}, "invalid literal"),
         ("preprocessor_config.json", {"image_std": [0, 0, 0]}, "impossible normalisation"),
         ("preprocessor_config.json", {"image_mean": [0.5]}, "impossible normalisation"),

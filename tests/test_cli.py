@@ -90,6 +90,8 @@ def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_pa
         (["--overlap", "1"], "not in the range"),
         (["--overlap", "0.9"], "leaves a stride"),
         (["--channels", "1,2"], "expected one"),
+        (["--value-range", "5", "5"], "two different finite numbers"),
+        (["--value-range", "nan", "1"], "two different finite numbers"),
         (["--channels", "r,g,b"], "expected one"),
         (["--format", "bmp"], "is not one of"),
         (["--widnow", "3"], "No such option"),
@@ -235,6 +237,16 @@ def test_demo_runs_and_says_that_its_model_is_untrained(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "untrained" in result.stdout
     assert len(list((tmp_path / "demo/masks").glob("*.png"))) == 4
+
+
+def test_demo_never_writes_over_photos_that_it_did_not_make(photo: Path) -> None:
+    mine = photo.parent / "photos" / "IMG_1.jpg"
+    mine.parent.mkdir()
+    mine.write_bytes(photo.read_bytes())
+    result = noseam("demo", "--out", photo.parent)
+    assert result.exit_code == 1
+    assert "photos exists and is not of an earlier demo" in result.stderr
+    assert mine.read_bytes() == photo.read_bytes()
 
 
 def commands() -> list[str]:

@@ -14,7 +14,7 @@ from transformers import SegformerForSemanticSegmentation
 
 from segment.batcher import Batcher
 from segment.engine import TorchEngine
-from segment.errors import DeviceError
+from segment.errors import DeviceError, EngineError
 from tests.models import checkpoint, checkpoint_folder
 
 
@@ -155,6 +155,20 @@ def test_an_engines_error_reaches_whoever_waits_and_the_batcher_goes_on() -> Non
             batcher.submit(random_tiles(1)[0]).result()
         engine.error = None
         assert batcher.submit(random_tiles(1)[0]).result().shape == (1, 32, 32)
+
+
+class Talkative(Recorder):
+    """Answers with more logits than there were tiles."""
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return super().__call__(np.repeat(tiles, 2, axis=0))
+
+
+def test_an_engine_that_does_not_answer_tile_for_tile_fails_the_batch() -> None:
+    with Batcher(Talkative(), 2) as batcher:
+        for _ in range(2):
+            with pytest.raises(EngineError, match="1 tiles in, logits of 2 out"):
+                batcher.submit(random_tiles(1)[0]).result(timeout=10)
 
 
 def test_a_closed_batcher_cancels_what_waits() -> None:

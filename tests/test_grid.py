@@ -190,6 +190,8 @@ def test_a_tiling_by_ground_sample_distance_alone_needs_a_georeference() -> None
 def test_absurd_enlargement_is_refused() -> None:
     with pytest.raises(GridError, match=f"{MAX_SCALE} is the most"):
         Tiling(window_px=None, gsd_m=0.05).scale(30)
+    with pytest.raises(GridError, match="reduced 2000000 times, 1000 is the most"):
+        Tiling(window_px=None, gsd_m=100_000).scale(0.05)
 
 
 def test_the_users_settings_replace_the_checkpoints() -> None:

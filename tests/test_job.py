@@ -20,8 +20,11 @@ from segment.job import Outcome, Runner, _ByteBudget
 from segment.plan import Request, SurveyPlan, plan_survey
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
+from tiler.channels import Channels, choose_channels
 from tiler.discover import walk_survey
+from tiler.errors import OutputClashError
 from tiler.grid import Tile
+from tiler.raster import RasterInfo
 from tiler.tiling import Tiling
 
 TILING = Tiling(window_px=128, input_px=64, overlap=0.25)
@@ -316,3 +319,55 @@ def test_the_budget_lets_in_what_fits_and_one_always() -> None:
         thread.join(timeout=30)
     assert not any(thread.is_alive() for thread in threads)
     assert peak[0] in {*range(1, 11), 50}
+
+
+def test_a_mask_that_was_cut_is_not_taken_for_whole(survey: Path, tmp_path: Path) -> None:
+    request = request_for(tmp_path / "out")
+    run(runner_of(MeanEngine()), survey, request)
+    whole = (tmp_path / "out/one_label.png").read_bytes()
+    (tmp_path / "out/one_label.png").write_bytes(whole[:-200])
+    outcome = run(runner_of(MeanEngine()), survey, request)["one.JPG"]
+    assert "noseam did not write it" in outcome.reason
+    assert run(runner_of(MeanEngine()), survey, request, overwrite=True)["one.JPG"].state == "done"
+    assert (tmp_path / "out/one_label.png").read_bytes() == whole
+
+
+def test_masks_of_another_run_are_not_taken_for_photos(survey: Path, tmp_path: Path) -> None:
+    run(runner_of(MeanEngine()), survey, request_for(survey / "masks"))
+    plan = plan_for(survey, request_for(tmp_path / "elsewhere"))
+    assert (len(plan.images), len(plan.refused), plan.masks) == (3, 0, 5)
+
+
+def test_masks_may_lie_beside_their_photos(survey: Path) -> None:
+    for expected in ("done", "skipped"):
+        outcomes = run(runner_of(MeanEngine()), survey, request_for(survey))
+        assert [outcome.state for outcome in outcomes.values()] == [expected] * 3
+
+
+def test_a_mask_never_replaces_a_source_of_the_same_run(survey: Path) -> None:
+    Image.new("L", (50, 77)).save(survey / "b" / "two_label.png")
+    with pytest.raises(OutputClashError, match=r"two\.png would write its mask over .*two_label\.png"):
+        plan_for(survey, request_for(survey))
+
+
+def test_nodata_counts_although_the_alpha_is_set_aside(tmp_path: Path) -> None:
+    pixels = np.full((64, 128, 4), 90, np.uint8)
+    pixels[:, :40] = 0
+    write_ortho(tmp_path / "rgbn.tif", pixels, nodata=0, interpretations=("red", "green", "blue", "alpha"))
+    run(runner_of(MeanEngine()), tmp_path, request_for(tmp_path / "out", channels=(1, 2, 3)))
+    with rasterio.open(tmp_path / "out/rgbn_label.tif") as mask:
+        np.testing.assert_array_equal(mask.read(1) == 255, ~pixels.any(axis=2))
+
+
+def test_an_unexpected_error_in_a_header_costs_only_that_file(
+    survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_on_png(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
+        if info.driver == "PNG":
+            raise ZeroDivisionError("by design")
+        return choose_channels(info, asked)
+
+    monkeypatch.setattr("segment.plan.choose_channels", fail_on_png)
+    plan = plan_for(survey, request_for(tmp_path / "out"))
+    assert len(plan.images) == 2
+    assert plan.refused[0].reason == f"{survey / 'b' / 'two.png'}: ZeroDivisionError: by design"

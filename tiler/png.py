@@ -5,6 +5,7 @@ Format: W3C Portable Network Graphics (PNG) Specification, third edition.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _GRAY, _PALETTE = 0, 3
 _LEVEL = 6
 
@@ -106,12 +108,16 @@ def read_text(path: Path) -> dict[str, str]:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not a PNG.
+        If it is not a PNG, or its end is missing.
     """
     found: dict[str, str] = {}
     with path.open("rb") as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             raise ValueError(f"{path}: not a PNG")
+        file.seek(-len(_END), os.SEEK_END)
+        if file.read() != _END:
+            raise ValueError(f"{path}: the end is missing")
+        file.seek(len(_SIGNATURE))
         while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
             data = file.read(int.from_bytes(head[:4]))
             file.read(4)

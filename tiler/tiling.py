@@ -10,8 +10,8 @@ from tiler.grid import LATTICE_PX, MIN_TILE_PX
 
 DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
-MAX_SCALE = 8
-"""Most model pixels per source pixel: beyond it a wrong unit is likelier than a wish."""
+MIN_SCALE, MAX_SCALE = 0.001, 8
+"""Least and most model pixels per source pixel: beyond them a wrong unit is likelier than a wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Tiling:
         by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
         by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
         scale = " or ".join(filter(None, (by_gsd, by_window)))
-        return f"{scale}, seen at {self.input_px} px, overlap {self.overlap:g}"
+        return f"{scale}, tiles of {self.input_px} px, overlap {self.overlap:g}"
 
     def scale(self, source_gsd_m: float | None = None) -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
@@ -76,7 +76,7 @@ class Tiling:
         ------
         GridError
             If only the ground sample distance could tell and the source does not say its own, or
-            if the image would be enlarged more than 8 times.
+            if the image would be enlarged more than 8 or reduced more than 1000 times.
         """
         if self.gsd_m is not None and source_gsd_m is not None:
             scale = source_gsd_m / self.gsd_m
@@ -89,6 +89,8 @@ class Tiling:
             )
         if scale > MAX_SCALE:
             raise GridError(f"the image would be enlarged {scale:.1f} times, {MAX_SCALE} is the most")
+        if scale < MIN_SCALE:
+            raise GridError(f"the image would be reduced {1 / scale:.0f} times, {1 / MIN_SCALE:.0f} is the most")
         return scale
 
 
