@@ -72,6 +72,7 @@ def test_labels_are_those_of_the_slow_definition(
             (tile, engine(pixels[np.newaxis])[0]) for tile, pixels in read_tiles(image, grid) if pixels is not None
         ]
     verdict = judge(stitch(grid, tiles, 24), grid, tiles)
+    print(f"{kind} {shape} at {scale:.3f}: {verdict}")  # `pytest -s` shows the figures
     assert verdict.differing <= 0.001 * shape[0] * shape[1]
     assert verdict.worst_regret <= 0.02 * verdict.mean_margin  # every difference is a near-tie
 
