@@ -476,3 +476,14 @@ def test_channels_that_are_not_settled_are_refused_on_opening(tmp_path: Path) ->
     path = write_tif(tmp_path / "a.tif", noise(4, 4, 4), photometric="minisblack")
     with pytest.raises(ChannelError, match="do not say which are red, green and blue"), open_image(path):
         pass
+
+
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_the_stretch_leaves_out_what_the_valid_channel_and_nodata_mark(tmp_path: Path, nodata: int | None) -> None:
+    pixels = np.full((4, 40, 40), 65535, np.uint16)
+    pixels[:3, :, :10] = np.linspace(1000, 3000, 10)
+    pixels[3, :, 10:] = 0
+    write_tif(tmp_path / "a.tif", pixels, photometric="minisblack", nodata=nodata)
+    with open_image(tmp_path / "a.tif", channels=(1, 2, 3, 4)) as image:
+        assert image.stretch is not None
+        assert (image.stretch.low, image.stretch.high) == pytest.approx((1000, 3000), rel=0.05)

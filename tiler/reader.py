@@ -182,14 +182,15 @@ class ImageReader:
         whole = RasterioWindow(0, 0, self.info.width, self.info.height)
         shape = (len(self.channels.colour), height, width)
         pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
-        if self.channels.valid is not None:
-            pixels = pixels[:, self._read((self.channels.valid,), whole, (1, height, width))[0] > 0]
-        if self.channels.nodata is not None:
-            pixels = pixels[pixels != self.channels.nodata]
+        valid = np.ones((height, width), np.bool_)
         if self.channels.dataset_mask:
             with reading(self.info.path, "the valid mask"):
-                return pixels[:, self._dataset.dataset_mask(out_shape=(height, width)) > 0].ravel()
-        return pixels.ravel()
+                valid &= self._dataset.dataset_mask(out_shape=(height, width)) > 0
+        if self.channels.valid is not None:
+            valid &= self._read((self.channels.valid,), whole, (1, height, width))[0] > 0
+        if self.channels.nodata is not None:
+            valid &= (pixels != self.channels.nodata).any(axis=0)
+        return pixels[:, valid].ravel()
 
     def _read_palette(self) -> NDArray[np.uint8]:
         """Return the palette as rows of red, green, blue, alpha; indices beyond it are transparent."""
