@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 FAILED, NOTHING_MATCHED, INTERRUPTED = 3, 4, 130
 SETTINGS_FILE = Path("noseam.toml")
+_MODEL_CHOICE = """--model is missing: which network shall segment your images?
+  --model {hub}
+      24 classes of low-flying drone photos; fetched once from the Hugging Face hub
+  --model FOLDER
+      your own SegFormer checkpoint, such as `noseam train` writes
+  --model demo
+      comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
@@ -92,8 +99,12 @@ def main(verbose: int, quiet: int) -> None:
     such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
 
     \b
-    Example:
-      noseam segment survey/ --out masks/ --model my-checkpoint/
+    Examples:
+      noseam demo
+      noseam crop images/ masks/ --out crops/ --classes classes.csv
+      noseam train crops/ --out model/
+      noseam segment survey/ --out masks/ --model model/
+      noseam evaluate masks/ truth/ --classes classes.csv
     """
     level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
     handler = logging.StreamHandler()
@@ -136,15 +147,23 @@ def _survey_options(command: _Command) -> _Command:
     return command
 
 
+def _class_table_option(default: str) -> Callable[[_Command], _Command]:
+    return click.option("--classes", type=click.Path(exists=True, path_type=Path, dir_okay=False), metavar="CSV",
+                        show_default=default,
+                        help="Class table: name, r, g, b; one row per class, in order of id.")  # fmt: skip
+
+
 @main.command()
 @_survey_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Output folder; mirrors the tree of the sources.")  # fmt: skip
-@click.option("--model", required=True, metavar="ID|DIR",
-              help="Checkpoint: a SegFormer folder, or a Hugging Face hub id owner/name.")  # fmt: skip
-@click.option("--classes", type=click.Path(path_type=Path, dir_okay=False), metavar="CSV",
-              show_default="the checkpoint's",
-              help="Class table: name, r, g, b; one row per class, in order of id.")  # fmt: skip
+@click.option(
+    "--model",
+    metavar="ID|DIR|demo",
+    show_default="none: you are told the choice",
+    help="Checkpoint: a SegFormer folder, a Hugging Face hub id owner/name, or the bundled `demo`.",
+)
+@_class_table_option("the checkpoint's")
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
               help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.")  # fmt: skip
@@ -153,7 +172,7 @@ def _survey_options(command: _Command) -> _Command:
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
 @click.pass_context
 def segment(
-    ctx: click.Context, /, out: Path, model: str, classes: Path | None, device: str, precision: Any,
+    ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, precision: Any,
     batch_size: int | None, overwrite: bool, **survey: Any,
 ) -> None:  # fmt: skip
     """Segment images and folders of images; write full-resolution masks.
@@ -168,8 +187,12 @@ def segment(
       noseam segment ortho.tif --out masks/ --model my-checkpoint/ --gsd 0.05
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
-    from segment.checkpoint import describe_checkpoint
+    from segment.checkpoint import BUNDLED_MODELS, DRONE_MODEL, describe_checkpoint
 
+    if model is None:
+        raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
+    if model in BUNDLED_MODELS:
+        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos", model)
     description = describe_checkpoint(model)
     request = _request(survey, out, description.tiling)
     if request.tiling == description.tiling:
@@ -185,7 +208,7 @@ def segment(
 
     runner = open_runner(description, classes, device=device, precision=precision, batch_size=batch_size)
     code = 0
-    with Progress(plan, quiet=not _log.isEnabledFor(logging.INFO)) as progress:
+    with Progress(plan, quiet=_quiet()) as progress:
         for outcome in runner.run(plan, request, overwrite=overwrite, advance=progress.advance):
             progress.report(outcome)
             code = FAILED if outcome.state == "failed" else code
@@ -225,29 +248,242 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
 
 
 @main.command()
+@click.argument("images", type=click.Path(exists=True, path_type=Path))
+@click.argument("masks", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of the crops: images/, masks/, crops.csv and classes.csv.")  # fmt: skip
+@click.option("--window", "window_px", type=click.IntRange(1), default=2000, metavar="PX",
+              help="Side of a crop, source pixels.")  # fmt: skip
+@click.option("--overlap", type=click.FloatRange(0, 1, max_open=True), default=0.0, metavar="FRACTION",
+              help="Least overlap of neighbouring crops in total, as a fraction of the window.")  # fmt: skip
+@_class_table_option("none: masks hold class ids")
+@click.option("--split", type=click.FloatRange(0, 1), default=0.875, metavar="FRACTION",
+              help="Share of the images that train; the crops of one image stay together.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Which images train.")
+@click.option("--min-labelled", type=click.FloatRange(0, 1), default=0.0, metavar="FRACTION",
+              help="Leave out crops of which less carries a label.")  # fmt: skip
+@click.option("--skip-empty", is_flag=True, help="Leave out crops without any label.")
+@click.option("--balance", is_flag=True, help="Show crops with rare classes more often in training.")
+@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png",
+              help="How to store crops: png is lossless, jpeg of quality 95; GeoTIFFs stay GeoTIFFs.")  # fmt: skip
+@click.option("--jobs", type=int, default=-1, metavar="N", help="Images cut at once; -1: one per core.")
+@click.pass_context
+def crop(
+    ctx: click.Context, /, images: Path, masks: Path, out: Path, classes: Path | None, jobs: int, **wanted: Any
+) -> None:
+    """Cut IMAGES and their MASKS into training crops.
+
+    Images and masks are paired by name. Masks hold class ids (255 = no label), or colours of the
+    class table. The same command again cuts only what is new or has changed.
+
+    \b
+    Examples:
+      noseam crop images/ masks/ --out crops/
+      noseam crop images/ masks_rgb/ --out crops/ --classes class_dict_seg.csv
+    """
+    from segment.progress import Meter
+    from tiler.classes import read_class_table
+    from tiler.crops.cut import CropOutcome
+    from tiler.crops.make import make_crops
+    from tiler.crops.plan import CropRequest
+
+    request = CropRequest(**wanted)
+    table = None if classes is None else read_class_table(classes)
+    with Meter("images", quiet=_quiet()) as count:
+
+        def advance(outcome: CropOutcome, done: int, total: int) -> None:
+            count(done, total)
+            if outcome.state == "failed":
+                _log.error("failed: %s", outcome.reason)
+
+        report = make_crops(images, masks, out, request, classes=table, jobs=jobs, advance=advance)
+    for lone, what in ((report.only_images, "image without a mask"), (report.only_masks, "mask without an image")):
+        for path in lone:
+            _log.warning("%s: %s", what, path)
+    click.echo(
+        f"{out}: {report.train + report.val} crops of {len(report.done) + len(report.skipped)} images, "
+        f"{report.train} to train, {report.val} to validate; {report.filtered} left out for want of labels\n"
+        f"{len(report.done)} images cut, {len(report.skipped)} up to date, {len(report.failed)} failed, "
+        f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
+    )
+    ctx.exit(FAILED if report.failed else 0)
+
+
+@main.command()
+@click.argument("crops", type=click.Path(exists=True, path_type=Path, file_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of the model.")  # fmt: skip
+@click.option("--base", default="nvidia/mit-b5", metavar="ID|DIR|SIZE",
+              help="What to start from: a hub id or folder of an encoder or a whole SegFormer, or a size "
+              "(nano, mini, b0 to b5) for random weights, which needs no download.")  # fmt: skip
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), default=10.0, metavar="N",
+              help="How often every crop is shown.")  # fmt: skip
+@click.option("--max-steps", type=click.IntRange(1), metavar="N", show_default="by the epochs",
+              help="Steps of the optimizer in all.")  # fmt: skip
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-5, metavar="RATE",
+              help="Learning rate of AdamW at its highest.")  # fmt: skip
+@click.option("--schedule", type=click.Choice(["linear", "cosine", "constant"]), default="linear",
+              help="How the learning rate falls.")  # fmt: skip
+@click.option("--warmup", type=click.FloatRange(0, 1), default=0.0, metavar="FRACTION",
+              help="Share of the steps in which the learning rate rises.")  # fmt: skip
+@click.option("--weight-decay", type=click.FloatRange(0), default=0.01, metavar="RATE", help="Of AdamW.")
+@click.option("--batch-size", type=click.IntRange(1), default=4, metavar="CROPS", help="Crops at a time, per device.")
+@click.option("--accumulate", type=click.IntRange(1), default=1, metavar="BATCHES",
+              help="Batches per step of the optimizer: a larger batch in the same memory.")  # fmt: skip
+@click.option("--input", "input_px", type=click.IntRange(64), default=512, metavar="PX",
+              help="Side to which a crop is resized for the network, model pixels; a multiple of 32.")  # fmt: skip
+@click.option("--class-weights", is_flag=True, help="Let rare classes weigh more in the loss.")
+@click.option("--augment/--no-augment", default=True, help="Turn, mirror and recolour crops at random.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
+              help="Where to train; several GPUs: start with `torchrun -m cli train`.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+              help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(0), default=2, metavar="N", help="Processes that read crops.")
+@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Of weights, order and augmentation.")
+@click.option("--half", is_flag=True, help="Store the weights as float16: half the size.")
+@click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too.")
+@click.option("--fresh", is_flag=True, help="Start over, where the same command would go on.")
+def train(crops: Path, out: Path, **wanted: Any) -> None:
+    """Train a SegFormer on CROPS that `noseam crop` cut.
+
+    DIR becomes a checkpoint for `noseam segment --model DIR`: weights of the best epoch, class table,
+    the cut of the crops, a model card and the learning curve. The same command again goes on where
+    it was stopped.
+
+    \b
+    Examples:
+      noseam train crops/ --out model/
+      noseam train crops/ --out model/ --base nvidia/mit-b0 --epochs 20 --batch-size 8
+      noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
+    """
+    from segment.progress import Meter
+    from segment.training.train import TrainRequest, train
+
+    with Meter("steps", quiet=_quiet()) as count:
+        result = train(TrainRequest(crops=crops, out=out, **wanted), count)
+    click.echo(
+        f"{result.folder}: mIoU {result.best_miou:.4f} on the validation crops, {result.steps} steps\n"
+        f"Next: noseam segment YOUR_PHOTOS --out MASKS --model {result.folder}"
+    )
+
+
+@main.command()
+@click.argument("predicted", type=click.Path(exists=True, path_type=Path))
+@click.argument("truth", type=click.Path(exists=True, path_type=Path))
+@_class_table_option("the names in the masks; colours need it")
+@click.option("--seam-width", "seam_px", type=click.IntRange(1), metavar="PX", show_default="the overlaps of tiles",
+              help="Width of the zones where tiles meet, model pixels.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", show_default="none",
+              help="Folder for evaluation.json, per_class.csv, confusion.csv and confusion.png.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, envvar="NOSEAM_EVALUATE_JSON", help="Print one JSON object instead.")
+@click.pass_context
+def evaluate(
+    ctx: click.Context, /, predicted: Path, truth: Path, classes: Path | None, seam_px: int | None, out: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compare PREDICTED masks with the TRUTH, at full resolution.
+
+    Masks are paired by name and hold class ids (255 = no label) or colours of the class table. Prints
+    IoU, F1, precision, recall and support per class, and how the zones where tiles meet fare
+    against the rest.
+
+    \b
+    Examples:
+      noseam evaluate masks/ truth/ --classes class_dict_seg.csv
+      noseam evaluate masks/ truth/ --json --out evaluation/
+    """
+    from segment.evaluate import evaluate
+    from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
+    from segment.progress import Meter
+    from tiler.classes import read_class_table
+
+    table = None if classes is None else read_class_table(classes)
+    with Meter("masks", quiet=_quiet()) as count:
+        evaluation = evaluate(predicted, truth, classes=table, seam_px=seam_px, advance=count)
+    if out is not None:
+        write_report(evaluation, out)
+    if as_json:
+        click.echo(json.dumps(evaluation_as_dict(evaluation), indent=2))
+    else:
+        click.echo("\n".join(map(_one_line, evaluation_as_lines(evaluation))))
+    ctx.exit(FAILED if evaluation.failed else 0)
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--photos", type=click.IntRange(0), default=3, metavar="N", help="Number of JPEG photos.")
+@click.option("--photo-size", "photo_shape", type=click.IntRange(64), nargs=2, default=(4000, 6000),
+              metavar="HEIGHT WIDTH", help="Of a photo, pixels.")  # fmt: skip
+@click.option("--orthomosaics", type=click.IntRange(0), default=0, metavar="N", help="Number of georeferenced TIFFs.")
+@click.option("--orthomosaic-size", "orthomosaic_shape", type=click.IntRange(64), nargs=2, default=(6000, 8000),
+              metavar="HEIGHT WIDTH", help="Of an orthomosaic, pixels.")  # fmt: skip
+@click.option("--gsd", "gsd_m", type=click.FloatRange(0.005, 0.5), default=0.015, metavar="METRES",
+              help="Ground sample distance, metres per pixel.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Another seed, other scenes.")
+def scenes(out: Path, **wanted: Any) -> None:
+    """Make up a survey in OUT: photos and orthomosaics with exact label masks.
+
+    For trying out, training and tests: streets, houses, gardens and ponds in 22 of the 24 classes of
+    the Semantic Drone Dataset, in OUT/images, OUT/truth and OUT/classes.csv.
+
+    \b
+    Example:
+      noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
+    """
+    from segment.progress import Meter
+    from tiler.scenes.survey import SurveyRequest, make_survey
+
+    request = SurveyRequest(**wanted)
+    with Meter("images", quiet=_quiet()) as count:
+        make_survey(out, request, advance=count)
+    click.echo(f"{out}: {request.photos} photos, {request.orthomosaics} orthomosaics, and their truth")
+
+
+@main.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("noseam-demo"), metavar="DIR",
-              help="Folder for the photos, the model and the masks.")  # fmt: skip
+              help="Folder for the survey, the masks and the evaluation.")  # fmt: skip
 @click.pass_context
 def demo(ctx: click.Context, /, out: Path) -> None:
-    """Make two small photos and an untrained model, and segment them; needs no network.
+    """Make a small survey, segment it with the bundled model, evaluate; needs no network.
 
-    The model has random weights, so the labels mean nothing: it shows that everything runs, and
-    what files come out.
+    Three photos of 6000 x 4000 pixels and a georeferenced orthomosaic of made-up streets and gardens,
+    whose truth is known exactly. The bundled model knows such scenes and no others.
 
     \b
     Example:
       noseam demo --out noseam-demo/
     """
-    click.echo(f"Making two photos and an untrained model in {out} ...", err=True)
-    from segment.demo import make_demo
+    from segment.demo import DEMO_SURVEY, draw_comparison, make_demo_survey
+    from segment.progress import Meter
 
-    photos, model = make_demo(out)
-    click.echo(f"noseam segment {photos} --out {out / 'masks'} --model {model}", err=True)
+    survey, masks, evaluation = out / "survey", out / "masks", out / "evaluation"
+    click.echo(f"Making a survey in {survey} ...", err=True)
+    with Meter("images", quiet=_quiet()) as count:
+        make_demo_survey(survey, DEMO_SURVEY, advance=count)
+    click.echo(f"$ noseam segment {survey / 'images'} --out {masks} --model demo", err=True)
+    if code := _run_command(ctx, segment, sources=(survey / "images",), out=masks, model="demo"):
+        ctx.exit(code)
+    click.echo(f"$ noseam evaluate {masks} {survey / 'truth'} --out {evaluation}", err=True)
+    code = _run_command(ctx, evaluate, predicted=masks, truth=survey / "truth", out=evaluation)
+    picture = out / "comparison.png"
+    draw_comparison(survey / "images" / "IMG_0001.jpg", masks / "IMG_0001_label.png", picture)
+    click.echo(
+        f"\nphotos:     {survey / 'images'}\nmasks:      {masks}  (open {masks / 'ortho_1_label.tif'} in QGIS)\n"
+        f"at a glance: {picture}\nevaluation: {evaluation}\n"
+        "The bundled model is a demonstration: it knows made-up scenes only. For your own photos:\n"
+        "  noseam segment YOUR_PHOTOS --out MASKS --model deep-learning-analytics/segformer_semantic_segmentation\n"
+        "  noseam crop IMAGES MASKS --out CROPS && noseam train CROPS --out MODEL    (to train your own)"
+    )
+    ctx.exit(code)
+
+
+def _run_command(ctx: click.Context, command: click.Command, **parameters: Any) -> int:
+    """Run another command, with its defaults, and return its exit code."""
     try:
-        ctx.invoke(segment, sources=(photos,), out=out / "masks", model=str(model))
-    finally:
-        click.echo(f"photos: {photos}\nmasks:  {out / 'masks'}\nThe model is untrained: its labels mean nothing.")
-        click.echo("Next:   noseam segment YOUR_PHOTOS --out MASKS --model YOUR_CHECKPOINT")
+        ctx.invoke(command, **parameters)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    return 0
 
 
 def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Request:
@@ -286,6 +522,10 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
     if planned.masks:
         _log.info("passed over %d masks that noseam wrote", planned.masks)
     return planned
+
+
+def _quiet() -> bool:
+    return not _log.isEnabledFor(logging.INFO)
 
 
 def _nothing_matched(ctx: click.Context) -> None:

@@ -22,6 +22,9 @@ DRONE_MODEL = "deep-learning-analytics/segformer_semantic_segmentation"
 """Hub id of the model fine-tuned on the Semantic Drone Dataset; its config holds no tiling."""
 _DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
 
+BUNDLED_MODELS = {"demo": Path(__file__).parent / "demo_model"}
+"""Checkpoints that come with noseam, by the name that `--model` takes."""
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _NETWORK_KEYS = (
     "hidden_act",
@@ -83,23 +86,34 @@ def describe_checkpoint(model: str) -> Description:
     Parameters
     ----------
     model : str
-        A folder, or a hub id of the form owner/name, which is downloaded unless it is cached.
+        A folder, a hub id of the form owner/name, which is downloaded unless it is cached, or `demo`,
+        the checkpoint that comes with noseam.
 
     Raises
     ------
     CheckpointError
         If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's.
     """
-    folder = _locate(model)
-    config = _read_json(folder / "config.json")
-    if config.get("model_type") != "segformer":
-        raise CheckpointError(f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found")
-    preprocessor = folder / "preprocessor_config.json"
-    processing = _read_json(preprocessor) if preprocessor.exists() else {}
+    folder, config, processing = _read_files(model)
     try:
         tiling, source = _read_tiling(model, config, processing)
         return Description(model, folder, _read_classes(config), tiling, source, _read_normalisation(processing))
     except (TilerError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{model}: {error}") from error
+
+
+def locate_base(model: str) -> tuple[Path, Normalisation]:
+    """Return the folder and the normalisation of a SegFormer to start training from; its head may be missing.
+
+    Raises
+    ------
+    CheckpointError
+        As `describe_checkpoint`; but any number and names of classes will do.
+    """
+    folder, _, processing = _read_files(model)
+    try:
+        return folder, _read_normalisation(processing)
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"{model}: {error}") from error
 
 
@@ -156,9 +170,19 @@ def load_checkpoint(description: Description) -> Checkpoint:
     return Checkpoint(description, network.float().eval(), _digest(network, description.normalisation))
 
 
+def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Return the folder of a SegFormer, its config, and what its preprocessor says, if anything."""
+    folder = _locate(model)
+    config = _read_json(folder / "config.json")
+    if config.get("model_type") != "segformer":
+        raise CheckpointError(f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found")
+    preprocessor = folder / "preprocessor_config.json"
+    return folder, config, _read_json(preprocessor) if preprocessor.exists() else {}
+
+
 def _locate(model: str) -> Path:
     """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
-    folder = Path(model).expanduser()
+    folder = BUNDLED_MODELS.get(model) or Path(model).expanduser()
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(model) or folder.parent.exists():

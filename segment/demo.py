@@ -1,57 +1,77 @@
-"""A small made-up survey and an untrained model, to see the whole job run without a network."""
+"""The whole job on a made-up survey: make it, and draw what came of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from segment.errors import DemoError
-from segment.untrained import write_untrained
-from tiler.classes import ClassTable, distinct_colours
-from tiler.tiling import Tiling
+from tiler.classes import DRONE_CLASSES
+from tiler.grid import plan_grid
+from tiler.reader import open_image
+from tiler.scenes.survey import CLASSES, IMAGES, TRUTH, SurveyRequest, make_survey
 
-_NAMES = ("ground", "grass", "road", "roof", "water", "tree")
-_SHAPE = (1500, 2250)
+DEMO_SURVEY = SurveyRequest(photos=3, orthomosaics=1, seed=2026)
+"""What the demo is about; the bundled model never saw a scene of this seed."""
+_MARKER = ".noseam-demo"
+_PICTURE_PX = 640
+_GAP_PX = 8
 
 
-def make_demo(folder: Path) -> tuple[Path, Path]:
-    """Write two photos and an untrained checkpoint.
+def make_demo_survey(folder: Path, request: SurveyRequest, *, advance: Callable[[int, int], None]) -> bool:
+    """Write the demo's survey; return whether that was needed.
 
-    Returns
-    -------
-    photos, model : Path
-        Folders below `folder`.
+    Parameters
+    ----------
+    folder : Path
+        Where `images/`, `truth/` and `classes.csv` go; made if it is not there.
+    request : SurveyRequest
+        What the survey holds.
+    advance : callable
+        Told (images written, images in all).
 
     Raises
     ------
     DemoError
-        If either folder is there already and an earlier demo did not make it.
+        If the folder holds files that no earlier demo made.
     """
-    photos, model = folder / "photos", folder / "untrained-model"
-    marker = folder / ".noseam-demo"
-    for taken in (photos, model):
-        if taken.exists() and not marker.exists():
-            raise DemoError(f"{taken} exists and is not of an earlier demo; choose another --out")
-    photos.mkdir(parents=True, exist_ok=True)
-    marker.touch()
-    for index in range(2):
-        Image.fromarray(_fields(seed=index)).save(photos / f"IMG_{index + 1}.jpg", quality=92)
-    classes = ClassTable(_NAMES, distinct_colours(len(_NAMES)))
-    write_untrained(model, classes, Tiling(window_px=1000, input_px=512), size="b0")
-    return photos, model
+    marker = folder / _MARKER
+    complete = marker.exists() and marker.read_text() == repr(request)
+    if complete and all((folder / part).exists() for part in (IMAGES, TRUTH, CLASSES)):
+        return False
+    if folder.exists() and not marker.exists() and any(folder.iterdir()):
+        raise DemoError(f"{folder} exists and is not of an earlier demo; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.write_text("unfinished")
+    make_survey(folder, request, advance=advance)
+    marker.write_text(repr(request))
+    return True
 
 
-def _fields(seed: int) -> NDArray[np.uint8]:
-    """Return a picture like fields from above, (height, width, 3): the nearest of random sites gives the colour."""
-    height, width = _SHAPE
-    generator = np.random.default_rng(seed)
-    sites = generator.uniform((0, 0), _SHAPE, (40, 2))
-    colours = generator.uniform(60, 200, (len(sites), 3))
-    rows, cols = np.arange(height)[:, np.newaxis], np.arange(width)
-    distances = np.stack([(rows - row) ** 2 + (cols - col) ** 2 for row, col in sites])
-    noise = generator.normal(0, 12, (height, width, 1))
-    picture: NDArray[np.uint8] = np.clip(colours[distances.argmin(axis=0)] + noise, 0, 255).astype(np.uint8)
-    return picture
+def draw_comparison(image: Path, mask: Path, picture: Path) -> None:
+    """Write a PNG with a photo, its mask in the drone classes' colours, and both on top of each other.
+
+    Parameters
+    ----------
+    image : Path
+        The photo.
+    mask : Path
+        Its label mask.
+    picture : Path
+        Where the PNG goes.
+    """
+    with open_image(image) as reader:
+        scale = _PICTURE_PX / reader.info.width
+        grid = plan_grid(reader.info.shape, scale=scale, tile_px=64, overlap_px=0)
+        photo = Image.fromarray(reader.model_rows(grid, 0, grid.model_shape[0]).transpose(1, 2, 0))
+    with Image.open(mask) as labels:
+        ids = np.asarray(labels.resize(photo.size, Image.Resampling.NEAREST))
+    colours = Image.fromarray(DRONE_CLASSES.palette()[ids, :3])
+    width, height = photo.size
+    board = Image.new("RGB", (3 * width + 2 * _GAP_PX, height), "white")
+    for place, part in enumerate((photo, colours, Image.blend(photo, colours, 0.5))):
+        board.paste(part, (place * (width + _GAP_PX), 0))
+    board.save(picture)

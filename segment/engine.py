@@ -55,8 +55,8 @@ class TorchEngine:
     """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: Precision = "auto") -> None:
-        self._device = _choose_device(device)
-        chosen = _choose_precision(self._device, precision)
+        self._device = choose_device(device)
+        chosen = choose_precision(self._device, precision)
         self._dtype = _DTYPES[chosen]
         self._network = _Normalised(checkpoint.network, checkpoint.description.normalisation).to(self._device)
         if self._device.type == "cuda":
@@ -102,7 +102,14 @@ class _Normalised(nn.Module):
         return logits
 
 
-def _choose_device(asked: str) -> torch.device:
+def choose_device(asked: str) -> torch.device:
+    """Return the device that `auto`, `cpu`, `cuda` or `cuda:N` asks for.
+
+    Raises
+    ------
+    DeviceError
+        If this machine does not have it.
+    """
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -116,7 +123,14 @@ def _choose_device(asked: str) -> torch.device:
     return device
 
 
-def _choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16", "fp16"]:
+def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16", "fp16"]:
+    """Return the precision to use on a device; `auto`: fp32 on the CPU, bf16 or else fp16 on CUDA.
+
+    Raises
+    ------
+    DeviceError
+        If the device cannot compute in the precision.
+    """
     if asked != "auto":
         if asked == "fp16" and device.type == "cpu":
             raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")

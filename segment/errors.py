@@ -19,3 +19,11 @@ class EngineError(SegmentError, RuntimeError):
 
 class DemoError(SegmentError, FileExistsError):
     """The demo would write over files that it did not make."""
+
+
+class EvaluateError(SegmentError, ValueError):
+    """Predictions and truth cannot be compared, or the report on them not be written."""
+
+
+class TrainError(SegmentError, ValueError):
+    """A training cannot start, go on or end as it was asked for."""

@@ -25,6 +25,7 @@ from tiler.classes import ClassTable
 from tiler.errors import TilerError
 from tiler.provenance import all_current, digest
 from tiler.raster import FINGERPRINT_KEY
+from tiler.seams import grid_tags
 
 IMAGES_IN_FLIGHT = 3
 """While one image waits for the network, another is decoded and a third written."""
@@ -123,8 +124,7 @@ class Runner:
             "MODEL_DIGEST": self.checkpoint.digest,
             "CLASS_NAMES": json.dumps(self.classes.names),
             "NOSEAM_ENGINE": self.engine.name,
-            "NOSEAM_MODEL_SHAPE": "{} x {}".format(*image.grid.model_shape),
-            "NOSEAM_TILE": f"{image.grid.tile_px}",
+            **grid_tags(image.grid),
             FINGERPRINT_KEY: fingerprint,
         }
 

@@ -110,3 +110,41 @@ def _tell(outcome: Outcome, place: str, level: int) -> None:
         _log.log(level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds)
     for note in outcome.notes:
         _log.info("%s: %s", outcome.path, note)
+
+
+class Meter:
+    """Show how many of something are done: a moving line on a terminal, now and then a log line elsewhere.
+
+    Use as a context manager, and call it with (done, total) from one thread.
+
+    Parameters
+    ----------
+    unit : str
+        What is counted, in the plural.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, unit: str, *, quiet: bool = False) -> None:
+        self._unit = unit
+        self._quiet = quiet
+        on_terminal = sys.stderr.isatty() and not quiet
+        self._bar = tqdm(unit=f" {unit}", disable=not on_terminal, smoothing=0.05)
+        self._redirect = logging_redirect_tqdm()
+        self._last_sign = time.monotonic()
+
+    def __enter__(self) -> Meter:
+        self._redirect.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.close()
+        self._redirect.__exit__(kind, error, at)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say that so many of all are done."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+        if self._bar.disable and not self._quiet and time.monotonic() - self._last_sign >= HEARTBEAT_S:
+            self._last_sign = time.monotonic()
+            _log.info("%d of %d %s", done, total, self._unit)

@@ -11,7 +11,8 @@ from torch import nn
 from segment.checkpoint import Checkpoint, Description, Normalisation, describe_checkpoint, load_checkpoint
 from segment.engine import Engine
 from segment.job import Runner
-from segment.untrained import Size, write_untrained
+from segment.presets import Size
+from segment.untrained import write_untrained
 from tiler.classes import ClassTable, distinct_colours
 from tiler.grid import LOGITS_STRIDE
 from tiler.tiling import Tiling

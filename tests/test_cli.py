@@ -15,8 +15,10 @@ import rasterio
 from click.testing import CliRunner, Result
 from PIL import Image
 
+import segment.demo
 from cli import main
 from tests.models import checkpoint_folder
+from tiler.scenes.survey import SurveyRequest
 from tiler.tiling import Tiling
 
 
@@ -173,7 +175,10 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
     ("text", "message"),
     [
         ("[segment]\nwidnow = 3", r"\[segment\] has no option widnow"),
-        ("[segmnet]\nwindow = 3", r"\[segmnet\] is no command; known: demo, plan, segment"),
+        (
+            "[segmnet]\nwindow = 3",
+            r"\[segmnet\] is no command; known: crop, demo, .* segment, train",
+        ),
         ("window = 3", r"\[window\] is no command"),
         ("[segment", r"noseam\.toml: Expected"),
         ("[segment]\nwindow = 'big'", r"'big' is not a valid integer"),
@@ -232,21 +237,110 @@ def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
     assert "not an accepted image" in report["refused"][0]["reason"]
 
 
-def test_demo_runs_and_says_that_its_model_is_untrained(tmp_path: Path) -> None:
-    result = noseam("demo", "--out", tmp_path / "demo")
+@pytest.fixture
+def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = SurveyRequest(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
+    monkeypatch.setattr(segment.demo, "DEMO_SURVEY", small)
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    result = noseam("demo", "--out", out)
     assert result.exit_code == 0
-    assert "untrained" in result.stdout
-    assert len(list((tmp_path / "demo/masks").glob("*.png"))) == 4
+    assert "demonstration" in result.stdout
+    assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
+    assert sorted(path.name for path in (out / "masks").iterdir()) == [
+        "IMG_0001_color.png", "IMG_0001_label.png", "ortho_1_label.tif",
+    ]  # fmt: skip
+    with Image.open(out / "comparison.png") as picture:
+        assert picture.size == (3 * 640 + 16, 427)
+    assert (out / "evaluation/confusion.png").exists()
+    again = noseam("demo", "--out", out)
+    assert again.exit_code == 0
+    assert "0 done, 2 skipped, 0 failed" in again.stderr
 
 
-def test_demo_never_writes_over_photos_that_it_did_not_make(photo: Path) -> None:
-    mine = photo.parent / "photos" / "IMG_1.jpg"
-    mine.parent.mkdir()
+@pytest.mark.usefixtures("small_demo")
+def test_demo_never_writes_over_files_that_it_did_not_make(photo: Path) -> None:
+    mine = photo.parent / "survey" / "images" / "IMG_0001.jpg"
+    mine.parent.mkdir(parents=True)
     mine.write_bytes(photo.read_bytes())
     result = noseam("demo", "--out", photo.parent)
     assert result.exit_code == 1
-    assert "photos exists and is not of an earlier demo" in result.stderr
+    assert "survey exists and is not of an earlier demo" in result.stderr
     assert mine.read_bytes() == photo.read_bytes()
+
+
+def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    for choice in ("deep-learning-analytics/segformer_semantic_segmentation", "--model FOLDER", "--model demo"):
+        assert choice in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_bundled_model_says_that_it_is_a_demonstration(photo: Path, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", "demo")
+    assert result.exit_code == 0
+    assert "is a demonstration" in result.stderr
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a folder of three images and one of three masks, of which two are pairs."""
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    for folder in (images, masks):
+        folder.mkdir()
+    for name in "abc":
+        Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, 160, 3), dtype=np.uint8)).save(
+            images / f"{name}.png"
+        )
+    for name in "abd":
+        Image.fromarray(np.random.default_rng(2).integers(0, 2, (96, 160), dtype=np.uint8)).save(masks / f"{name}.png")
+    return images, masks
+
+
+def test_crop_tells_what_it_cut_and_what_has_no_partner(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    result = noseam("crop", *pairs, "--out", tmp_path / "crops", "--window", 64, "--jobs", 1)
+    assert result.exit_code == 0
+    assert "12 crops of 2 images, 6 to train, 6 to validate" in result.stdout
+    assert "c.png" in result.stderr
+    assert "d.png" in result.stderr
+    assert "1 without a mask, 1 masks without an image" in result.stdout
+
+
+def test_crop_of_a_bad_image_exits_3(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    (pairs[0] / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    result = noseam("crop", *pairs, "--out", tmp_path / "crops", "--window", 64, "--jobs", 1)
+    assert result.exit_code == 3
+    assert re.search(r"failed: .*a\.png", result.stderr)
+
+
+def test_evaluate_prints_scores_or_json(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tmp_path / "classes.csv"
+    table.write_text("name, r, g, b\nzero, 0, 0, 0\none, 255, 0, 0\n")
+    result = noseam("evaluate", pairs[1], pairs[1], "--classes", table, "--out", tmp_path / "report")
+    assert result.exit_code == 0
+    assert re.search(r"mIoU +100", result.stdout)
+    assert (tmp_path / "report/confusion.csv").exists()
+    report = json.loads(noseam("evaluate", pairs[1], pairs[1], "--classes", table, "--json").stdout)
+    assert (report["miou"], report["images"]) == (1.0, 3)
+
+
+def test_evaluate_without_anything_in_common_exits_1(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tmp_path / "classes.csv"
+    table.write_text("name, r, g, b\nzero, 0, 0, 0\n")
+    (tmp_path / "empty").mkdir()
+    result = noseam("evaluate", tmp_path / "empty", pairs[1], "--classes", table)
+    assert result.exit_code == 1
+    assert "no image in common" in result.stderr
+
+
+def test_train_says_what_is_wrong_with_the_crops(tmp_path: Path) -> None:
+    result = noseam("train", tmp_path, "--out", tmp_path / "model", "--base", "nano")
+    assert result.exit_code == 1
+    assert "crops.csv" in result.stderr
 
 
 def commands() -> list[str]:

@@ -100,6 +100,14 @@ def read_class_table(path: Path) -> ClassTable:
         raise ClassTableError(f"{path}: {error}") from error
 
 
+def write_class_table(path: Path, classes: ClassTable) -> None:
+    """Write a class table that `read_class_table` reads."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_HEADER)
+        writer.writerows((name, *colour) for name, colour in zip(classes.names, classes.colours, strict=True))
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -127,3 +135,33 @@ def _class(where: str, cells: Sequence[str]) -> tuple[str, Colour]:
             raise ClassTableError(f"{where}: a whole number 0 to 255 expected, {level!r} found")
     red, green, blue = map(int, levels)
     return name, (red, green, blue)
+
+
+_DRONE_ROWS: tuple[tuple[str, Colour], ...] = (
+    ("unlabeled", (0, 0, 0)),
+    ("paved-area", (128, 64, 128)),
+    ("dirt", (130, 76, 0)),
+    ("grass", (0, 102, 0)),
+    ("gravel", (112, 103, 87)),
+    ("water", (28, 42, 168)),
+    ("rocks", (48, 41, 30)),
+    ("pool", (0, 50, 89)),
+    ("vegetation", (107, 142, 35)),
+    ("roof", (70, 70, 70)),
+    ("wall", (102, 102, 156)),
+    ("window", (254, 228, 12)),
+    ("door", (254, 148, 12)),
+    ("fence", (190, 153, 153)),
+    ("fence-pole", (153, 153, 153)),
+    ("person", (255, 22, 96)),
+    ("dog", (102, 51, 0)),
+    ("car", (9, 143, 150)),
+    ("bicycle", (119, 11, 32)),
+    ("tree", (51, 51, 0)),
+    ("bald-tree", (190, 250, 190)),
+    ("ar-marker", (112, 150, 146)),
+    ("obstacle", (2, 135, 115)),
+    ("conflicting", (255, 0, 0)),
+)
+DRONE_CLASSES = ClassTable(tuple(name for name, _ in _DRONE_ROWS), tuple(colour for _, colour in _DRONE_ROWS))
+"""The 24 classes of the Semantic Drone Dataset (TU Graz), in its order and colours."""

@@ -17,6 +17,22 @@ class ClassTableError(TilerError, ValueError):
     """A class table is malformed, or does not fit the model."""
 
 
+class LabelError(TilerError, ValueError):
+    """A mask holds what is no class id and no class's colour."""
+
+
+class PairError(TilerError, ValueError):
+    """Two folders cannot be paired file by file."""
+
+
+class CropRequestError(TilerError, ValueError):
+    """Training crops were asked for that cannot be cut."""
+
+
+class CropIndexError(TilerError, ValueError):
+    """A folder of training crops is missing, incomplete or malformed."""
+
+
 class RasterReadError(TilerError, OSError):
     """A file is not an accepted image, or its pixels cannot be read."""
 

@@ -17,6 +17,7 @@ from tiler.channels import Channels, choose_channels
 from tiler.grid import LOGITS_STRIDE, Grid, Tile
 from tiler.raster import RasterInfo, describe, open_raster, reading
 from tiler.stretch import Stretch, percentile_stretch
+from tiler.window import Window
 
 _SAMPLE_SIDE = 1024
 _VALID_CHUNK_BYTES = 16 * 2**20
@@ -116,31 +117,61 @@ class ImageReader:
             pixels = self.stretch.apply(pixels)
         return np.broadcast_to(pixels, (3, *shape[1:]))
 
-    def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return the valid mask of full-width source rows.
+    def pixels(self, window: Window) -> NDArray[np.uint8]:
+        """Return a window at full resolution, by the same channels, scaling and palette as `model_rows`.
+
+        Parameters
+        ----------
+        window : Window
+            Source pixels, within the image.
 
         Returns
         -------
-        ndarray of bool, shape (stop - start, width)
+        ndarray of uint8, shape (3, height, width)
+            Red, green, blue.
+
+        Raises
+        ------
+        RasterReadError
+            If the pixels cannot be decoded.
+        """
+        area = _area(window)
+        if self._palette is not None:
+            return np.moveaxis(self._palette[self._indices(area), :3], -1, 0)
+        pixels = self._read(self.channels.colour, area, dtype="uint8" if self.stretch is None else "float32")
+        if self.stretch is not None:
+            pixels = self.stretch.apply(pixels)
+        return np.broadcast_to(pixels, (3, window.height, window.width))
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return the valid mask of a window of source pixels.
+
+        Returns
+        -------
+        ndarray of bool, shape (height, width)
             True = a real measurement, by nodata, alpha, internal mask or the valid channel; a
             pixel with NaN or infinity in a colour channel is not one.
         """
-        valid = np.ones((stop - start, self.info.width), np.bool_)
+        valid = np.ones((window.height, window.width), np.bool_)
         if not self.maybe_invalid:
             return valid
-        window = RasterioWindow(0, start, self.info.width, stop - start)
+        area = _area(window)
         if self.channels.dataset_mask:
-            with reading(self.info.path, f"the valid mask of rows {start} to {stop - 1}"):
-                valid &= self._dataset.dataset_mask(window=window) > 0
+            with reading(self.info.path, f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"):
+                valid &= self._dataset.dataset_mask(window=area) > 0
         if self.channels.valid is not None:
-            valid &= self._read((self.channels.valid,), window)[0] > 0
+            valid &= self._read((self.channels.valid,), area)[0] > 0
         if self.channels.nodata is not None:
-            valid &= (self._read(self.channels.colour, window) != self.channels.nodata).any(axis=0)
+            valid &= (self._read(self.channels.colour, area) != self.channels.nodata).any(axis=0)
         if self._float:
-            valid &= np.isfinite(self._read(self.channels.colour, window)).all(axis=0)
+            valid &= np.isfinite(self._read(self.channels.colour, area)).all(axis=0)
         if self._palette is not None:
-            valid &= self._palette[self._indices(window), 3] > 0
+            valid &= self._palette[self._indices(area), 3] > 0
         return valid
+
+    def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return `valid` of full-width source rows, shape (stop - start, width)."""
+        return self.valid(Window(start, 0, stop - start, self.info.width))
 
     def valid_columns(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which columns hold a valid pixel in any of the source rows, shape (width,)."""
@@ -249,6 +280,10 @@ def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[n
         padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
         for tile, needed in _needed(image, grid, row):
             yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+
+
+def _area(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
 
 
 def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""Train a SegFormer on crops."""

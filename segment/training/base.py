@@ -1,0 +1,109 @@
+"""The network that a training starts from: random weights of a preset, or a SegFormer that was trained before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from transformers import SegformerForSemanticSegmentation
+from transformers.utils import logging
+
+from segment.checkpoint import Normalisation, locate_base
+from segment.errors import CheckpointError
+from segment.presets import Size, class_entries, make_config, tiling_entry
+from tiler.classes import ClassTable
+from tiler.tiling import Tiling
+
+_HEAD = "decode_head."
+
+
+def load_base(
+    base: str, classes: ClassTable, tiling: Tiling, *, seed: int
+) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
+    """Return a network for the classes, float32 on the CPU, and how it wants its input.
+
+    Whatever the base does not hold of the head, or holds for other classes, is drawn at random;
+    its encoder must be whole.
+
+    Parameters
+    ----------
+    base : str
+        A preset of `segment.presets`: random weights; or a checkpoint folder or hub id, of an
+        encoder such as nvidia/mit-b0 or of a whole model.
+    classes : ClassTable
+        What the network shall tell apart.
+    tiling : Tiling
+        Goes into the `tiling` entry of its config.
+    seed : int
+        Of the weights that are drawn.
+
+    Raises
+    ------
+    CheckpointError
+        If the base cannot be found or loaded, or weights of its encoder are missing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for size in get_args(Size):
+            if base == size:
+                return SegformerForSemanticSegmentation(make_config(size, classes, tiling)), Normalisation()
+        return _load(base, classes, tiling)
+
+
+def base_normalisation(base: str) -> Normalisation:
+    """Return how a network that started from a base wants its input.
+
+    Raises
+    ------
+    CheckpointError
+        If the base cannot be found.
+    """
+    return Normalisation() if base in get_args(Size) else locate_base(base)[1]
+
+
+def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
+    """Return the network of a checkpoint that the Trainer wrote, float32 on the CPU.
+
+    The Trainer's own loading passes over weights that transformers stores under their old names
+    (of 5.23, nearly all of a SegFormer's), without a word; `from_pretrained` knows both.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    network, report = SegformerForSemanticSegmentation.from_pretrained(
+        checkpoint, use_safetensors=True, local_files_only=True, output_loading_info=True
+    )
+    if report["missing_keys"] or report["unexpected_keys"]:
+        raise CheckpointError(f"{checkpoint}: its weights are not those of its config; delete it to go back one epoch")
+    return network.float()
+
+
+def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
+    folder, normalisation = locate_base(base)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        network, report = SegformerForSemanticSegmentation.from_pretrained(
+            folder,
+            **class_entries(classes),
+            use_safetensors=any(folder.glob("*.safetensors")),
+            weights_only=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that the report lists them; only the head's are let through
+        )
+    except Exception as error:  # torch, safetensors and transformers each raise classes of their own
+        raise CheckpointError(f"{base}: the weights cannot be loaded: {error}") from error
+    _refuse_gaps(base, report)
+    network.config.tiling = tiling_entry(tiling, classes)
+    return network.float(), normalisation
+
+
+def _refuse_gaps(base: str, report: dict[str, Any]) -> None:
+    lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    encoder = sorted(str(key) for key in lacking if not str(key).startswith(_HEAD))
+    if encoder:
+        raise CheckpointError(
+            f"{base}: {len(encoder)} weights of the encoder are missing or of another shape, such as "
+            f"{', '.join(encoder[:3])}; only the head ({_HEAD}*) may be"
+        )

@@ -1,0 +1,144 @@
+"""The README of a trained model: what it is, what it was trained on, how well it does."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, get_args
+
+from segment.presets import Size
+from segment.training.data import CropSet, Split
+from segment.training.request import TrainRequest
+from tiler.tiling import Tiling
+
+_OPTIONS = {"input_px": "input"}
+_ASIDE = {"crops", "fresh"}
+_ON_OFF = {"class_weights": ("--class-weights", ""), "augment": ("", "--no-augment"),
+           "tensorboard": ("--tensorboard", ""), "half": ("--half", "")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a model card tells."""
+
+    request: TrainRequest
+    """The recipe."""
+    crops: CropSet
+    """The data."""
+    tiling: Tiling
+    """How the model wants its images cut."""
+    precision: str
+    """Arithmetic of the training."""
+    steps: int
+    """Steps of the optimizer."""
+    scores: Mapping[str, Any]
+    """The Trainer's log entry of the best epoch: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
+
+
+def model_card(facts: Facts) -> str:
+    """Return a model card as Markdown."""
+    request, scores = facts.request, facts.scores
+    return f"""\
+---
+library_name: transformers
+pipeline_tag: image-segmentation
+tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
+# license: yours to choose; mind those of the base and of the images
+---
+
+# {request.out.absolute().name}
+
+A SegFormer for {len(facts.crops.classes)} classes of aerial images, trained with noseam from `{request.base}`.
+It takes {facts.tiling}. Segment a folder of images with it:
+
+    noseam segment survey/ --out masks/ --model {shlex.quote(str(request.out))}
+
+## Licence
+
+Not said yet: whoever publishes this model chooses one and says so here. {_licence_of_base(request.base)}
+
+## Figures
+
+On the validation crops, at the network's input resolution, each crop alone, after epoch {scores["epoch"]:.3g}
+(step {scores["step"]} of {facts.steps}), which had the best mean IoU:
+
+| class | IoU, % |
+|---|---|
+{_class_lines(facts)}
+| **mean over the classes above that the validation crops show** | **{100 * scores["eval_miou"]:.1f}** |
+
+Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. The epoch was chosen by these same
+crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every epoch.
+
+## Data
+
+| | crops | sources | labelled pixels |
+|---|---|---|---|
+{_data_line("training", facts.crops.train)}
+{_data_line("validation", facts.crops.val)}
+
+Crops are squares of {facts.crops.window_px} source pixels, seen at {request.input_px}.
+{len(facts.crops.train.crops)} crops are shown per epoch.
+
+## Recipe
+
+    {_command(request)}
+
+AdamW, learning rate {request.lr:g} ({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay
+{request.weight_decay:g}, {request.batch_size * request.accumulate} crops per step and device, {facts.steps} steps,
+{facts.precision}, seed {request.seed}. Cross entropy over labelled pixels\
+{", classes balanced by median frequency" if request.class_weights else ""}; \
+{"turned, mirrored and recoloured crops" if request.augment else "crops as they are"}.
+Versions: {_versions()}.
+"""
+
+
+def _licence_of_base(base: str) -> str:
+    if base in get_args(Size):
+        return "It was trained from random weights, so no other model's licence bears on it."
+    if base.startswith("nvidia/"):
+        return (
+            "**Its base is NVIDIA's, whose licence does not allow commercial use; "
+            f"that of this model can allow no more.** See https://huggingface.co/{base}."
+        )
+    return "The licence of its base bears on it: many SegFormers grew from NVIDIA's, which are not for commercial use."
+
+
+def _class_lines(facts: Facts) -> str:
+    found = [facts.scores.get(f"eval_iou_{index}") for index in range(len(facts.crops.classes))]
+    shown = ["not in the validation crops" if iou is None else f"{100 * iou:.1f}" for iou in found]
+    return "\n".join(
+        f"| {name.replace('|', '&#124;')} | {text} |"
+        for name, text in zip(facts.crops.classes.names, shown, strict=True)
+    )
+
+
+def _data_line(name: str, split: Split) -> str:
+    return f"| {name} | {split.files} | {split.sources} | {split.labelled} |"
+
+
+def _command(request: TrainRequest) -> str:
+    """Return the command line of a request; options at their default are left out."""
+    words = ["noseam", "train", str(request.crops)]
+    for field in fields(request):
+        value = getattr(request, field.name)
+        if field.name in _ASIDE or (field.default is not MISSING and value == field.default and field.name != "base"):
+            continue
+        if field.name in _ON_OFF:
+            words.append(_ON_OFF[field.name][0 if value else 1])
+        else:
+            words += [f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {_version(name)}" for name in ("noseam", "torch", "transformers"))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"

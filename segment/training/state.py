@@ -1,0 +1,147 @@
+"""What a training left on disk: whether it finished, where it can go on, whether its settings are the same."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from segment.errors import TrainError
+
+CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
+MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
+"""What makes a checkpoint folder; the config last, for it says that the rest is there."""
+_OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
+_NAME = re.compile(r"checkpoint-([0-9]+)")
+_REQUEST = "request.json"
+_PARTIAL = ".partial"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """Where a training stands."""
+
+    folder: Path
+    """The training's output folder."""
+    finished: bool
+    """Whether the model is there."""
+    newest: Path | None
+    """The newest whole checkpoint of the Trainer."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the Trainer's checkpoints."""
+        return self.folder / "state"
+
+
+def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainState:
+    """Return where the training in an output folder stands; changes nothing.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder; need not be there.
+    request : mapping
+        Settings that decide the result, JSON-able.
+    fresh : bool
+        Start over, whatever is there of an earlier training.
+
+    Raises
+    ------
+    TrainError
+        If the folder holds files and no training, or one with other settings that has got somewhere.
+    """
+    state = out / "state"
+    if not (state / _REQUEST).exists():
+        if any(path.is_file() and path.suffix != _PARTIAL for path in out.rglob("*")):
+            raise TrainError(f"{out} is not empty and holds no training (no state/{_REQUEST}); choose another folder")
+        return TrainState(out, False, None)
+    if fresh:
+        return TrainState(out, False, None)
+    finished = all((out / name).exists() for name in MODEL_FILES)
+    newest = next((path for path in _checkpoints(state) if is_whole(path)), None)
+    if finished or newest is not None:
+        _refuse_changes(state / _REQUEST, request)
+    return TrainState(out, finished, newest)
+
+
+def begin(state: TrainState, request: Mapping[str, Any], *, fresh: bool) -> None:
+    """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours."""
+    if fresh:
+        shutil.rmtree(state.checkpoints, ignore_errors=True)
+        for name in _OURS:
+            (state.folder / name).unlink(missing_ok=True)
+    state.checkpoints.mkdir(parents=True, exist_ok=True)
+    for path in _checkpoints(state.checkpoints):
+        if not is_whole(path):
+            _log.warning("%s is half-written; removed", path)
+            shutil.rmtree(path)
+    write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")
+
+
+def trainer_state(checkpoint: Path) -> dict[str, Any]:
+    """Return what the Trainer wrote about a checkpoint: `global_step`, `best_global_step`, `log_history` and more."""
+    content: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_bytes())
+    return content
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Return whether a checkpoint of the Trainer was written to its end."""
+    try:
+        trainer_state(checkpoint)
+        with safe_open(checkpoint / "model.safetensors", "pt"):  # refuses a file shorter than its header says
+            pass
+    except (OSError, ValueError, SafetensorError):
+        return False
+    archives = checkpoint / "optimizer.pt", checkpoint / "scheduler.pt", *checkpoint.glob("rng_state*.pth")
+    return len(archives) > 2 and all(zipfile.is_zipfile(path) for path in archives)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    partial = path.with_name(path.name + _PARTIAL)
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
+def publish(folder: Path, names: Iterable[str], out: Path) -> None:
+    """Move files of a folder to where they belong, in this order, each whole."""
+    for name in names:
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+        (folder / name).replace(out / name)
+    shutil.rmtree(folder)
+
+
+def _checkpoints(state: Path) -> list[Path]:
+    """Return the checkpoints, newest first."""
+    found = [(int(match[1]), path) for path in state.glob("checkpoint-*") if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _refuse_changes(path: Path, request: Mapping[str, Any]) -> None:
+    try:
+        before = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+    now = json.loads(json.dumps(request))
+    changed = [
+        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise TrainError(
+            f"{path.parent.parent} holds a training with other settings: {'; '.join(changed)}. "
+            "--fresh starts over, or choose another folder"
+        )

@@ -1,0 +1,279 @@
+"""Train a SegFormer on crops; go on where an earlier run was stopped."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+from transformers import SegformerForSemanticSegmentation, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from segment.checkpoint import Normalisation
+from segment.engine import choose_device, choose_precision
+from segment.errors import TrainError
+from segment.figures import draw_learning_curve
+from segment.save import write_checkpoint
+from segment.training.base import base_normalisation, load_base, load_state
+from segment.training.card import Facts, model_card
+from segment.training.data import CropSet, read_crop_set
+from segment.training.dataset import CropDataset
+from segment.training.learner import Advance, Learner, Row, Scores, Watch, balance_classes, history_rows
+from segment.training.request import SCHEDULES, TrainRequest
+from segment.training.state import (
+    CARD,
+    CLASSES,
+    CURVE,
+    MODEL_FILES,
+    PICTURE,
+    TrainState,
+    begin,
+    publish,
+    read_state,
+    trainer_state,
+    write_text,
+)
+from tiler.classes import write_class_table
+from tiler.tiling import Tiling
+
+__all__ = ["TrainRequest", "TrainResult", "train"]
+
+_COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How a training ended."""
+
+    folder: Path
+    """The model, as `noseam segment --model` takes it."""
+    best_miou: float
+    """Mean IoU of the model on the validation crops, over the classes that they show."""
+    steps: int
+    """Steps of the optimizer in all."""
+    rows: tuple[Row, ...]
+    """The learning curve, one row per epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request, with all that follows from it before any weight is loaded."""
+
+    request: TrainRequest
+    crops: CropSet
+    tiling: Tiling
+    arguments: Any
+    precision: str
+    steps_per_epoch: int
+    steps: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, and so must not change when a training goes on."""
+        names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
+                 "weight_decay", "class_weights", "augment", "seed", "half")  # fmt: skip
+        asked = {name: getattr(self.request, name) for name in names}
+        return {**asked, "precision": self.precision, "steps": self.steps, "crops": self.crops.digest}
+
+
+def train(request: TrainRequest, advance: Advance = lambda done, total: None) -> TrainResult:
+    """Train a model, or go on with its training; write checkpoint folder, model card and learning curve.
+
+    The newest whole state in `out/state` is taken up again, with the same result as if the training
+    had never been stopped. The model of the best epoch is kept, by mean IoU on the validation crops.
+    Under `torchrun` the crops of a batch are spread over the devices.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        What to train.
+    advance : callable
+        Called with (steps done, steps in all) after every step.
+
+    Raises
+    ------
+    CropIndexError
+        If the folder of crops is none.
+    TrainError
+        If the crops, the output folder or the settings are unfit, or the training diverges.
+    CheckpointError
+        If the base is.
+    DeviceError
+        If the device is not there, or cannot compute in the precision.
+    """
+    plan = _plan(request)
+    state = read_state(request.out, plan.settings, fresh=request.fresh)
+    if state.finished:
+        result = _read_result(plan)
+        _log.info("%s is trained already: mIoU %.4f after %d steps", request.out, result.best_miou, result.steps)
+        return result
+    network, normalisation = _start(plan, state)
+    with plan.arguments.main_process_first():
+        if plan.arguments.should_save:
+            begin(state, plan.settings, fresh=request.fresh)
+    _announce(plan, state)
+    newest = _run(plan, state, network, normalisation, advance)
+    with plan.arguments.main_process_first():  # no process returns before the model is there
+        if plan.arguments.should_save:
+            _finish(plan, newest, normalisation)
+    return _result(plan, history_rows(trainer_state(newest)["log_history"]))
+
+
+def _plan(request: TrainRequest) -> _Plan:
+    crops = read_crop_set(request.crops)
+    tiling = Tiling(window_px=crops.window_px, input_px=request.input_px, overlap=request.overlap)
+    device = choose_device(request.device)
+    precision = choose_precision(device, request.precision)
+    if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise TrainError("TensorBoard is not installed: pip install tensorboard, or train without it")
+    arguments = _arguments(request, device, precision)
+    batches = math.ceil(len(crops.train.crops) / (arguments.train_batch_size * arguments.world_size))
+    steps_per_epoch = math.ceil(batches / request.accumulate)
+    steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
+    arguments.max_steps, arguments.warmup_steps = steps, round(request.warmup * steps)
+    return _Plan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
+
+
+def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    return TrainingArguments(
+        output_dir=str((request.out / "state").absolute()),
+        per_device_train_batch_size=request.batch_size,
+        per_device_eval_batch_size=request.batch_size,
+        gradient_accumulation_steps=request.accumulate,
+        learning_rate=request.lr,
+        lr_scheduler_type=SCHEDULES[request.schedule],
+        weight_decay=request.weight_decay,
+        optim="adamw_torch",
+        seed=request.seed,
+        data_seed=request.seed,
+        use_cpu=device.type == "cpu",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=2,
+        metric_for_best_model="miou",
+        greater_is_better=True,
+        batch_eval_metrics=True,
+        logging_nan_inf_filter=False,  # a loss that is no number is an error, see Watch
+        dataloader_num_workers=request.workers,
+        dataloader_pin_memory=device.type == "cuda",
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+        label_names=["labels"],
+        report_to="tensorboard" if request.tensorboard else "none",
+        disable_tqdm=True,
+        log_level="error",
+        log_level_replica="error",
+    )
+
+
+def _start(plan: _Plan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
+    base = plan.request.base
+    if state.newest is None:
+        return load_base(base, plan.crops.classes, plan.tiling, seed=plan.request.seed)
+    return load_state(state.newest), base_normalisation(base)
+
+
+def _announce(plan: _Plan, state: TrainState) -> None:
+    if not plan.arguments.should_save:
+        return
+    request, crops = plan.request, plan.crops
+    _log.info(
+        "%s, %s, base %s; %d crops to train (%d per epoch), %d to validate, %d classes; %s",
+        plan.arguments.device, plan.precision, request.base, crops.train.files, len(crops.train.crops),
+        crops.val.files, len(crops.classes), plan.tiling,
+    )  # fmt: skip
+    _log.info("%d steps in all, %d per epoch", plan.steps, plan.steps_per_epoch)
+    if state.newest is not None:
+        _log.info("going on after %d steps", trainer_state(state.newest)["global_step"])
+
+
+def _run(plan: _Plan, state: TrainState, network: SegformerForSemanticSegmentation, normalisation: Normalisation,
+         advance: Advance) -> Path:  # fmt: skip
+    """Train what is left to train; return the newest checkpoint."""
+    if state.newest is not None and trainer_state(state.newest)["global_step"] >= plan.steps:
+        return state.newest  # stopped between the last step and the model
+    dataset = _dataset(plan, normalisation, train=True)
+    weights = torch.from_numpy(balance_classes(plan.crops.train.pixels)) if plan.request.class_weights else None
+    learner = Learner(
+        class_weights=weights,
+        model=network,
+        args=plan.arguments,
+        data_collator=default_collate,
+        train_dataset=dataset,
+        eval_dataset=_dataset(plan, normalisation, train=False),
+        compute_metrics=Scores(len(plan.crops.classes)),
+        callbacks=[
+            Watch(dataset, steps_per_epoch=plan.steps_per_epoch, advance=advance, publish=_publisher(plan.request.out))
+        ],
+    )
+    learner.train(resume_from_checkpoint=None if state.newest is None else str(state.newest))
+    learner.accelerator.wait_for_everyone()  # the main process writes the last state
+    return state.checkpoints / f"checkpoint-{learner.state.global_step}"
+
+
+def _dataset(plan: _Plan, normalisation: Normalisation, *, train: bool) -> CropDataset:
+    return CropDataset(
+        (plan.crops.train if train else plan.crops.val).crops,
+        classes=len(plan.crops.classes),
+        input_px=plan.request.input_px,
+        normalisation=normalisation,
+        seed=plan.request.seed if train and plan.request.augment else None,
+    )
+
+
+def _publisher(out: Path) -> Callable[[list[Row]], None]:
+    def publish_curve(rows: list[Row]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(out / CURVE, text.getvalue())
+        draw_learning_curve(rows, out / PICTURE)
+
+    return publish_curve
+
+
+def _finish(plan: _Plan, newest: Path, normalisation: Normalisation) -> None:
+    """Write the model of the best epoch and what belongs to it; the config last."""
+    out, record = plan.request.out, trainer_state(newest)
+    best = newest.with_name(f"checkpoint-{record['best_global_step']}")
+    folder = newest.with_name("model")
+    write_checkpoint(load_state(best), folder, normalisation, plan.request.input_px, half=plan.request.half)
+    write_class_table(folder / CLASSES, plan.crops.classes)
+    scores = next(entry for entry in record["log_history"]
+                  if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
+    facts = Facts(plan.request, plan.crops, plan.tiling, plan.precision, plan.steps, scores)
+    (folder / CARD).write_text(model_card(facts), "utf-8")
+    _publisher(out)(history_rows(record["log_history"]))
+    publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
+    _log.info("%s: the model of step %d, mIoU %.4f", out, record["best_global_step"], scores["eval_miou"])
+
+
+def _result(plan: _Plan, rows: Sequence[Row]) -> TrainResult:
+    best = max((row["miou"] for row in rows if row["miou"] is not None), default=math.nan)
+    return TrainResult(plan.request.out, best, plan.steps, tuple(rows))
+
+
+def _read_result(plan: _Plan) -> TrainResult:
+    """Read the result of a finished training from its learning curve."""
+    path = plan.request.out / CURVE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{key: float(row[key]) if row[key] else None for key in _COLUMNS} for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError) as error:
+        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+    return _result(plan, rows)

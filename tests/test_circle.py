@@ -1,0 +1,76 @@
+"""The whole circle at small size: scenes, crops, training, masks, evaluation, all on one grid."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import tiler.crops.plan
+import tiler.grid
+from segment import api
+from tiler.crops.plan import CropRequest, plan_crops
+from tiler.grid import plan_grid
+from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.window import Window
+
+
+def tile_windows(shape: tuple[int, int], side: int, overlap: float) -> tuple[Window, ...]:
+    """Return the windows of the tiles that `segment` runs at full resolution."""
+    grid = plan_grid(shape, scale=1, tile_px=side, overlap_px=round(overlap * side))
+    return tuple(tile.window for tile in grid.tiles())
+
+
+def test_crops_and_tiles_come_from_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int, int]] = []
+    real = tiler.grid.axis_positions
+
+    def spy(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
+        asked.append((size, tile, overlap))
+        return real(size, tile, overlap, align=align)
+
+    assert tiler.crops.plan.axis_positions is real
+    monkeypatch.setattr(tiler.grid, "axis_positions", spy)
+    monkeypatch.setattr(tiler.crops.plan, "axis_positions", spy)
+    plan_crops((4096, 6144), CropRequest(window_px=2048, overlap=0.25))
+    tile_windows((4096, 6144), 2048, 0.25)
+    assert asked == [(4096, 2048, 512), (6144, 2048, 512)] * 2
+
+
+def test_another_overlap_moves_crops_and_tiles_alike() -> None:
+    shape, side = (1280, 2048), 512  # gaps that are whole steps of the tile lattice
+    plans = []
+    for overlap in (0.0, 0.25, 0.5):
+        crops = plan_crops(shape, CropRequest(window_px=side, overlap=overlap))
+        assert crops == tile_windows(shape, side, overlap)
+        plans.append(crops)
+    assert [len(plan) for plan in plans] == [12, 15, 28]
+
+
+def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
+    survey, crops, model, masks = (tmp_path / name for name in ("survey", "crops", "model", "masks"))
+    request = SurveyRequest(
+        photos=5, photo_shape=(256, 384), orthomosaics=1, orthomosaic_shape=(256, 384), gsd_m=0.06, seed=11
+    )
+    make_survey(survey, request, jobs=1)
+    report = api.crop(
+        survey / "images", survey / "truth", crops, classes=survey / "classes.csv", window_px=128, split=0.67, jobs=1
+    )
+    assert (report.train, report.val, report.failed) == (24, 12, ())
+    result = api.train(
+        crops, model, base="nano", input_px=64, batch_size=4, lr=4e-3, epochs=12, workers=0, device="cpu", warmup=0.1
+    )
+    with (model / "learning_curve.csv").open() as file:
+        losses = [float(row["train_loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] < 0.6 * losses[0]
+    outcomes = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    assert [outcome.state for outcome in outcomes] == ["done"] * 6
+    found = api.evaluate(masks, survey / "truth", classes=survey / "classes.csv")
+    assert len(found.images) == 6
+    assert not found.failed
+    assert found.metrics.miou > 1.5 * found.metrics.majority_miou
+    assert found.metrics.accuracy > found.metrics.majority_accuracy
+    assert found.seam is not None
+    again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    assert [outcome.state for outcome in again] == ["skipped"] * 6

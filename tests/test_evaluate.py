@@ -1,0 +1,403 @@
+"""Comparing folders of masks: right counts however stored and read, each failure its own, reports that parse."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from segment import evaluate as evaluate_module
+from segment.errors import EvaluateError
+from segment.evaluate import Evaluation, evaluate
+from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
+from segment.job import Runner
+from segment.metrics import confusion, measure
+from segment.plan import Request, plan_survey
+from tests.make import noise
+from tests.models import MeanEngine, class_table, runner_of
+from tiler.classes import ClassTable
+from tiler.discover import walk_survey
+from tiler.errors import PairError
+from tiler.georef import Georeference
+from tiler.grid import Grid, plan_grid
+from tiler.labels import open_labels
+from tiler.outputs import Format, Output
+from tiler.raster import FINGERPRINT_KEY
+from tiler.seams import grid_tags, read_grid
+from tiler.tiling import Tiling
+from tiler.writer import MaskMeta, MaskWriter
+
+TABLE = class_table(4)
+SHAPE = (301, 203)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    predicted, truth = tmp_path / "predicted", tmp_path / "truth"
+    predicted.mkdir()
+    truth.mkdir()
+    return predicted, truth
+
+
+def labels(*, seed: int, shape: tuple[int, int] = SHAPE) -> NDArray[np.uint8]:
+    """Return random ids of four classes, a fifth of them 255."""
+    ids = noise(*shape, high=5, seed=seed)
+    ids[ids == 4] = 255
+    return ids
+
+
+def write_mask(
+    path: Path,
+    ids: NDArray[np.uint8],
+    *,
+    grid: Grid | None = None,
+    names: tuple[str, ...] | None = TABLE.names,
+    format: Format = "png",
+    **tags: str,
+) -> Path:
+    """Write a mask as noseam does, with the tags that `segment` gives it."""
+    tags |= {FINGERPRINT_KEY: "0"} | ({} if grid is None else grid_tags(grid))
+    if names is not None:
+        tags["CLASS_NAMES"] = json.dumps(names)
+    meta = MaskMeta((ids.shape[0], ids.shape[1]), TABLE, Georeference(), tags)
+    with MaskWriter([Output(path, "label", format)], meta) as writer:
+        writer.write(ids)
+        writer.commit()
+    return path
+
+
+def write_gray(path: Path, ids: NDArray[np.uint8]) -> Path:
+    Image.fromarray(ids).save(path)
+    return path
+
+
+def write_colours(path: Path, ids: NDArray[np.uint8], table: ClassTable = TABLE) -> Path:
+    Image.fromarray(table.palette()[ids]).save(path)
+    return path
+
+
+def as_json(evaluation: Evaluation) -> Any:
+    return json.loads(json.dumps(evaluation_as_dict(evaluation), allow_nan=False))
+
+
+def test_counts_of_all_images_add_up_and_each_has_its_own_score(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    masks = [(labels(seed=2 * index), labels(seed=2 * index + 1)) for index in range(3)]
+    for index, (ours, true) in enumerate(masks):
+        write_mask(predicted / f"{index}_label.png", ours)
+        write_gray(truth / f"{index}.png", true)
+    told: list[tuple[int, int]] = []
+    found = evaluate(predicted, truth, advance=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    each = [confusion(true, ours, 4) for ours, true in masks]
+    np.testing.assert_array_equal(found.confusion, sum(each))
+    assert found.metrics == measure(found.confusion)
+    assert found.classes == TABLE.names
+    assert [(score.name, score.pixels, score.accuracy, score.miou) for score in found.images] == [
+        (f"{index}", measure(matrix).pixels, measure(matrix).accuracy, measure(matrix).miou)
+        for index, matrix in enumerate(each)
+    ]
+    assert (found.seam, found.interior, found.seam_images, found.failed) == (None, None, 0, ())
+
+
+@pytest.mark.parametrize("counted_px", [1, 203 * 7, 203 * 256, 2**22])
+@pytest.mark.parametrize("format", ["png", "geotiff"])
+def test_blocks_of_any_size_give_one_answer(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, counted_px: int, format: Format
+) -> None:
+    predicted, truth = folders
+    shape = (1030 if counted_px > 1 else 60, 203)
+    ours, true = labels(seed=0, shape=shape), labels(seed=1, shape=shape)
+    grid = plan_grid(shape, scale=0.5, tile_px=64, overlap_px=16)
+    write_mask(predicted / "a.tif", ours, grid=grid, format=format)
+    write_mask(truth / "a.tif", true, format=format)
+    whole = evaluate(predicted, truth)
+    monkeypatch.setattr(evaluate_module, "COUNTED_PX", counted_px)
+    parts = evaluate(predicted, truth)
+    np.testing.assert_array_equal(whole.confusion, confusion(true, ours, 4))
+    np.testing.assert_array_equal(parts.confusion, whole.confusion)
+    assert (parts.metrics, parts.seam, parts.interior) == (whole.metrics, whole.seam, whole.interior)
+
+
+def test_colours_say_the_same_as_ids(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    predicted, truth = folders
+    ours, true = labels(seed=0), labels(seed=1)
+    write_mask(predicted / "a_label.png", ours)
+    write_gray(truth / "a.png", true)
+    (tmp_path / "colours").mkdir()
+    write_colours(tmp_path / "colours" / "a.png", true)
+    by_id = evaluate(predicted, truth, classes=TABLE)
+    by_colour = evaluate(predicted, tmp_path / "colours", classes=TABLE)
+    np.testing.assert_array_equal(by_colour.confusion, by_id.confusion)
+
+
+def test_a_colour_truth_without_a_table_is_told_what_it_needs(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    path = write_colours(truth / "a.png", labels(seed=1))
+    (failed,) = evaluate(predicted, truth).failed
+    assert str(path) in failed.reason
+    assert "--classes" in failed.reason
+
+
+def test_two_files_can_be_given_and_a_table_may_use_other_words(tmp_path: Path) -> None:
+    ours, true = labels(seed=0), labels(seed=1)
+    words = ClassTable(tuple("abcd"), TABLE.colours)
+    found = evaluate(write_mask(tmp_path / "a.png", ours), write_gray(tmp_path / "b.png", true), classes=words)
+    assert found.classes == tuple("abcd")
+    np.testing.assert_array_equal(found.confusion, confusion(true, ours, 4))
+
+
+def test_masks_that_noseam_did_not_write_need_a_table(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_gray(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=0))
+    with pytest.raises(EvaluateError, match=r"a\.png: the mask does not say its class names; .*--classes"):
+        evaluate(predicted, truth)
+    assert evaluate(predicted, truth, classes=TABLE).metrics.accuracy == 1
+
+
+def test_a_table_for_another_model_is_refused_at_once(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    path = write_mask(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=0))
+    with pytest.raises(EvaluateError, match=f"{path}: the mask has 4 classes; expected 6, as the class table"):
+        evaluate(predicted, truth, classes=class_table(6))
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [(tuple("abcd"), "the classes a, b, c, d; expected class 0, "), (tuple("abc"), "3 classes; expected 4")],
+)
+def test_a_mask_of_another_model_fails_alone(folders: tuple[Path, Path], names: tuple[str, ...], reason: str) -> None:
+    predicted, truth = folders
+    for name, own in (("1.png", TABLE.names), ("2.png", names)):
+        write_mask(predicted / name, labels(seed=0), names=own)
+        write_gray(truth / name, labels(seed=1))
+    found = evaluate(predicted, truth)
+    assert [failed.name for failed in found.failed] == ["2"]
+    assert reason in found.failed[0].reason
+
+
+def test_pairs_that_cannot_be_compared_fail_alone(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    for name in ("damaged", "good", "grid", "ids", "size"):
+        write_mask(predicted / f"{name}.png", labels(seed=0))
+        write_gray(truth / f"{name}.png", labels(seed=1))
+    (truth / "damaged.png").write_bytes((truth / "damaged.png").read_bytes()[:2000])
+    write_mask(predicted / "grid.png", labels(seed=0), NOSEAM_TILE_ROWS="0 x")
+    write_gray(truth / "ids.png", np.full(SHAPE, 7, np.uint8))
+    write_gray(truth / "size.png", labels(seed=1, shape=(20, 30)))
+    found = evaluate(predicted, truth)
+    reasons = {failed.name: failed.reason for failed in found.failed}
+    assert [score.name for score in found.images] == ["good"]
+    np.testing.assert_array_equal(found.confusion, confusion(labels(seed=1), labels(seed=0), 4))
+    assert set(reasons) == {"damaged", "grid", "ids", "size"}
+    assert str(truth / "damaged.png") in reasons["damaged"]
+    assert f"{predicted / 'grid.png'} and {truth / 'grid.png'}: tag NOSEAM" in reasons["grid"]
+    assert str(truth / "ids.png") in reasons["ids"]
+    assert "the truth has class id 7; expected 0 to 3, or 255" in reasons["ids"]
+    assert f"{predicted / 'size.png'} is 203 x 301 px but {truth / 'size.png'} is 30 x 20 px" in reasons["size"]
+
+
+def test_where_every_pair_fails_there_is_a_report_without_scores(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=1, shape=(2, 3)))
+    found = evaluate(predicted, truth)
+    assert math.isnan(found.metrics.miou)
+    assert as_json(found)["miou"] is None
+    assert evaluation_as_lines(found)[-1] == "0 images compared, 1 failed, 0 without partner"
+    write_report(found, tmp_path / "report")
+
+
+def test_masks_without_partner_are_listed(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=1))
+    ours = write_mask(predicted / "only_ours.png", labels(seed=0))
+    true = write_gray(truth / "only_true.png", labels(seed=1))
+    found = evaluate(predicted, truth)
+    assert (found.only_predicted, found.only_truth) == ((ours,), (true,))
+    lines = evaluation_as_lines(found)
+    assert f"predicted only: {ours}" in lines
+    assert f"truth only: {true}" in lines
+    assert as_json(found)["only_truth"] == [str(true)]
+
+
+def test_no_pair_at_all_is_an_error(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    with pytest.raises(EvaluateError, match="no image in common: 1 predicted and 0 true masks without partner"):
+        evaluate(predicted, truth)
+    with pytest.raises(PairError, match="no such file or folder"):
+        evaluate(predicted, truth / "nowhere")
+
+
+def test_a_seam_zone_without_width_is_refused(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(EvaluateError, match="at least 1 px wide, got 0"):
+        evaluate(*folders, seam_px=0)
+
+
+def test_class_names_that_are_no_list_are_refused(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0), names=None, CLASS_NAMES="road, roof")
+    write_gray(truth / "a.png", labels(seed=1))
+    with pytest.raises(EvaluateError, match=r"tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found"):
+        evaluate(predicted, truth)
+
+
+HARD_CUT = Grid((200, 300), (200, 300), 100, (0, 100), (0, 100, 200))
+BLENDED = Grid((200, 300), (200, 300), 128, (0, 72), (0, 86, 172))
+
+
+def zone_of(grid: Grid, seam_px: int | None) -> NDArray[np.bool_]:
+    """Return the seam zone at scale 1, said another way: where tiles overlap, or the lines between them, widened."""
+    cover = np.zeros(grid.padded_shape, int)
+    for tile in grid.tiles():
+        cover[tile.window.slices] += 1
+    if seam_px is None and grid is BLENDED:
+        return cover[:200, :300] > 1
+    lines = ([100], [100, 200]) if grid is HARD_CUT else ([100], [107, 193])
+    half = (32 if seam_px is None else seam_px) // 2
+    zone = np.zeros(grid.source_shape, np.bool_)
+    for row in lines[0]:
+        zone[row - half : row + half] = True
+    for col in lines[1]:
+        zone[:, col - half : col + half] = True
+    return zone
+
+
+@pytest.mark.parametrize("grid", [HARD_CUT, BLENDED], ids=["cut", "blended"])
+@pytest.mark.parametrize("seam_px", [None, 8])
+def test_errors_in_the_seam_zone_are_found_there_and_nowhere_else(
+    folders: tuple[Path, Path], grid: Grid, seam_px: int | None
+) -> None:
+    predicted, truth = folders
+    zone = zone_of(grid, seam_px)
+    true = noise(200, 300, high=4)
+    ours = np.where(zone & (noise(200, 300, high=2, seed=1) == 1), (true + 1) % 4, true).astype(np.uint8)
+    write_mask(predicted / "a.png", ours, grid=grid)
+    write_gray(truth / "a.png", true)
+    found = evaluate(predicted, truth, seam_px=seam_px)
+    assert found.seam is not None
+    assert found.interior is not None
+    assert found.seam == measure(confusion(true[zone], ours[zone], 4))
+    assert found.interior == measure(confusion(true[~zone], ours[~zone], 4))
+    assert (found.interior.accuracy, found.interior_miou) == (1, 1)
+    assert 0.4 < found.seam.accuracy < 0.6
+    assert found.seam_miou < 0.6
+    assert found.seam.pixels + found.interior.pixels == found.metrics.pixels
+
+
+def test_seams_and_interiors_are_compared_over_the_classes_that_both_have(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    zone = zone_of(HARD_CUT, None)
+    true = np.where(zone, noise(200, 300, high=2), 1 + noise(200, 300, high=2)).astype(np.uint8)
+    ours = true.copy()
+    ours[true == 0] = 3
+    ours[true == 2] = 3
+    write_mask(predicted / "a.png", ours, grid=HARD_CUT)
+    write_gray(truth / "a.png", true)
+    found = evaluate(predicted, truth)
+    assert found.seam is not None
+    assert found.seam_classes == (1,)
+    assert (found.seam_miou, found.interior_miou) == (1, 1)
+    assert found.seam.miou == 0.5
+
+
+def test_only_masks_with_several_tiles_have_seams(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    one_tile = Grid((200, 300), (200, 300), 320, (0,), (0,))
+    for name, grid in (("cut", HARD_CUT), ("one", one_tile), ("untagged", None)):
+        write_mask(predicted / f"{name}.png", noise(200, 300, high=4), grid=grid)
+        write_gray(truth / f"{name}.png", noise(200, 300, high=4, seed=1))
+    found = evaluate(predicted, truth)
+    assert found.seam is not None
+    assert found.interior is not None
+    assert (len(found.images), found.seam_images) == (3, 1)
+    assert found.seam.pixels + found.interior.pixels == 200 * 300
+
+
+def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    predicted, truth = folders
+    (tmp_path / "survey").mkdir()
+    Image.fromarray(noise(150, 220, 3)).save(tmp_path / "survey" / "a.png")
+    request = Request(Tiling(window_px=128, input_px=64, overlap=0.25), predicted)
+    run(runner_of(MeanEngine()), tmp_path / "survey", request)
+    write_gray(truth / "a.png", noise(150, 220, high=4))
+    found = evaluate(predicted, truth)
+    grid = plan_grid((150, 220), scale=0.5, tile_px=64, overlap_px=16)
+    with open_labels(predicted / "a_label.png", None) as mask:
+        assert read_grid(mask.tags, mask.shape) == grid
+    assert (found.seam_images, found.failed) == (1, ())
+    assert found.classes == TABLE.names
+
+
+def run(runner: Runner, folder: Path, request: Request) -> None:
+    plan = plan_survey(walk_survey([folder], out=request.out), request)
+    assert {outcome.state for outcome in runner.run(plan, request)} == {"done"}
+
+
+@pytest.fixture
+def found(folders: tuple[Path, Path]) -> Evaluation:
+    predicted, truth = folders
+    for index in range(2):
+        write_mask(predicted / f"{index}.png", noise(200, 300, high=4, seed=index), grid=HARD_CUT)
+        write_gray(truth / f"{index}.png", noise(200, 300, high=3, seed=index + 2))
+    return evaluate(predicted, truth)
+
+
+def test_the_report_is_four_files_that_parse(found: Evaluation, tmp_path: Path) -> None:
+    folder = tmp_path / "some" / "report"
+    for _ in range(2):
+        paths = write_report(found, folder)
+    assert sorted(folder.iterdir()) == sorted(paths)
+    assert [path.name for path in paths] == ["evaluation.json", "per_class.csv", "confusion.csv", "confusion.png"]
+    scores = json.loads(paths[0].read_text("utf-8"))
+    assert scores == as_json(found)
+    assert scores["miou"] == pytest.approx(found.metrics.miou)
+    per_class = pd.read_csv(paths[1])
+    assert per_class["name"].tolist() == list(TABLE.names)
+    np.testing.assert_allclose(per_class["iou"], found.metrics.iou)
+    np.testing.assert_allclose(per_class["recall"], found.metrics.recall)
+    assert per_class["support"].tolist() == list(found.metrics.support)
+    counts = pd.read_csv(paths[2], index_col=0)
+    assert counts.index.tolist() == list(TABLE.names)
+    assert counts.columns.tolist() == [*TABLE.names, "no label"]
+    np.testing.assert_array_equal(counts.to_numpy(), found.confusion)
+    with Image.open(paths[3]) as picture:
+        assert picture.format == "PNG"
+
+
+def test_the_report_compares_seams_with_the_interior(found: Evaluation) -> None:
+    assert found.seam is not None
+    assert found.interior is not None
+    seams = as_json(found)["seams"]
+    assert (seams["images"], seams["width_px"], seams["classes_compared"]) == (2, None, 3)
+    assert seams["seam"]["miou"] == pytest.approx(found.seam_miou)
+    assert seams["interior"]["fwiou"] == pytest.approx(found.interior.fwiou)
+    text = "\n".join(evaluation_as_lines(found))
+    assert "seam zones (overlaps of tiles) against the interior, 2 images, mIoU over 3 classes present in both" in text
+    points = 100 * (found.seam.accuracy - found.interior.accuracy)
+    assert f"{points:+.2f} points" in text
+    assert "2 images compared, 0 failed, 0 without partner" in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file where a folder belongs has another error there")
+def test_a_report_that_cannot_be_written_says_where(found: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(EvaluateError, match=r"taken: cannot be written: "):
+        write_report(found, tmp_path / "taken")
+    (tmp_path / "report" / "per_class.csv").mkdir(parents=True)
+    with pytest.raises(EvaluateError, match=r"per_class\.csv: cannot be written: Is a directory"):
+        write_report(found, tmp_path / "report")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"evaluation.json", "per_class.csv"}

@@ -1,0 +1,135 @@
+"""Where tiles meet: tags there and back, bands against a loop over tiles and pixels."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiler.errors import GridError
+from tiler.grid import Grid, plan_grid
+from tiler.seams import SEAM_PX, grid_tags, read_grid, seam_bands
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    tile = draw(st.sampled_from([64, 96, 128]))
+    return plan_grid(
+        (draw(st.integers(1, 400)), draw(st.integers(1, 400))),
+        scale=draw(st.floats(0.3, 3)),
+        tile_px=tile,
+        overlap_px=draw(st.integers(0, tile - 32)),
+    )
+
+
+@given(grids())
+def test_tags_tell_the_grid_again(grid: Grid) -> None:
+    assert read_grid({"OTHER": "x", **grid_tags(grid)}, grid.source_shape) == grid
+
+
+def test_tags_are_plain_numbers() -> None:
+    grid = Grid((4000, 6000), (1024, 1536), 512, (0, 256, 512), (0, 512, 1024))
+    assert grid_tags(grid) == {
+        "NOSEAM_MODEL_SHAPE": "1024 x 1536",
+        "NOSEAM_TILE": "512",
+        "NOSEAM_TILE_ROWS": "0 256 512",
+        "NOSEAM_TILE_COLS": "0 512 1024",
+    }
+
+
+@pytest.mark.parametrize("tags", [{}, {"NOSEAM_MODEL_SHAPE": "10 x 20", "NOSEAM_TILE": "64"}])
+def test_masks_that_do_not_say_have_no_grid(tags: dict[str, str]) -> None:
+    assert read_grid(tags, (10, 20)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"NOSEAM_TILE_ROWS": ""}, "NOSEAM_TILE_ROWS: whole numbers expected, '' found"),
+        ({"NOSEAM_TILE_COLS": "0 -64"}, "NOSEAM_TILE_COLS: whole numbers expected, '0 -64' found"),
+        ({"NOSEAM_TILE": "64 64"}, "NOSEAM_TILE: 1 whole number expected"),
+        ({"NOSEAM_TILE": "0"}, "tiles of 0 px"),
+        ({"NOSEAM_MODEL_SHAPE": "100"}, "NOSEAM_MODEL_SHAPE: 2 whole numbers expected, '100' found"),
+        ({"NOSEAM_TILE_ROWS": "32 64"}, r"NOSEAM_TILE_ROWS: .* \[32, 64\] found"),
+        ({"NOSEAM_TILE_ROWS": "0 65"}, r"tiles of 64 px without gaps from 0 expected, \[0, 65\] found"),
+        ({"NOSEAM_TILE_COLS": "0 64 64"}, "NOSEAM_TILE_COLS: tiles of 64 px without gaps"),
+        ({"NOSEAM_TILE_COLS": "0"}, "NOSEAM_TILE_COLS: the tiles end at 64 of 100 model px"),
+    ],
+)
+def test_tags_that_make_no_grid_are_refused(change: dict[str, str], message: str) -> None:
+    tags = grid_tags(Grid((200, 200), (100, 100), 64, (0, 64), (0, 64)))
+    with pytest.raises(GridError, match=message):
+        read_grid(tags | change, (200, 200))
+
+
+@pytest.mark.parametrize("key", ["NOSEAM_MODEL_SHAPE", "NOSEAM_TILE", "NOSEAM_TILE_ROWS", "NOSEAM_TILE_COLS"])
+def test_tags_that_say_it_in_part_are_refused(key: str) -> None:
+    tags = grid_tags(Grid((200, 200), (100, 100), 64, (0, 64), (0, 64)))
+    del tags[key]
+    with pytest.raises(GridError, match=f"tag {key}: "):
+        read_grid(tags, (200, 200))
+
+
+def slow_bands(offsets: tuple[int, ...], tile: int, model: int, source: int, width: int | None) -> list[bool]:
+    """Ask of every source pixel: do two tiles cover its centre, or is a line where they meet near enough?"""
+    bands = []
+    for row in range(source):
+        at = (row + Fraction(1, 2)) * model / source
+        shared = sum(first <= at < first + tile for first in offsets) > 1
+        near = False
+        for first, second in pairwise(offsets):
+            overlap = first + tile - second
+            reach = Fraction(SEAM_PX if width is None else width, 2)
+            if width is not None or overlap < SEAM_PX:
+                middle = Fraction(second + first + tile, 2)
+                near = near or middle - reach <= at < middle + reach
+        bands.append(near or (shared and width is None))
+    return bands
+
+
+@given(grids(), st.none() | st.integers(1, 200))
+def test_bands_are_those_of_a_loop_over_tiles_and_pixels(grid: Grid, width: int | None) -> None:
+    for offsets, model, source in (
+        (grid.row_offs, grid.model_shape[0], grid.source_shape[0]),
+        (grid.col_offs, grid.model_shape[1], grid.source_shape[1]),
+    ):
+        bands = seam_bands(offsets, grid.tile_px, model, source, width_px=width)
+        assert bands.dtype == np.bool_
+        assert bands.tolist() == slow_bands(offsets, grid.tile_px, model, source, width)
+
+
+@given(st.integers(0, 40), st.integers(1, 900), st.none() | st.integers(1, 60))
+def test_bands_off_the_lattice_too(overlap: int, source: int, width: int | None) -> None:
+    offsets = (0, 64 - overlap, 2 * (64 - overlap))
+    bands = seam_bands(offsets, 64, 128, source, width_px=width)
+    assert bands.tolist() == slow_bands(offsets, 64, 128, source, width)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "width", "expected"),
+    [
+        ((0, 64), None, range(48, 80)),
+        ((0, 56), None, range(44, 76)),
+        ((0, 24), None, range(24, 64)),
+        ((0, 24), 10, range(39, 49)),
+        ((0, 64), 10, range(59, 69)),
+        ((0,), None, range(0)),
+    ],
+)
+def test_bands_at_scale_1(offsets: tuple[int, ...], width: int | None, expected: range) -> None:
+    bands = seam_bands(offsets, 64, offsets[-1] + 60, offsets[-1] + 60, width_px=width)
+    assert np.flatnonzero(bands).tolist() == list(expected)
+
+
+def test_one_width_is_as_wide_on_blended_and_on_hard_cut_tiles() -> None:
+    blended, cut = (seam_bands(offsets, 64, 192, 1920, width_px=8) for offsets in ((0, 32, 64, 96, 128), (0, 64, 128)))
+    assert (blended.sum(), cut.sum()) == (4 * 80, 2 * 80)
+
+
+def test_a_band_without_width_is_refused() -> None:
+    with pytest.raises(GridError, match="at least 1 px wide, got 0"):
+        seam_bands((0, 64), 64, 128, 128, width_px=0)

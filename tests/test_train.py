@@ -1,0 +1,367 @@
+"""A training learns, survives being killed, and refuses what would not be the training that was asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import SegformerForImageClassification, SegformerForSemanticSegmentation, SegformerModel
+
+from segment.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
+from segment.errors import CheckpointError, TrainError
+from segment.presets import make_config
+from segment.save import write_checkpoint
+from segment.training.base import load_base
+from segment.training.learner import balance_classes, pixel_loss
+from segment.training.state import is_whole
+from segment.training.train import TrainRequest, train
+from tests.crops import crop_folder
+from tests.models import checkpoint_folder, class_table
+from tiler.tiling import Tiling
+
+ROOT = Path(__file__).parent.parent
+TILING = Tiling(64, 64, 0.25)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower with more, and sums are the same bits only with as many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return crop_folder(tmp_path_factory.mktemp("train") / "crops")
+
+
+@pytest.fixture(scope="module")
+def request_(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
+    """Three epochs of two steps."""
+    out = tmp_path_factory.mktemp("trained") / "model"
+    return TrainRequest(crops, out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(request_: TrainRequest) -> TrainRequest:
+    """The same, done."""
+    train(request_)
+    return request_
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = load_file(folder / "model.safetensors")
+    return found
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_training_learns(request_: TrainRequest, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    request = replace(request_, out=tmp_path / "out", epochs=6)
+    result = train(request, lambda done, total: steps.append((done, total)))
+    losses = [row["train_loss"] for row in result.rows]
+    assert len(losses) == 6
+    assert losses[-1] < 0.7 * losses[0]  # type: ignore[operator]
+    assert result.best_miou > 0.8  # the majority class alone gives about 0.3
+    assert steps == [(step, 12) for step in range(1, 13)]
+    assert (tmp_path / "out" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "out" / "learning_curve.csv").read_text().splitlines()) == 7
+
+
+def test_a_trained_model_is_a_checkpoint_that_says_how_to_cut(trained: TrainRequest) -> None:
+    description = describe_checkpoint(str(trained.out))
+    assert description.tiling == TILING
+    assert description.classes == class_table(2)
+    assert not load_checkpoint(description).network.training
+    assert (trained.out / "classes.csv").read_text() == (trained.crops / "classes.csv").read_text()
+
+
+def test_the_model_card_tells_recipe_data_and_figures(trained: TrainRequest) -> None:
+    card = (trained.out / "README.md").read_text()
+    assert f"noseam train {trained.crops} --out {trained.out} --base nano --epochs 3 --lr 0.005 --input 64" in card
+    assert "| training | 8 | 8 | 32256 |" in card
+    assert re.search(r"\| class 1 \| \d+\.\d \|", card)
+    assert "trained from random weights" in card
+    assert torch.__version__ in card
+
+
+def test_a_finished_training_is_not_repeated(trained: TrainRequest, caplog: pytest.LogCaptureFixture) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")}
+    with caplog.at_level(logging.INFO, "segment"):
+        result = train(trained)
+    assert "is trained already" in caplog.text
+    assert {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")} == before
+    assert (result.steps, len(result.rows)) == (6, 3)
+    assert result.best_miou == max(row["miou"] for row in result.rows)  # type: ignore[type-var]
+
+
+def test_the_best_epoch_is_kept(trained: TrainRequest) -> None:
+    states = sorted((trained.out / "state").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    record = json.loads((states[-1] / "trainer_state.json").read_text())
+    assert_same_weights(trained.out, trained.out / "state" / f"checkpoint-{record['best_global_step']}")
+    assert len(states) <= 2
+
+
+SCRIPT = """
+import sys, warnings
+from pathlib import Path
+from segment.training.train import TrainRequest, train
+train(TrainRequest(Path(sys.argv[1]), Path(sys.argv[2]), base="nano", epochs=3, lr=5e-3, input_px=64, workers=0,
+                   device="cpu"))
+"""
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(trained: TrainRequest, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = out / "state" / "checkpoint-2"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(trained.crops), str(out)], env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        while not (first / "trainer_state.json").exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert first.exists()
+    assert not (out / "config.json").exists()
+    half_written = out / "state" / "checkpoint-99"
+    shutil.copytree(first, half_written)
+    os.truncate(half_written / "optimizer.pt", 1000)
+    result = train(replace(trained, out=out))
+    assert not half_written.exists()
+    assert result.steps == 6
+    assert [row["step"] for row in result.rows] == [2, 4, 6]
+    assert_same_weights(out, trained.out)
+    assert_same_weights(out / "state" / "checkpoint-6", trained.out / "state" / "checkpoint-6")
+
+
+def test_a_training_killed_before_its_model_was_written_only_writes_it(trained: TrainRequest, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained.out, out)
+    (out / "config.json").unlink()
+    steps: list[int] = []
+    train(replace(trained, out=out), lambda done, total: steps.append(done))
+    assert steps == []
+    assert_same_weights(out, trained.out)
+    assert (out / "config.json").exists()
+
+
+def test_steps_that_end_within_an_epoch_are_all_that_is_trained(request_: TrainRequest, tmp_path: Path) -> None:
+    request = replace(request_, out=tmp_path / "out", max_steps=3)
+    result = train(request)
+    assert [row["step"] for row in result.rows] == [2, 3]
+    (tmp_path / "out" / "config.json").unlink()
+    assert train(request).rows == result.rows
+
+
+@pytest.mark.parametrize("broken", ["trainer_state.json", "model.safetensors", "optimizer.pt", "rng_state.pth"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_half_written_state_is_told(trained: TrainRequest, tmp_path: Path, broken: str, missing: bool) -> None:
+    shutil.copytree(trained.out / "state" / "checkpoint-6", tmp_path / "checkpoint-6")
+    assert is_whole(tmp_path / "checkpoint-6")
+    path = tmp_path / "checkpoint-6" / broken
+    if missing:
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    assert not is_whole(tmp_path / "checkpoint-6")
+
+
+def test_changed_settings_are_refused_and_shown(trained: TrainRequest) -> None:
+    with pytest.raises(TrainError, match=r"lr was 0\.005, is 0\.1; seed was 0, is 5.*--fresh starts over"):
+        train(replace(trained, lr=0.1, seed=5))
+
+
+def test_changed_crops_are_refused(trained: TrainRequest, tmp_path: Path) -> None:
+    other = crop_folder(tmp_path / "crops", train=9)
+    with pytest.raises(TrainError, match="crops was"):
+        train(replace(trained, crops=other))
+
+
+def test_fresh_starts_over_and_leaves_foreign_files(trained: TrainRequest, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained.out, out)
+    (out / "notes.txt").write_text("mine")
+    train(replace(trained, out=out, max_steps=1, fresh=True))
+    assert [path.name for path in (out / "state").glob("checkpoint-*")] == ["checkpoint-1"]
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_with_foreign_files_is_refused(request_: TrainRequest, tmp_path: Path, fresh: bool) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(TrainError, match="is not empty and holds no training"):
+        train(replace(request_, out=tmp_path, fresh=fresh))
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
+def test_a_misspelt_base_leaves_nothing_behind(request_: TrainRequest, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such folder"):
+        train(replace(request_, out=tmp_path / "out", base="./mit-b0"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"epochs": 0}, "epochs must be a positive number, got 0"),
+        ({"lr": float("nan")}, "lr must be a positive number, got nan"),
+        ({"warmup": 1.5}, "warmup is a fraction"),
+        ({"workers": -1}, "must not be negative"),
+        ({"device": "cuda:1"}, "expected auto, cpu or cuda"),
+        ({"schedule": "step"}, "expected linear, cosine, constant"),
+    ],
+)
+def test_impossible_settings_are_refused(crops: Path, tmp_path: Path, changes: dict[str, Any], match: str) -> None:
+    with pytest.raises(TrainError, match=match):
+        TrainRequest(crops, tmp_path, **changes)
+
+
+def test_tensorboard_must_be_installed(request_: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TrainError, match="pip install tensorboard"):
+        train(replace(request_, out=tmp_path, tensorboard=True))
+
+
+def test_a_diverging_training_stops(request_: TrainRequest, tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="diverged"):
+        train(replace(request_, out=tmp_path / "out", lr=1e30))
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_every_option_at_once(request_: TrainRequest, tmp_path: Path) -> None:
+    request = replace(
+        request_, out=tmp_path / "out", accumulate=3, batch_size=2, warmup=0.5, schedule="cosine", class_weights=True,
+        augment=False, precision="bf16", half=True, workers=2, max_steps=3,
+    )  # fmt: skip
+    assert [row["step"] for row in train(request).rows] == [2, 3]
+    assert load_checkpoint(describe_checkpoint(str(request.out)))
+    assert "--class-weights --no-augment" in (request.out / "README.md").read_text()
+
+
+def test_accumulated_batches_make_the_step_of_one_batch(request_: TrainRequest, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    config = make_config(
+        "nano", class_table(2), TILING, drop_path_rate=0.0, classifier_dropout_prob=0.0, initializer_range=0.1
+    )
+    write_checkpoint(SegformerForSemanticSegmentation(config), base, Normalisation(), 64)
+    plain = replace(request_, base=str(base), augment=False, max_steps=1, schedule="constant", weight_decay=0.0)
+    losses = [
+        train(replace(plain, out=tmp_path / str(accumulate), batch_size=8 // accumulate, accumulate=accumulate)).rows
+        for accumulate in (1, 2)
+    ]
+    # Not equal: batch norm sees half the crops at a time.
+    assert losses[0][0]["train_loss"] == pytest.approx(losses[1][0]["train_loss"], rel=0.2)
+
+
+def test_pixels_without_a_label_do_not_count() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, generator=generator)
+    labels = torch.randint(0, 3, (2, 8, 8), generator=generator)
+    labels[:, :4] = 255
+    wild = logits.clone()
+    wild[:, :, :4] = 1000
+    assert torch.equal(pixel_loss(logits, labels), pixel_loss(wild, labels))
+    torch.testing.assert_close(
+        pixel_loss(logits, labels), torch.nn.functional.cross_entropy(logits, labels, ignore_index=255)
+    )
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_a_batch_without_a_label_has_loss_0_and_no_gradient(weights: torch.Tensor | None) -> None:
+    logits = torch.randn(1, 3, 8, 8, requires_grad=True)
+    loss = pixel_loss(logits, torch.full((1, 8, 8), 255), weights)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_weights_are_those_of_torch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, weights = torch.randn(2, 3, 8, 8, generator=generator), torch.tensor([1.0, 2.0, 0.5])
+    labels = torch.randint(0, 3, (2, 8, 8), generator=generator)
+    expected = torch.nn.functional.cross_entropy(logits, labels, weight=weights, ignore_index=255)
+    torch.testing.assert_close(pixel_loss(logits, labels, weights), expected)
+
+
+def test_classes_are_balanced_by_median_frequency() -> None:
+    pixels = np.array([[80, 20, 0, 0], [50, 0, 50, 0]], np.int64)
+    frequency = np.array([130 / 200, 20 / 100, 50 / 100])
+    np.testing.assert_allclose(balance_classes(pixels), [*(0.5 / frequency), 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [SegformerModel, SegformerForImageClassification])
+def test_an_encoder_is_a_base_and_keeps_its_weights_and_normalisation(tmp_path: Path, kind: Any) -> None:
+    config = make_config("nano", class_table(1000 % 255), TILING)
+    encoder = kind(config)
+    encoder.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
+    network, normalisation = load_base(str(tmp_path), class_table(3), TILING, seed=0)
+    assert normalisation == Normalisation(mean=(0.5,) * 3, std=(0.25,) * 3)
+    assert network.config.num_labels == 3
+    ours = network.segformer.state_dict()
+    theirs = encoder.state_dict() if kind is SegformerModel else encoder.segformer.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_encoder_with_more_classes_than_a_mask_can_hold_is_a_base(tmp_path: Path) -> None:
+    config = make_config("nano", class_table(2), TILING)
+    config.num_labels = 1000
+    SegformerForImageClassification(config).save_pretrained(tmp_path)
+    network, _ = load_base(str(tmp_path), class_table(2), TILING, seed=0)
+    assert network.config.id2label == {0: "class 0", 1: "class 1"}
+
+
+def test_a_whole_model_of_other_classes_is_a_base(tmp_path: Path) -> None:
+    folder = checkpoint_folder(tmp_path, classes=7, tiling=Tiling(2000, 512, gsd_m=0.1))
+    network, _ = load_base(str(folder), class_table(2), TILING, seed=0)
+    assert network.config.tiling["window_px"] == 64
+    assert "gsd_m" not in network.config.tiling
+    assert network.decode_head.classifier.out_channels == 2
+
+
+def test_a_base_without_some_encoder_weights_is_refused(tmp_path: Path) -> None:
+    folder = checkpoint_folder(tmp_path, classes=2)
+    stored = load_file(folder / "model.safetensors")
+    lacking = next(name for name in stored if "encoder" in name or "stages" in name)
+    save_file(
+        {name: stored[name] for name in stored if name != lacking}, folder / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(CheckpointError, match="1 weights of the encoder are missing"):
+        load_base(str(folder), class_table(2), TILING, seed=0)
+
+
+def test_another_architecture_is_no_base(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "beit"}))
+    with pytest.raises(CheckpointError, match="'segformer' expected, 'beit' found"):
+        load_base(str(tmp_path), class_table(2), TILING, seed=0)
+
+
+def test_one_seed_gives_one_start() -> None:
+    first, again, other = (load_base("nano", class_table(2), TILING, seed=seed)[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)

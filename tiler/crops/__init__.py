@@ -1,0 +1,1 @@
+"""Cut a survey and its masks into training crops."""

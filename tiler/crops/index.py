@@ -1,0 +1,134 @@
+"""The index of a folder of training crops: one row per crop, and the classes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
+from tiler.crops.plan import CropRequest, split_sources
+from tiler.crops.record import CropRow, Record, store
+from tiler.errors import ClassTableError, CropIndexError
+
+INDEX = "crops.csv"
+"""The table of crops."""
+CLASSES = "classes.csv"
+"""The class table."""
+_REPEAT_THRESHOLD = 0.5
+_TEXT = ("split", "image", "mask", "source")
+_NUMBERS = ("row_off", "col_off", "height", "width", "window_px", "repeat", "labelled")
+_COUNT = "px_"
+
+
+def build_index(records: Iterable[Record], classes: ClassTable, request: CropRequest) -> pd.DataFrame:
+    """Return the table of crops, sorted by source, row and column.
+
+    Columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source,
+    row_off, col_off, height, width (the source pixels in the crop), window_px (side of the files),
+    repeat (how often an epoch shows the crop), labelled (pixels), and `px_<name>` per class (pixels).
+
+    Parameters
+    ----------
+    records : iterable of Record
+        What was cut.
+    classes : ClassTable
+        Holds every id in the records.
+    request : CropRequest
+        The split and whether to balance.
+    """
+    records = sorted((record for record in records if record.rows), key=lambda record: record.source)
+    sides = split_sources((record.source for record in records), split=request.split, seed=request.seed)
+    train = [row for record in records if sides[record.source] == "train" for row in record.rows]
+    factors = repeat_factors([[index for index, _ in row.counts] for row in train]) if request.balance else {}
+    columns = [*_TEXT, *_NUMBERS, *(_COUNT + name for name in classes.names)]
+    lines = [
+        (
+            sides[record.source], row.image, row.mask, record.source,
+            row.window.row_off, row.window.col_off, row.window.height, row.window.width, request.window_px,
+            _repeat(row, factors) if sides[record.source] == "train" else 1, row.labelled, *_per_class(row, classes),
+        )
+        for record in records
+        for row in record.rows
+    ]  # fmt: skip
+    return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[len(_TEXT) :], "int64"))
+
+
+def repeat_factors(crops: Sequence[Iterable[int]]) -> dict[int, float]:
+    """Return how often a crop is to be shown for the sake of each class, at least 1.
+
+    `max(1, sqrt(t / f))` with t = 0.5 and f the fraction of the crops that hold the class: the
+    repeat factor sampling of Gupta, Dollar and Girshick 2019 (LVIS, section 5), which has t = 0.001 for
+    its 1203 classes; t = 0.5 serves the few dozen of a survey.
+
+    Parameters
+    ----------
+    crops : sequence of iterables of int
+        The classes in each training crop.
+    """
+    holding = Counter(index for crop in crops for index in set(crop))
+    return {index: max(1.0, math.sqrt(_REPEAT_THRESHOLD * len(crops) / held)) for index, held in holding.items()}
+
+
+def made_up_classes(records: Iterable[Record]) -> ClassTable:
+    """Return a class table for ids that came without one: `class 0` to the largest id that was found."""
+    largest = max((index for record in records for row in record.rows for index, _ in row.counts), default=0)
+    return ClassTable(tuple(f"class {index}" for index in range(largest + 1)), distinct_colours(largest + 1))
+
+
+def write_crop_index(out: Path, index: pd.DataFrame, classes: ClassTable) -> None:
+    """Write the table of crops and the class table, the former whole or not at all."""
+    write_class_table(out / CLASSES, classes)
+    store(out / INDEX, index.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
+
+
+def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:
+    """Return the table of crops of a folder, see `build_index`, and its classes.
+
+    Raises
+    ------
+    CropIndexError
+        If either file is missing or malformed, or a file that the table lists is missing.
+    """
+    path = out / INDEX
+    if not path.is_file():
+        raise CropIndexError(f"{out}: no {INDEX}; expected a folder that noseam crop wrote")
+    try:
+        classes = read_class_table(out / CLASSES)
+    except ClassTableError as error:
+        raise CropIndexError(str(error)) from error
+    try:
+        index = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors="surrogateescape")
+        expected = [*_TEXT, *_NUMBERS, *(_COUNT + name for name in classes.names)]
+        if list(index.columns) != expected:
+            raise ValueError(f"columns {', '.join(expected)} expected, {', '.join(index.columns)} found")
+        index = index.astype(dict.fromkeys(expected[len(_TEXT) :], "int64"))
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise CropIndexError(f"{path}: {error}") from error
+    _check(path, index)
+    return index, classes
+
+
+def _check(path: Path, index: pd.DataFrame) -> None:
+    if wrong := sorted(set(index["split"]) - {"train", "val"}):
+        raise CropIndexError(f"{path}: split train or val expected, {wrong[0]!r} found")
+    if (index[list(_NUMBERS)] < 0).any(axis=None) or (index["repeat"] < 1).any():
+        raise CropIndexError(f"{path}: a negative number, or a repeat below 1")
+    missing = [file for file in (*index["image"], *index["mask"]) if not (path.parent / file).is_file()]
+    if missing:
+        raise CropIndexError(
+            f"{path}: {len(missing)} of its files are missing, such as {missing[0]}; run noseam crop again"
+        )
+
+
+def _repeat(row: CropRow, factors: dict[int, float]) -> int:
+    return round(max((factors[index] for index, _ in row.counts if index in factors), default=1.0))
+
+
+def _per_class(row: CropRow, classes: ClassTable) -> list[Any]:
+    counts = dict(row.counts)
+    return [counts.get(index, 0) for index in range(len(classes))]

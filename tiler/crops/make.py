@@ -1,0 +1,226 @@
+"""Cut a survey and its masks into training crops, with the windows that inference uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from tiler.classes import ClassTable
+from tiler.crops.cut import CropOutcome, CutTask, cut_source
+from tiler.crops.index import INDEX, build_index, made_up_classes, write_crop_index
+from tiler.crops.plan import CropRequest
+from tiler.crops.record import (
+    RECORDS,
+    Record,
+    discard,
+    read_record,
+    read_records,
+    record_path,
+    remove_empty_folders,
+)
+from tiler.errors import OutputClashError, OutputExistsError, PairError
+from tiler.pairs import Pair, Pairs, pair_files
+from tiler.provenance import digest, source_stamp
+
+CROP_VERSION = 1
+"""Counted up when a change of noseam changes crops, so that they are made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropReport:
+    """What became of a survey."""
+
+    outcomes: tuple[CropOutcome, ...]
+    """One per paired source, sorted by path."""
+    only_images: tuple[Path, ...]
+    """Images without a mask."""
+    only_masks: tuple[Path, ...]
+    """Masks without an image."""
+    train: int
+    """Number of training crops."""
+    val: int
+    """Number of validation crops."""
+    filtered: int
+    """Number of crops that were left out for want of labels."""
+    class_pixels: Mapping[str, int]
+    """Pixels of each class in all crops together; where crops overlap they count twice."""
+
+    @property
+    def done(self) -> tuple[CropOutcome, ...]:
+        """The sources that were cut."""
+        return self._of("done")
+
+    @property
+    def skipped(self) -> tuple[CropOutcome, ...]:
+        """The sources whose crops were there already."""
+        return self._of("skipped")
+
+    @property
+    def failed(self) -> tuple[CropOutcome, ...]:
+        """The sources that failed, each with its reason."""
+        return self._of("failed")
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the image and mask files that were read, 10^6 bytes."""
+        return sum(outcome.read_bytes for outcome in self.outcomes) / 1e6
+
+    def _of(self, state: str) -> tuple[CropOutcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.state == state)
+
+
+def make_crops(
+    images: Path,
+    masks: Path,
+    out: Path,
+    request: CropRequest,
+    *,
+    classes: ClassTable | None,
+    jobs: int = -1,
+    advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
+) -> CropReport:
+    """Cut images and their masks into square crops for training.
+
+    Writes `images/<name>_r<row>_c<col>` and `masks/` likewise below `out`, an index `crops.csv` (see
+    `tiler.crops.index.build_index`) and the class table `classes.csv`. Crops of georeferenced images are
+    GeoTIFFs that say where they lie; the others are PNG or JPEG. Masks are 8-bit class ids, 255 where
+    a pixel has no label, no measurement, or is padding. Sources whose crops are there already are skipped;
+    crops that a changed setting or a removed source leaves behind are deleted.
+
+    Parameters
+    ----------
+    images, masks : Path
+        Both files, or both folders; see `pair_files`.
+    out : Path
+        A folder that is new, empty, or was written by this function.
+    request : CropRequest
+        How to cut, split and balance.
+    classes : ClassTable or None
+        Ids and colours in the masks; None: ids, which get made-up names and colours.
+    jobs : int
+        Number of processes; -1: one per core.
+    advance : callable
+        Told of each source as it ends, how many have ended, and how many there are.
+
+    Raises
+    ------
+    PairError
+        If images and masks cannot be paired, or no two of them are a pair.
+    OutputExistsError
+        If `out` holds something else.
+    OutputClashError
+        If `out` lies within the images or masks: a second run would take the crops for sources.
+    """
+    pairs = pair_files(images, masks)
+    if not pairs.pairs:
+        raise PairError(f"{images}: no image there has a mask of its name in {masks}")
+    for folder in (images, masks):
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise OutputClashError(f"{out} lies within {folder}; choose a folder beside it")
+    _claim(out)
+    _forget(out, pairs)
+    outcomes = []
+    for outcome in _run([_task(pair, out, request, classes) for pair in pairs.pairs], jobs):
+        outcomes.append(outcome)
+        advance(outcome, len(outcomes), len(pairs.pairs))
+    remove_empty_folders(out / "images")
+    remove_empty_folders(out / "masks")
+    return _finish(out, request, classes, pairs, outcomes)
+
+
+def _claim(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise OutputExistsError(f"{out} is a file; expected a folder")
+    ours = (out / INDEX).exists() or (out / RECORDS).is_dir()
+    if out.exists() and not ours and any(out.iterdir()):
+        raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
+    (out / RECORDS).mkdir(parents=True, exist_ok=True)
+
+
+def _forget(out: Path, pairs: Pairs) -> None:
+    """Remove the crops of sources that are gone."""
+    present = {pair.name.as_posix() for pair in pairs.pairs}
+    for record in read_records(out):
+        if record.source not in present:
+            discard(out, record.source)
+
+
+def _task(pair: Pair, out: Path, request: CropRequest, classes: ClassTable | None) -> CutTask:
+    settings = {key: value for key, value in asdict(request).items() if key not in {"split", "seed", "balance"}}
+    fingerprint = digest(
+        {
+            "crops": CROP_VERSION,
+            "sources": [source_stamp(path) for path in (pair.first, pair.second)],
+            "classes": classes and [classes.names, classes.colours],
+            "request": settings,
+        }
+    )
+    return CutTask(pair, out, request, classes, fingerprint)
+
+
+def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
+    waiting = {}
+    for task in tasks:
+        record = read_record(record_path(task.out, task.source))
+        if record is not None and _current(task, record):
+            yield CropOutcome(task.pair.first, "skipped", "its crops are there already", record)
+        else:
+            waiting[task.pair.first] = task
+    while waiting:
+        try:
+            for outcome in _parallel(list(waiting.values()), jobs):
+                del waiting[outcome.path]
+                yield outcome
+        except TerminatedWorkerError:
+            # Joblib does not say whose process died: whoever had begun is run again, each in a process of its own.
+            for task in [task for task in waiting.values() if _begun(task)] or list(waiting.values()):
+                del waiting[task.pair.first]
+                yield _alone(task)
+
+
+def _current(task: CutTask, record: Record) -> bool:
+    return record.fingerprint == task.fingerprint and all((task.out / file).is_file() for file in record.files)
+
+
+def _parallel(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
+    processes = max(min(effective_n_jobs(jobs), len(tasks)), 1)
+    pool = Parallel(n_jobs=processes, backend="loky", return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    yield from pool(delayed(cut_source)(task) for task in tasks)
+
+
+def _begun(task: CutTask) -> bool:
+    record = read_record(record_path(task.out, task.source))
+    return record is not None and not record.fingerprint
+
+
+def _alone(task: CutTask) -> CropOutcome:
+    try:
+        outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
+    except TerminatedWorkerError:
+        discard(task.out, task.source)
+        reason = f"{task.pair.first}: the process that cut it died, perhaps for want of memory"
+        return CropOutcome(task.pair.first, "failed", reason)
+    return outcome
+
+
+def _finish(
+    out: Path, request: CropRequest, classes: ClassTable | None, pairs: Pairs, outcomes: Sequence[CropOutcome]
+) -> CropReport:
+    records = [outcome.record for outcome in outcomes if outcome.record is not None]
+    classes = classes or made_up_classes(records)
+    index = build_index(records, classes, request)
+    write_crop_index(out, index, classes)
+    train = int((index["split"] == "train").sum())
+    return CropReport(
+        outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
+        only_images=pairs.only_first,
+        only_masks=pairs.only_second,
+        train=train,
+        val=len(index) - train,
+        filtered=sum(record.filtered for record in records),
+        class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
+    )

@@ -1,0 +1,140 @@
+"""A picture and its labels, painted shape by shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.scenes.shapes import Metres, Shape
+
+_BLOCK_PX = 256
+_BANK_PX = 2048
+_GRAIN_M = 0.015
+"""Size of a cell of the noise; also the finest ground sample distance that it was made for."""
+_EXPONENTS = {"grain": 0.0, "clumps": 1.0, "clouds": 1.7}
+
+Roughness = Literal["grain", "clumps", "clouds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A small piece of ground that is being painted."""
+
+    y: Metres
+    """Pixel centres downwards, metres, shape (n, 1)."""
+    x: Metres
+    """Pixel centres to the right, metres, shape (1, m)."""
+    shift: tuple[int, int]
+    """Where the scene's noise starts, cells; another scene starts elsewhere."""
+
+    def noise(self, roughness: Roughness, zoom: float = 1.0) -> Metres:
+        """Return noise of mean 0 and deviation 1, shape (n, m, 1); features are `zoom` times as large."""
+        rows, cols = (
+            (axis.ravel() / (_GRAIN_M * zoom)).astype(np.int64) + start
+            for axis, start in zip((self.y, self.x), self.shift, strict=True)
+        )
+        return _bank(roughness)[np.ix_(rows % _BANK_PX, cols % _BANK_PX)][..., np.newaxis]
+
+
+Material = Callable[[Patch], Metres]
+"""Colour of every pixel of a patch, 0 to 255, shape (n, m, 3) or what broadcasts to it."""
+
+
+@cache
+def _bank(roughness: Roughness) -> Metres:
+    """Return noise that tiles without a joint: white noise whose spectrum falls with frequency."""
+    white = np.fft.rfft2(np.random.default_rng(len(roughness)).standard_normal((_BANK_PX, _BANK_PX)))
+    frequency = np.hypot(np.fft.fftfreq(_BANK_PX)[:, np.newaxis], np.fft.rfftfreq(_BANK_PX))
+    frequency[0, 0] = np.inf
+    noise = np.fft.irfft2(white * frequency ** -_EXPONENTS[roughness], s=(_BANK_PX, _BANK_PX))
+    scaled: Metres = (noise / noise.std()).astype(np.float32)
+    return scaled
+
+
+class Canvas:
+    """A picture and its labels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width), pixels.
+    gsd_m : float
+        Ground sample distance, metres per pixel.
+    shift : tuple of int
+        Start of the noise, see `Patch`.
+    """
+
+    def __init__(self, shape: tuple[int, int], *, gsd_m: float, shift: tuple[int, int]) -> None:
+        self.pixels: NDArray[np.uint8] = np.zeros((*shape, 3), np.uint8)
+        self.labels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
+        self.gsd_m = gsd_m
+        self._shift = shift
+
+    @property
+    def size_m(self) -> tuple[float, float]:
+        """(height, width) on the ground, metres."""
+        return self.labels.shape[0] * self.gsd_m, self.labels.shape[1] * self.gsd_m
+
+    def paint(
+        self, shape: Shape, material: Material, label: int | None = None, *, opacity: float = 1.0, ragged_m: float = 0.0
+    ) -> None:
+        """Cover a shape with a material; its label stands wherever the shape covers half a pixel.
+
+        Parameters
+        ----------
+        shape : Shape
+            Where.
+        material : callable
+            What it looks like.
+        label : int or None
+            Class id; None leaves the labels as they are, for what is only a change of colour.
+        opacity : float
+            How much of what is below is hidden, 0 to 1.
+        ragged_m : float
+            Deviation by which noise moves the edge, metres.
+        """
+        for rows, cols, patch, distance in self._blocks(shape, 3 * ragged_m):
+            if ragged_m:
+                distance = distance + ragged_m * patch.noise("clumps", 2)[..., 0]
+            cover = np.clip(0.5 - distance / self.gsd_m, 0, 1)[..., np.newaxis]
+            if not cover.any():
+                continue
+            below = self.pixels[rows, cols].astype(np.float32)
+            mixed = below + (material(patch) - below) * (cover * np.float32(opacity))
+            self.pixels[rows, cols] = np.clip(mixed + 0.5, 0, 255)
+            if label is not None:
+                self.labels[rows, cols][distance < 0] = label
+
+    def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
+        """Darken a shape, such as a shadow on the ground; a little towards blue, as the sky lights shadows."""
+        tint = np.array([factor * 0.96, factor, factor * 1.1], np.float32)
+        for rows, cols, _, distance in self._blocks(shape, soft_m):
+            cover = np.clip(0.5 - distance / max(soft_m, self.gsd_m), 0, 1)[..., np.newaxis]
+            below = self.pixels[rows, cols].astype(np.float32)
+            self.pixels[rows, cols] = below * (1 - cover * (1 - tint)) + np.float32(0.5)
+
+    def _blocks(self, shape: Shape, margin_m: float) -> Iterator[tuple[slice, slice, Patch, Metres]]:
+        """Yield the blocks that a shape may touch, small enough for the processor's cache."""
+        reach = shape.reach_m + margin_m + self.gsd_m
+        tops, lefts = (
+            range(max(math.floor((middle - reach) / self.gsd_m), 0),
+                  min(math.ceil((middle + reach) / self.gsd_m), size), _BLOCK_PX)
+            for middle, size in zip(shape.centre, self.labels.shape, strict=True)
+        )  # fmt: skip
+        for top in tops:
+            for left in lefts:
+                rows, cols = slice(top, min(top + _BLOCK_PX, tops.stop)), slice(left, min(left + _BLOCK_PX, lefts.stop))
+                y, x = self._centres(rows)[:, np.newaxis], self._centres(cols)[np.newaxis]
+                middle = shape.distance(y[len(y) // 2 :][:1], x[:, x.shape[1] // 2 :][:, :1])
+                if float(middle.max()) > _BLOCK_PX * self.gsd_m + margin_m:
+                    continue
+                yield rows, cols, Patch(y, x, self._shift), shape.distance(y, x)
+
+    def _centres(self, pixels: slice) -> Metres:
+        return ((np.arange(pixels.start, pixels.stop) + 0.5) * self.gsd_m).astype(np.float32)

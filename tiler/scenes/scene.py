@@ -1,0 +1,99 @@
+"""Paint a planned scene, and take its picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from tiler.scenes import materials
+from tiler.scenes.canvas import Canvas
+from tiler.scenes.layout import Layout, plan_layout
+from tiler.scenes.shapes import box, union
+from tiler.scenes.things import ID, Random, Thing
+
+GSD_M = 0.015
+"""Ground sample distance of a scene unless said otherwise, metres per pixel."""
+_CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture from above and what is in it."""
+
+    pixels: NDArray[np.uint8]
+    """Red, green, blue, shape (height, width, 3)."""
+    labels: NDArray[np.uint8]
+    """Class ids of the drone table, shape (height, width)."""
+    gsd_m: float
+    """Ground sample distance, metres per pixel."""
+
+
+def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: float = GSD_M) -> Scene:
+    """Return a scene.
+
+    Parameters
+    ----------
+    height, width : int
+        Size, pixels.
+    seed : int or tuple of int
+        The same seed, size and distance give the same bytes.
+    gsd_m : float
+        Ground sample distance, metres per pixel.
+
+    Returns
+    -------
+    Scene
+        Every pixel has a label; `unlabeled` and `conflicting` do not occur.
+    """
+    random = np.random.default_rng(seed)
+    shift = random.integers(0, 2**20, 2)
+    canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
+    layout = plan_layout(canvas.size_m, random)
+    _paint_meadow(canvas, random)
+    for thing in layout.things:
+        if thing.shadow:
+            _cast_shadow(canvas, thing, layout)
+        thing.paint(canvas)
+    return Scene(_photograph(canvas.pixels, random), canvas.labels, gsd_m)
+
+
+def _paint_meadow(canvas: Canvas, random: Random) -> None:
+    height, width = canvas.size_m
+    everywhere = box((height / 2, width / 2), 2 * width, 2 * height)
+    lush, dry = (np.asarray(shade) + random.normal(0, 6) for shade in ((90, 120, 56), (127, 130, 76)))
+    meadow = materials.blended(
+        materials.speckled(lush, grain=9, clumps=7, clouds=4), materials.speckled(dry, grain=9, clumps=6, clouds=4)
+    )
+    canvas.paint(everywhere, meadow, ID["grass"])
+
+
+def _cast_shadow(canvas: Canvas, thing: Thing, layout: Layout) -> None:
+    """Darken where a thing hides the sun: its outline, swept along the ground."""
+    length = thing.height_m * layout.shadow
+    steps = max(math.ceil(length / max(0.5 * thing.outline.reach_m, 0.2)), 1)
+    swept = [
+        thing.outline.moved(layout.sun[0] * length * step / steps, layout.sun[1] * length * step / steps)
+        for step in range(1, steps + 1)
+    ]
+    canvas.shade(union(swept), 0.52, soft_m=0.05 + 0.03 * thing.height_m)
+
+
+def _photograph(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+    """Return the picture as a camera would take it: lens blur, exposure, white balance, noise."""
+    balance = random.normal(1, 0.025, 3) * random.normal(1, 0.07)
+    curve = np.arange(256)[:, np.newaxis] * balance + random.normal(0, 4)
+    table = np.clip(curve + 0.5, 0, 255).astype(np.uint8)
+    taken = np.empty_like(pixels)
+    for top in range(0, len(pixels), _CHUNK_ROWS):
+        first, last = max(top - 4, 0), min(top + _CHUNK_ROWS + 4, len(pixels))
+        blurred = Image.fromarray(pixels[first:last]).filter(ImageFilter.GaussianBlur(0.6))
+        rows = np.asarray(blurred)[top - first :][: min(_CHUNK_ROWS, len(pixels) - top)]
+        noise = random.integers(-5, 6, rows.shape, np.int16) + random.integers(-4, 5, rows.shape, np.int16)
+        for channel in range(3):
+            lit = table[rows[..., channel], channel] + noise[..., channel]
+            taken[top : top + len(rows), :, channel] = np.clip(lit, 0, 255)
+    return taken

@@ -1,0 +1,115 @@
+"""Outlines on the ground as signed distances, in metres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Metres = NDArray[np.floating[Any]]
+Point = tuple[float, float]
+_BEARINGS = 2048
+"""Directions in which the outline of a blob is tabulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An outline: where it can be, and how far any point is from its edge."""
+
+    centre: Point
+    """(y, x) of its middle, metres; y grows downwards."""
+    reach_m: float
+    """No point of it is farther than this from its centre along either axis."""
+    distance: Callable[[Metres, Metres], Metres]
+    """Metres to the edge, negative inside, for y of shape (n, 1) and x of shape (1, m)."""
+
+    def moved(self, dy: float, dx: float) -> Shape:
+        """Return the same outline elsewhere."""
+        y, x = self.centre
+        return Shape((y + dy, x + dx), self.reach_m, lambda rows, cols: self.distance(rows - dy, cols - dx))
+
+    def grown(self, margin_m: float) -> Shape:
+        """Return an outline that is wider by so much on every side."""
+        return Shape(self.centre, self.reach_m + margin_m, lambda y, x: self.distance(y, x) - margin_m)
+
+
+def turn(point: Point, angle: float) -> Point:
+    """Return a point (along, across) turned by an angle in radians, as (y, x)."""
+    along, across = point
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return along * sine + across * cosine, along * cosine - across * sine
+
+
+def axes(centre: Point, angle: float) -> Callable[[Metres, Metres], tuple[Metres, Metres]]:
+    """Return a function from (y, x) to the coordinates (along, across) of something turned by an angle."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+
+    def local(y: Metres, x: Metres) -> tuple[Metres, Metres]:
+        dy, dx = y - centre[0], x - centre[1]
+        return dx * cosine + dy * sine, dy * cosine - dx * sine
+
+    return local
+
+
+def box(centre: Point, length: float, width: float, angle: float = 0.0, *, corner: float = 0.0) -> Shape:
+    """Return a rectangle with rounded corners."""
+    local = axes(centre, angle)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        along, across = local(y, x)
+        beyond_u, beyond_v = np.abs(along) - (length / 2 - corner), np.abs(across) - (width / 2 - corner)
+        outside = np.hypot(np.maximum(beyond_u, 0), np.maximum(beyond_v, 0))
+        edge: Metres = outside + np.minimum(np.maximum(beyond_u, beyond_v), 0) - corner
+        return edge
+
+    return Shape(centre, math.hypot(length, width) / 2, distance)
+
+
+def ellipse(centre: Point, length: float, width: float, angle: float = 0.0) -> Shape:
+    """Return an ellipse; its distance is exact on the edge only."""
+    local = axes(centre, angle)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        along, across = local(y, x)
+        edge: Metres = (np.hypot(2 * along / length, 2 * across / width) - 1) * (min(length, width) / 2)
+        return edge
+
+    return Shape(centre, max(length, width) / 2, distance)
+
+
+def blob(centre: Point, radius: float, generator: np.random.Generator, *, rough: float = 0.12) -> Shape:
+    """Return a round outline with random bays and lobes; its distance is exact on the edge only."""
+    orders = np.arange(2, 8)
+    swings = rough * generator.normal(0, 1, len(orders)) / np.sqrt(orders)
+    phases = generator.uniform(0, 2 * math.pi, len(orders))
+    bearings = np.arange(_BEARINGS)[:, np.newaxis] * (2 * math.pi / _BEARINGS)
+    edge = (radius * (1 + (swings * np.cos(orders * bearings + phases)).sum(axis=1))).astype(np.float32)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        dy, dx = y - centre[0], x - centre[1]
+        bearing = np.arctan2(dy, dx) * np.float32(_BEARINGS / (2 * math.pi))
+        to_edge: Metres = np.hypot(dx, dy) - edge[bearing.astype(np.int32)]  # a negative index wraps, as a bearing does
+        return to_edge
+
+    return Shape(centre, radius * (1 + float(np.abs(swings).sum())), distance)
+
+
+def union(shapes: Sequence[Shape]) -> Shape:
+    """Return the outline of several shapes together."""
+    rows, cols = [shape.centre[0] for shape in shapes], [shape.centre[1] for shape in shapes]
+    centre = (min(rows) + max(rows)) / 2, (min(cols) + max(cols)) / 2
+    reach = max(
+        shape.reach_m + max(abs(shape.centre[0] - centre[0]), abs(shape.centre[1] - centre[1])) for shape in shapes
+    )
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        nearest = shapes[0].distance(y, x)
+        for shape in shapes[1:]:
+            nearest = np.minimum(nearest, shape.distance(y, x))
+        return nearest
+
+    return Shape(centre, reach, distance)

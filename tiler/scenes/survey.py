@@ -1,0 +1,157 @@
+"""Write made-up surveys: photos with a pose, orthomosaics with a georeference, and the truth beside them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from rasterio import Affine
+from rasterio.enums import ColorInterp
+
+from tiler.classes import DRONE_CLASSES, NO_LABEL, write_class_table
+from tiler.raster import gdal_environment
+from tiler.scenes.scene import GSD_M, Scene, make_scene
+from tiler.scenes.shapes import axes
+
+IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
+"""What a survey folder holds: the images, label masks of the same names, and the class table."""
+_QUALITY = 92
+_SENSOR_M, _FOCAL_M = 0.0132, 0.0088
+"""Width of the sensor and focal length of a common 1-inch drone camera."""
+_ORIGIN = (47.0707, 15.4395)
+"""Latitude and longitude of the first photo, degrees: a place on land, in UTM zone 33."""
+_UTM, _CORNER = "EPSG:32633", (533_400.0, 5_213_400.0)
+_METRES_PER_DEGREE = 111_320.0
+_TAKEN = "2026:06:21 10:{:02d}:{:02d}"
+_XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
+<rdf:Description rdf:about="" xmlns:drone-dji="http://www.dji.com/drone-dji/1.0/" \
+drone-dji:GpsLatitude="{lat:.7f}" drone-dji:GpsLongitude="{lon:.7f}" drone-dji:RelativeAltitude="+{height:.2f}" \
+drone-dji:AbsoluteAltitude="+{above_sea:.2f}" drone-dji:GimbalYawDegree="+0.00" drone-dji:GimbalPitchDegree="-90.00" \
+drone-dji:GimbalRollDegree="+0.00" drone-dji:FlightYawDegree="+0.00"/></rdf:RDF></x:xmpmeta>"""
+_GROUND_M = 353.0
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRequest:
+    """What a made-up survey shall hold."""
+
+    photos: int = 3
+    """Number of JPEG photos."""
+    photo_shape: tuple[int, int] = (4000, 6000)
+    """(height, width) of a photo, pixels."""
+    orthomosaics: int = 1
+    """Number of georeferenced TIFFs."""
+    orthomosaic_shape: tuple[int, int] = (6000, 8000)
+    """(height, width) of an orthomosaic, pixels; it lies askew, so its corners are empty."""
+    gsd_m: float = GSD_M
+    """Ground sample distance, metres per pixel."""
+    seed: int = 0
+    """Another seed, other scenes."""
+
+
+def make_survey(
+    folder: Path,
+    request: SurveyRequest,
+    *,
+    jobs: int = -1,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write a survey: `images/`, `truth/` with label masks of the same names, and `classes.csv`.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there; files of the same names are replaced.
+    request : SurveyRequest
+        What it holds; scene `i` is made from the seed `(seed, i)`, photos first.
+    jobs : int
+        Processes; -1: one per core.
+    advance : callable
+        Told (images written, images in all).
+    """
+    for part in (IMAGES, TRUTH):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    write_class_table(folder / CLASSES, DRONE_CLASSES)
+    tasks = list(_tasks(folder, request))
+    jobs = min(len(tasks), (os.cpu_count() or 1) if jobs == -1 else jobs)
+    written = Parallel(n_jobs=max(jobs, 1), return_as="generator_unordered")(tasks)
+    for done, _ in enumerate(written, start=1):
+        advance(done, len(tasks))
+
+
+def _tasks(folder: Path, request: SurveyRequest) -> Iterator[object]:
+    for index in reversed(range(request.photos, request.photos + request.orthomosaics)):  # the longest first
+        yield delayed(_write_orthomosaic)(folder, request, index)
+    for index in range(request.photos):
+        yield delayed(_write_photo)(folder, request, index)
+
+
+def _write_photo(folder: Path, request: SurveyRequest, index: int) -> None:
+    scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
+    path = folder / IMAGES / f"IMG_{index + 1:04d}.jpg"
+    exif, xmp = _pose(scene, index)
+    Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
+    Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1)
+
+
+def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
+    """Return EXIF and XMP of a photo taken straight down, north up, from the height that gives its resolution."""
+    width_m = scene.gsd_m * scene.labels.shape[1]
+    height = width_m * _FOCAL_M / _SENSOR_M
+    lat = _ORIGIN[0]
+    lon = _ORIGIN[1] + index * 1.05 * width_m / (_METRES_PER_DEGREE * math.cos(math.radians(lat)))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "noseam", "made-up camera"
+    exif[ExifTags.Base.DateTime] = _TAKEN.format(index // 60 % 60, index % 60)
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base.FocalLength: _FOCAL_M * 1000, ExifTags.Base.FocalLengthIn35mmFilm: 24}
+    )
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {
+            ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: _degrees(lat),
+            ExifTags.GPS.GPSLongitudeRef: "E", ExifTags.GPS.GPSLongitude: _degrees(lon),
+            ExifTags.GPS.GPSAltitudeRef: b"\0", ExifTags.GPS.GPSAltitude: _GROUND_M + height,
+        }
+    )  # fmt: skip
+    return exif, _XMP.format(lat=lat, lon=lon, height=height, above_sea=_GROUND_M + height).encode()
+
+
+def _degrees(angle: float) -> tuple[float, float, float]:
+    minutes = angle % 1 * 60
+    return float(int(angle)), float(int(minutes)), round(minutes % 1 * 60, 5)
+
+
+def _write_orthomosaic(folder: Path, request: SurveyRequest, index: int) -> None:
+    scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
+    name = f"ortho_{index - request.photos + 1}.tif"
+    valid = _footprint(scene.labels.shape)
+    east = _CORNER[0] + (index - request.photos) * 1.05 * scene.labels.shape[1] * scene.gsd_m
+    profile = {
+        "driver": "GTiff", "height": len(valid), "width": valid.shape[1], "dtype": "uint8", "crs": _UTM,
+        "transform": Affine(scene.gsd_m, 0, east, 0, -scene.gsd_m, _CORNER[1]),
+        "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate",
+    }  # fmt: skip
+    colour = np.concatenate((scene.pixels * valid[..., np.newaxis], valid[..., np.newaxis] * np.uint8(255)), axis=2)
+    with gdal_environment():
+        with rasterio.open(folder / IMAGES / name, "w", count=4, zlevel=1, predictor=2, **profile) as dataset:
+            dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+            dataset.write(colour.transpose(2, 0, 1))
+        with rasterio.open(folder / TRUTH / name, "w", count=1, nodata=NO_LABEL, **profile) as dataset:
+            dataset.write(np.where(valid, scene.labels, NO_LABEL).astype(np.uint8), 1)
+
+
+def _footprint(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return what a flight of slanted strips covers: the image without its corners, shape (height, width)."""
+    height, width = shape[:2]
+    local = axes((height / 2, width / 2), math.radians(8))
+    along, across = local(np.arange(height)[:, np.newaxis] + 0.5, np.arange(width)[np.newaxis] + 0.5)
+    covered: NDArray[np.bool_] = (np.abs(along) < 0.48 * width) & (np.abs(across) < 0.46 * height)
+    return covered
