@@ -10,7 +10,7 @@ import tomllib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -27,6 +27,7 @@ _MODEL_CHOICE = """--model is missing: which network shall segment your images?
       your own SegFormer checkpoint, such as `noseam train` writes
   --model demo
       comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
+_RESUMABLE = {"segment", "crop", "train", "demo"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
@@ -38,7 +39,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("interrupted; the same command again goes on from here", err=True)
+            goes_on = ctx.invoked_subcommand in _RESUMABLE
+            click.echo("interrupted" + ("; the same command again goes on from here" if goes_on else ""), err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
             ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
@@ -115,6 +117,17 @@ def main(verbose: int, quiet: int) -> None:
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
 
 
+def _reading_options() -> tuple[Callable[[_Command], _Command], ...]:
+    return (
+        click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
+                     help="Channels to read, from 1: three, one (grey), or four "
+                     "(the fourth marks valid pixels); any other alpha is then ignored."),
+        click.option("--value-range", type=float, nargs=2, metavar="MIN MAX",
+                     show_default="each file's own 2nd and 98th percentile",
+                     help="Values that become black and white in files that are not 8-bit."),
+    )  # fmt: skip
+
+
 def _survey_options(command: _Command) -> _Command:
     """Add what `plan` and `segment` share: sources, tiling, reading and storing."""
     for option in reversed(
@@ -135,12 +148,7 @@ def _survey_options(command: _Command) -> _Command:
                          help="How to store masks; auto: COG for georeferenced images, PNG for others."),
             click.option("--color/--no-color", default=None, show_default="yes for PNG, no for GeoTIFF and COG",
                          help="Also write masks in the classes' colours."),
-            click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
-                         help="Channels to read, from 1: three, one (grey), or four "
-                         "(the fourth marks valid pixels); any other alpha is then ignored."),
-            click.option("--value-range", type=float, nargs=2, metavar="MIN MAX",
-                         show_default="each file's own 2nd and 98th percentile",
-                         help="Values that become black and white in files that are not 8-bit."),
+            *_reading_options(),
         )
     ):  # fmt: skip
         command = option(command)
@@ -266,15 +274,19 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
 @click.option("--balance", is_flag=True, help="Show crops with rare classes more often in training.")
 @click.option("--format", type=click.Choice(["png", "jpeg"]), default="png",
               help="How to store crops: png is lossless, jpeg of quality 95; GeoTIFFs stay GeoTIFFs.")  # fmt: skip
-@click.option("--jobs", type=int, default=-1, metavar="N", help="Images cut at once; -1: one per core.")
+@_reading_options()[0]
+@_reading_options()[1]
+@click.option("--jobs", type=click.IntRange(1), metavar="N", show_default="one per core", help="Images cut at once.")
 @click.pass_context
 def crop(
-    ctx: click.Context, /, images: Path, masks: Path, out: Path, classes: Path | None, jobs: int, **wanted: Any
-) -> None:
+    ctx: click.Context, /, images: Path, masks: Path, out: Path, classes: Path | None, jobs: int | None, channels: str,
+    value_range: tuple[float, float] | None, **wanted: Any,
+) -> None:  # fmt: skip
     """Cut IMAGES and their MASKS into training crops.
 
     Images and masks are paired by name. Masks hold class ids (255 = no label), or colours of the
-    class table. The same command again cuts only what is new or has changed.
+    class table. The same command again cuts only what is new or has changed, and deletes the crops of
+    images that are gone.
 
     \b
     Examples:
@@ -286,8 +298,12 @@ def crop(
     from tiler.crops.cut import CropOutcome
     from tiler.crops.make import make_crops
     from tiler.crops.plan import CropRequest
+    from tiler.errors import CropRequestError, NoPairError
 
-    request = CropRequest(**wanted)
+    try:
+        request = CropRequest(channels=_channels(channels), value_range=_value_range(value_range), **wanted)
+    except CropRequestError as error:
+        raise click.UsageError(str(error)) from error
     table = None if classes is None else read_class_table(classes)
     with Meter("images", quiet=_quiet()) as count:
 
@@ -295,8 +311,13 @@ def crop(
             count(done, total)
             if outcome.state == "failed":
                 _log.error("failed: %s", outcome.reason)
+            for note in outcome.notes:
+                _log.info("%s: %s", outcome.path, note)
 
-        report = make_crops(images, masks, out, request, classes=table, jobs=jobs, advance=advance)
+        try:
+            report = make_crops(images, masks, out, request, classes=table, jobs=jobs or -1, advance=advance)
+        except NoPairError as error:
+            _nothing_matched(ctx, str(error))
     for lone, what in ((report.only_images, "image without a mask"), (report.only_masks, "mask without an image")):
         for path in lone:
             _log.warning("%s: %s", what, path)
@@ -305,7 +326,10 @@ def crop(
         f"{report.train} to train, {report.val} to validate; {report.filtered} left out for want of labels\n"
         f"{len(report.done)} images cut, {len(report.skipped)} up to date, {len(report.failed)} failed, "
         f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
+        + (f"; crops of {report.removed} images that are gone deleted" if report.removed else "")
     )
+    if not (report.train and report.val):
+        _log.warning("all crops are on one side of the split: training needs two images, and 0 < --split < 1")
     ctx.exit(FAILED if report.failed else 0)
 
 
@@ -332,14 +356,18 @@ def crop(
               help="Batches per step of the optimizer: a larger batch in the same memory.")  # fmt: skip
 @click.option("--input", "input_px", type=click.IntRange(64), default=512, metavar="PX",
               help="Side to which a crop is resized for the network, model pixels; a multiple of 32.")  # fmt: skip
+@click.option("--overlap", type=click.FloatRange(0, 1, max_open=True), default=0.25, metavar="FRACTION",
+              help="Least overlap of tiles that the model will ask for in `segment`.")  # fmt: skip
 @click.option("--class-weights", is_flag=True, help="Let rare classes weigh more in the loss.")
 @click.option("--augment/--no-augment", default=True, help="Turn, mirror and recolour crops at random.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
-              help="Where to train; several GPUs: start with `torchrun -m cli train`.")  # fmt: skip
+              help="Where to train; on all GPUs: torchrun --nproc-per-node=gpu -m cli train ...")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
               help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(0), default=2, metavar="N", help="Processes that read crops.")
-@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Of weights, order and augmentation.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="Of weights, order and augmentation."
+)
 @click.option("--half", is_flag=True, help="Store the weights as float16: half the size.")
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too.")
 @click.option("--fresh", is_flag=True, help="Start over, where the same command would go on.")
@@ -361,6 +389,8 @@ def train(crops: Path, out: Path, **wanted: Any) -> None:
 
     with Meter("steps", quiet=_quiet()) as count:
         result = train(TrainRequest(crops=crops, out=out, **wanted), count)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
+        return
     click.echo(
         f"{result.folder}: mIoU {result.best_miou:.4f} on the validation crops, {result.steps} steps\n"
         f"Next: noseam segment YOUR_PHOTOS --out MASKS --model {result.folder}"
@@ -396,16 +426,24 @@ def evaluate(
     from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
     from segment.progress import Meter
     from tiler.classes import read_class_table
+    from tiler.errors import NoPairError
 
+    if out is not None:
+        if out.resolve() in {predicted.resolve(), truth.resolve()}:
+            raise click.UsageError(f"--out {out}: choose a folder beside the masks")
+        out.mkdir(parents=True, exist_ok=True)
     table = None if classes is None else read_class_table(classes)
     with Meter("masks", quiet=_quiet()) as count:
-        evaluation = evaluate(predicted, truth, classes=table, seam_px=seam_px, advance=count)
-    if out is not None:
-        write_report(evaluation, out)
+        try:
+            evaluation = evaluate(predicted, truth, classes=table, seam_px=seam_px, advance=count)
+        except NoPairError as error:
+            _nothing_matched(ctx, str(error))
     if as_json:
         click.echo(json.dumps(evaluation_as_dict(evaluation), indent=2))
     else:
         click.echo("\n".join(map(_one_line, evaluation_as_lines(evaluation))))
+    if out is not None:
+        write_report(evaluation, out)
     ctx.exit(FAILED if evaluation.failed else 0)
 
 
@@ -453,23 +491,27 @@ def demo(ctx: click.Context, /, out: Path) -> None:
     Example:
       noseam demo --out noseam-demo/
     """
-    from segment.demo import DEMO_SURVEY, draw_comparison, make_demo_survey
+    from segment.demo import DEMO_SURVEY, DemoFolders, claim, draw_comparison
     from segment.progress import Meter
+    from tiler.scenes.survey import is_made, make_survey
 
-    survey, masks, evaluation = out / "survey", out / "masks", out / "evaluation"
-    click.echo(f"Making a survey in {survey} ...", err=True)
-    with Meter("images", quiet=_quiet()) as count:
-        make_demo_survey(survey, DEMO_SURVEY, advance=count)
-    click.echo(f"$ noseam segment {survey / 'images'} --out {masks} --model demo", err=True)
-    if code := _run_command(ctx, segment, sources=(survey / "images",), out=masks, model="demo"):
+    folders = DemoFolders(out)
+    claim(folders)
+    photos, truth = folders.survey / "images", folders.survey / "truth"
+    if not is_made(folders.survey, DEMO_SURVEY):
+        click.echo(f"Making a survey in {folders.survey} ...", err=True)
+        with Meter("images", quiet=_quiet()) as count:
+            make_survey(folders.survey, DEMO_SURVEY, advance=count)
+    click.echo(f"$ noseam segment {photos} --out {folders.masks} --model demo", err=True)
+    if code := _run_command(ctx, segment, sources=(photos,), out=folders.masks, model="demo"):
         ctx.exit(code)
-    click.echo(f"$ noseam evaluate {masks} {survey / 'truth'} --out {evaluation}", err=True)
-    code = _run_command(ctx, evaluate, predicted=masks, truth=survey / "truth", out=evaluation)
-    picture = out / "comparison.png"
-    draw_comparison(survey / "images" / "IMG_0001.jpg", masks / "IMG_0001_label.png", picture)
+    click.echo(f"$ noseam evaluate {folders.masks} {truth} --out {folders.evaluation}", err=True)
+    code = _run_command(ctx, evaluate, predicted=folders.masks, truth=truth, out=folders.evaluation)
+    draw_comparison(photos / "IMG_0001.jpg", folders.masks / "IMG_0001_label.png", folders.picture)
     click.echo(
-        f"\nphotos:     {survey / 'images'}\nmasks:      {masks}  (open {masks / 'ortho_1_label.tif'} in QGIS)\n"
-        f"at a glance: {picture}\nevaluation: {evaluation}\n"
+        f"\nphotos:      {photos}\n"
+        f"masks:       {folders.masks}  (open {folders.masks / 'ortho_1_label.tif'} in QGIS)\n"
+        f"at a glance: {folders.picture}\nevaluation:  {folders.evaluation}\n"
         "The bundled model is a demonstration: it knows made-up scenes only. For your own photos:\n"
         "  noseam segment YOUR_PHOTOS --out MASKS --model deep-learning-analytics/segformer_semantic_segmentation\n"
         "  noseam crop IMAGES MASKS --out CROPS && noseam train CROPS --out MODEL    (to train your own)"
@@ -488,8 +530,7 @@ def _run_command(ctx: click.Context, command: click.Command, **parameters: Any) 
 
 def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Request:
     from segment.plan import Request
-    from tiler.channels import parse_channels
-    from tiler.errors import ChannelError, GridError
+    from tiler.errors import GridError
     from tiler.tiling import Tiling, override
 
     try:
@@ -497,14 +538,28 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
             tiling or Tiling(),
             window_px=survey["window"], input_px=survey["input"], overlap=survey["overlap"], gsd_m=survey["gsd"],
         )  # fmt: skip
-        channels = parse_channels(survey["channels"]) if survey["channels"] else ()
-    except (ChannelError, GridError) as error:
+    except GridError as error:
         raise click.UsageError(str(error)) from error
-    low, high = survey["value_range"] or (0, 1)
+    channels, value_range = _channels(survey["channels"]), _value_range(survey["value_range"])
+    _log.info("%s", tiling)
+    return Request(tiling, out, survey["format"], survey["color"], channels, value_range)
+
+
+def _channels(text: str | None) -> tuple[int, ...]:
+    from tiler.channels import parse_channels
+    from tiler.errors import ChannelError
+
+    try:
+        return parse_channels(text) if text else ()
+    except ChannelError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _value_range(values: tuple[float, float] | None) -> tuple[float, float] | None:
+    low, high = values or (0, 1)
     if not (math.isfinite(low) and math.isfinite(high) and low != high):
         raise click.UsageError(f"--value-range: two different finite numbers expected, {low:g} and {high:g} found")
-    _log.info("%s", tiling)
-    return Request(tiling, out, survey["format"], survey["color"], channels, survey["value_range"])
+    return values
 
 
 def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
@@ -528,8 +583,8 @@ def _quiet() -> bool:
     return not _log.isEnabledFor(logging.INFO)
 
 
-def _nothing_matched(ctx: click.Context) -> None:
-    click.echo("no JPEG, PNG or TIFF image found", err=True)
+def _nothing_matched(ctx: click.Context, reason: str = "no JPEG, PNG or TIFF image found") -> NoReturn:
+    click.echo(_one_line(reason), err=True)
     ctx.exit(NOTHING_MATCHED)
 
 

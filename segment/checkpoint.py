@@ -182,6 +182,8 @@ def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
 
 def _locate(model: str) -> Path:
     """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
+    if model in BUNDLED_MODELS and Path(model).is_dir():
+        raise CheckpointError(f"{model} comes with noseam and is a folder here: say ./{model} for the folder")
     folder = BUNDLED_MODELS.get(model) or Path(model).expanduser()
     if folder.is_dir():
         return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from segment.errors import DemoError
 from tiler.classes import DRONE_CLASSES
 from tiler.grid import plan_grid
 from tiler.reader import open_image
-from tiler.scenes.survey import CLASSES, IMAGES, TRUTH, SurveyRequest, make_survey
+from tiler.scenes.survey import SurveyRequest
 
 DEMO_SURVEY = SurveyRequest(photos=3, orthomosaics=1, seed=2026)
 """What the demo is about; the bundled model never saw a scene of this seed."""
@@ -21,34 +21,47 @@ _PICTURE_PX = 640
 _GAP_PX = 8
 
 
-def make_demo_survey(folder: Path, request: SurveyRequest, *, advance: Callable[[int, int], None]) -> bool:
-    """Write the demo's survey; return whether that was needed.
+@dataclass(frozen=True, slots=True)
+class DemoFolders:
+    """Where the demo puts things."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where `images/`, `truth/` and `classes.csv` go; made if it is not there.
-    request : SurveyRequest
-        What the survey holds.
-    advance : callable
-        Told (images written, images in all).
+    out: Path
+    """The folder that the user gave."""
+
+    @property
+    def survey(self) -> Path:
+        """The made-up survey."""
+        return self.out / "survey"
+
+    @property
+    def masks(self) -> Path:
+        """What the bundled model says of it."""
+        return self.out / "masks"
+
+    @property
+    def evaluation(self) -> Path:
+        """How right it is."""
+        return self.out / "evaluation"
+
+    @property
+    def picture(self) -> Path:
+        """Photo, mask and both on top of each other."""
+        return self.out / "comparison.png"
+
+
+def claim(folders: DemoFolders) -> None:
+    """Make the demo's folder, or raise.
 
     Raises
     ------
     DemoError
-        If the folder holds files that no earlier demo made.
+        If it holds files that no earlier demo made.
     """
-    marker = folder / _MARKER
-    complete = marker.exists() and marker.read_text() == repr(request)
-    if complete and all((folder / part).exists() for part in (IMAGES, TRUTH, CLASSES)):
-        return False
-    if folder.exists() and not marker.exists() and any(folder.iterdir()):
-        raise DemoError(f"{folder} exists and is not of an earlier demo; choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    marker.write_text("unfinished")
-    make_survey(folder, request, advance=advance)
-    marker.write_text(repr(request))
-    return True
+    marker = folders.out / _MARKER
+    if folders.out.exists() and not marker.exists() and any(folders.out.iterdir()):
+        raise DemoError(f"{folders.out} holds files that are not of an earlier demo; choose another --out")
+    folders.out.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
 def draw_comparison(image: Path, mask: Path, picture: Path) -> None:

@@ -134,7 +134,9 @@ def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", 
     if asked != "auto":
         if asked == "fp16" and device.type == "cpu":
             raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
+        if asked == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            raise DeviceError(f"precision bf16: {device} cannot compute in it; use fp16 or fp32")
         return asked
     if device.type == "cpu":
         return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segment.errors import EvaluateError, SegmentError
 from segment.metrics import Metrics, confusion, measure
 from tiler.classes import ClassTable
-from tiler.errors import TilerError
+from tiler.errors import NoPairError, TilerError
 from tiler.labels import LabelReader, open_labels
 from tiler.pairs import Pair, pair_files
 from tiler.seams import read_grid, seam_bands
@@ -127,15 +127,15 @@ def evaluate(
     Raises
     ------
     EvaluateError
-        If there is no pair, no class table, or the table is not the masks' own.
+        If there is no class table, or the table is not the masks' own.
     PairError
-        If the two sides cannot be paired.
+        If the two sides cannot be paired; `NoPairError` if they have no file in common.
     """
     if seam_px is not None and seam_px < 1:
         raise EvaluateError(f"the seam zones must be at least 1 px wide, got {seam_px}")
     pairs = pair_files(predicted, truth)
     if not pairs.pairs:
-        raise EvaluateError(
+        raise NoPairError(
             f"{predicted} and {truth} have no image in common: "
             f"{len(pairs.only_first)} predicted and {len(pairs.only_second)} true masks without partner"
         )
@@ -193,6 +193,9 @@ def _check_names(path: Path, own: tuple[str, ...], expected: tuple[str, ...], *,
     """Raise if a mask's ids do not mean the expected classes; a given table may name them in other words."""
     if own and len(own) != len(expected):
         raise EvaluateError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as the class table")
+    for index, name in enumerate(own):
+        if name in expected and expected.index(name) != index:
+            raise EvaluateError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")
     if own and own != expected and not given:
         raise EvaluateError(f"{path}: the mask has the classes {', '.join(own)}; expected {', '.join(expected)}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from segment.errors import EvaluateError
 from segment.evaluate import Evaluation
 from segment.figures import NO_LABEL_NAME, draw_confusion
 from segment.metrics import Metrics, class_rows, metrics_as_dict, metrics_as_lines, or_none, percent
+from tiler.atomic import replacing
 
 _LISTED_FILES = 12
 
@@ -78,7 +78,7 @@ def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
 def _seam_lines(evaluation: Evaluation) -> list[str]:
     seam, interior = evaluation.seam, evaluation.interior
     if seam is None or interior is None:
-        return []
+        return ["seam zones: no mask says where its tiles lay, or none has more than one"]
     width = "overlaps of tiles" if evaluation.seam_px is None else f"{evaluation.seam_px} model px where tiles meet"
     lines = [
         f"seam zones ({width}) against the interior, {evaluation.seam_images} images,"
@@ -130,7 +130,8 @@ def write_report(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, texts.values(), strict=False):
-            _replace(path, text)
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
         path = paths[-1]
         draw_confusion(evaluation.confusion, names, path)
     except OSError as error:
@@ -142,12 +143,3 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

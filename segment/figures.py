@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from tiler.atomic import replacing
 
 NO_LABEL_NAME = "no label"
 """What the last column of a confusion matrix is called."""
@@ -177,10 +178,6 @@ def _mark_best(axes: Axes, places: Sequence[float], rows: Sequence[Mapping[str, 
 
 def _save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG under its final name, whole or not at all; no global state of matplotlib is touched."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

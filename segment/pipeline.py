@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +66,7 @@ def segment_image(
     path, grid = plan.found.path, plan.grid
     _refuse_changed(plan)
     with open_image(path, channels=request.channels, value_range=request.value_range) as image:
-        notes = _notes(image)
+        notes = image.notes
         meta = MaskMeta(grid.source_shape, classes, image.info.georeference, {**tags, **_reading_tags(image)})
         mosaic, upsampler = Mosaic(grid, len(classes)), Upsampler(grid)
         row = labelled = 0
@@ -115,20 +114,6 @@ def _mark_invalid(labels: NDArray[np.uint8], image: ImageReader, row: int) -> in
         )
     labels[~valid] = NO_LABEL
     return int(valid.sum())
-
-
-def _notes(image: ImageReader) -> tuple[str, ...]:
-    notes = [image.channels.note] if image.channels.note else []
-    if image.info.pages > 1:
-        notes.append(f"the file holds {image.info.pages} images; the first is segmented")
-    with suppress(OSError):  # a name too long to exist
-        if image.info.path.with_name(image.info.path.name + ".msk").exists():
-            notes.append("the external mask beside it (.msk) is not read; put it inside the file")
-    if image.info.orientation != 1:
-        notes.append(f"EXIF orientation {image.info.orientation}: the mask keeps the pixels as they are stored")
-    if image.stretch is not None:
-        notes.append(f"{image.info.dtype} values {image.stretch}")
-    return tuple(notes)
 
 
 def _reading_tags(image: ImageReader) -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -268,7 +269,7 @@ def test_demo_never_writes_over_files_that_it_did_not_make(photo: Path) -> None:
     mine.write_bytes(photo.read_bytes())
     result = noseam("demo", "--out", photo.parent)
     assert result.exit_code == 1
-    assert "survey exists and is not of an earlier demo" in result.stderr
+    assert "holds files that are not of an earlier demo" in result.stderr
     assert mine.read_bytes() == photo.read_bytes()
 
 
@@ -328,13 +329,54 @@ def test_evaluate_prints_scores_or_json(pairs: tuple[Path, Path], tmp_path: Path
     assert (report["miou"], report["images"]) == (1.0, 3)
 
 
-def test_evaluate_without_anything_in_common_exits_1(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_evaluate_without_anything_in_common_exits_4(pairs: tuple[Path, Path], tmp_path: Path) -> None:
     table = tmp_path / "classes.csv"
     table.write_text("name, r, g, b\nzero, 0, 0, 0\n")
     (tmp_path / "empty").mkdir()
     result = noseam("evaluate", tmp_path / "empty", pairs[1], "--classes", table)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "no image in common" in result.stderr
+
+
+def test_crop_without_anything_in_common_exits_4(pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = noseam("crop", tmp_path / "empty", pairs[1], "--out", tmp_path / "crops")
+    assert result.exit_code == 4
+    assert "no image there has a mask" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--jobs", 0), "0 is not in the range"),
+        (("--window", 10, "--overlap", 0.99), "leave a stride of 1 px"),
+        (("--channels", "1,2"), "channels"),
+        (("--value-range", 3, 3), "two different finite numbers"),
+    ],
+)
+def test_crop_that_cannot_be_exits_2(pairs: tuple[Path, Path], tmp_path: Path, options: Any, message: str) -> None:
+    result = noseam("crop", *pairs, "--out", tmp_path / "crops", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "crops").exists()
+
+
+def test_evaluate_does_not_report_among_the_masks(pairs: tuple[Path, Path]) -> None:
+    result = noseam("evaluate", *pairs, "--out", pairs[1])
+    assert result.exit_code == 2
+    assert "choose a folder beside the masks" in result.stderr
+
+
+def test_scenes_are_made_and_never_over_other_files(tmp_path: Path) -> None:
+    options = ("--photos", 1, "--photo-size", 80, 120, "--seed", 5)
+    assert noseam("scenes", tmp_path / "new", *options).exit_code == 0
+    assert (tmp_path / "new/truth/IMG_0001.png").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/classes.csv").write_text("mine")
+    result = noseam("scenes", tmp_path / "mine", *options)
+    assert result.exit_code == 1
+    assert "no made-up survey" in result.stderr
+    assert (tmp_path / "mine/classes.csv").read_text() == "mine"
 
 
 def test_train_says_what_is_wrong_with_the_crops(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from tiler.crops.record import record_path
 from tiler.errors import (
     CropIndexError,
     CropRequestError,
+    NoPairError,
     OutputClashError,
     OutputExistsError,
-    PairError,
 )
 from tiler.reader import open_image
 from tiler.window import Window
@@ -505,15 +505,79 @@ def test_foreign_folders_are_left_alone(survey: Survey, tmp_path: Path) -> None:
         survey.cut()
     with pytest.raises(OutputExistsError, match="expected a folder"):
         make_crops(survey.images, survey.masks, survey.out / "thesis.txt", REQUEST, classes=None, jobs=1)
-    with pytest.raises(OutputClashError, match="lies within"):
+    with pytest.raises(OutputClashError, match="one lies within the other"):
         make_crops(survey.images, survey.masks, survey.images / "crops", REQUEST, classes=None, jobs=1)
+
+
+def test_a_users_own_crops_csv_does_not_make_a_folder_ours(survey: Survey) -> None:
+    survey.add("a")
+    survey.out.mkdir()
+    (survey.out / "crops.csv").write_text("field,crop\n1,wheat\n")
+    with pytest.raises(OutputExistsError, match="did not write"):
+        survey.cut()
+    assert (survey.out / "crops.csv").read_text() == "field,crop\n1,wheat\n"
+
+
+def test_crops_are_not_cut_into_themselves(survey: Survey) -> None:
+    survey.add("a")
+    survey.cut()
+    before = survey.files()
+    with pytest.raises(OutputClashError, match="one lies within the other"):
+        make_crops(survey.out / "images", survey.out / "masks", survey.out, REQUEST, classes=CLASSES, jobs=1)
+    assert survey.files() == before
+
+
+def test_another_survey_does_not_replace_the_crops_of_this_one(survey: Survey) -> None:
+    survey.add("a")
+    survey.cut()
+    before = survey.files()
+    for folder in (survey.images, survey.masks):
+        shutil.rmtree(folder)
+    survey.add("b")
+    with pytest.raises(OutputExistsError, match="holds crops of other images, such as a"):
+        survey.cut()
+    assert survey.files() == before
+
+
+def test_a_wrong_class_table_fails_and_keeps_the_crops(survey: Survey) -> None:
+    survey.add("a")
+    survey.cut()
+    before = survey.files()
+    report = survey.cut(classes=ClassTable(CLASSES.names[:2], CLASSES.colours[:2]))
+    assert [outcome.state for outcome in report.outcomes] == ["failed"]
+    assert survey.files() == before
+    assert [outcome.state for outcome in survey.cut().outcomes] == ["skipped"]
+
+
+def test_a_dangling_link_fails_alone(survey: Survey) -> None:
+    survey.add("a")
+    survey.add("b")
+    (survey.images / "b.png").unlink()
+    (survey.images / "b.png").symlink_to("nowhere.png")
+    report = survey.cut()
+    assert [(outcome.path.name, outcome.state) for outcome in report.outcomes] == [
+        ("a.png", "done"),
+        ("b.png", "failed"),
+    ]
+    assert "b.png: cannot be read" in report.failed[0].reason
+
+
+def test_channels_and_values_are_read_as_asked_and_said(survey: Survey) -> None:
+    survey.add("a")
+    bands = noise(4, *SHAPE, dtype="uint16", high=1000, seed=4)
+    (survey.images / "a.png").unlink()
+    write_tif(survey.images / "a.tif", bands)
+    report = survey.cut(CropRequest(window_px=180, channels=(3, 2, 1), value_range=(0, 1000)))
+    assert report.done[0].notes
+    pixels = _read(next((survey.out / "images").glob("*")))
+    assert np.abs(pixels[:, :120] - bands[[2, 1, 0]] * 0.255).max() <= 1
 
 
 def test_nothing_to_pair_is_an_error_and_deletes_nothing(survey: Survey) -> None:
     survey.add("a")
     survey.cut()
     (survey.masks / "a_label.png").rename(survey.masks / "other.png")
-    with pytest.raises(PairError, match="no image there has a mask"):
+    with pytest.raises(NoPairError, match=r"no image there has a mask .*found .*a\.png, .*other\.png"):
         survey.cut()
     assert len(survey.files()) == 12
 

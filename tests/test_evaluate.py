@@ -25,7 +25,7 @@ from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
 from tiler.classes import ClassTable
 from tiler.discover import walk_survey
-from tiler.errors import PairError
+from tiler.errors import NoPairError, PairError
 from tiler.georef import Georeference
 from tiler.grid import Grid, plan_grid
 from tiler.labels import open_labels
@@ -236,7 +236,7 @@ def test_masks_without_partner_are_listed(folders: tuple[Path, Path]) -> None:
 def test_no_pair_at_all_is_an_error(folders: tuple[Path, Path]) -> None:
     predicted, truth = folders
     write_mask(predicted / "a.png", labels(seed=0))
-    with pytest.raises(EvaluateError, match="no image in common: 1 predicted and 0 true masks without partner"):
+    with pytest.raises(NoPairError, match="no image in common: 1 predicted and 0 true masks without partner"):
         evaluate(predicted, truth)
     with pytest.raises(PairError, match="no such file or folder"):
         evaluate(predicted, truth / "nowhere")
@@ -245,6 +245,24 @@ def test_no_pair_at_all_is_an_error(folders: tuple[Path, Path]) -> None:
 def test_a_seam_zone_without_width_is_refused(folders: tuple[Path, Path]) -> None:
     with pytest.raises(EvaluateError, match="at least 1 px wide, got 0"):
         evaluate(*folders, seam_px=0)
+
+
+def test_a_table_that_numbers_the_same_classes_otherwise_is_refused(folders: tuple[Path, Path]) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=0))
+    names = TABLE.names[1], TABLE.names[0], *TABLE.names[2:]
+    with pytest.raises(EvaluateError, match=rf"class {names[1]} is 0 in the mask, 1 in the table"):
+        evaluate(predicted, truth, classes=ClassTable(names, TABLE.colours))
+
+
+def test_a_name_that_is_no_text_stands_in_the_report(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    predicted, truth = folders
+    write_mask(predicted / "a.png", labels(seed=0))
+    write_gray(truth / "a.png", labels(seed=0))
+    (truth / os.fsdecode(b"caf\xe9.png")).touch()
+    paths = write_report(evaluate(predicted, truth), tmp_path / "report")
+    assert b"caf\xe9.png" in paths[0].read_bytes()
 
 
 def test_class_names_that_are_no_list_are_refused(folders: tuple[Path, Path]) -> None:

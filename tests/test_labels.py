@@ -105,6 +105,15 @@ def test_one_bit_holds_ids(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(labels.read(WHOLE), bits)
 
 
+def test_ids_in_a_jpeg_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / "m.jpg")
+    with (
+        pytest.raises(LabelError, match=r"m\.jpg: class ids stored as JPEG; JPEG changes pixels"),
+        open_labels(tmp_path / "m.jpg", CLASSES),
+    ):
+        pass
+
+
 def test_255_is_no_label(tmp_path: Path) -> None:
     ids = np.where(IDS == 1, 255, IDS).astype(np.uint8)
     Image.fromarray(ids).save(tmp_path / "m.png")

@@ -57,9 +57,17 @@ def test_the_rest_is_matched_by_bare_name_where_that_is_unique(tmp_path: Path) -
     assert _names(first, second) == [
         ("3", "3.jpg", "3.png"),
         ("day1/1", "day1/1.jpg", "1_label.png"),
-        ("q/3", "q/3.jpg", "p/3.png"),
     ]
-    assert pair_files(first, second).only_first == (first / "day1/2.jpg", first / "day2/2.jpg")
+    found = pair_files(first, second)
+    assert found.only_first == (first / "day1/2.jpg", first / "day2/2.jpg", first / "q/3.jpg")
+    assert found.only_second == (second / "2.png", second / "p/3.png")
+
+
+def test_photos_of_two_flights_are_not_paired_across_them(tmp_path: Path) -> None:
+    """Cameras number each flight from 1 again: what is left over may well be another place."""
+    first = _touch(tmp_path / "i", "a/1.jpg", "b/1.jpg")
+    second = _touch(tmp_path / "m", "a/1.png", "c/1.png")
+    assert _names(first, second) == [("a/1", "a/1.jpg", "a/1.png")]
 
 
 @pytest.mark.parametrize("names", [("1.png", "1.tif"), ("1.png", "1_label.png"), ("1_mask.png", "1_color.png")])

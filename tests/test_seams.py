@@ -34,11 +34,17 @@ def test_tags_tell_the_grid_again(grid: Grid) -> None:
 def test_tags_are_plain_numbers() -> None:
     grid = Grid((4000, 6000), (1024, 1536), 512, (0, 256, 512), (0, 512, 1024))
     assert grid_tags(grid) == {
+        "NOSEAM_SHAPE": "4000 x 6000",
         "NOSEAM_MODEL_SHAPE": "1024 x 1536",
         "NOSEAM_TILE": "512",
         "NOSEAM_TILE_ROWS": "0 256 512",
         "NOSEAM_TILE_COLS": "0 512 1024",
     }
+
+
+def test_a_mask_that_was_cut_since_has_no_grid() -> None:
+    grid = Grid((4000, 6000), (1024, 1536), 512, (0, 256, 512), (0, 512, 1024))
+    assert read_grid(grid_tags(grid), (1000, 500)) is None
 
 
 @pytest.mark.parametrize("tags", [{}, {"NOSEAM_MODEL_SHAPE": "10 x 20", "NOSEAM_TILE": "64"}])

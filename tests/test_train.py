@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,16 +23,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import SegformerForImageClassification, SegformerForSemanticSegmentation, SegformerModel
 
+import cli
 from segment.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
 from segment.errors import CheckpointError, TrainError
 from segment.presets import make_config
 from segment.save import write_checkpoint
 from segment.training.base import load_base
+from segment.training.card import Facts, model_card
+from segment.training.data import read_crop_set
 from segment.training.learner import balance_classes, pixel_loss
 from segment.training.state import is_whole
 from segment.training.train import TrainRequest, train
 from tests.crops import crop_folder
 from tests.models import checkpoint_folder, class_table
+from tiler.errors import RasterReadError
 from tiler.tiling import Tiling
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +110,17 @@ def test_the_model_card_tells_recipe_data_and_figures(trained: TrainRequest) -> 
     assert re.search(r"\| class 1 \| \d+\.\d \|", card)
     assert "trained from random weights" in card
     assert torch.__version__ in card
+
+
+def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:
+    request = replace(trained, overlap=0.5, half=True, augment=False, class_weights=True, seed=3, precision="fp32")
+    crops = read_crop_set(request.crops)
+    scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
+    card = model_card(Facts(request, crops, TILING, "fp32", 1, scores))
+    command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
+    arguments = shlex.split(command)[2:]
+    parsed = cli.train.make_context("train", arguments).params
+    assert TrainRequest(**parsed) == request
 
 
 def test_a_finished_training_is_not_repeated(trained: TrainRequest, caplog: pytest.LogCaptureFixture) -> None:
@@ -224,6 +240,41 @@ def test_a_misspelt_base_leaves_nothing_behind(request_: TrainRequest, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_training_is_not_put_over_its_base(request_: TrainRequest, trained: TrainRequest) -> None:
+    with pytest.raises(TrainError, match="lies in the output folder"):
+        replace(request_, out=trained.out, base=str(trained.out), fresh=True)
+
+
+def test_a_folder_named_like_a_preset_is_not_passed_over(
+    request_: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nano").mkdir()
+    with pytest.raises(CheckpointError, match=r"say \./nano for the folder"):
+        train(replace(request_, out=tmp_path / "out", base="nano"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_crop_is_named_in_one_line(request_: TrainRequest, tmp_path: Path, workers: int) -> None:
+    folder = crop_folder(tmp_path / "crops")
+    bad = folder / "train/masks/3.png"
+    bad.write_bytes(b"nothing")
+    with pytest.raises(RasterReadError) as caught:
+        train(replace(request_, crops=folder, out=tmp_path / "out", workers=workers))
+    assert str(caught.value).startswith(f"{bad}: not an accepted image")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: Path) -> None:
+    base = checkpoint_folder(tmp_path / "base", classes=2)
+    request = replace(request_, out=tmp_path / "out", base=str(base))
+    train(request)
+    (request.out / "config.json").unlink()  # as if it had been stopped before the model was written
+    shutil.rmtree(base)
+    train(request)
+    assert (request.out / "config.json").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -232,6 +283,7 @@ def test_a_misspelt_base_leaves_nothing_behind(request_: TrainRequest, tmp_path:
         ({"warmup": 1.5}, "warmup is a fraction"),
         ({"workers": -1}, "must not be negative"),
         ({"device": "cuda:1"}, "expected auto, cpu or cuda"),
+        ({"seed": 2**32}, "the seed must be 0 to"),
         ({"schedule": "step"}, "expected linear, cosine, constant"),
     ],
 )
@@ -286,7 +338,7 @@ def test_pixels_without_a_label_do_not_count() -> None:
     wild[:, :, :4] = 1000
     assert torch.equal(pixel_loss(logits, labels), pixel_loss(wild, labels))
     torch.testing.assert_close(
-        pixel_loss(logits, labels), torch.nn.functional.cross_entropy(logits, labels, ignore_index=255)
+        pixel_loss(logits, labels, share=0.5), torch.nn.functional.cross_entropy(logits, labels, ignore_index=255)
     )
 
 
@@ -300,12 +352,29 @@ def test_a_batch_without_a_label_has_loss_0_and_no_gradient(weights: torch.Tenso
     assert not logits.grad.any()
 
 
-def test_weights_are_those_of_torch() -> None:
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_losses_of_unequal_batches_add_up_to_that_of_one(weights: torch.Tensor | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 3, 8, 8, generator=generator)
+    labels = torch.randint(0, 3, (4, 8, 8), generator=generator)
+    labels[:2] = 255
+    labels[0, 0, 0] = 1  # a batch with one label beside one that is full of them
+    parts = [pixel_loss(logits[half], labels[half], weights, share=0.3) for half in (slice(2), slice(2, 4))]
+    torch.testing.assert_close((parts[0] + parts[1]) / 2, pixel_loss(logits, labels, weights, share=0.3))
+
+
+def test_the_share_makes_the_loss_a_weighted_mean() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, weights = torch.randn(2, 3, 8, 8, generator=generator), torch.tensor([1.0, 2.0, 0.5])
     labels = torch.randint(0, 3, (2, 8, 8), generator=generator)
+    labels[0, :3] = 255
+    share = float(weights[labels[labels != 255]].sum() / labels.numel())
     expected = torch.nn.functional.cross_entropy(logits, labels, weight=weights, ignore_index=255)
-    torch.testing.assert_close(pixel_loss(logits, labels, weights), expected)
+    torch.testing.assert_close(pixel_loss(logits, labels, weights, share=share), expected)
+
+
+def test_a_few_stray_pixels_do_not_rule_the_loss() -> None:
+    assert balance_classes(np.array([[10**6, 10**5, 3]], np.int64)).max() == 10
 
 
 def test_classes_are_balanced_by_median_frequency() -> None:

@@ -25,6 +25,10 @@ class PairError(TilerError, ValueError):
     """Two folders cannot be paired file by file."""
 
 
+class NoPairError(PairError):
+    """Two folders have no file in common."""
+
+
 class CropRequestError(TilerError, ValueError):
     """Training crops were asked for that cannot be cut."""
 

@@ -13,7 +13,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from tiler.channels import Channels, choose_channels
 from tiler.classes import MAX_CLASSES, NO_LABEL, ClassTable, Colour
-from tiler.errors import LabelError
+from tiler.errors import ChannelError, LabelError
 from tiler.png import read_text
 from tiler.raster import RasterInfo, describe, open_raster, reading
 from tiler.window import Window
@@ -29,18 +29,27 @@ def open_labels(path: Path, classes: ClassTable | None) -> Iterator[LabelReader]
     Parameters
     ----------
     path : Path
-        A PNG, TIFF or JPEG of class ids (one channel) or of the classes' colours.
+        A PNG or TIFF of class ids (one channel) or of the classes' colours. Lossy JPEG passes only
+        where every colour came through unchanged.
     classes : ClassTable or None
         Ids and colours to expect; without it every id 0 to 254 is accepted, and no colour.
 
     Raises
     ------
-    RasterReadError, ChannelError, LabelError
+    RasterReadError, LabelError
         If the file is no image, is damaged, or cannot hold labels.
     """
     with open_raster(path) as dataset:
         info = describe(path, dataset)
-        yield LabelReader(dataset, info, choose_channels(info), classes)
+        yield LabelReader(dataset, info, _choose(info), classes)
+
+
+def _choose(info: RasterInfo) -> Channels:
+    try:
+        return choose_channels(info)
+    except ChannelError as error:
+        found = ", ".join(info.interpretations)
+        raise LabelError(f"{info.path}: one channel of ids or red, green, blue expected, {found} found") from error
 
 
 class LabelReader:
@@ -165,6 +174,8 @@ class LabelReader:
 
     def _refuse_samples(self) -> None:
         if len(self._channels.colour) == 1:
+            if self._lossy:  # a changed id is some other class's
+                raise LabelError(f"{self.info.path}: class ids stored as JPEG" + _LOSSY)
             if self.info.dtype.startswith("float"):
                 raise LabelError(f"{self.info.path}: {self.info.dtype} samples; expected whole numbers for class ids")
             return

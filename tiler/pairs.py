@@ -42,7 +42,7 @@ def pair_files(first: Path, second: Path) -> Pairs:
     """Return the files of two folders that belong together; or two files as the one pair.
 
     Partners have the same relative path, suffix and one trailing `_label`, `_mask` or `_color` aside.
-    What is left is matched by its bare file name, where that is unique on both sides. Where a side has
+    What is left is matched by its bare file name, where each side has one file of that name in all. Where a side has
     `x_label` and `x_color`, as noseam writes them, `x_label` counts and `x_color` is passed over.
 
     Parameters
@@ -65,7 +65,10 @@ def pair_files(first: Path, second: Path) -> Pairs:
         return Pairs((Pair(_key(Path(first.name)), first, second),), (), ())
     firsts, seconds = _files(first, apart=second), _files(second, apart=first)
     partners = {key: key for key in firsts.keys() & seconds.keys()}
-    partners |= _by_stem(firsts.keys() - partners.keys(), seconds.keys() - partners.keys())
+    partners |= {
+        key: other for key, other in _by_stem(firsts, seconds).items()
+        if key not in partners and other not in partners
+    }  # fmt: skip
     return Pairs(
         tuple(Pair(key, firsts[key], seconds[partners[key]]) for key in sorted(partners)),
         _left(firsts, partners.keys()),
@@ -99,12 +102,13 @@ def _ends(path: Path, ending: str) -> bool:
     return path.stem.lower().endswith(ending)
 
 
-def _by_stem(firsts: set[Path], seconds: set[Path]) -> dict[Path, Path]:
+def _by_stem(firsts: Iterable[Path], seconds: Iterable[Path]) -> dict[Path, Path]:
     unique = _unique_names(seconds)
     return {key: unique[name] for name, key in _unique_names(firsts).items() if name in unique}
 
 
-def _unique_names(keys: set[Path]) -> dict[str, Path]:
+def _unique_names(keys: Iterable[Path]) -> dict[str, Path]:
+    keys = list(keys)
     counts = Counter(key.name for key in keys)
     return {key.name: key for key in keys if counts[key.name] == 1}
 

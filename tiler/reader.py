@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,21 @@ class ImageReader:
         transparent = self._palette is not None and not self._palette[:, 3].all()
         marked = self.channels.valid is not None or self.channels.nodata is not None
         return self.channels.dataset_mask or marked or self._float or transparent
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about how the image is read."""
+        notes = [self.channels.note] if self.channels.note else []
+        if self.info.pages > 1:
+            notes.append(f"the file holds {self.info.pages} images; the first is read")
+        with suppress(OSError):  # a name too long to exist
+            if self.info.path.with_name(self.info.path.name + ".msk").exists():
+                notes.append("the external mask beside it (.msk) is not read; put it inside the file")
+        if self.info.orientation != 1:
+            notes.append(f"EXIF orientation {self.info.orientation} is not applied: pixels stay as they are stored")
+        if self.stretch is not None:
+            notes.append(f"{self.info.dtype} values {self.stretch}")
+        return tuple(notes)
 
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.

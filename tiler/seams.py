@@ -15,6 +15,8 @@ SEAM_PX = 32
 """Least width of the band where two tiles meet, model pixels: tiles that are cut hard share no pixel at all."""
 MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
 """Tag: height and width of the model grid, as `h x w`."""
+SHAPE_KEY = "NOSEAM_SHAPE"
+"""Tag: height and width of the mask, as `h x w`; where it is another, the mask was cut or resampled since."""
 TILE_KEY = "NOSEAM_TILE"
 """Tag: side of a tile, model pixels."""
 ROWS_KEY = "NOSEAM_TILE_ROWS"
@@ -26,6 +28,7 @@ COLS_KEY = "NOSEAM_TILE_COLS"
 def grid_tags(grid: Grid) -> dict[str, str]:
     """Return the tags that tell where the tiles of a mask lay; `read_grid` is the inverse."""
     return {
+        SHAPE_KEY: "{} x {}".format(*grid.source_shape),
         MODEL_SHAPE_KEY: "{} x {}".format(*grid.model_shape),
         TILE_KEY: f"{grid.tile_px}",
         ROWS_KEY: " ".join(map(str, grid.row_offs)),
@@ -46,14 +49,16 @@ def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | 
     Returns
     -------
     Grid or None
-        None where the tags do not say where tiles lay.
+        None where the tags do not say where tiles lay, or speak of a mask of another size.
 
     Raises
     ------
     GridError
         If the tags say so only in part, or tell of tiles that do not cover the image.
     """
-    if ROWS_KEY not in tags and COLS_KEY not in tags:
+    if not tags.keys() & {SHAPE_KEY, ROWS_KEY, COLS_KEY}:
+        return None
+    if _numbers(tags, SHAPE_KEY, count=2, separator="x") != source_shape:
         return None
     height, width = _numbers(tags, MODEL_SHAPE_KEY, count=2, separator="x")
     (tile_px,) = _numbers(tags, TILE_KEY, count=1)

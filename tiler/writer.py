@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
+from tiler.atomic import hidden_name
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.errors import RasterWriteError
 from tiler.georef import Georeference
@@ -31,7 +31,6 @@ BLOCK_PX = 512
 _SCRATCH = {"compress": "zstd", "zstd_level": 1}
 _FINAL = {"compress": "deflate", "zlevel": 6}
 _COG = {"compress": "deflate", "level": 6, "predictor": "no", "blocksize": BLOCK_PX, "overviews": "ignore_existing"}
-_NAME_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class MaskWriter:
         with ExitStack() as stack:
             stack.enter_context(gdal_environment())
             for output in outputs:
-                temporary = _temporary(output.path)
+                temporary = hidden_name(output.path)
                 stack.callback(_remove, temporary)
                 with _writing(output.path):
                     output.path.parent.mkdir(parents=True, exist_ok=True)
@@ -246,12 +245,6 @@ def _writing(path: Path) -> Iterator[None]:
     except Exception as error:
         cause = (isinstance(error, OSError) and error.strerror) or error.__cause__ or error
         raise RasterWriteError(f"{path}: cannot be written: {cause}") from error
-
-
-def _temporary(final: Path) -> Path:
-    """Return a hidden name in the same folder, short enough for any file system."""
-    stem = os.fsencode(final.name)[:_NAME_BYTES].decode(errors="ignore")
-    return final.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def _remove(path: Path) -> None:

@@ -47,19 +47,10 @@ def load_base(
         torch.manual_seed(seed)
         for size in get_args(Size):
             if base == size:
+                if Path(base).is_dir():
+                    raise CheckpointError(f"{base} is a preset and a folder here: say ./{base} for the folder")
                 return SegformerForSemanticSegmentation(make_config(size, classes, tiling)), Normalisation()
         return _load(base, classes, tiling)
-
-
-def base_normalisation(base: str) -> Normalisation:
-    """Return how a network that started from a base wants its input.
-
-    Raises
-    ------
-    CheckpointError
-        If the base cannot be found.
-    """
-    return Normalisation() if base in get_args(Size) else locate_base(base)[1]
 
 
 def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
@@ -74,7 +65,9 @@ def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
         checkpoint, use_safetensors=True, local_files_only=True, output_loading_info=True
     )
     if report["missing_keys"] or report["unexpected_keys"]:
-        raise CheckpointError(f"{checkpoint}: its weights are not those of its config; delete it to go back one epoch")
+        raise CheckpointError(
+            f"{checkpoint}: its weights are not those of its config; delete it to go back to the state before it"
+        )
     return network.float()
 
 

@@ -109,6 +109,8 @@ def read_labels(path: Path, input_px: int, classes: int) -> NDArray[np.uint8]:
     with open_raster(path) as dataset:
         if dataset.count != 1 or dataset.dtypes[0] != "uint8":
             raise TrainError(f"{path}: one 8-bit channel expected, {dataset.count} of {dataset.dtypes[0]} found")
+        if dataset.height != dataset.width:
+            raise TrainError(f"{path}: a square mask expected, {dataset.height} x {dataset.width} pixels found")
         with reading(path, "the labels"):
             labels: NDArray[np.uint8] = dataset.read(1, out_shape=(input_px, input_px), resampling=Resampling.nearest)
     foreign = labels[(labels >= classes) & (labels != NO_LABEL)]

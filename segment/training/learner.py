@@ -26,11 +26,17 @@ Advance = Callable[[int, int], None]
 
 _ESTIMATE_STEPS = 20
 _WARM_UP_STEPS = 2
+_MOST_WEIGHT = 10
+_CHECK_STEPS = 50
 _log = logging.getLogger(__name__)
 
 
-def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the mean cross entropy over the labelled pixels; 0 where none is.
+def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None, *, share: float = 1.0) -> Tensor:
+    """Return the cross entropy summed over the labelled pixels, per pixel that such a batch has on average.
+
+    The divisor is fixed, not the batch's own number of labelled pixels: so the losses of accumulated
+    batches and of several devices add up to that of one large batch, and every labelled pixel of a
+    training counts alike.
 
     Parameters
     ----------
@@ -39,12 +45,13 @@ def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) ->
     labels : Tensor, int64 of shape (N, h, w)
         Class ids, 255 = no label.
     weights : Tensor or None
-        Weight per class; the mean is then a weighted one.
+        Weight per class.
+    share : float
+        Mean weight of a pixel over all crops, where one without a label weighs 0; makes the mean
+        loss a mean over labelled pixels.
     """
     total = nn.functional.cross_entropy(logits, labels, weight=weights, ignore_index=NO_LABEL, reduction="sum")
-    labelled = labels[labels != NO_LABEL]
-    weight = labelled.numel() if weights is None else weights[labelled].sum()
-    return total / torch.as_tensor(weight, dtype=total.dtype, device=total.device).clamp_min(1e-12)
+    return total / (labels.numel() * share)
 
 
 def balance_classes(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -52,7 +59,8 @@ def balance_classes(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
 
     The frequency of a class is its share of the labelled pixels of the crops that show it; its
     weight is the median frequency over its own (Eigen and Fergus, Predicting Depth, Surface
-    Normals and Semantic Labels, ICCV 2015). A class without any pixel has weight 1.
+    Normals and Semantic Labels, ICCV 2015), but at least 0.1 and at most 10: a few stray pixels must
+    not rule the loss. A class without any pixel has weight 1.
 
     Parameters
     ----------
@@ -63,7 +71,8 @@ def balance_classes(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
     around = (pixels.sum(axis=1, keepdims=True) * (pixels > 0)).sum(axis=0)
     frequency = np.divide(counts, around, out=np.ones(counts.shape), where=counts > 0)
     median = np.median(frequency[counts > 0]) if counts.any() else 1.0
-    return np.where(counts > 0, median / frequency, 1).astype(np.float32)
+    weights = np.clip(median / frequency, 1 / _MOST_WEIGHT, _MOST_WEIGHT)
+    return np.where(counts > 0, weights, 1).astype(np.float32)
 
 
 class Scores:
@@ -95,14 +104,17 @@ class Learner(Trainer):  # type: ignore[misc]
     ----------
     class_weights : Tensor or None
         See `pixel_loss`.
+    share : float
+        See `pixel_loss`.
     **options
         The Trainer's own.
     """
 
-    def __init__(self, *, class_weights: Tensor | None, **options: Any) -> None:
+    def __init__(self, *, class_weights: Tensor | None, share: float, **options: Any) -> None:
         super().__init__(**options, preprocess_logits_for_metrics=_best_class)
         self.model_accepts_loss_kwargs = False  # so that the Trainer averages over accumulated batches itself
         self.remove_callback(PrinterCallback)  # it prints to stdout
+        self._share = share
         self._class_weights = None if class_weights is None else class_weights.to(self.args.device)
 
     def compute_loss(self, model: nn.Module, inputs: Mapping[str, Tensor], return_outputs: bool = False,
@@ -111,8 +123,18 @@ class Learner(Trainer):  # type: ignore[misc]
         labels = inputs["labels"]
         coarse = model(pixel_values=inputs["pixel_values"]).logits.float()
         logits = nn.functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
-        loss = pixel_loss(logits, labels, self._class_weights)
+        loss = pixel_loss(logits, labels, self._class_weights, share=self._share)
+        if model.training and self.state.global_step % _CHECK_STEPS == 0 and not self.args.fp16:
+            _refuse_divergence(loss.item(), self.state.global_step)  # of fp16 a step may overflow, and is passed over
         return (loss, {"logits": logits}) if return_outputs else loss
+
+
+def _refuse_divergence(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainError(
+            f"the loss is {loss} after {step} steps: the training diverged; "
+            "lower the learning rate, or use precision fp32"
+        )
 
 
 def _best_class(logits: Tensor, _: Tensor) -> Tensor:
@@ -152,7 +174,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Count the step; after a few, estimate the whole time."""
         self._steps += 1
-        self._advance(state.global_step, state.max_steps)
+        if state.is_world_process_zero:
+            self._advance(state.global_step, state.max_steps)
         if self._steps == _WARM_UP_STEPS:
             self._warm = time.monotonic()
         if self._steps == _ESTIMATE_STEPS and state.is_world_process_zero:
@@ -163,11 +186,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
         """Stop a training that has diverged."""
-        if not math.isfinite(logs.get("loss", 0)):
-            raise TrainError(
-                f"the loss is {logs['loss']} after {state.global_step} steps: the training diverged; "
-                "lower the learning rate, or use precision fp32"
-            )
+        if not args.fp16:
+            _refuse_divergence(logs.get("loss", 0), state.global_step)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say how the epoch went, and publish the curve."""

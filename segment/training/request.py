@@ -71,8 +71,13 @@ class TrainRequest:
                 raise TrainError(f"{name} must be a positive number, got {value}")
         if not 0 <= self.warmup <= 1:
             raise TrainError(f"warmup is a fraction of the steps, 0 to 1, got {self.warmup}")
-        if self.workers < 0 or not 0 <= self.weight_decay < math.inf or self.seed < 0:
-            raise TrainError("workers, weight_decay and seed must not be negative")
+        if self.workers < 0 or not 0 <= self.weight_decay < math.inf:
+            raise TrainError("workers and weight_decay must not be negative")
+        if not 0 <= self.seed < 2**32:
+            raise TrainError(f"the seed must be 0 to {2**32 - 1}, got {self.seed}")
+        base = Path(self.base).expanduser()
+        if base.exists() and base.resolve().is_relative_to(self.out.resolve()):
+            raise TrainError(f"the base {self.base} lies in the output folder {self.out}; choose another --out")
         if self.device not in {"auto", "cpu", "cuda"}:
             raise TrainError(f"device {self.device!r}: expected auto, cpu or cuda")
         if self.schedule not in SCHEDULES:

@@ -9,21 +9,22 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from segment.checkpoint import Normalisation
 from segment.errors import TrainError
+from tiler.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
 MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
 """What makes a checkpoint folder; the config last, for it says that the rest is there."""
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
-_REQUEST = "request.json"
-_PARTIAL = ".partial"
+_REQUEST, _NORMALISATION = "request.json", "normalisation.json"
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +64,7 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
     """
     state = out / "state"
     if not (state / _REQUEST).exists():
-        if any(path.is_file() and path.suffix != _PARTIAL for path in out.rglob("*")):
+        if any(path.is_file() and path.suffix != ".part" for path in out.rglob("*")):
             raise TrainError(f"{out} is not empty and holds no training (no state/{_REQUEST}); choose another folder")
         return TrainState(out, False, None)
     if fresh:
@@ -75,7 +76,7 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
     return TrainState(out, finished, newest)
 
 
-def begin(state: TrainState, request: Mapping[str, Any], *, fresh: bool) -> None:
+def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, *, fresh: bool) -> None:
     """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours."""
     if fresh:
         shutil.rmtree(state.checkpoints, ignore_errors=True)
@@ -86,7 +87,24 @@ def begin(state: TrainState, request: Mapping[str, Any], *, fresh: bool) -> None
         if not is_whole(path):
             _log.warning("%s is half-written; removed", path)
             shutil.rmtree(path)
+    write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")
+
+
+def read_normalisation(state: TrainState) -> Normalisation:
+    """Return how the network of a training that has begun wants its input.
+
+    Raises
+    ------
+    TrainError
+        If it cannot be read.
+    """
+    path = state.checkpoints / _NORMALISATION
+    try:
+        found = json.loads(path.read_bytes())
+        return Normalisation(found["rescale"], tuple(found["mean"]), tuple(found["std"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
 
 
 def trainer_state(checkpoint: Path) -> dict[str, Any]:
@@ -109,9 +127,8 @@ def is_whole(checkpoint: Path) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    partial = path.with_name(path.name + _PARTIAL)
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def publish(folder: Path, names: Iterable[str], out: Path) -> None:

@@ -7,22 +7,25 @@ import importlib.util
 import io
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import default_collate
 from transformers import SegformerForSemanticSegmentation, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from segment.checkpoint import Normalisation
 from segment.engine import choose_device, choose_precision
-from segment.errors import TrainError
+from segment.errors import SegmentError, TrainError
 from segment.figures import draw_learning_curve
 from segment.save import write_checkpoint
-from segment.training.base import base_normalisation, load_base, load_state
+from segment.training.base import load_base, load_state
 from segment.training.card import Facts, model_card
 from segment.training.data import CropSet, read_crop_set
 from segment.training.dataset import CropDataset
@@ -37,11 +40,13 @@ from segment.training.state import (
     TrainState,
     begin,
     publish,
+    read_normalisation,
     read_state,
     trainer_state,
     write_text,
 )
 from tiler.classes import write_class_table
+from tiler.errors import TilerError
 from tiler.tiling import Tiling
 
 __all__ = ["TrainRequest", "TrainResult", "train"]
@@ -82,7 +87,9 @@ class _Plan:
         names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
                  "weight_decay", "class_weights", "augment", "seed", "half")  # fmt: skip
         asked = {name: getattr(self.request, name) for name in names}
-        return {**asked, "precision": self.precision, "steps": self.steps, "crops": self.crops.digest}
+        devices = self.arguments.world_size
+        return {**asked, "precision": self.precision, "devices": devices, "steps": self.steps,
+                "crops": self.crops.digest}  # fmt: skip
 
 
 def train(request: TrainRequest, advance: Advance = lambda done, total: None) -> TrainResult:
@@ -113,19 +120,19 @@ def train(request: TrainRequest, advance: Advance = lambda done, total: None) ->
     plan = _plan(request)
     state = read_state(request.out, plan.settings, fresh=request.fresh)
     if state.finished:
-        result = _read_result(plan)
+        result = _result(plan, state)
         _log.info("%s is trained already: mIoU %.4f after %d steps", request.out, result.best_miou, result.steps)
         return result
     network, normalisation = _start(plan, state)
     with plan.arguments.main_process_first():
         if plan.arguments.should_save:
-            begin(state, plan.settings, fresh=request.fresh)
+            begin(state, plan.settings, normalisation, fresh=request.fresh)
     _announce(plan, state)
     newest = _run(plan, state, network, normalisation, advance)
     with plan.arguments.main_process_first():  # no process returns before the model is there
         if plan.arguments.should_save:
             _finish(plan, newest, normalisation)
-    return _result(plan, history_rows(trainer_state(newest)["log_history"]))
+    return _result(plan, replace(state, newest=newest))
 
 
 def _plan(request: TrainRequest) -> _Plan:
@@ -136,6 +143,10 @@ def _plan(request: TrainRequest) -> _Plan:
     if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise TrainError("TensorBoard is not installed: pip install tensorboard, or train without it")
     arguments = _arguments(request, device, precision)
+    if arguments.n_gpu > 1:
+        _log.warning("%d GPUs are here and one is used; for all: torchrun --nproc-per-node=gpu -m cli train ...",
+                     arguments.n_gpu)  # fmt: skip
+        arguments._n_gpu = 1  # else the Trainer falls back on nn.DataParallel, which knows no mixed precision
     batches = math.ceil(len(crops.train.crops) / (arguments.train_batch_size * arguments.world_size))
     steps_per_epoch = math.ceil(batches / request.accumulate)
     steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
@@ -181,10 +192,9 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
 
 
 def _start(plan: _Plan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
-    base = plan.request.base
     if state.newest is None:
-        return load_base(base, plan.crops.classes, plan.tiling, seed=plan.request.seed)
-    return load_state(state.newest), base_normalisation(base)
+        return load_base(plan.request.base, plan.crops.classes, plan.tiling, seed=plan.request.seed)
+    return load_state(state.newest), read_normalisation(state)
 
 
 def _announce(plan: _Plan, state: TrainState) -> None:
@@ -207,9 +217,11 @@ def _run(plan: _Plan, state: TrainState, network: SegformerForSemanticSegmentati
     if state.newest is not None and trainer_state(state.newest)["global_step"] >= plan.steps:
         return state.newest  # stopped between the last step and the model
     dataset = _dataset(plan, normalisation, train=True)
-    weights = torch.from_numpy(balance_classes(plan.crops.train.pixels)) if plan.request.class_weights else None
+    pixels = plan.crops.train.pixels
+    weights = balance_classes(pixels) if plan.request.class_weights else np.ones(pixels.shape[1], np.float32)
     learner = Learner(
-        class_weights=weights,
+        class_weights=torch.from_numpy(weights) if plan.request.class_weights else None,
+        share=float(pixels.sum(axis=0) @ weights) / (len(pixels) * plan.crops.window_px**2),
         model=network,
         args=plan.arguments,
         data_collator=default_collate,
@@ -220,9 +232,32 @@ def _run(plan: _Plan, state: TrainState, network: SegformerForSemanticSegmentati
             Watch(dataset, steps_per_epoch=plan.steps_per_epoch, advance=advance, publish=_publisher(plan.request.out))
         ],
     )
-    learner.train(resume_from_checkpoint=None if state.newest is None else str(state.newest))
+    with _explained():
+        learner.train(resume_from_checkpoint=None if state.newest is None else str(state.newest))
     learner.accelerator.wait_for_everyone()  # the main process writes the last state
     return state.checkpoints / f"checkpoint-{learner.state.global_step}"
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in one line what users can mend: bad crops, too little memory, a full disk."""
+    try:
+        yield
+    except (TilerError, SegmentError) as error:  # a loader's worker wraps its whole traceback around the message
+        raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{_name(error)}: ")) from error
+    except torch.OutOfMemoryError as error:
+        raise TrainError(
+            "the GPU's memory is not enough: lower --batch-size and raise --accumulate by as much, "
+            "or take a smaller --input or --base"
+        ) from error
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+            raise
+        raise TrainError(f"the state of the training cannot be written: {error}") from error
+
+
+def _name(error: Exception) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def _dataset(plan: _Plan, normalisation: Normalisation, *, train: bool) -> CropDataset:
@@ -250,6 +285,8 @@ def _publisher(out: Path) -> Callable[[list[Row]], None]:
 def _finish(plan: _Plan, newest: Path, normalisation: Normalisation) -> None:
     """Write the model of the best epoch and what belongs to it; the config last."""
     out, record = plan.request.out, trainer_state(newest)
+    if record["best_global_step"] is None:
+        raise TrainError(f"{plan.crops.folder}: at {plan.request.input_px} px no validation crop shows a label")
     best = newest.with_name(f"checkpoint-{record['best_global_step']}")
     folder = newest.with_name("model")
     write_checkpoint(load_state(best), folder, normalisation, plan.request.input_px, half=plan.request.half)
@@ -263,17 +300,7 @@ def _finish(plan: _Plan, newest: Path, normalisation: Normalisation) -> None:
     _log.info("%s: the model of step %d, mIoU %.4f", out, record["best_global_step"], scores["eval_miou"])
 
 
-def _result(plan: _Plan, rows: Sequence[Row]) -> TrainResult:
+def _result(plan: _Plan, state: TrainState) -> TrainResult:
+    rows = [] if state.newest is None else history_rows(trainer_state(state.newest)["log_history"])
     best = max((row["miou"] for row in rows if row["miou"] is not None), default=math.nan)
     return TrainResult(plan.request.out, best, plan.steps, tuple(rows))
-
-
-def _read_result(plan: _Plan) -> TrainResult:
-    """Read the result of a finished training from its learning curve."""
-    path = plan.request.out / CURVE
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [{key: float(row[key]) if row[key] else None for key in _COLUMNS} for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError) as error:
-        raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
-    return _result(plan, rows)

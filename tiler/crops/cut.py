@@ -23,7 +23,7 @@ from rasterio.rpc import RPC
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.plan import CropRequest, plan_crops
-from tiler.crops.record import CropRow, Record, begin, discard, remove_files, store, write_record
+from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
 from tiler.errors import PairError, RasterWriteError, TilerError
 from tiler.georef import Georeference
 from tiler.labels import LabelReader, open_labels
@@ -78,31 +78,42 @@ class CropOutcome:
     """Size of the files that were read."""
     seconds: float = 0.0
     """Wall time of cutting it."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how it was read."""
 
 
 def cut_source(task: CutTask) -> CropOutcome:
-    """Write the crops of one source and their record; a failure is an outcome and leaves no file behind."""
+    """Write the crops of one source and their record; a failure is an outcome.
+
+    What was cut of a source that fails is removed; crops of an earlier run stay if nothing was cut yet.
+    """
     started = time.monotonic()
     try:
         with warnings.catch_warnings():  # a process of its own does not inherit the caller's filters
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            record = _cut(task)
+            record, notes = _cut(task)
     except Exception as error:  # any of a hundred libraries' errors costs this source alone
         with suppress(OSError):
-            discard(task.out, task.source)
+            if has_begun(task.out, task.source):
+                discard(task.out, task.source)
         reason = str(error) if isinstance(error, TilerError) else f"{task.pair.first}: {type(error).__name__}: {error}"
         return CropOutcome(task.pair.first, "failed", reason, seconds=time.monotonic() - started)
     size = sum(path.stat().st_size for path in (task.pair.first, task.pair.second))
-    return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started)
+    return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started, notes)
 
 
-def _cut(task: CutTask) -> Record:
-    with open_image(task.pair.first) as image, open_labels(task.pair.second, task.classes) as labels:
+def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
+    request = task.request
+    with (
+        open_image(task.pair.first, channels=request.channels, value_range=request.value_range) as image,
+        open_labels(task.pair.second, task.classes) as labels,
+    ):
         if image.info.shape != labels.shape:
             raise PairError(
                 f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
-                f"{_size(labels.shape)}; expected one size"
+                f"{_size(labels.shape)}; expected one size" + _turned(image.info)
             )
+        labels.read(Window(0, 0, 1, labels.shape[1]))  # what is wrong with the whole mask must not cost older crops
         planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
         old = begin(task.out, Record(task.source, "", planned))
         rows = []
@@ -114,7 +125,11 @@ def _cut(task: CutTask) -> Record:
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows))
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
-    return record
+    return record, image.notes
+
+
+def _turned(info: RasterInfo) -> str:
+    return f" (EXIF orientation {info.orientation} of the image is not applied)" if info.orientation != 1 else ""
 
 
 def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:

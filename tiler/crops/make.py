@@ -11,18 +11,19 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tiler.classes import ClassTable
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
-from tiler.crops.index import INDEX, build_index, made_up_classes, write_crop_index
+from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropRequest
 from tiler.crops.record import (
     RECORDS,
     Record,
     discard,
+    has_begun,
     read_record,
     read_records,
     record_path,
     remove_empty_folders,
 )
-from tiler.errors import OutputClashError, OutputExistsError, PairError
+from tiler.errors import NoPairError, OutputClashError, OutputExistsError
 from tiler.pairs import Pair, Pairs, pair_files
 from tiler.provenance import digest, source_stamp
 
@@ -46,6 +47,8 @@ class CropReport:
     """Number of validation crops."""
     filtered: int
     """Number of crops that were left out for want of labels."""
+    removed: int
+    """Number of sources whose crops were deleted, for their image or mask is gone."""
     class_pixels: Mapping[str, int]
     """Pixels of each class in all crops together; where crops overlap they count twice."""
 
@@ -109,44 +112,59 @@ def make_crops(
     Raises
     ------
     PairError
-        If images and masks cannot be paired, or no two of them are a pair.
+        If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
     OutputExistsError
-        If `out` holds something else.
+        If `out` holds something else, or crops of other images only.
     OutputClashError
-        If `out` lies within the images or masks: a second run would take the crops for sources.
+        If `out` and the images or masks lie within one another: crops would be taken for sources.
     """
     pairs = pair_files(images, masks)
     if not pairs.pairs:
-        raise PairError(f"{images}: no image there has a mask of its name in {masks}")
+        lone = ", ".join(str(path) for path in (*pairs.only_first[:2], *pairs.only_second[:2]))
+        raise NoPairError(f"{images}: no image there has a mask of its name in {masks}; found {lone or 'nothing'}")
     for folder in (images, masks):
-        if out.resolve().is_relative_to(folder.resolve()):
-            raise OutputClashError(f"{out} lies within {folder}; choose a folder beside it")
+        if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
+            raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     _claim(out)
-    _forget(out, pairs)
+    removed = _forget(out, pairs)
     outcomes = []
-    for outcome in _run([_task(pair, out, request, classes) for pair in pairs.pairs], jobs):
+    for outcome in _outcomes(pairs, out, request, classes, jobs):
         outcomes.append(outcome)
         advance(outcome, len(outcomes), len(pairs.pairs))
     remove_empty_folders(out / "images")
     remove_empty_folders(out / "masks")
-    return _finish(out, request, classes, pairs, outcomes)
+    return _finish(out, request, classes, pairs, outcomes, removed)
 
 
 def _claim(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; expected a folder")
-    ours = (out / INDEX).exists() or (out / RECORDS).is_dir()
-    if out.exists() and not ours and any(out.iterdir()):
+    if out.exists() and not (out / RECORDS).is_dir() and any(out.iterdir()):
         raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
     (out / RECORDS).mkdir(parents=True, exist_ok=True)
 
 
-def _forget(out: Path, pairs: Pairs) -> None:
-    """Remove the crops of sources that are gone."""
+def _forget(out: Path, pairs: Pairs) -> int:
+    """Remove the crops of sources that are gone; return how many were. A wholly other survey is not a gone one."""
     present = {pair.name.as_posix() for pair in pairs.pairs}
-    for record in read_records(out):
-        if record.source not in present:
-            discard(out, record.source)
+    known = {record.source for record in read_records(out)}
+    if known and not known & present:
+        raise OutputExistsError(f"{out} holds crops of other images, such as {min(known)}; choose another folder")
+    for source in known - present:
+        discard(out, source)
+    return len(known - present)
+
+
+def _outcomes(
+    pairs: Pairs, out: Path, request: CropRequest, classes: ClassTable | None, jobs: int
+) -> Iterator[CropOutcome]:
+    tasks = []
+    for pair in pairs.pairs:
+        try:
+            tasks.append(_task(pair, out, request, classes))
+        except OSError as error:  # a dangling link, or a file that vanished since the walk
+            yield CropOutcome(pair.first, "failed", f"{error.filename}: cannot be read: {error.strerror}")
+    yield from _run(tasks, jobs)
 
 
 def _task(pair: Pair, out: Path, request: CropRequest, classes: ClassTable | None) -> CutTask:
@@ -177,7 +195,9 @@ def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
                 yield outcome
         except TerminatedWorkerError:
             # Joblib does not say whose process died: whoever had begun is run again, each in a process of its own.
-            for task in [task for task in waiting.values() if _begun(task)] or list(waiting.values()):
+            for task in [task for task in waiting.values() if has_begun(task.out, task.source)] or list(
+                waiting.values()
+            ):
                 del waiting[task.pair.first]
                 yield _alone(task)
 
@@ -192,11 +212,6 @@ def _parallel(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
     yield from pool(delayed(cut_source)(task) for task in tasks)
 
 
-def _begun(task: CutTask) -> bool:
-    record = read_record(record_path(task.out, task.source))
-    return record is not None and not record.fingerprint
-
-
 def _alone(task: CutTask) -> CropOutcome:
     try:
         outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
@@ -208,7 +223,12 @@ def _alone(task: CutTask) -> CropOutcome:
 
 
 def _finish(
-    out: Path, request: CropRequest, classes: ClassTable | None, pairs: Pairs, outcomes: Sequence[CropOutcome]
+    out: Path,
+    request: CropRequest,
+    classes: ClassTable | None,
+    pairs: Pairs,
+    outcomes: Sequence[CropOutcome],
+    removed: int,
 ) -> CropReport:
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
     classes = classes or made_up_classes(records)
@@ -221,6 +241,7 @@ def _finish(
         only_masks=pairs.only_second,
         train=train,
         val=len(index) - train,
+        removed=removed,
         filtered=sum(record.filtered for record in records),
         class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
     )

@@ -34,6 +34,10 @@ class CropRequest:
     """Whether to leave out crops without any labelled pixel."""
     balance: bool = False
     """Whether training crops with rare classes are to be shown more often."""
+    channels: tuple[int, ...] = ()
+    """Channels of the images to read; empty: by their colour interpretation."""
+    value_range: tuple[float, float] | None = None
+    """Values that become 0 and 255 in images that are not 8-bit; None: each image's own percentiles."""
     format: CropFormat = "png"
     """`png` is lossless; `jpeg` is of quality 95 without chroma subsampling. GeoTIFFs are compressed likewise."""
 

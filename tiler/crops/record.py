@@ -95,6 +95,12 @@ def begin(out: Path, record: Record) -> Record:
     return old
 
 
+def has_begun(out: Path, source: str) -> bool:
+    """Return whether a source was being cut and has not come to its end."""
+    record = read_record(record_path(out, source))
+    return record is not None and not record.fingerprint
+
+
 def discard(out: Path, source: str) -> None:
     """Remove a source's record and all its files."""
     path = record_path(out, source)

@@ -17,12 +17,14 @@ from rasterio import Affine
 from rasterio.enums import ColorInterp
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, write_class_table
+from tiler.errors import OutputExistsError
 from tiler.raster import gdal_environment
 from tiler.scenes.scene import GSD_M, Scene, make_scene
 from tiler.scenes.shapes import axes
 
 IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
 """What a survey folder holds: the images, label masks of the same names, and the class table."""
+_MARKER = ".noseam-scenes"
 _QUALITY = 92
 _SENSOR_M, _FOCAL_M = 0.0132, 0.0088
 """Width of the sensor and focal length of a common 1-inch drone camera."""
@@ -69,22 +71,57 @@ def make_survey(
     Parameters
     ----------
     folder : Path
-        Made if it is not there; files of the same names are replaced.
+        New, empty, or of an earlier call, whose files of the same names are replaced.
     request : SurveyRequest
         What it holds; scene `i` is made from the seed `(seed, i)`, photos first.
     jobs : int
         Processes; -1: one per core.
     advance : callable
         Told (images written, images in all).
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder holds something else.
     """
+    marker = folder / _MARKER
+    if folder.exists() and not marker.exists() and any(folder.iterdir()):
+        raise OutputExistsError(f"{folder} holds files that are no made-up survey; choose a new or empty folder")
     for part in (IMAGES, TRUTH):
         (folder / part).mkdir(parents=True, exist_ok=True)
+    marker.write_text("unfinished")
     write_class_table(folder / CLASSES, DRONE_CLASSES)
     tasks = list(_tasks(folder, request))
     jobs = min(len(tasks), (os.cpu_count() or 1) if jobs == -1 else jobs)
     written = Parallel(n_jobs=max(jobs, 1), return_as="generator_unordered")(tasks)
     for done, _ in enumerate(written, start=1):
         advance(done, len(tasks))
+    marker.write_text(repr(request))
+
+
+def is_made(folder: Path, request: SurveyRequest) -> bool:
+    """Return whether a folder holds the whole survey of a request."""
+    marker, names = folder / _MARKER, list(_names(request))
+    if not marker.exists() or marker.read_text() != repr(request):
+        return False
+    return (folder / CLASSES).exists() and all((folder / name).exists() for name in names)
+
+
+def _names(request: SurveyRequest) -> Iterator[Path]:
+    for index in range(request.photos):
+        yield Path(IMAGES, f"{_photo(index)}.jpg")
+        yield Path(TRUTH, f"{_photo(index)}.png")
+    for index in range(request.orthomosaics):
+        yield Path(IMAGES, f"{_orthomosaic(index)}.tif")
+        yield Path(TRUTH, f"{_orthomosaic(index)}.tif")
+
+
+def _photo(index: int) -> str:
+    return f"IMG_{index + 1:04d}"
+
+
+def _orthomosaic(index: int) -> str:
+    return f"ortho_{index + 1}"
 
 
 def _tasks(folder: Path, request: SurveyRequest) -> Iterator[object]:
@@ -96,7 +133,7 @@ def _tasks(folder: Path, request: SurveyRequest) -> Iterator[object]:
 
 def _write_photo(folder: Path, request: SurveyRequest, index: int) -> None:
     scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
-    path = folder / IMAGES / f"IMG_{index + 1:04d}.jpg"
+    path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
     Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
     Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1)
@@ -131,7 +168,7 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 
 def _write_orthomosaic(folder: Path, request: SurveyRequest, index: int) -> None:
     scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
-    name = f"ortho_{index - request.photos + 1}.tif"
+    name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)
     east = _CORNER[0] + (index - request.photos) * 1.05 * scene.labels.shape[1] * scene.gsd_m
     profile = {
