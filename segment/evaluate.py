@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment.errors import EvaluateError, SegmentError
-from segment.metrics import Metrics, confusion, measure
+from segment.metrics import Breaks, Metrics, confusion, count_breaks, measure
 from tiler.classes import ClassTable
 from tiler.errors import NoPairError, TilerError
+from tiler.grid import Grid
 from tiler.labels import LabelReader, open_labels
 from tiler.pairs import Pair, pair_files
-from tiler.seams import read_grid, seam_bands
+from tiler.seams import read_grid, seam_bands, seam_lines
 from tiler.window import Window
 from tiler.writer import BLOCK_PX
 
@@ -73,6 +74,10 @@ class Evaluation:
     """Scores in the seam zones of those; None for no image with seams."""
     interior: Metrics | None
     """Scores in the rest of those."""
+    line_breaks: Breaks
+    """Neighbours of one true class with two labels, across the lines where tiles meet: what an eye sees as a seam."""
+    other_breaks: Breaks
+    """The same everywhere else in those images."""
     failed: tuple[FailedPair, ...]
     """Pairs that could not be compared; they count nowhere else."""
     only_predicted: tuple[Path, ...]
@@ -154,6 +159,8 @@ def evaluate(
         seam_px=seam_px,
         seam=measure(comparison.add(seams)) if seams else None,
         interior=measure(comparison.add(interiors)) if seams else None,
+        line_breaks=sum((count.line_breaks for count in counts), Breaks()),
+        other_breaks=sum((count.other_breaks for count in counts), Breaks()),
         failed=tuple(result for result in results if isinstance(result, FailedPair)),
         only_predicted=pairs.only_first,
         only_truth=pairs.only_second,
@@ -207,6 +214,8 @@ class _Counts:
     name: str
     total: NDArray[np.int64]
     seam: NDArray[np.int64] | None
+    line_breaks: Breaks
+    other_breaks: Breaks
 
     def score(self) -> ImageScore:
         metrics = measure(self.total)
@@ -239,40 +248,66 @@ class _Comparison:
         name = pair.name.as_posix()
         try:
             with open_labels(pair.first, self.table) as predicted, open_labels(pair.second, self.table) as truth:
-                return _Counts(name, *self._count(predicted, truth))
+                return self._count(name, predicted, truth)
         except Exception as error:  # one bad pair costs only itself, whatever it raised
             reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
             named = any(str(path) in reason for path in (pair.first, pair.second))
             return FailedPair(name, reason if named else f"{pair.first} and {pair.second}: {reason}")
 
-    def _count(self, predicted: LabelReader, truth: LabelReader) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    def _count(self, name: str, predicted: LabelReader, truth: LabelReader) -> _Counts:
         path = predicted.info.path
         _check_names(path, _own_names(predicted), self.names, given=self.table is not None)
         if predicted.shape != truth.shape:
             sizes = "{1} x {0} px but {2} is {4} x {3} px".format(*predicted.shape, truth.info.path, *truth.shape)
             raise EvaluateError(f"{path} is {sizes}; expected one size")
-        zone = self._seam_zone(predicted)
-        total = self.add(())
-        seam = self.add(()) if zone else None
+        grid = read_grid(predicted.tags, predicted.shape)
+        seams = _Seams(grid, self.seam_px) if grid is not None and len(grid) > 1 else None
+        total, seam = self.add(()), self.add(())
         for window in _row_blocks(predicted.shape):
             labels, true = predicted.read(window), truth.read(window)
             total += confusion(true, labels, len(self.names))
-            if zone is not None and seam is not None:
-                rows, cols = zone
-                inside = rows[window.slices[0], np.newaxis] | cols
+            if seams is not None:
+                inside = seams.zone(window)
                 seam += confusion(true[inside], labels[inside], len(self.names))
-        return total, seam
+                seams.count_breaks(true, labels, window)
+        if seams is None:
+            return _Counts(name, total, None, Breaks(), Breaks())
+        return _Counts(name, total, seam, seams.line_breaks, seams.other_breaks)
 
-    def _seam_zone(self, mask: LabelReader) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-        """Return the row band and the column band of a mask; None where it does not say that it has several tiles."""
-        grid = read_grid(mask.tags, mask.shape)
-        if grid is None or len(grid) == 1:
-            return None
-        (model_height, model_width), (height, width) = grid.model_shape, grid.source_shape
-        return (
-            seam_bands(grid.row_offs, grid.tile_px, model_height, height, width_px=self.seam_px),
-            seam_bands(grid.col_offs, grid.tile_px, model_width, width, width_px=self.seam_px),
+
+class _Seams:
+    """Where the tiles of one mask met, and how often labels break there."""
+
+    def __init__(self, grid: Grid, width_px: int | None) -> None:
+        axes = tuple(zip((grid.row_offs, grid.col_offs), grid.model_shape, grid.source_shape, strict=True))
+        self._rows, self._cols = (
+            seam_bands(offsets, grid.tile_px, model, source, width_px=width_px) for offsets, model, source in axes
         )
+        self._row_lines, self._col_lines = (
+            seam_lines(offsets, grid.tile_px, model, source) for offsets, model, source in axes
+        )
+        self._above: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self.line_breaks, self.other_breaks = Breaks(), Breaks()
+
+    def zone(self, window: Window) -> NDArray[np.bool_]:
+        """Return which pixels of full-width rows lie in the seam zone."""
+        inside: NDArray[np.bool_] = self._rows[window.slices[0], np.newaxis] | self._cols
+        return inside
+
+    def count_breaks(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], window: Window) -> None:
+        """Count the breaks within the next full-width rows, and between them and those before."""
+        self._add(count_breaks(truth, labels, self._col_lines))
+        lines = self._row_lines[window.slices[0]]
+        down = [truth, labels]
+        if self._above is not None:
+            down = [np.concatenate((last, rows)) for last, rows in zip(self._above, down, strict=True)]
+            lines = np.concatenate(([False], lines))
+        self._add(count_breaks(down[0].T, down[1].T, lines))
+        self._above = truth[-1:], labels[-1:]
+
+    def _add(self, found: tuple[Breaks, Breaks]) -> None:
+        self.line_breaks += found[0]
+        self.other_breaks += found[1]
 
 
 def _row_blocks(shape: tuple[int, int]) -> Iterator[Window]:

@@ -49,6 +49,10 @@ def _seams_as_dict(evaluation: Evaluation) -> dict[str, Any] | None:
         "classes_compared": len(evaluation.seam_classes),
         "seam": _zone_as_dict(evaluation.seam, evaluation.seam_miou),
         "interior": _zone_as_dict(evaluation.interior, evaluation.interior_miou),
+        "broken_neighbours": {
+            "across_lines": or_none(evaluation.line_breaks.share),
+            "elsewhere": or_none(evaluation.other_breaks.share),
+        },
     }
 
 
@@ -93,7 +97,14 @@ def _seam_lines(evaluation: Evaluation) -> list[str]:
         points = or_none(100 * (there - here))
         difference = "-" if points is None else f"{points:+.2f} points"
         lines.append(f"{name:8}  {percent(there):>13} {percent(here):>13}  {difference}")
-    return [*lines, f"{'pixels':8}  {seam.pixels:13,} {interior.pixels:13,}"]
+    shares = evaluation.line_breaks.share, evaluation.other_breaks.share
+    breaks = [f"{1000 * share:.2f} per mille" for share in shares]
+    return [
+        *lines,
+        f"{'pixels':8}  {seam.pixels:13,} {interior.pixels:13,}",
+        "neighbours of one true class with two labels, across the lines where tiles meet and elsewhere:",
+        f"{'':8}  {breaks[0]:>13} {breaks[1]:>13}",
+    ]
 
 
 def _file_lines(what: str, paths: Sequence[Path]) -> list[str]:

@@ -19,7 +19,7 @@ from segment.errors import EvaluateError
 from segment.evaluate import Evaluation, evaluate
 from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
 from segment.job import Runner
-from segment.metrics import confusion, measure
+from segment.metrics import Breaks, confusion, measure
 from segment.plan import Request, plan_survey
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
@@ -125,6 +125,24 @@ def test_blocks_of_any_size_give_one_answer(
     np.testing.assert_array_equal(whole.confusion, confusion(true, ours, 4))
     np.testing.assert_array_equal(parts.confusion, whole.confusion)
     assert (parts.metrics, parts.seam, parts.interior) == (whole.metrics, whole.seam, whole.interior)
+    assert (parts.line_breaks, parts.other_breaks) == (whole.line_breaks, whole.other_breaks)
+    pairs = sum(
+        np.count_nonzero((a == b) & (a != 255)) for a, b in ((true[1:], true[:-1]), (true[:, 1:], true[:, :-1]))
+    )
+    assert whole.line_breaks.pairs + whole.other_breaks.pairs == pairs
+    assert whole.line_breaks.pairs > 0
+
+
+def test_a_hard_cut_shows_as_broken_neighbours(folders: tuple[Path, Path]) -> None:
+    """Tiles that disagree about a plain field break it along their line and nowhere else."""
+    predicted, truth = folders
+    ids = np.zeros((64, 128), np.uint8)
+    grid = plan_grid(ids.shape, scale=1, tile_px=64, overlap_px=0)
+    write_gray(truth / "a.png", ids)
+    ids[:, 64:] = 1
+    write_mask(predicted / "a.png", ids, grid=grid)
+    found = evaluate(predicted, truth)
+    assert (found.line_breaks, found.other_breaks.broken) == (Breaks(64, 64), 0)
 
 
 def test_colours_say_the_same_as_ids(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -14,7 +14,17 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from segment.errors import EvaluateError
-from segment.metrics import Metrics, class_rows, confusion, measure, metrics_as_dict, metrics_as_lines, percent
+from segment.metrics import (
+    Breaks,
+    Metrics,
+    class_rows,
+    confusion,
+    count_breaks,
+    measure,
+    metrics_as_dict,
+    metrics_as_lines,
+    percent,
+)
 
 CLASSES = 4
 _ids = st.sampled_from([*range(CLASSES), 255])
@@ -53,6 +63,21 @@ def slow_scores(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> dict[
 
 def divide(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
+
+
+@given(truth_and_predicted(), st.data())
+def test_breaks_are_those_of_a_loop_over_neighbours(
+    masks: tuple[NDArray[np.uint8], NDArray[np.uint8]], data: st.DataObject
+) -> None:
+    truth, predicted = masks
+    lines = data.draw(arrays.arrays(np.bool_, truth.shape[1]))
+    expected = {True: [0, 0], False: [0, 0]}
+    for row in range(truth.shape[0]):
+        for col in range(1, truth.shape[1]):
+            if truth[row, col] == truth[row, col - 1] != 255:
+                expected[bool(lines[col])][0] += 1
+                expected[bool(lines[col])][1] += int(predicted[row, col] != predicted[row, col - 1])
+    assert count_breaks(truth, predicted, lines) == (Breaks(*expected[True]), Breaks(*expected[False]))
 
 
 @given(truth_and_predicted())

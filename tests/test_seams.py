@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tiler.errors import GridError
 from tiler.grid import Grid, plan_grid
-from tiler.seams import SEAM_PX, grid_tags, read_grid, seam_bands
+from tiler.seams import SEAM_PX, grid_tags, read_grid, seam_bands, seam_lines
 
 
 @st.composite
@@ -106,6 +106,18 @@ def test_bands_are_those_of_a_loop_over_tiles_and_pixels(grid: Grid, width: int 
         bands = seam_bands(offsets, grid.tile_px, model, source, width_px=width)
         assert bands.dtype == np.bool_
         assert bands.tolist() == slow_bands(offsets, grid.tile_px, model, source, width)
+
+
+@given(grids())
+def test_lines_are_where_the_middle_of_an_overlap_is_passed(grid: Grid) -> None:
+    for offsets, model, source in (
+        (grid.row_offs, grid.model_shape[0], grid.source_shape[0]),
+        (grid.col_offs, grid.model_shape[1], grid.source_shape[1]),
+    ):
+        middles = [Fraction(before + grid.tile_px + after, 2) for before, after in pairwise(offsets)]
+        at = [(row + Fraction(1, 2)) * model / source for row in range(source)]
+        expected = [row > 0 and any(at[row - 1] < middle <= at[row] for middle in middles) for row in range(source)]
+        assert seam_lines(offsets, grid.tile_px, model, source).tolist() == expected
 
 
 @given(st.integers(0, 40), st.integers(1, 900), st.none() | st.integers(1, 60))

@@ -88,6 +88,29 @@ def _check_cover(key: str, offsets: Sequence[int], tile_px: int, size: int) -> N
         raise GridError(f"tag {key}: the tiles end at {offsets[-1] + tile_px} of {size} model px")
 
 
+def seam_lines(offsets: Sequence[int], tile_px: int, model_size: int, source_size: int) -> NDArray[np.bool_]:
+    """Return which source rows (or columns) are the first beyond a line where two neighbouring tiles meet.
+
+    Parameters
+    ----------
+    offsets, tile_px, model_size, source_size
+        See `seam_bands`.
+
+    Returns
+    -------
+    ndarray of bool, shape (source_size,)
+        True for the first pixel whose centre lies on or beyond the middle of an overlap, for each
+        two neighbouring tiles; a label that changes from the pixel before it to it changes at the seam.
+    """
+    lines = np.zeros(source_size, np.bool_)
+    centres = (2 * np.arange(source_size, dtype=np.int64) + 1) * model_size
+    for before, after in pairwise(offsets):
+        first = int(np.searchsorted(centres, (before + tile_px + after) * source_size))
+        if 0 < first < source_size:
+            lines[first] = True
+    return lines
+
+
 def seam_bands(
     offsets: Sequence[int], tile_px: int, model_size: int, source_size: int, *, width_px: int | None = None
 ) -> NDArray[np.bool_]:
