@@ -95,6 +95,12 @@ def test_a_training_learns(request_: TrainRequest, tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "learning_curve.csv").read_text().splitlines()) == 7
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such modes there")
+def test_a_model_can_be_read_by_whom_the_umask_lets(trained: TrainRequest) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in trained.out.iterdir() if path.is_file()}
+    assert modes == {(trained.out / "classes.csv").stat().st_mode & 0o777}
+
+
 def test_a_trained_model_is_a_checkpoint_that_says_how_to_cut(trained: TrainRequest) -> None:
     description = describe_checkpoint(str(trained.out))
     assert description.tiling == TILING

@@ -132,11 +132,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def publish(folder: Path, names: Iterable[str], out: Path) -> None:
-    """Move files of a folder to where they belong, in this order, each whole."""
+    """Bring files of a folder to where they belong, in this order, each whole, and remove the folder.
+
+    Copied, not moved: safetensors makes its files readable for their owner alone.
+    """
     for name in names:
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
-        (folder / name).replace(out / name)
+        with replacing(out / name) as temporary:
+            shutil.copyfile(folder / name, temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
     shutil.rmtree(folder)
 
 
