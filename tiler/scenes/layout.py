@@ -119,7 +119,7 @@ def plan_layout(size_m: tuple[float, float], random: Random) -> Layout:
                 if _visible(front, size_m):
                     turned = angle if side > 0 else angle + math.pi
                     planned += _fill(Lot(front, turned, width, sun, random, back=side > 0))
-    planned += _everywhere(size_m, sun, random)
+    planned += _bare_earth(size_m, random)
     shown = [thing for thing in planned if _touches(thing, size_m)]
     return Layout(tuple(sorted(shown, key=lambda thing: thing.height_m)), sun, random.uniform(0.35, 0.8))
 
@@ -165,8 +165,8 @@ def _street(at: Point, length: float, angle: float, random: Random) -> list[Thin
     return made
 
 
-def _everywhere(size_m: tuple[float, float], sun: Point, random: Random) -> Iterator[Thing]:
-    """Yield bare earth on the meadows between the lots' own things."""
+def _bare_earth(size_m: tuple[float, float], random: Random) -> Iterator[Thing]:
+    """Yield patches where the grass is worn away."""
     area = size_m[0] * size_m[1]
     for _ in range(round(area / 900)):
         at = random.uniform(0, size_m[0]), random.uniform(0, size_m[1])
