@@ -20,31 +20,34 @@ SEAM_PX = 32
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Scenes of a seed that neither the training nor the demo uses."""
+    """Scenes of a seed that neither the training nor the demo uses; without overlap six tiles cover each exactly."""
     folder = tmp_path_factory.mktemp("survey")
-    request = SurveyRequest(photos=3, photo_shape=(2000, 3000), orthomosaics=0, seed=77)
-    make_survey(folder, request)
+    make_survey(folder, SurveyRequest(photos=4, photo_shape=(2048, 3072), orthomosaics=0, seed=77))
     return folder
 
 
-def evaluation(survey: Path, *, overlap: float | None = None) -> Evaluation:
-    """Segment the survey with the bundled model and hold it against the truth."""
-    masks = survey / f"masks {overlap}"
-    outcomes = api.segment(survey / "images", masks, model="demo", overlap=overlap, device="cpu", format="geotiff")
-    assert [outcome.state for outcome in outcomes] == ["done"] * 3
-    return compare(masks, survey / "truth", classes=DRONE_CLASSES, seam_px=SEAM_PX)
+def masks(survey: Path, *, overlap: float | None = None) -> Path:
+    """Segment the survey with the bundled model and return the folder of the masks."""
+    folder = survey / f"masks {overlap}"
+    outcomes = api.segment(survey / "images", folder, model="demo", overlap=overlap, device="cpu", format="geotiff")
+    assert [outcome.state for outcome in outcomes] == ["done"] * 4
+    return folder
 
 
 @pytest.fixture(scope="module")
-def blended(survey: Path) -> Evaluation:
-    return evaluation(survey)
+def blended(survey: Path) -> Path:
+    return masks(survey)
+
+
+def evaluate(masks: Path, *, seam_px: int | None = None) -> Evaluation:
+    return compare(masks, masks.parent / "truth", classes=DRONE_CLASSES, seam_px=seam_px)
 
 
 def test_it_is_small_and_says_that_it_is_a_demonstration() -> None:
     assert (FOLDER / "model.safetensors").stat().st_size <= 8_000_000
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 8_500_000
-    assert "demonstration" in (FOLDER / "README.md").read_text()
-    assert "make.sh" in (FOLDER / "README.md").read_text()
+    card = (FOLDER / "README.md").read_text()
+    assert "A demonstration" in card
+    assert "make.sh" in card
 
 
 def test_it_is_a_checkpoint_of_the_drone_classes() -> None:
@@ -53,14 +56,28 @@ def test_it_is_a_checkpoint_of_the_drone_classes() -> None:
     assert (checkpoint.description.tiling.window_px, checkpoint.description.tiling.input_px) == (1024, 512)
 
 
-def test_it_is_right_on_scenes_that_it_never_saw(blended: Evaluation) -> None:
-    assert blended.metrics.miou >= 0.80
-    assert blended.metrics.accuracy > 0.9 > blended.metrics.majority_accuracy
+def test_it_is_right_on_scenes_that_it_never_saw(blended: Path) -> None:
+    found = evaluate(blended)
+    assert found.metrics.miou >= 0.80
+    assert found.metrics.accuracy > 0.95 > found.metrics.majority_accuracy
 
 
-def test_blended_tiles_show_no_seam_and_hard_cut_ones_do(survey: Path, blended: Evaluation) -> None:
-    """Judged in the same band of pixels, which a hard cut runs through and a blend does not show."""
-    hard = evaluation(survey, overlap=0.0)
-    for found in (blended, hard):
-        assert found.seam is not None
-        assert found.interior is not None
+def test_overlaps_are_as_right_as_the_interior(blended: Path) -> None:
+    found = evaluate(blended)
+    assert found.seam is not None
+    assert found.interior is not None
+    print(f"mIoU {found.seam_miou - found.interior_miou:+.4f}, fwIoU {found.seam.fwiou - found.interior.fwiou:+.4f}")
+    assert abs(found.seam_miou - found.interior_miou) < 0.01
+    assert abs(found.seam.fwiou - found.interior.fwiou) < 0.01
+    assert abs(found.seam.accuracy - found.interior.accuracy) < 0.01
+
+
+def test_hard_cut_tiles_show_the_seams_that_blended_ones_do_not(survey: Path, blended: Path) -> None:
+    """Judged in bands of one width around the lines where tiles meet."""
+    soft, hard = evaluate(blended, seam_px=SEAM_PX), evaluate(masks(survey, overlap=0.0), seam_px=SEAM_PX)
+    lost = [found.interior_miou - found.seam_miou for found in (soft, hard)]
+    broken = [found.line_breaks.share / found.other_breaks.share for found in (soft, hard)]
+    print(f"mIoU lost at seams {lost}, broken neighbours there against elsewhere {broken}")
+    assert lost[1] > lost[0] + 0.02
+    assert broken[0] < 1.7
+    assert broken[1] > 1.7
