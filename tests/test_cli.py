@@ -297,7 +297,7 @@ def pairs(tmp_path: Path) -> tuple[Path, Path]:
         Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, 160, 3), dtype=np.uint8)).save(
             images / f"{name}.png"
         )
-    for name in "abd":
+    for name in ("a", "b", "d"):
         Image.fromarray(np.random.default_rng(2).integers(0, 2, (96, 160), dtype=np.uint8)).save(masks / f"{name}.png")
     return images, masks
 
