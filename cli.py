@@ -195,12 +195,10 @@ def segment(
       noseam segment ortho.tif --out masks/ --model my-checkpoint/ --gsd 0.05
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
-    from segment.checkpoint import BUNDLED_MODELS, DRONE_MODEL, describe_checkpoint
+    from segment.checkpoint import DRONE_MODEL, describe_checkpoint
 
     if model is None:
         raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
-    if model in BUNDLED_MODELS:
-        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos", model)
     description = describe_checkpoint(model)
     request = _request(survey, out, description.tiling)
     if request.tiling == description.tiling:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from segment.batcher import Batcher
-from segment.checkpoint import Checkpoint, Description, fit_classes, load_checkpoint
+from segment.checkpoint import BUNDLED_MODELS, Checkpoint, Description, fit_classes, load_checkpoint
 from segment.engine import Engine, Precision, TorchEngine
 from segment.errors import SegmentError
 from segment.pipeline import segment_image
@@ -195,6 +195,9 @@ def open_runner(
     CheckpointError, ClassTableError, DeviceError
         If the weights, the table or the device will not do.
     """
+    if description.name in BUNDLED_MODELS:
+        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
+                     description.name)  # fmt: skip
     classes = fit_classes(description, class_table)
     checkpoint = load_checkpoint(description)
     engine = TorchEngine(checkpoint, device=device, precision=precision)
