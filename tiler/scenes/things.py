@@ -46,6 +46,16 @@ def _shade_between(dark: materials.Colour, bright: materials.Colour, random: Ran
     return first + (second - first) * np.float32(random.uniform())
 
 
+def _placer(at: Point, angle: float) -> Callable[[float, float], Point]:
+    """Return a function from (along, across) a thing, metres, to (y, x)."""
+
+    def place(along: float, across: float) -> Point:
+        dy, dx = turn((along, across), angle)
+        return at[0] + dy, at[1] + dx
+
+    return place
+
+
 def ground(height_m: float, outline: Shape, material: Material, name: str, *, ragged_m: float = 0.0) -> Thing:
     """Return a flat area; `height_m` only orders it among the others."""
 
@@ -147,10 +157,7 @@ def car(at: Point, angle: float, random: Random) -> Thing:
 
 def person(at: Point, angle: float, random: Random) -> Thing:
     """Return somebody standing or walking, seen a little from the side."""
-
-    def at_local(along: float, across: float) -> Point:
-        dy, dx = turn((along, across), angle)
-        return at[0] + dy, at[1] + dx
+    at_local = _placer(at, angle)
 
     shoulders = ellipse(at, 0.34, 0.62, angle)
     legs = box(at_local(-0.32, 0), 0.5, 0.3, angle, corner=0.12)
@@ -188,10 +195,7 @@ def dog(at: Point, angle: float, random: Random) -> Thing:
 
 def bicycle(at: Point, angle: float, random: Random) -> Thing:
     """Return a bicycle that leans, so that its wheels show as ellipses."""
-
-    def at_local(along: float, across: float) -> Point:
-        dy, dx = turn((along, across), angle)
-        return at[0] + dy, at[1] + dx
+    at_local = _placer(at, angle)
 
     wheels = [ellipse(at_local(along, 0), 0.68, 0.3, angle) for along in (-0.52, 0.52)]
     frame = box(at_local(0, 0.02), 1.1, 0.2, angle, corner=0.08)
@@ -275,9 +279,7 @@ def house(at: Point, size: tuple[float, float], angle: float, random: Random) ->
     length, width = size
     facade_m = 1.1
 
-    def at_local(along: float, across: float) -> Point:
-        dy, dx = turn((along, across), angle)
-        return at[0] + dy, at[1] + dx
+    at_local = _placer(at, angle)
 
     roof = box(at, length, width, angle)
     halves = [box(at_local(0, side * width / 4), length, width / 2, angle) for side in (-1, 1)]
