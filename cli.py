@@ -27,7 +27,10 @@ _MODEL_CHOICE = """--model is missing: which network shall segment your images?
       your own SegFormer checkpoint, such as `noseam train` writes
   --model demo
       comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
-_RESUMABLE = {"segment", "crop", "train", "demo"}
+_RESUMABLE = {
+    **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
+    "train": "; the same command again goes on from the last finished epoch",
+}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
@@ -39,8 +42,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            goes_on = ctx.invoked_subcommand in _RESUMABLE
-            click.echo("interrupted" + ("; the same command again goes on from here" if goes_on else ""), err=True)
+            click.echo("interrupted" + _RESUMABLE.get(ctx.invoked_subcommand or "", ""), err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
             ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
@@ -326,7 +328,7 @@ def crop(
         f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
         + (f"; crops of {report.removed} images that are gone deleted" if report.removed else "")
     )
-    if not (report.train and report.val):
+    if bool(report.train) != bool(report.val):
         _log.warning("all crops are on one side of the split: training needs two images, and 0 < --split < 1")
     ctx.exit(FAILED if report.failed else 0)
 
@@ -472,7 +474,11 @@ def scenes(out: Path, **wanted: Any) -> None:
     request = SurveyRequest(**wanted)
     with Meter("images", quiet=_quiet()) as count:
         make_survey(out, request, advance=count)
-    click.echo(f"{out}: {request.photos} photos, {request.orthomosaics} orthomosaics, and their truth")
+    click.echo(
+        f"{out}: {request.photos} photos, {request.orthomosaics} orthomosaics, and their truth\n"
+        f"Next: noseam segment {out / 'images'} --out masks --model demo && "
+        f"noseam evaluate masks {out / 'truth'}"
+    )
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tiler.discover import walk_survey
 from tiler.tiling import override
 
 AnyPath = str | Path
+
+warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # so do most photos
 
 
 def crop(

@@ -173,6 +173,10 @@ def load_checkpoint(description: Description) -> Checkpoint:
 def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Return the folder of a SegFormer, its config, and what its preprocessor says, if anything."""
     folder = _locate(model)
+    if not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{model}: no config.json there; expected a SegFormer folder, such as noseam train writes"
+        )
     config = _read_json(folder / "config.json")
     if config.get("model_type") != "segformer":
         raise CheckpointError(f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found")

@@ -143,6 +143,7 @@ def evaluate(
         raise NoPairError(
             f"{predicted} and {truth} have no image in common: "
             f"{len(pairs.only_first)} predicted and {len(pairs.only_second)} true masks without partner"
+            + "".join(f", such as {path}" for path in (*pairs.only_first[:1], *pairs.only_second[:1]))
         )
     comparison = _Comparison(_class_names(pairs.pairs, classes), classes, seam_px)
     results = comparison.run(pairs.pairs, advance)

@@ -40,6 +40,11 @@ def load(folder: Path) -> object:
     return load_checkpoint(describe_checkpoint(str(folder)))
 
 
+def test_a_folder_that_is_no_checkpoint_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no config\.json there; expected a SegFormer folder"):
+        describe_checkpoint(str(tmp_path))
+
+
 def test_a_checkpoint_carries_its_tiling_classes_and_normalisation(folder: Path) -> None:
     description = describe_checkpoint(str(folder))
     assert description.tiling == Tiling(2000, 512, 0.3, gsd_m=0.02)

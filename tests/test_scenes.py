@@ -11,6 +11,7 @@ import rasterio
 from PIL import ExifTags, Image
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, read_class_table
+from tiler.errors import OutputExistsError
 from tiler.raster import read_info
 from tiler.scenes import canvas as canvas_module
 from tiler.scenes import materials
@@ -114,6 +115,18 @@ def test_a_survey_holds_images_truth_and_the_class_table(survey: Path) -> None:
     ):
         assert sorted(path.name for path in (survey / part).iterdir()) == names
     assert read_class_table(survey / "classes.csv") == DRONE_CLASSES
+
+
+def test_no_run_takes_the_truth_for_photos(survey: Path) -> None:
+    assert all(read_info(path).made_by_noseam for path in (survey / "truth").iterdir())
+    assert not any(read_info(path).made_by_noseam for path in (survey / "images").iterdir())
+
+
+def test_two_surveys_are_not_mixed_in_one_folder(survey: Path) -> None:
+    before = sorted(survey.rglob("*"))
+    with pytest.raises(OutputExistsError, match="holds another made-up survey"):
+        make_survey(survey, SurveyRequest(photos=1, photo_shape=(64, 64), orthomosaics=0), jobs=1)
+    assert sorted(survey.rglob("*")) == before
 
 
 def test_photos_and_truth_do_not_depend_on_how_many_there_are(survey: Path, tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def _split(folder: Path, table: pandas.DataFrame, classes: ClassTable, *, name: 
     repeated = table.loc[table.index.repeat(table["repeat"])]
     pixels = repeated[_count_columns(classes)].to_numpy(np.int64)
     if not pixels.any():
-        raise TrainError(f"{folder / INDEX}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed")
+        raise TrainError(
+            f"{folder / INDEX}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
+            "(the split is by image: crop two at least)"
+        )
     crops = tuple(
         Crop(folder / image, folder / mask) for image, mask in zip(repeated["image"], repeated["mask"], strict=True)
     )

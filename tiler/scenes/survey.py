@@ -12,19 +12,21 @@ import numpy as np
 import rasterio
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, write_class_table
 from tiler.errors import OutputExistsError
-from tiler.raster import gdal_environment
+from tiler.raster import FINGERPRINT_KEY, gdal_environment
 from tiler.scenes.scene import GSD_M, Scene, make_scene
 from tiler.scenes.shapes import axes
 
 IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
 """What a survey folder holds: the images, label masks of the same names, and the class table."""
 _MARKER = ".noseam-scenes"
+_UNFINISHED = "unfinished"
+_TRUTH_MARK = "made-up truth"
 _QUALITY = 92
 _SENSOR_M, _FOCAL_M = 0.0132, 0.0088
 """Width of the sensor and focal length of a common 1-inch drone camera."""
@@ -71,7 +73,7 @@ def make_survey(
     Parameters
     ----------
     folder : Path
-        New, empty, or of an earlier call, whose files of the same names are replaced.
+        New, empty, or of an earlier call for the same survey.
     request : SurveyRequest
         What it holds; scene `i` is made from the seed `(seed, i)`, photos first.
     jobs : int
@@ -87,9 +89,11 @@ def make_survey(
     marker = folder / _MARKER
     if folder.exists() and not marker.exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} holds files that are no made-up survey; choose a new or empty folder")
+    if marker.exists() and marker.read_text() not in {repr(request), _UNFINISHED}:
+        raise OutputExistsError(f"{folder} holds another made-up survey; choose a new or empty folder")
     for part in (IMAGES, TRUTH):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    marker.write_text("unfinished")
+    marker.write_text(_UNFINISHED)
     write_class_table(folder / CLASSES, DRONE_CLASSES)
     tasks = list(_tasks(folder, request))
     jobs = min(len(tasks), (os.cpu_count() or 1) if jobs == -1 else jobs)
@@ -136,7 +140,9 @@ def _write_photo(folder: Path, request: SurveyRequest, index: int) -> None:
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
     Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
-    Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1)
+    made_here = PngImagePlugin.PngInfo()
+    made_here.add_itxt(FINGERPRINT_KEY, _TRUTH_MARK)  # so that no run takes the truth for photos
+    Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1, pnginfo=made_here)
 
 
 def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
@@ -182,6 +188,7 @@ def _write_orthomosaic(folder: Path, request: SurveyRequest, index: int) -> None
             dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
             dataset.write(colour.transpose(2, 0, 1))
         with rasterio.open(folder / TRUTH / name, "w", count=1, nodata=NO_LABEL, **profile) as dataset:
+            dataset.update_tags(**{FINGERPRINT_KEY: _TRUTH_MARK})
             dataset.write(np.where(valid, scene.labels, NO_LABEL).astype(np.uint8), 1)
 
 
