@@ -119,19 +119,24 @@ def main(verbose: int, quiet: int) -> None:
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
 
 
-def _reading_options() -> tuple[Callable[[_Command], _Command], ...]:
-    return (
-        click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
-                     help="Channels to read, from 1: three, one (grey), or four "
-                     "(the fourth marks valid pixels); any other alpha is then ignored."),
-        click.option("--value-range", type=float, nargs=2, metavar="MIN MAX",
-                     show_default="each file's own 2nd and 98th percentile",
-                     help="Values that become black and white in files that are not 8-bit."),
-    )  # fmt: skip
+def _reading_options(command: _Command) -> _Command:
+    """Add what decides how samples become 8-bit colours."""
+    command = click.option(
+        "--value-range",
+        type=float,
+        nargs=2,
+        metavar="MIN MAX",
+        show_default="each file's own 2nd and 98th percentile",
+        help="Values that become black and white in files that are not 8-bit.",
+    )(command)
+    return click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
+                        help="Channels to read, from 1: three, one (grey), or four "
+                        "(the fourth marks valid pixels); any other alpha is then ignored.")(command)  # fmt: skip
 
 
 def _survey_options(command: _Command) -> _Command:
     """Add what `plan` and `segment` share: sources, tiling, reading and storing."""
+    command = _reading_options(command)
     for option in reversed(
         (
             click.argument("sources", metavar="SRC...", nargs=-1, required=True, type=click.Path(path_type=Path)),
@@ -150,7 +155,6 @@ def _survey_options(command: _Command) -> _Command:
                          help="How to store masks; auto: COG for georeferenced images, PNG for others."),
             click.option("--color/--no-color", default=None, show_default="yes for PNG, no for GeoTIFF and COG",
                          help="Also write masks in the classes' colours."),
-            *_reading_options(),
         )
     ):  # fmt: skip
         command = option(command)
@@ -274,8 +278,7 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
 @click.option("--balance", is_flag=True, help="Show crops with rare classes more often in training.")
 @click.option("--format", type=click.Choice(["png", "jpeg"]), default="png",
               help="How to store crops: png is lossless, jpeg of quality 95; GeoTIFFs stay GeoTIFFs.")  # fmt: skip
-@_reading_options()[0]
-@_reading_options()[1]
+@_reading_options
 @click.option("--jobs", type=click.IntRange(1), metavar="N", show_default="one per core", help="Images cut at once.")
 @click.pass_context
 def crop(
@@ -385,7 +388,8 @@ def train(crops: Path, out: Path, **wanted: Any) -> None:
       noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
     """
     from segment.progress import Meter
-    from segment.training.train import TrainRequest, train
+    from segment.training.request import TrainRequest
+    from segment.training.train import train
 
     with Meter("steps", quiet=_quiet()) as count:
         result = train(TrainRequest(crops=crops, out=out, **wanted), count)
@@ -469,15 +473,14 @@ def scenes(out: Path, **wanted: Any) -> None:
       noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
     """
     from segment.progress import Meter
-    from tiler.scenes.survey import SurveyRequest, make_survey
+    from tiler.scenes.survey import IMAGES, TRUTH, SurveyRequest, make_survey
 
     request = SurveyRequest(**wanted)
     with Meter("images", quiet=_quiet()) as count:
         make_survey(out, request, advance=count)
     click.echo(
         f"{out}: {request.photos} photos, {request.orthomosaics} orthomosaics, and their truth\n"
-        f"Next: noseam segment {out / 'images'} --out masks --model demo && "
-        f"noseam evaluate masks {out / 'truth'}"
+        f"Next: noseam segment {out / IMAGES} --out masks --model demo && noseam evaluate masks {out / TRUTH}"
     )
 
 
@@ -497,11 +500,11 @@ def demo(ctx: click.Context, /, out: Path) -> None:
     """
     from segment.demo import DEMO_SURVEY, DemoFolders, claim, draw_comparison
     from segment.progress import Meter
-    from tiler.scenes.survey import is_made, make_survey
+    from tiler.scenes.survey import IMAGES, TRUTH, is_made, make_survey
 
     folders = DemoFolders(out)
     claim(folders)
-    photos, truth = folders.survey / "images", folders.survey / "truth"
+    photos, truth = folders.survey / IMAGES, folders.survey / TRUTH
     if not is_made(folders.survey, DEMO_SURVEY):
         click.echo(f"Making a survey in {folders.survey} ...", err=True)
         with Meter("images", quiet=_quiet()) as count:

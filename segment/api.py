@@ -12,7 +12,8 @@ from segment.evaluate import Evaluation
 from segment.evaluate import evaluate as compare
 from segment.job import Outcome, open_runner
 from segment.plan import Request, plan_survey
-from segment.training.train import TrainRequest, TrainResult
+from segment.training.request import TrainRequest
+from segment.training.train import TrainResult
 from segment.training.train import train as run_training
 from tiler.classes import ClassTable, read_class_table
 from tiler.crops.make import CropReport, make_crops

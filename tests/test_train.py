@@ -32,8 +32,9 @@ from segment.training.base import load_base
 from segment.training.card import Facts, model_card
 from segment.training.data import read_crop_set
 from segment.training.learner import balance_classes, pixel_loss
+from segment.training.request import TrainRequest
 from segment.training.state import is_whole
-from segment.training.train import TrainRequest, train
+from segment.training.train import train
 from tests.crops import crop_folder
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError

@@ -17,6 +17,11 @@ MIN_TILE_PX = 64
 """Least tile side: the reflected edge (at most 31 px) must come from within the last tile."""
 
 
+def overlap_pixels(overlap: float, side: int) -> int:
+    """Return an overlap, given as a fraction of a tile's side, in whole pixels: rounded up."""
+    return math.ceil(round(overlap * side, 6))  # 0.1 + 0.2 is a little more than 0.3
+
+
 def axis_positions(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
     """Return the offsets of the fewest evenly spread tiles that cover one axis.
 

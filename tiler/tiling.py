@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
-from tiler.grid import LATTICE_PX, MIN_TILE_PX
+from tiler.grid import LATTICE_PX, MIN_TILE_PX, overlap_pixels
 
 DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
@@ -51,7 +51,7 @@ class Tiling:
     @property
     def overlap_px(self) -> int:
         """Least total overlap of neighbouring tiles, model pixels."""
-        return math.ceil(round(self.overlap * self.input_px, 6))
+        return overlap_pixels(self.overlap, self.input_px)
 
     def __str__(self) -> str:
         by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""

@@ -49,8 +49,6 @@ from tiler.classes import write_class_table
 from tiler.errors import TilerError
 from tiler.tiling import Tiling
 
-__all__ = ["TrainRequest", "TrainResult", "train"]
-
 _COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
 _log = logging.getLogger(__name__)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tiler.errors import CropRequestError
-from tiler.grid import axis_positions
+from tiler.grid import axis_positions, overlap_pixels
 from tiler.window import Window
 
 CropFormat = Literal["png", "jpeg"]
@@ -57,7 +56,7 @@ class CropRequest:
     @property
     def overlap_px(self) -> int:
         """The overlap in source pixels, rounded up."""
-        return math.ceil(round(self.overlap * self.window_px, 6))
+        return overlap_pixels(self.overlap, self.window_px)
 
 
 def plan_crops(shape: tuple[int, int], request: CropRequest) -> tuple[Window, ...]:
