@@ -9,6 +9,7 @@ import os
 import tomllib
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -155,6 +156,8 @@ def _survey_options(command: _Command) -> _Command:
                          help="How to store masks; auto: COG for georeferenced images, PNG for others."),
             click.option("--color/--no-color", default=None, show_default="yes for PNG, no for GeoTIFF and COG",
                          help="Also write masks in the classes' colours."),
+            click.option("--confidence", is_flag=True,
+                         help="Also write how sure each label is: 0 (a tie of two classes) to 254 (certain)."),
         )
     ):  # fmt: skip
         command = option(command)
@@ -179,15 +182,20 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
 )
 @_class_table_option("the checkpoint's")
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
+@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto",
+              help="What runs it; auto: OpenVINO on the CPU, PyTorch on CUDA.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-              help="Arithmetic of the network; auto: fp32 on the CPU, bf16 or fp16 on CUDA.")  # fmt: skip
+              help="Arithmetic of the network; auto: bf16 where the hardware has it, "
+              "else fp32 or, on CUDA, fp16.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1), metavar="TILES", show_default="4 on the CPU, 16 on CUDA",
-              help="Most tiles per call of the network.")  # fmt: skip
+              help="Most tiles per call of PyTorch; OpenVINO takes one per core.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), metavar="CORES", show_default="all",
+              help="Cores to use; fewer leave room for other work on the machine.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
 @click.pass_context
 def segment(
-    ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, precision: Any,
-    batch_size: int | None, overwrite: bool, **survey: Any,
+    ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, engine: Any, precision: Any,
+    batch_size: int | None, threads: int | None, overwrite: bool, **survey: Any,
 ) -> None:  # fmt: skip
     """Segment images and folders of images; write full-resolution masks.
 
@@ -218,9 +226,12 @@ def segment(
     from segment.job import open_runner
     from segment.progress import Progress
 
-    runner = open_runner(description, classes, device=device, precision=precision, batch_size=batch_size)
+    runner = open_runner(
+        description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
+        batch_size=batch_size, threads=threads,
+    )  # fmt: skip
     code = 0
-    with Progress(plan, quiet=_quiet()) as progress:
+    with closing(runner.engine), Progress(plan, quiet=_quiet()) as progress:
         for outcome in runner.run(plan, request, overwrite=overwrite, advance=progress.advance):
             progress.report(outcome)
             code = FAILED if outcome.state == "failed" else code
@@ -549,7 +560,9 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
         raise click.UsageError(str(error)) from error
     channels, value_range = _channels(survey["channels"]), _value_range(survey["value_range"])
     _log.info("%s", tiling)
-    return Request(tiling, out, survey["format"], survey["color"], channels, value_range)
+    return Request(
+        tiling, out, survey["format"], survey["color"], survey["confidence"], channels=channels, value_range=value_range
+    )
 
 
 def _channels(text: str | None) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 Run from the repository, inside its virtual environment, on Linux:
 
-    python benchmarks/crop.py [--images 40] [--jobs -1] [--folder DIR]
+    python benchmarks/crop.py [--images 40] [--jobs -1] [--folder DIR] [--small]
 
 It makes a few distinct photos of 6000 x 4000 pixels (JPEG, quality 92) and masks of 24 classes (PNG of
 ids), copies them to the number asked for, and cuts them into crops of 2000 px by `make_crops` in a
@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from measure import table
 from PIL import Image
 
 HEIGHT, WIDTH = 4000, 6000
@@ -104,19 +105,22 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=40, help="Number of images.")
     parser.add_argument("--jobs", type=int, default=-1, help="Number of processes; -1: one per core.")
     parser.add_argument("--folder", type=Path, help="Where images and crops go; a temporary folder by default.")
+    parser.add_argument("--small", action="store_true", help="Two images.")
     arguments = parser.parse_args()
+    if arguments.small:
+        arguments.images = 2
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         shutil.rmtree(folder / "crops", ignore_errors=True)
         megabytes = make_survey(folder, arguments.images) / 1e6
         seconds, cpu, peak = measure(folder, arguments.jobs)
     megapixels = arguments.images * HEIGHT * WIDTH / 1e6
-    print("| images | megapixels | source MB | seconds | MB/s | megapixels/s | cores used | peak memory, MB |")
-    print("|---|---|---|---|---|---|---|---|")
-    print(
-        f"| {arguments.images} | {megapixels:.0f} | {megabytes:.0f} | {seconds:.1f} | {megabytes / seconds:.1f} | "
-        f"{megapixels / seconds:.0f} | {cpu / seconds:.1f} | {peak:.0f} |"
-    )
+    head = "images", "megapixels", "source MB", "seconds", "MB/s", "megapixels/s", "cores used", "peak memory, MB"
+    row = (
+        f"{arguments.images}", f"{megapixels:.0f}", f"{megabytes:.0f}", f"{seconds:.1f}", f"{megabytes / seconds:.1f}",
+        f"{megapixels / seconds:.0f}", f"{cpu / seconds:.1f}", f"{peak:.0f}",
+    )  # fmt: skip
+    print(table(head, [row]))
 
 
 if __name__ == "__main__":

@@ -2,39 +2,30 @@
 
 Run from the repository, inside its virtual environment:
 
-    python benchmarks/memory.py [--folder DIR]
+    python benchmarks/memory.py [--folder DIR] [--small]
 
 It makes its own images and an untrained MiT-B0 with 24 classes, runs `noseam segment` on one image
 at a time as a process of its own, and prints a Markdown table. The figure is the largest resident
-set that the kernel saw (`ru_maxrss` of the finished process).
+set that the kernel saw (`ru_maxrss` of the finished process). `--small` tries it out on a tiny image.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from measure import Run, noseam_command, run, write_model
 from PIL import Image
 from rasterio.windows import Window
 
-from segment.untrained import write_untrained
-from tiler.classes import ClassTable, distinct_colours
 from tiler.tiling import Tiling
 
 CLASSES = 24
 BAND = 1000
-# A process starts with the peak of the one that forked it, so a small one stands between.
-MEASURE = (
-    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-)
 
 
 @dataclass(frozen=True)
@@ -78,34 +69,32 @@ def _band(height: int, width: int, start: int, generator: np.random.Generator) -
     return np.clip(np.stack(waves, axis=-1) * 90 + 128 + noise, 0, 255).astype(np.uint8)
 
 
-def run(case: Case, folder: Path) -> tuple[float, float]:
-    """Segment one image in a process of its own; return wall seconds and peak memory in MB."""
-    command = [
-        sys.executable, "-m", "cli", "-q", "segment", str(folder / case.name), "--out", str(folder / "masks"),
-        "--model", str(folder / "model"), "--window", str(case.window), "--input", "512", "--overlap", "0.25",
-        "--overwrite",
-    ]  # fmt: skip
-    started = time.monotonic()
-    found = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, stdout=subprocess.PIPE)
-    return time.monotonic() - started, int(found.stdout) / 1000
+def segment(case: Case, folder: Path) -> Run:
+    """Segment one image in a process of its own."""
+    tiling = Tiling(case.window, 512, 0.25)
+    return run(noseam_command(folder / case.name, folder / "masks", folder / "model", tiling))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, help="Where images and masks go; a temporary folder by default.")
+    parser.add_argument("--small", action="store_true", help="One tiny photo.")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = parser.parse_args().folder or Path(temporary)
+        folder = given.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        classes = ClassTable(tuple(f"class {index}" for index in range(CLASSES)), distinct_colours(CLASSES))
-        write_untrained(folder / "model", classes, Tiling(2000, 512, 0.25), size="b0")
+        write_model(folder / "model", CLASSES, "b0", Tiling(2000, 512, 0.25))
         print("| image | megapixels | window to input | seconds | peak memory, MB |\n|---|---|---|---|---|")
-        for case in CASES:
+        for case in (Case("small.jpg", 400, 600, 2000),) if given.small else CASES:
             if not (folder / case.name).exists():
                 make_image(folder / case.name, case)
-            seconds, peak = run(case, folder)
+            found = segment(case, folder)
             size = f"{case.width} x {case.height} {Path(case.name).suffix[1:]}"
             megapixels = case.height * case.width / 1e6
-            print(f"| {size} | {megapixels:.0f} | {case.window} to 512 | {seconds:.0f} | {peak:.0f} |", flush=True)
+            print(
+                f"| {size} | {megapixels:.0f} | {case.window} to 512 | {found.seconds:.0f} | {found.peak_mb:.0f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from segment.checkpoint import describe_checkpoint
+from segment.engine import EngineKind, Precision
 from segment.evaluate import Evaluation
 from segment.evaluate import evaluate as compare
 from segment.job import Outcome, open_runner
@@ -92,9 +94,11 @@ def segment(
     input_px: int | None = None,
     overlap: float | None = None,
     gsd_m: float | None = None,
+    engine: EngineKind = "auto",
     device: str = "auto",
-    precision: Any = "auto",
+    precision: Precision = "auto",
     batch_size: int | None = None,
+    threads: int | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> tuple[Outcome, ...]:
@@ -110,12 +114,12 @@ def segment(
         Checkpoint folder, hub id, or `demo`.
     window_px, input_px, overlap, gsd_m
         See `Tiling`; None: the checkpoint's own.
-    device, precision, batch_size
+    engine, device, precision, batch_size, threads
         See `open_runner`.
     overwrite : bool
         Make masks again that are up to date.
     **options
-        Further fields of `Request`: format, color, channels, value_range.
+        Further fields of `Request`: format, color, confidence, channels, value_range.
 
     Returns
     -------
@@ -131,8 +135,12 @@ def segment(
     tiling = override(description.tiling, window_px=window_px, input_px=input_px, overlap=overlap, gsd_m=gsd_m)
     request = Request(tiling, Path(out), **options)
     plan = plan_survey(walk_survey(_paths(sources), out=request.out), request)
-    runner = open_runner(description, device=device, precision=precision, batch_size=batch_size)
-    return tuple(runner.run(plan, request, overwrite=overwrite))
+    runner = open_runner(
+        description, tile_px=tiling.input_px, kind=engine, device=device, precision=precision,
+        batch_size=batch_size, threads=threads,
+    )  # fmt: skip
+    with closing(runner.engine):
+        return tuple(runner.run(plan, request, overwrite=overwrite))
 
 
 def evaluate(predicted: AnyPath, truth: AnyPath, *, classes: AnyPath | None = None) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Collect tiles of any image into batches and run them through one engine."""
+"""Collect tiles of any image into batches and run them through one network."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import queue
 import threading
 from concurrent.futures import Future
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from segment.engine import Engine
+from segment.engine import Tiles
 from segment.errors import EngineError
-
-Tiles = NDArray[np.uint8]
-Logits = NDArray[np.float32]
 
 _LINGER_S = 0.01
 _log = logging.getLogger(__name__)
+
+
+class Network(Protocol):
+    """What the batcher needs of a network."""
+
+    name: str
+    """For messages."""
+
+    def __call__(self, tiles: Tiles) -> Any:
+        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w)."""
 
 
 class Batcher:
@@ -30,16 +37,16 @@ class Batcher:
 
     Parameters
     ----------
-    engine : Engine
-        The network.
+    network : Network
+        Takes whole batches.
     batch_size : int
-        Most tiles per call of the engine, at least 1.
+        Most tiles per call, at least 1.
     """
 
-    def __init__(self, engine: Engine, batch_size: int) -> None:
-        self.engine = engine
+    def __init__(self, network: Network, batch_size: int) -> None:
+        self._network = network
         self.batch_size = batch_size
-        self._queue: queue.Queue[tuple[Tiles, Future[Logits]] | None] = queue.Queue()
+        self._queue: queue.Queue[tuple[Tiles, Future[Any]] | None] = queue.Queue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
@@ -51,12 +58,12 @@ class Batcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def submit(self, pixels: Tiles) -> Future[Logits]:
+    def submit(self, pixels: Tiles) -> Future[Any]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
 
         Whoever submits bounds how many tiles wait. After `close` the future is cancelled.
         """
-        future: Future[Logits] = Future()
+        future: Future[Any] = Future()
         with self._closing:  # nothing enters the queue behind its end
             if self._closed:
                 future.cancel()
@@ -86,8 +93,8 @@ class Batcher:
             for (_, future), logits in zip(batch, results, strict=True):
                 future.set_result(logits)
 
-    def _collect(self) -> list[tuple[Tiles, Future[Logits]]]:
-        batch: list[tuple[Tiles, Future[Logits]]] = []
+    def _collect(self) -> list[tuple[Tiles, Future[Any]]]:
+        batch: list[tuple[Tiles, Future[Any]]] = []
         while len(batch) < self.batch_size:
             try:
                 item = self._queue.get(timeout=_LINGER_S if batch else None)
@@ -99,14 +106,14 @@ class Batcher:
             batch.append(item)
         return batch
 
-    def _run(self, pixels: list[Tiles]) -> list[Logits]:
-        results: list[Logits] = []
+    def _run(self, pixels: list[Tiles]) -> list[Any]:
+        results: list[Any] = []
         while len(results) < len(pixels):
             chunk = pixels[len(results) : len(results) + self.batch_size]
             try:
-                logits = self.engine(np.stack(chunk))
+                logits = self._network(np.stack(chunk))
                 if len(logits) != len(chunk):
-                    raise EngineError(f"{self.engine.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+                    raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
                 results.extend(logits)
                 continue
             except torch.OutOfMemoryError:

@@ -25,13 +25,21 @@ _DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
 BUNDLED_MODELS = {"demo": Path(__file__).parent / "demo_model"}
 """Checkpoints that come with noseam, by the name that `--model` takes."""
 
+_SAFE_WEIGHTS, _PICKLED_WEIGHTS = "*.safetensors", "pytorch_model*.bin"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _NETWORK_KEYS = (
+    "batch_norm_eps",
+    "decoder_hidden_size",
+    "depths",
     "hidden_act",
+    "hidden_sizes",
     "layer_norm_eps",
     "mlp_ratios",
     "num_attention_heads",
+    "num_channels",
+    "num_encoder_blocks",
     "patch_sizes",
+    "reshape_last_stage",
     "sr_ratios",
     "strides",
 )
@@ -76,8 +84,6 @@ class Checkpoint:
     """What its text files say."""
     network: nn.Module
     """`SegformerForSemanticSegmentation`, in evaluation mode, float32, on the CPU."""
-    digest: str
-    """32 hex digits of its weights and normalisation."""
 
 
 def describe_checkpoint(model: str) -> Description:
@@ -151,7 +157,7 @@ def load_checkpoint(description: Description) -> Checkpoint:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    safe = any(description.folder.glob("*.safetensors"))
+    safe = any(description.folder.glob(_SAFE_WEIGHTS))
     try:
         network, report = SegformerForSemanticSegmentation.from_pretrained(
             description.folder,
@@ -167,7 +173,32 @@ def load_checkpoint(description: Description) -> Checkpoint:
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{description.name}: weights {name} hold NaN or infinity; the file is damaged")
-    return Checkpoint(description, network.float().eval(), _digest(network, description.normalisation))
+    return Checkpoint(description, network.float().eval())
+
+
+def weights_digest(description: Description) -> str:
+    """Return 32 hex digits of a checkpoint's weights, shape and normalisation: all that decides its logits.
+
+    Raises
+    ------
+    CheckpointError
+        If it has no weights or they cannot be read.
+    """
+    folder = description.folder
+    files = sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_PICKLED_WEIGHTS))
+    if not files:
+        raise CheckpointError(f"{description.name}: no weights there; expected model.safetensors")
+    config = _read_json(folder / "config.json")
+    shape = {key: config.get(key) for key in _NETWORK_KEYS} | {"classes": len(description.classes)}
+    hasher = hashlib.sha256(json.dumps(shape).encode() + repr(description.normalisation).encode())
+    try:
+        for path in files:
+            hasher.update(path.name.encode())
+            with path.open("rb") as file:
+                hasher.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise CheckpointError(f"{description.name}: the weights cannot be read: {error}") from error
+    return hasher.hexdigest()[:32]
 
 
 def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
@@ -200,9 +231,9 @@ def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors"]))
-        if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(model, allow_patterns=["*.json", "pytorch_model*.bin"]))
+        folder = Path(snapshot_download(model, allow_patterns=["*.json", _SAFE_WEIGHTS]))
+        if not any(folder.glob(_SAFE_WEIGHTS)):
+            folder = Path(snapshot_download(model, allow_patterns=["*.json", _PICKLED_WEIGHTS]))
     except Exception as error:  # the hub client raises its HTTP library's errors too
         raise CheckpointError(
             f"{model}: cannot be fetched from the Hugging Face hub ({error}); "
@@ -288,13 +319,3 @@ def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}"
         )
-
-
-def _digest(network: nn.Module, normalisation: Normalisation) -> str:
-    hasher = hashlib.sha256(repr(normalisation).encode())
-    for key in _NETWORK_KEYS:  # these change the logits without changing the shape of a weight
-        hasher.update(f"{key}={getattr(network.config, key, None)}".encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        hasher.update(name.encode())
-        hasher.update(tensor.contiguous().numpy().tobytes())
-    return hasher.hexdigest()[:32]

@@ -1,142 +1,132 @@
-"""Run the network on a batch of tiles."""
+"""What the pipeline needs of a network, and which engine runs it on this machine."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+import ctypes
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from segment.checkpoint import Checkpoint, Normalisation
-from segment.errors import DeviceError
+from segment.errors import DeviceError, EngineError
+from tiler.grid import Grid, Tile
+from tiler.upsample import MaskRows
 
+if TYPE_CHECKING:
+    from segment.checkpoint import Description
+
+EngineKind = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_CPU_CHUNK = 2
+Tiles = NDArray[np.uint8]
+_CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_log = logging.getLogger(__name__)
+
+
+class Stitcher(Protocol):
+    """Turn the logits of one image's tiles into rows of its masks; tiles come in row-major order."""
+
+    def add(self, tile: Tile, logits: Any) -> Iterator[MaskRows]:
+        """Blend one tile in; yield the rows that it finished."""
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        """Leave one tile out; yield the rows that it finished."""
 
 
 class Engine(Protocol):
-    """What the pipeline needs of a network."""
+    """A network on a device. Logits stay where they are made: only the engine's own stitcher takes them."""
 
     classes: int
     """Number of classes C."""
     name: str
-    """Device and precision, for the log and the fingerprint."""
-    batch_size: int
-    """Tiles per call that suit the device."""
+    """Engine, device and precision, for the log and the fingerprint."""
+    tiles_ahead: int
+    """How many tiles of one image should wait at once, so that the device never does."""
 
-    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w)."""
+    def submit(self, pixels: Tiles) -> Future[Any]:
+        """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
+
+        Whoever submits bounds how many tiles wait. After `close` the future is cancelled or never made.
+        """
+
+    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+        """Return what blends and labels one image."""
+
+    def close(self) -> None:
+        """Stop after what is being computed; tiles that still wait are cancelled."""
 
 
-class TorchEngine:
-    """PyTorch on a CPU or a CUDA device.
-
-    On the CPU every call to the network holds exactly two tiles (the last may be filled up), for a
-    kernel chosen by the shape of its input sums in an order of its own: with one shape the logits
-    of a tile are the same bits whatever batch it came in. On CUDA whole batches run, and the
-    logits of a tile may differ in the last bits between batch sizes.
+def open_engine(
+    description: Description,
+    digest: str,
+    *,
+    tile_px: int,
+    threads: int,
+    kind: EngineKind = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+    batch_size: int | None = None,
+) -> Engine:
+    """Load a checkpoint's weights and put them on a device.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        The model.
+    description : Description
+        The checkpoint.
+    digest : str
+        Of its weights, see `weights_digest`; what was converted for it once is found again.
+    tile_px : int
+        Side of the tiles, model pixels.
+    threads : int
+        Cores that the network may use on the CPU.
+    kind : str
+        `auto` (OpenVINO on the CPU, or PyTorch where it does not work; PyTorch on CUDA), `openvino` or `torch`.
     device : str
         `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
     precision : str
-        `auto` (fp32 on the CPU; bf16, or fp16 where the device lacks it, on CUDA), `fp32`, `bf16` or `fp16`.
+        `auto` (bf16 where the processor or device computes in it natively, else fp32 on the CPU and fp16
+        on CUDA; PyTorch on the CPU: fp32), `fp32`, `bf16` or `fp16`.
+    batch_size : int or None
+        Most tiles per call of PyTorch; None: what suits the device. OpenVINO takes one per core.
 
     Raises
     ------
+    CheckpointError
+        If the weights will not do.
     DeviceError
         If the device is not there, or cannot compute in the precision.
+    EngineError
+        If OpenVINO was asked for and cannot run the network.
     """
+    on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
+    if kind == "openvino" and device not in {"auto", "cpu"}:
+        raise DeviceError(f"engine openvino runs on the CPU, device {device!r} was asked for; use --engine torch")
+    if kind == "openvino" or (kind == "auto" and on_cpu):
+        from segment.openvino_engine import OpenVinoEngine
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: Precision = "auto") -> None:
-        self._device = choose_device(device)
-        chosen = choose_precision(self._device, precision)
-        self._dtype = _DTYPES[chosen]
-        self._network = _Normalised(checkpoint.network, checkpoint.description.normalisation).to(self._device)
-        if self._device.type == "cuda":
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.classes = len(checkpoint.description.classes)
-        self.name = f"torch {self._device} {chosen}"
-        self.batch_size = 4 if self._device.type == "cpu" else 16
+        try:
+            return OpenVinoEngine(description, digest, tile_px=tile_px, threads=threads, precision=precision)
+        except EngineError as error:
+            if kind == "openvino":
+                raise
+            _log.warning("OpenVINO cannot run this network, PyTorch does, more slowly: %s", error)
+    from segment.checkpoint import load_checkpoint
+    from segment.torch_engine import TorchEngine
 
-    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w)."""
-        if self._device.type != "cpu":
-            return self._forward(torch.from_numpy(tiles).pin_memory())
-        logits = [self._chunk(tiles[start : start + _CPU_CHUNK]) for start in range(0, len(tiles), _CPU_CHUNK)]
-        return np.concatenate(logits)
-
-    def _chunk(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        full = np.resize(tiles, (_CPU_CHUNK, *tiles.shape[1:]))  # repeats the tiles to fill up
-        return self._forward(torch.from_numpy(full))[: len(tiles)]
-
-    @torch.inference_mode()
-    def _forward(self, tiles: Tensor) -> NDArray[np.float32]:
-        batch = tiles.to(self._device, non_blocking=True)
-        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
-            logits: Tensor = self._network(batch)
-        return logits.float().cpu().numpy()
+    return TorchEngine(
+        load_checkpoint(description), device=device, precision=precision, batch_size=batch_size, threads=threads
+    )
 
 
-class _Normalised(nn.Module):
-    """The network with its normalisation in front: uint8 tiles in, logits out."""
-
-    gain: Tensor
-    bias: Tensor
-
-    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
-        super().__init__()
-        self.network = network
-        scale = torch.tensor(normalisation.std).reciprocal()
-        self.register_buffer("gain", (scale * normalisation.rescale).view(3, 1, 1), persistent=False)
-        self.register_buffer("bias", (-torch.tensor(normalisation.mean) * scale).view(3, 1, 1), persistent=False)
-
-    def forward(self, tiles: Tensor) -> Tensor:
-        logits: Tensor = self.network(pixel_values=tiles.float() * self.gain + self.bias).logits
-        return logits
-
-
-def choose_device(asked: str) -> torch.device:
-    """Return the device that `auto`, `cpu`, `cuda` or `cuda:N` asks for.
-
-    Raises
-    ------
-    DeviceError
-        If this machine does not have it.
-    """
-    if asked == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _has_cuda() -> bool:
+    """Return whether PyTorch can use a CUDA device; it is slow to import, so without a driver it is not asked."""
     try:
-        device = torch.device(asked)
-    except RuntimeError as error:
-        raise DeviceError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N") from error
-    if device.type not in {"cpu", "cuda"}:
-        raise DeviceError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {asked!r}: this machine has {torch.cuda.device_count()} usable CUDA devices")
-    return device
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return False
+    import torch
 
-
-def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16", "fp16"]:
-    """Return the precision to use on a device; `auto`: fp32 on the CPU, bf16 or else fp16 on CUDA.
-
-    Raises
-    ------
-    DeviceError
-        If the device cannot compute in the precision.
-    """
-    if asked != "auto":
-        if asked == "fp16" and device.type == "cpu":
-            raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
-        if asked == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-            raise DeviceError(f"precision bf16: {device} cannot compute in it; use fp16 or fp32")
-        return asked
-    if device.type == "cpu":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return torch.cuda.is_available()

@@ -15,20 +15,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from segment.batcher import Batcher
-from segment.checkpoint import BUNDLED_MODELS, Checkpoint, Description, fit_classes, load_checkpoint
-from segment.engine import Engine, Precision, TorchEngine
+from segment.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
+from segment.engine import Engine, EngineKind, Precision, open_engine
 from segment.errors import SegmentError
 from segment.pipeline import segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
+from segment.threads import Threads, share_cores
 from tiler.classes import ClassTable
 from tiler.errors import TilerError
 from tiler.provenance import all_current, digest
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags
 
-IMAGES_IN_FLIGHT = 3
-"""While one image waits for the network, another is decoded and a third written."""
 WORKING_BYTES = 2 * 2**30
 """Most bytes that the images in flight hold together; an image above it runs alone."""
 MASK_VERSION = 1
@@ -56,16 +54,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A model on a device, ready to run surveys."""
+    """A model on a device, ready to run surveys; close its engine after the last."""
 
-    checkpoint: Checkpoint
-    """The model; its digest goes into every mask."""
+    model: str
+    """The folder or hub id that the user gave."""
+    digest: str
+    """Of its weights; goes into every mask."""
     classes: ClassTable
     """Names and colours of the model's classes."""
     engine: Engine
     """The network on its device."""
-    batch_size: int
-    """Most tiles per call of the engine."""
+    threads: Threads
+    """How the cores are shared."""
 
     def run(
         self,
@@ -90,14 +90,17 @@ class Runner:
         """
         for refused in plan.refused:
             yield Outcome(refused.path, "failed", refused.reason)
-        with Batcher(self.engine, self.batch_size) as batcher, ThreadPoolExecutor(IMAGES_IN_FLIGHT) as pool:
-            run = _Run(self, request, batcher, _ByteBudget(WORKING_BYTES), overwrite, advance)
+        with ThreadPoolExecutor(self.threads.images) as pool:
+            run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance)
+            ended = False
             try:
                 for future in as_completed([pool.submit(run.image, image) for image in plan.images]):
                     yield future.result()
+                ended = True
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-                batcher.close()
+                if not ended:
+                    self.engine.close()  # whoever waits for logits gives up
 
     def fingerprint(self, image: ImagePlan, request: Request) -> str:
         """Return what changes whenever the masks of an image would: source, model or settings."""
@@ -105,7 +108,7 @@ class Runner:
             {
                 "masks": MASK_VERSION,
                 "source": image.stamp,
-                "model": self.checkpoint.digest,
+                "model": self.digest,
                 "engine": self.engine.name,
                 "classes": [self.classes.names, self.classes.colours],
                 "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
@@ -120,8 +123,8 @@ class Runner:
         return {
             "SOFTWARE": f"noseam {version('noseam')}",
             "SOURCE": image.found.relative.as_posix().encode("utf-8", "backslashreplace").decode(),
-            "MODEL": self.checkpoint.description.name,
-            "MODEL_DIGEST": self.checkpoint.digest,
+            "MODEL": self.model,
+            "MODEL_DIGEST": self.digest,
             "CLASS_NAMES": json.dumps(self.classes.names),
             "NOSEAM_ENGINE": self.engine.name,
             **grid_tags(image.grid),
@@ -135,7 +138,6 @@ class _Run:
 
     runner: Runner
     request: Request
-    batcher: Batcher
     budget: _ByteBudget
     overwrite: bool
     advance: Callable[[Path, int], None]
@@ -162,9 +164,10 @@ class _Run:
             return segment_image(
                 image,
                 self.request,
-                batcher=self.batcher,
+                engine=self.runner.engine,
                 classes=self.runner.classes,
                 tags=self.runner.tags(image, fingerprint),
+                threads=self.runner.threads.gdal,
                 advance=partial(self.advance, image.found.path),
             )
 
@@ -173,9 +176,12 @@ def open_runner(
     description: Description,
     class_table: Path | None = None,
     *,
+    tile_px: int | None = None,
+    kind: EngineKind = "auto",
     device: str = "auto",
     precision: Precision = "auto",
     batch_size: int | None = None,
+    threads: int | None = None,
 ) -> Runner:
     """Load a checkpoint and put it on a device.
 
@@ -185,24 +191,29 @@ def open_runner(
         The checkpoint, see `describe_checkpoint`.
     class_table : Path or None
         CSV with other names and colours for its classes.
-    device, precision
-        See `TorchEngine`.
-    batch_size : int or None
-        Most tiles per call of the network; None: what suits the device.
+    tile_px : int or None
+        Side of the tiles that it will see, model pixels; None: as the checkpoint says.
+    kind, device, precision, batch_size
+        See `open_engine`.
+    threads : int or None
+        Cores to use; None: all that this process may use.
 
     Raises
     ------
-    CheckpointError, ClassTableError, DeviceError
-        If the weights, the table or the device will not do.
+    CheckpointError, ClassTableError, DeviceError, EngineError
+        If the weights, the table, the device or the engine will not do.
     """
     if description.name in BUNDLED_MODELS:
         _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
                      description.name)  # fmt: skip
     classes = fit_classes(description, class_table)
-    checkpoint = load_checkpoint(description)
-    engine = TorchEngine(checkpoint, device=device, precision=precision)
-    _log.info("model %s, %d classes, %s", description.name, len(classes), engine.name)
-    return Runner(checkpoint, classes, engine, batch_size or engine.batch_size)
+    digest, shared = weights_digest(description), share_cores(threads)
+    engine = open_engine(
+        description, digest, tile_px=tile_px or description.tiling.input_px, threads=shared.cores,
+        kind=kind, device=device, precision=precision, batch_size=batch_size,
+    )  # fmt: skip
+    _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
+    return Runner(description.name, digest, classes, engine, shared)
 
 
 class _ByteBudget:

@@ -1,41 +1,45 @@
-"""Segment one image: tiles to the batcher, logits to the mosaic, labels to the files."""
+"""Segment one image: tiles to the engine, logits to the stitcher, rows of masks to the files."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import closing
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segment.batcher import Batcher, Logits, Tiles
+from segment.ahead import ahead
+from segment.engine import Engine, Stitcher, Tiles
 from segment.plan import ImagePlan, Request
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.errors import CoverError, RasterReadError
-from tiler.grid import Tile
-from tiler.mosaic import Mosaic
+from tiler.grid import Grid, Tile
 from tiler.provenance import source_stamp
+from tiler.raster import gdal_environment
 from tiler.reader import ImageReader, open_image, read_tiles
-from tiler.upsample import Upsampler
+from tiler.upsample import MaskRows
 from tiler.writer import MaskMeta, MaskWriter
 
-_BATCHES_AHEAD = 2
+_TILES_AHEAD = 4
+_ROWS_AHEAD = 2
 
 
 def segment_image(
     plan: ImagePlan,
     request: Request,
     *,
-    batcher: Batcher,
+    engine: Engine,
     classes: ClassTable,
     tags: Mapping[str, str],
+    threads: int,
     advance: Callable[[int], None],
 ) -> tuple[str, ...]:
     """Segment one image and write its masks.
 
-    Memory follows the width of the image x the height of a tile. Runs in one thread; while this
-    image waits for the network, other threads read, stitch and write theirs.
+    Memory follows the width of the image x the height of a tile. Reading, stitching and writing run
+    in a thread each, a few tiles or rows ahead of each other.
 
     Parameters
     ----------
@@ -43,12 +47,14 @@ def segment_image(
         The image.
     request : Request
         What was asked.
-    batcher : Batcher
+    engine : Engine
         The network.
     classes : ClassTable
         Names and colours.
     tags : mapping of str to str
         Provenance to store in the masks.
+    threads : int
+        Threads of GDAL to compress the blocks of a TIFF.
     advance : callable
         Told how many more pixels are labelled.
 
@@ -68,16 +74,16 @@ def segment_image(
     with open_image(path, channels=request.channels, value_range=request.value_range) as image:
         notes = image.notes
         meta = MaskMeta(grid.source_shape, classes, image.info.georeference, {**tags, **_reading_tags(image)})
-        mosaic, upsampler = Mosaic(grid, len(classes)), Upsampler(grid)
+        stitcher = engine.stitcher(grid, confidence=request.confidence)
         row = labelled = 0
-        with MaskWriter(plan.outputs, meta) as writer:
-            for tile, logits in _forward(read_tiles(image, grid), batcher):
-                band = mosaic.skip(tile) if logits is None else mosaic.add(tile, logits)
-                for labels in upsampler.labels(band) if band else ():
-                    labelled += _mark_invalid(labels, image, row)
-                    writer.write(labels)
-                    row += len(labels)
-                    advance(labels.size)
+        with MaskWriter(plan.outputs, meta, threads=threads) as writer:
+            stitched = ahead(_stitch(ahead(_read(image, grid), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
+            with closing(stitched):
+                for rows in stitched:
+                    labelled += _mark_invalid(rows, image, row)
+                    writer.write(rows.labels, rows.confidence)
+                    row += len(rows.labels)
+                    advance(rows.labels.size)
             _refuse_changed(plan)
             writer.commit()
     return notes if labelled else (*notes, "no pixel is valid: every label is 255")
@@ -88,31 +94,43 @@ def _refuse_changed(plan: ImagePlan) -> None:
         raise RasterReadError(f"{plan.found.path}: changed since the survey was planned")
 
 
-def _forward(tiles: Iterator[tuple[Tile, Tiles | None]], batcher: Batcher) -> Iterator[tuple[Tile, Logits | None]]:
-    """Yield the logits of tiles in the order they come, a few batches ahead of the mosaic."""
-    waiting: deque[tuple[Tile, Future[Logits] | None]] = deque()
-    for tile, pixels in tiles:
-        waiting.append((tile, None if pixels is None else batcher.submit(pixels)))
-        if len(waiting) > _BATCHES_AHEAD * batcher.batch_size:
-            yield _result(*waiting.popleft())
+def _read(image: ImageReader, grid: Grid) -> Generator[tuple[Tile, Tiles | None]]:
+    with gdal_environment():  # GDAL's settings belong to a thread
+        yield from read_tiles(image, grid)
+
+
+def _stitch(tiles: Generator[tuple[Tile, Tiles | None]], engine: Engine, stitcher: Stitcher) -> Generator[MaskRows]:
+    """Yield the rows of the masks, top to bottom, while the engine works on the tiles after them."""
+    waiting: deque[tuple[Tile, Future[Any] | None]] = deque()
+    with closing(tiles):
+        for tile, pixels in tiles:
+            waiting.append((tile, None if pixels is None else engine.submit(pixels)))
+            if len(waiting) > engine.tiles_ahead:
+                yield from _finished(stitcher, *waiting.popleft())
     while waiting:
-        yield _result(*waiting.popleft())
+        yield from _finished(stitcher, *waiting.popleft())
 
 
-def _result(tile: Tile, future: Future[Logits] | None) -> tuple[Tile, Logits | None]:
-    return tile, None if future is None else future.result()
+def _finished(stitcher: Stitcher, tile: Tile, logits: Future[Any] | None) -> Iterator[MaskRows]:
+    return stitcher.skip(tile) if logits is None else stitcher.add(tile, logits.result())
 
 
-def _mark_invalid(labels: NDArray[np.uint8], image: ImageReader, row: int) -> int:
-    """Set the labels of invalid pixels to 255, in place; return how many are valid, raise if one has no label."""
-    valid = image.valid_rows(row, row + len(labels))
-    missing = valid & (labels == NO_LABEL)
+def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> int:
+    """Set invalid pixels to 255, in place; return how many are valid, raise if one has no label."""
+    labels = rows.labels
+    unlabelled = labels == NO_LABEL
+    valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
+    missing = unlabelled if valid is None else valid & unlabelled
     if missing.any():
         at, col = np.argwhere(missing)[0]
         raise CoverError(
             f"{image.info.path}: no tile covers {missing.sum()} pixels, the first at row {row + at}, column {col}"
         )
+    if valid is None:
+        return labels.size
     labels[~valid] = NO_LABEL
+    if rows.confidence is not None:
+        rows.confidence[~valid] = NO_LABEL
     return int(valid.sum())
 
 

@@ -34,6 +34,8 @@ class Request:
     """How to store masks; `auto`: COG where the image is georeferenced, else PNG."""
     color: bool | None = None
     """Whether to write colour masks; None: with PNG only."""
+    confidence: bool = False
+    """Whether to write how far the best class is ahead of the second."""
     channels: tuple[int, ...] = ()
     """Channels to read; empty: by their colour interpretation."""
     value_range: tuple[float, float] | None = None
@@ -135,6 +137,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         georeferenced=info.georeference.present,
         wanted=request.format,
         color=request.color,
+        confidence=request.confidence,
     )
     if too_long := [out.path.name for out in outputs if len(os.fsencode(out.path.name)) > _NAME_MAX_BYTES]:
         return Refused(

@@ -1,8 +1,14 @@
-"""How hypothesis runs here: no deadlines (kernels compile on first use); the same examples in every CI run."""
+"""How the tests run: no deadlines (kernels compile on first use), the same examples in every CI run, a cache apart."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("noseam", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("noseam")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["NOSEAM_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from segment.checkpoint import Checkpoint, Description, Normalisation, describe_checkpoint, load_checkpoint
+from segment.batcher import Batcher, Network
+from segment.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
 from segment.engine import Engine
 from segment.job import Runner
 from segment.presets import Size
+from segment.threads import share_cores
 from segment.untrained import write_untrained
 from tiler.classes import ClassTable, distinct_colours
-from tiler.grid import LOGITS_STRIDE
+from tiler.grid import LOGITS_STRIDE, Grid
+from tiler.stitch import Stitcher
 from tiler.tiling import Tiling
 
 
@@ -41,7 +45,6 @@ class MeanEngine:
     """
 
     name = "mean"
-    batch_size = 4
 
     def __init__(self, classes: int = 4) -> None:
         self.classes = classes
@@ -58,8 +61,36 @@ class MeanEngine:
         return logits
 
 
-def runner_of(engine: Engine, *, batch_size: int = 4, digest: str = "0" * 32) -> Runner:
-    """Return a runner for an engine that needs no checkpoint."""
-    classes = class_table(engine.classes)
-    description = Description("made by a test", Path(), classes, Tiling(), "the test", Normalisation())
-    return Runner(Checkpoint(description, nn.Identity(), digest), classes, engine, batch_size)
+class Classifier(Network, Protocol):
+    """A network that says how many classes it has."""
+
+    classes: int
+
+
+class BatchEngine:
+    """An engine around anything that takes whole batches of tiles."""
+
+    def __init__(self, network: Classifier, batch_size: int = 4) -> None:
+        self.classes = network.classes
+        self.name = network.name
+        self.tiles_ahead = 2 * batch_size
+        self._batcher = Batcher(network, batch_size)
+
+    def submit(self, pixels: NDArray[np.uint8]) -> Future[Any]:
+        """Hand in one tile."""
+        return self._batcher.submit(pixels)
+
+    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+        """Return what blends and labels one image."""
+        return Stitcher(grid, self.classes, confidence=confidence)
+
+    def close(self) -> None:
+        """Cancel what waits."""
+        self._batcher.close()
+
+
+def runner_of(engine: Engine | MeanEngine, *, batch_size: int = 4, digest: str = "0" * 32) -> Runner:
+    """Return a runner for an engine, or a network that takes whole batches, that needs no checkpoint."""
+    if isinstance(engine, MeanEngine):
+        engine = BatchEngine(engine, batch_size)
+    return Runner("made by a test", digest, class_table(engine.classes), engine, share_cores())

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio import Affine
 
-from segment.engine import TorchEngine
+from segment.checkpoint import Checkpoint, weights_digest
+from segment.engine import Engine
 from segment.job import Outcome, Runner, _ByteBudget
+from segment.openvino_engine import OpenVinoEngine
 from segment.plan import Request, SurveyPlan, plan_survey
+from segment.torch_engine import TorchEngine
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
 from tiler.channels import Channels, choose_channels
@@ -102,20 +105,35 @@ def test_a_network_that_sees_no_context_gives_no_seams(survey: Path, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
-    return TorchEngine(checkpoint(tmp_path_factory.mktemp("model")), device="cpu")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return checkpoint(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def engine(request: pytest.FixtureRequest, model: Checkpoint) -> Engine:
+    if request.param == "torch":
+        return TorchEngine(model, device="cpu")
+    return OpenVinoEngine(model.description, weights_digest(model.description), tile_px=64, threads=3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 16])
 def test_masks_are_the_same_bytes_for_any_batch_size(
-    survey: Path, tmp_path: Path, engine: TorchEngine, batch_size: int
+    survey: Path, tmp_path: Path, model: Checkpoint, batch_size: int
 ) -> None:
-    run(runner_of(engine, batch_size=4), survey, request_for(tmp_path / "four"))
-    run(runner_of(engine, batch_size=batch_size), survey, request_for(tmp_path / "other"))
+    for name, size in (("four", 4), ("other", batch_size)):
+        run(runner_of(TorchEngine(model, device="cpu", batch_size=size)), survey, request_for(tmp_path / name))
     assert tree(tmp_path / "other") == tree(tmp_path / "four")
 
 
-def test_masks_are_the_same_bytes_in_any_order_and_company(survey: Path, tmp_path: Path, engine: TorchEngine) -> None:
+def test_masks_are_the_same_bytes_for_any_number_of_threads(survey: Path, tmp_path: Path, model: Checkpoint) -> None:
+    digest = weights_digest(model.description)
+    for threads in (1, 5):
+        engine = OpenVinoEngine(model.description, digest, tile_px=64, threads=threads)
+        run(runner_of(engine), survey, request_for(tmp_path / str(threads)))
+    assert tree(tmp_path / "1") == tree(tmp_path / "5")
+
+
+def test_masks_are_the_same_bytes_in_any_order_and_company(survey: Path, tmp_path: Path, engine: Engine) -> None:
     together, alone, backwards = (request_for(tmp_path / name) for name in ("together", "alone", "backwards"))
     run(runner_of(engine), survey, together)
     for image in plan_for(survey, alone).images:

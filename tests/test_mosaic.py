@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.engine import TorchEngine
+from segment.torch_engine import TorchEngine
 from tests.models import checkpoint
 from tests.reference import judge
 from tiler.classes import NO_LABEL
@@ -22,7 +21,8 @@ from tiler.errors import CoverError, LogitsError
 from tiler.grid import Grid, Tile, plan_grid
 from tiler.mosaic import LogitsBand, Mosaic
 from tiler.reader import open_image, read_tiles
-from tiler.upsample import Upsampler, _compiled, _label_rows, sample_points
+from tiler.stitch import Stitcher
+from tiler.upsample import Upsampler, sample_points
 from tiler.weights import taper, tile_weights
 
 Logits = NDArray[np.float32]
@@ -34,9 +34,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
 
 
 def stitch(grid: Grid, tiles: Iterable[tuple[Tile, Logits | None]], classes: int) -> NDArray[np.uint8]:
-    mosaic, upsampler = Mosaic(grid, classes), Upsampler(grid)
-    bands = (mosaic.skip(tile) if logits is None else mosaic.add(tile, logits) for tile, logits in tiles)
-    return np.concatenate([labels for band in bands if band for labels in upsampler.labels(band)])
+    stitcher = Stitcher(grid, classes)
+    finished = (stitcher.skip(tile) if logits is None else stitcher.add(tile, logits) for tile, logits in tiles)
+    return np.concatenate([rows.labels for part in finished for rows in part])
 
 
 def random_tiles(grid: Grid, classes: int, seed: int = 0) -> list[tuple[Tile, Logits]]:
@@ -133,11 +133,11 @@ def test_the_order_of_tiles_within_a_row_does_not_matter(grid: Grid, random: obj
 def test_labels_do_not_depend_on_where_bands_end(grid: Grid, rows: int) -> None:
     field = np.random.default_rng(1).normal(size=(3, *grid.cells_shape)).astype(np.float32)
     upsampler = Upsampler(grid)
-    whole = np.concatenate(list(upsampler.labels(LogitsBand(0, field))))
+    whole = np.concatenate([rows.labels for rows in upsampler.rows(LogitsBand(0, field))])
     stops = [*range(2, len(field[0]), rows), len(field[0])]
     starts = [0, *(stop - 1 for stop in stops[:-1])]
     parts = [LogitsBand(start, field[:, start:stop]) for start, stop in zip(starts, stops, strict=True)]
-    np.testing.assert_array_equal(np.concatenate([x for part in parts for x in upsampler.labels(part)]), whole)
+    np.testing.assert_array_equal(np.concatenate([x.labels for part in parts for x in upsampler.rows(part)]), whole)
 
 
 @given(grids())
@@ -155,21 +155,8 @@ def test_upsampling_is_that_of_torch() -> None:
     grid = plan_grid((128, 256), scale=1, tile_px=64, overlap_px=0)
     field = np.random.default_rng(0).normal(size=(5, *grid.cells_shape)).astype(np.float32)
     expected = torch.nn.functional.interpolate(torch.from_numpy(field)[None], size=(128, 256), mode="bilinear")[0]
-    labels = np.concatenate(list(Upsampler(grid).labels(LogitsBand(0, field))))
+    labels = np.concatenate([rows.labels for rows in Upsampler(grid).rows(LogitsBand(0, field))])
     assert (labels != expected.argmax(0).numpy()).mean() < 1e-4
-
-
-def _seven(out: NDArray[np.float32]) -> None:
-    out[0] = 7
-
-
-def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
-    with pytest.raises(RuntimeError, match="cannot cache function"):
-        njit(cache=True)(_label_rows.py_func)
-    out = np.zeros(1, np.float32)
-    _compiled(_seven)(out)
-    assert out[0] == 7
 
 
 def test_the_lower_id_wins_a_tie() -> None:
@@ -197,6 +184,23 @@ def test_unusable_logits_name_their_tile(value: float) -> None:
     tiles[1][1][1, 3, 3] = value
     with pytest.raises(LogitsError, match=r"tile \(0, 1\), source rows 0-63, columns 128-199: 1 of 512 logits"):
         mosaic.add(*tiles[1])
+
+
+@pytest.mark.parametrize("order", ["channels last", "mirrored", "float64", "read only"])
+def test_logits_may_lie_in_memory_as_they_like(order: str) -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    (tile, plain) = random_tiles(grid, 3)[0]
+    orders: dict[str, NDArray[np.float32] | NDArray[np.float64]] = {
+        "channels last": np.ascontiguousarray(plain.transpose(1, 2, 0)).transpose(2, 0, 1),
+        "mirrored": np.ascontiguousarray(plain[:, ::-1])[:, ::-1],
+        "float64": plain.astype(np.float64),
+        "read only": plain.copy(),
+    }
+    logits = orders[order]
+    logits.flags.writeable = False
+    band = Mosaic(grid, 3).add(tile, logits)  # type: ignore[arg-type]
+    assert isinstance(band, LogitsBand)
+    np.testing.assert_array_equal(band.values, plain)
 
 
 def test_logits_of_another_shape_are_refused() -> None:

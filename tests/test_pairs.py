@@ -43,9 +43,9 @@ def test_one_ending_is_cut_off_but_never_all_of_a_name(tmp_path: Path) -> None:
     assert _names(first, second) == [("_label", "_label.jpg", "_label.png"), ("x", "x_mask.jpg", "x_LABEL.png")]
 
 
-def test_a_label_file_wins_over_the_colours_beside_it(tmp_path: Path) -> None:
+def test_a_label_file_wins_over_the_colours_and_the_confidence_beside_it(tmp_path: Path) -> None:
     first = _touch(tmp_path / "i", "1.jpg")
-    second = _touch(tmp_path / "m", "1_color.png", "1_label.png")
+    second = _touch(tmp_path / "m", "1_color.png", "1_confidence.png", "1_label.png")
     assert _names(first, second) == [("1", "1.jpg", "1_label.png")]
     assert pair_files(first, second).only_second == ()
     assert [pair.first.name for pair in pair_files(second, first).pairs] == ["1_label.png"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import zlib
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.make import noise
-from tiler.png import PngWriter
+from tiler.png import Filter, PngPixels, _filter_paeth, png_head
 
 PALETTE = noise(256, 4, seed=1)
 TEXT = {
@@ -29,13 +31,13 @@ def _write(
     cuts: tuple[int, ...] = (),
     palette: NDArray[np.uint8] | None = None,
     text: dict[str, str] | None = None,
+    filter: Filter = "up",
 ) -> bytes:
-    file = io.BytesIO()
-    writer = PngWriter(file, height=labels.shape[0], width=labels.shape[1], palette=palette, text=text)
-    for rows in np.split(labels, cuts):
-        writer.write(rows)
-    writer.finish()
-    return file.getvalue()
+    height, width = labels.shape
+    pixels = PngPixels(height=height, width=width, filter=filter)
+    parts = [png_head(height=height, width=width, palette=palette, text=text)]
+    parts += [pixels.encode(rows) for rows in np.split(labels, cuts)]
+    return b"".join([*parts, pixels.finish()])
 
 
 def _open(content: bytes) -> Image.Image:
@@ -45,11 +47,12 @@ def _open(content: bytes) -> Image.Image:
 
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20))
+FILTERS = st.sampled_from(get_args(Filter))
 
 
-@given(IMAGES)
-def test_pillow_reads_a_gray_png_back(labels: NDArray[np.uint8]) -> None:
-    image = _open(_write(labels))
+@given(IMAGES, FILTERS)
+def test_pillow_reads_a_gray_png_back(labels: NDArray[np.uint8], filter: Filter) -> None:
+    image = _open(_write(labels, filter=filter))
     assert (image.mode, image.size) == ("L", labels.shape[::-1])
     np.testing.assert_array_equal(np.asarray(image), labels)
 
@@ -96,7 +99,55 @@ def test_a_gray_png_has_no_transparency() -> None:
 @given(IMAGES, st.data())
 def test_rows_in_any_portions_give_one_file_of_pixels(labels: NDArray[np.uint8], data: st.DataObject) -> None:
     cuts = tuple(sorted(data.draw(st.lists(st.integers(0, len(labels)), max_size=6))))
-    np.testing.assert_array_equal(np.asarray(_open(_write(labels, cuts=cuts))), labels)
+    content = _write(labels, cuts=cuts, filter=data.draw(FILTERS))
+    np.testing.assert_array_equal(np.asarray(_open(content)), labels)
+
+
+@given(arrays(np.uint8, (7, 9), elements=st.sampled_from([0, 1, 2, 3, 7, 100, 128, 200, 254, 255])))
+def test_paeth_is_that_of_the_specification(pixels: NDArray[np.uint8]) -> None:
+    lines = np.zeros((8, 10), np.uint8)
+    lines[1:, 1:] = pixels
+    expected = np.empty((7, 9), np.uint8)
+    for row, col in np.ndindex(7, 9):
+        expected[row, col] = (
+            int(pixels[row, col]) - _paeth(*map(int, lines[row : row + 2, col : col + 2].flat[:3]))
+        ) % 256
+    out = np.empty((7, 9), np.uint8)
+    _filter_paeth(lines, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def _paeth(corner: int, above: int, left: int) -> int:
+    estimate = left + above - corner
+    return min((left, above, corner), key=lambda value: abs(estimate - value))  # the first wins a tie
+
+
+@pytest.mark.parametrize("filter", get_args(Filter))
+def test_what_the_filter_foretells_costs_next_to_nothing(filter: Filter) -> None:
+    columns = np.tile(noise(500), (4000, 1))
+    assert len(_write(columns, filter=filter)) < columns.size / 200
+
+
+@pytest.mark.parametrize("filter", get_args(Filter))
+def test_an_image_of_one_row_as_wide_as_a_piece_is_read_back(filter: Filter) -> None:
+    labels = noise(3, 300_000)
+    np.testing.assert_array_equal(np.asarray(_open(_write(labels, filter=filter))), labels)
+
+
+def test_a_gray_and_a_palette_png_share_their_pixels() -> None:
+    labels = noise(40, 50)
+    gray, palette = _write(labels), _write(labels, palette=PALETTE)
+    assert gray[gray.index(b"IDAT") :] == palette[palette.index(b"IDAT") :]
+
+
+def test_the_deflated_rows_are_one_checked_stream() -> None:
+    content = _write(noise(40, 50), cuts=(10, 20))
+    at, data = content.index(b"IDAT") - 4, b""
+    while content[at + 4 : at + 8] == b"IDAT":
+        size = int.from_bytes(content[at : at + 4])
+        data += content[at + 8 : at + 8 + size]
+        at += size + 12
+    assert len(zlib.decompress(data)) == 40 * 51  # which checks Adler-32
 
 
 @pytest.mark.parametrize("step", [1, 7, 400])
@@ -113,40 +164,30 @@ def test_rows_need_not_be_contiguous(labels: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("shape", [(6, 7), (5, 6), (5, 8), (5,), (1, 5, 7)])
 def test_rows_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
-    writer = PngWriter(io.BytesIO(), height=5, width=7)
+    pixels = PngPixels(height=5, width=7)
     with pytest.raises(ValueError, match=r"at most 5 rows of 7 pixels expected, got shape \("):
-        writer.write(np.zeros(shape, np.uint8))
+        pixels.encode(np.zeros(shape, np.uint8))
 
 
 def test_one_row_too_many_is_refused() -> None:
-    writer = PngWriter(io.BytesIO(), height=5, width=7)
-    writer.write(np.zeros((5, 7), np.uint8))
+    pixels = PngPixels(height=5, width=7)
+    pixels.encode(np.zeros((5, 7), np.uint8))
     with pytest.raises(ValueError, match="at most 0 rows of 7 pixels expected"):
-        writer.write(np.zeros((1, 7), np.uint8))
+        pixels.encode(np.zeros((1, 7), np.uint8))
 
 
-def test_a_refused_row_leaves_the_file_usable() -> None:
-    labels, file = noise(5, 7), io.BytesIO()
-    writer = PngWriter(file, height=5, width=7)
-    writer.write(labels[:3])
+def test_a_refused_row_leaves_the_encoder_usable() -> None:
+    labels, pixels = noise(5, 7), PngPixels(height=5, width=7)
+    content = png_head(height=5, width=7) + pixels.encode(labels[:3])
     with pytest.raises(ValueError, match="at most 2 rows"):
-        writer.write(labels)
-    writer.write(labels[3:])
-    writer.finish()
-    np.testing.assert_array_equal(np.asarray(_open(file.getvalue())), labels)
+        pixels.encode(labels)
+    content += pixels.encode(labels[3:]) + pixels.finish()
+    np.testing.assert_array_equal(np.asarray(_open(content)), labels)
 
 
 @pytest.mark.parametrize("written", [0, 4])
 def test_missing_rows_are_refused(written: int) -> None:
-    writer = PngWriter(io.BytesIO(), height=5, width=7)
-    writer.write(np.zeros((written, 7), np.uint8))
+    pixels = PngPixels(height=5, width=7)
+    pixels.encode(np.zeros((written, 7), np.uint8))
     with pytest.raises(ValueError, match=f"{5 - written} rows are missing"):
-        writer.finish()
-
-
-def test_the_file_stays_open() -> None:
-    file = io.BytesIO()
-    writer = PngWriter(file, height=1, width=1)
-    writer.write(np.zeros((1, 1), np.uint8))
-    writer.finish()
-    assert not file.closed
+        pixels.finish()

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tiler.classes import ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
-from tiler.png import PngWriter
+from tiler.png import PngPixels, png_head
 from tiler.provenance import all_current, digest, source_stamp
 from tiler.raster import FINGERPRINT_KEY
 from tiler.writer import MaskMeta, MaskWriter
@@ -246,6 +246,95 @@ def test_label_and_colour_are_written_together(tmp_path: Path, format: Format) -
     assert _names(tmp_path) == sorted(output.path.name for output in outputs)
 
 
+def _confidence(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    confidence = noise(*labels.shape, high=255, seed=5)
+    confidence[labels == 255] = 255
+    return confidence
+
+
+def _write_confidence(outputs: list[Output], labels: NDArray[np.uint8], portion: int = 100) -> NDArray[np.uint8]:
+    confidence = _confidence(labels)
+    with MaskWriter(outputs, _meta(labels)) as writer:
+        for row in range(0, len(labels), portion):
+            writer.write(labels[row : row + portion], confidence[row : row + portion])
+        writer.commit()
+    return confidence
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("portion", [7, 600])
+def test_confidence_is_read_back_beside_the_labels(tmp_path: Path, format: Format, portion: int) -> None:
+    labels = _labels(600, 70)
+    outputs = [_output(tmp_path, format, kind) for kind in ("confidence", "label", "color")]
+    confidence = _write_confidence(outputs, labels, portion)
+    expected = [confidence[np.newaxis], labels[np.newaxis]]
+    for output, pixels in zip(outputs, expected, strict=False):
+        with rasterio.open(output.path) as dataset:
+            np.testing.assert_array_equal(dataset.read(), pixels)
+    assert _names(tmp_path) == sorted(output.path.name for output in outputs)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_confidence_says_what_it_holds(tmp_path: Path, format: Format) -> None:
+    outputs = [_output(tmp_path, format, "confidence"), _output(tmp_path, format)]
+    _write_confidence(outputs, _labels(20, 30))
+    with rasterio.open(outputs[0].path) as dataset:
+        assert [channel.name for channel in dataset.colorinterp] == ["gray"]
+        if format != "png":
+            assert (dataset.nodata, dataset.descriptions) == (255, ("confidence",))
+            assert dataset.compression.name == "deflate"
+        tags = dataset.tags()
+    assert tags.items() >= TAGS.items()
+    assert tags["CONFIDENCE"].startswith("round(254 * (p1 - p2) / (p1 + p2))")
+    with rasterio.open(outputs[1].path) as dataset:
+        assert "CONFIDENCE" not in dataset.tags()
+
+
+def test_overviews_of_confidence_are_means_of_what_has_data(tmp_path: Path) -> None:
+    labels = np.zeros((1100, 600), np.uint8)
+    confidence = np.full((1100, 600), 100, np.uint8)
+    confidence[::2, ::2], confidence[1::2, 1::2] = 255, 200
+    with MaskWriter([_output(tmp_path, "cog", "confidence")], _meta(labels)) as writer:
+        writer.write(labels, confidence)
+        writer.commit()
+    with rasterio.open(tmp_path / "a_confidence.tif", overview_level=0) as overview:
+        np.testing.assert_array_equal(overview.read(1), 133)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_confidence_is_given_exactly_where_it_is_planned(tmp_path: Path, format: Format) -> None:
+    labels = _labels(20, 30)
+    with (
+        pytest.raises(ValueError, match="confidence is planned but not given"),
+        MaskWriter([_output(tmp_path, format, "confidence")], _meta(labels)) as writer,
+    ):
+        writer.write(labels)
+    with (
+        pytest.raises(ValueError, match="confidence is given but not planned"),
+        MaskWriter([_output(tmp_path, format)], _meta(labels)) as writer,
+    ):
+        writer.write(labels, labels)
+    with (
+        pytest.raises(ValueError, match=r"confidence has shape \(10, 30\), labels have \(20, 30\)"),
+        MaskWriter([_output(tmp_path, format, "confidence")], _meta(labels)) as writer,
+    ):
+        writer.write(labels, labels[:10])
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("format", TIFFS)
+@pytest.mark.parametrize("kind", ["label", "color", "confidence"])
+def test_the_number_of_threads_changes_no_byte(tmp_path: Path, format: Format, kind: Kind) -> None:
+    labels, contents = _labels(1300, 1100), set()
+    for threads in (1, 3):
+        output = _output(tmp_path / str(threads), format, kind)
+        with MaskWriter([output], _meta(labels), threads=threads) as writer:
+            writer.write(labels, _confidence(labels) if kind == "confidence" else None)
+            writer.commit()
+        contents.add(output.path.read_bytes())
+    assert len(contents) == 1
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_same_labels_give_the_same_bytes(tmp_path: Path, format: Format) -> None:
     for folder in "ab":
@@ -387,25 +476,31 @@ def test_an_output_that_is_a_link_is_replaced_and_its_target_kept(tmp_path: Path
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, how: str, part: str) -> None:
     """Damage files with `part` in their name after they were written and before they are read back."""
-    read_back = writer_module._read_back
+    for name in ("_compare_bytes", "_compare_pixels"):
+        monkeypatch.setattr(writer_module, name, _spoilt(getattr(writer_module, name), how, part))
 
-    def spoilt(path: Path, driver: str, checksum: int) -> None:
+
+def _spoilt(compare: Callable[[Path, int], None], how: str, part: str) -> Callable[[Path, int], None]:
+    def spoilt(path: Path, checksum: int) -> None:
         if part in path.name:
             content = path.read_bytes()
             if how == "cut":
                 path.write_bytes(content[: len(content) // 2])
             else:
-                with rasterio.open(path) as dataset:
-                    pixels = dataset.read()
-                pixels[0, -1, -1] ^= 1
-                count, height, width = pixels.shape
-                with rasterio.open(
-                    path, "w", driver=driver, count=count, height=height, width=width, dtype="uint8"
-                ) as dataset:
-                    dataset.write(pixels)
-        read_back(path, driver, checksum)
+                _change_one_pixel(path)
+        compare(path, checksum)
 
-    monkeypatch.setattr(writer_module, "_read_back", spoilt)
+    return spoilt
+
+
+def _change_one_pixel(path: Path) -> None:
+    driver = "PNG" if ".png" in path.name else "GTiff"
+    with rasterio.open(path) as dataset:
+        pixels = dataset.read()
+    pixels[0, -1, -1] ^= 1
+    count, height, width = pixels.shape
+    with rasterio.open(path, "w", driver=driver, count=count, height=height, width=width, dtype="uint8") as dataset:
+        dataset.write(pixels)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -539,6 +634,20 @@ def test_outputs_are_planned(
     assert planned == tuple(Output(Path("out") / path, kind, format) for path, kind, format in expected)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "color", "expected"),
+    [
+        ("png", None, ["x_label.png", "x_color.png", "x_confidence.png"]),
+        ("png", False, ["x_label.png", "x_confidence.png"]),
+        ("cog", None, ["x_label.tif", "x_confidence.tif"]),
+    ],
+)
+def test_confidence_is_planned_where_asked_for(wanted: Format, color: bool | None, expected: list[str]) -> None:
+    planned = plan_outputs(Path("x.jpg"), Path("out"), georeferenced=False, wanted=wanted, color=color, confidence=True)
+    assert [output.path.name for output in planned] == expected
+    assert (planned[-1].kind, planned[-1].format) == ("confidence", wanted)
+
+
 def _planned(*relatives: str) -> list[tuple[Path, tuple[Output, ...]]]:
     return [
         (
@@ -635,11 +744,9 @@ def test_a_foreign_file_is_refused_though_another_output_is_missing(tmp_path: Pa
 def test_a_mask_larger_than_pillow_opens_is_current(tmp_path: Path) -> None:
     side = 13_400
     output = _output(tmp_path, "png")
-    with output.path.open("wb") as file:
-        png = PngWriter(file, height=side, width=side, text=TAGS)
-        for _ in range(10):
-            png.write(np.zeros((side // 10, side), np.uint8))
-        png.finish()
+    pixels = PngPixels(height=side, width=side)
+    parts = [pixels.encode(np.zeros((side // 10, side), np.uint8)) for _ in range(10)]
+    output.path.write_bytes(b"".join([png_head(height=side, width=side, text=TAGS), *parts, pixels.finish()]))
     assert all_current([output], TAGS[FINGERPRINT_KEY])
 
 

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from tiler.errors import CoverError, LogitsError
 from tiler.grid import LOGITS_STRIDE, Grid, Tile
+from tiler.kernel import compiled
 from tiler.weights import tile_weights
+
+# As unsigned integers, float32 bits without the sign: infinity, above it NaN.
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
+_INFINITE = np.uint32(0x7F800000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Mosaic:
         Raises
         ------
         LogitsError
-            If the logits have another shape or hold NaN or infinity.
+            If the logits have another shape or hold NaN or infinity; after these the mosaic is spoilt.
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
@@ -76,14 +81,12 @@ class Mosaic:
             raise LogitsError(
                 f"{self._name(tile)}: logits of shape {(classes, side, side)} expected, {logits.shape} got"
             )
-        if not np.isfinite(logits).all():
+        self._expect(tile)
+        logits = np.ascontiguousarray(logits, np.float32)
+        weights, col_off = tile_weights(self._grid, tile), tile.cells.col_off
+        if not _blend(self._sum, self._weight, col_off, weights, logits, logits.view(np.uint32)):
             bad = logits.size - int(np.isfinite(logits).sum())
             raise LogitsError(f"{self._name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
-        self._expect(tile)
-        weights = tile_weights(self._grid, tile)
-        cols = tile.cells.slices[1]
-        self._sum[:, :, cols] += weights * logits
-        self._weight[:, cols] += weights
         return self._finish_row()
 
     def skip(self, tile: Tile) -> LogitsBand | None:
@@ -103,23 +106,68 @@ class Mosaic:
             return None
         offs = (*self._grid.row_offs, self._grid.padded_shape[0])
         done = (offs[self._row + 1] - offs[self._row]) // LOGITS_STRIDE
-        band = self._normalised(done)
-        self._last_row = band.values[:, -1:]
-        for array in (self._sum, self._weight):
-            keep = array.shape[-2] - done
-            array[..., :keep, :] = array[..., done:, :]
-            array[..., keep:, :] = 0
+        band = self._take(done)
+        # A copy, for a view would keep the whole band.
+        self._last_row = band.values[:, -1:].copy()
         self._row += 1
         self._waiting = set(range(len(self._grid.col_offs)))
         return band
 
-    def _normalised(self, rows: int) -> LogitsBand:
+    def _take(self, rows: int) -> LogitsBand:
         carried = self._last_row.shape[1]
-        values = np.full((len(self._sum), carried + rows, self._sum.shape[2]), np.nan, np.float32)
+        values = np.empty((len(self._sum), carried + rows, self._sum.shape[2]), np.float32)
         values[:, :carried] = self._last_row
-        weight = self._weight[:rows]
-        np.divide(self._sum[:, :rows], weight, out=values[:, carried:], where=weight > 0)
+        _take_rows(self._sum, self._weight, rows, values[:, carried:])
         return LogitsBand(self._grid.row_offs[self._row] // LOGITS_STRIDE - carried, values)
 
     def _name(self, tile: Tile) -> str:
         return f"tile ({tile.row}, {tile.col}), source {self._grid.source_window(tile.window)}"
+
+
+@compiled
+def _blend(
+    total: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    col_off: int,
+    weights: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    bits: NDArray[np.uint32],
+) -> bool:
+    """Add one tile's `weights * logits` and `weights`; return whether all logits, whose bits are given, are finite."""
+    classes, side, _ = logits.shape
+    for y in range(side):
+        for x in range(side):
+            weight[y, col_off + x] += weights[y, x]
+    greatest = np.uint32(0)
+    for c in range(classes):
+        for y in range(side):
+            for x in range(side):
+                magnitude = bits[c, y, x] & _MAGNITUDE
+                greatest = magnitude if magnitude > greatest else greatest
+            for x in range(side):
+                total[c, y, col_off + x] += weights[y, x] * logits[c, y, x]
+    return bool(greatest < _INFINITE)
+
+
+@compiled
+def _take_rows(total: NDArray[np.float32], weight: NDArray[np.float32], rows: int, values: NDArray[np.float32]) -> None:
+    """Fill `values` with `total / weight` of the first rows, NaN where nothing was added; move the others up."""
+    classes, _, width = total.shape
+    share = np.empty((rows, width), np.float32)
+    for y in range(rows):
+        for x in range(width):
+            share[y, x] = np.float32(1) / weight[y, x] if weight[y, x] > 0 else np.float32(np.nan)
+    for c in range(classes):
+        for y in range(rows):
+            for x in range(width):
+                values[c, y, x] = total[c, y, x] * share[y, x]
+        _move_up(total[c], rows)
+    _move_up(weight, rows)
+
+
+@compiled
+def _move_up(array: NDArray[np.float32], rows: int) -> None:
+    """Move the rows of an array up by `rows`; zeros follow."""
+    for y in range(len(array) - rows):
+        array[y] = array[y + rows]
+    array[len(array) - rows :] = 0

@@ -10,7 +10,7 @@ from typing import Literal
 from tiler.errors import OutputClashError
 
 Format = Literal["png", "geotiff", "cog"]
-Kind = Literal["label", "color"]
+Kind = Literal["label", "color", "confidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,19 @@ class Output:
     path: Path
     """Its final name."""
     kind: Kind
-    """`label`: class ids; `color`: the same as colours."""
+    """`label`: class ids; `color`: the same as colours; `confidence`: how far the best class is ahead of the second."""
     format: Format
     """How it is stored."""
 
 
 def plan_outputs(
-    relative: Path, out: Path, *, georeferenced: bool, wanted: Literal["auto"] | Format, color: bool | None
+    relative: Path,
+    out: Path,
+    *,
+    georeferenced: bool,
+    wanted: Literal["auto"] | Format,
+    color: bool | None,
+    confidence: bool = False,
 ) -> tuple[Output, ...]:
     """Return the files that one image's masks go to.
 
@@ -42,10 +48,16 @@ def plan_outputs(
         `auto`, `png`, `geotiff` or `cog`.
     color : bool or None
         Whether to write a colour mask too; None: with PNG only, for a label GeoTIFF has its palette.
+    confidence : bool
+        Whether to write how sure the labels are.
     """
     chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
     suffix = ".png" if chosen == "png" else ".tif"
-    kinds: tuple[Kind, ...] = ("label", "color") if color or (color is None and chosen == "png") else ("label",)
+    kinds: list[Kind] = ["label"]
+    if color or (color is None and chosen == "png"):
+        kinds.append("color")
+    if confidence:
+        kinds.append("confidence")
     stem = out / relative.with_suffix("")
     return tuple(Output(stem.with_name(f"{stem.name}_{kind}{suffix}"), kind, chosen) for kind in kinds)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tiler.discover import walk_survey
 from tiler.errors import PairError
 
-_ENDING = re.compile(r"(?<=.)_(label|mask|color)$", re.IGNORECASE)
+_ENDING = re.compile(r"(?<=.)_(label|mask|color|confidence)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Pair:
     """Two files that belong together."""
 
     name: Path
-    """Relative path of `first`, without suffix and without a trailing `_label`, `_mask` or `_color`."""
+    """Relative path of `first`, without suffix and a trailing `_label`, `_mask`, `_color` or `_confidence`."""
     first: Path
     """The file of the first side."""
     second: Path
@@ -41,9 +41,9 @@ class Pairs:
 def pair_files(first: Path, second: Path) -> Pairs:
     """Return the files of two folders that belong together; or two files as the one pair.
 
-    Partners have the same relative path, suffix and one trailing `_label`, `_mask` or `_color` aside.
-    What is left is matched by its bare file name, where each side has one file of that name in all. Where a side has
-    `x_label` and `x_color`, as noseam writes them, `x_label` counts and `x_color` is passed over.
+    Partners have the same relative path, suffix and one trailing `_label`, `_mask`, `_color` or `_confidence`
+    aside. What is left is matched by its bare file name, where each side has one file of that name in all. Where a
+    side has `x_label`, `x_color` and `x_confidence`, as noseam writes them, `x_label` counts and the others do not.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
 
 def _only(paths: list[Path]) -> Path:
     if any(_ends(path, "_label") for path in paths):
-        paths = [path for path in paths if not _ends(path, "_color")]
+        paths = [path for path in paths if not (_ends(path, "_color") or _ends(path, "_confidence"))]
     if len(paths) > 1:
         raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
     return paths[0]

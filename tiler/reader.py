@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +52,7 @@ def open_image(
 
 
 class ImageReader:
-    """Pixels and valid mask of one open image; belongs to one thread.
+    """Pixels and valid mask of one open image; several threads may read, one at a time.
 
     Parameters
     ----------
@@ -71,6 +72,7 @@ class ImageReader:
         self.info = info
         self.channels = channels
         self._dataset = dataset
+        self._lock = threading.Lock()  # GDAL's handles take one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
         self.stretch = None if channels.palette else self._choose_stretch(value_range)
@@ -172,7 +174,10 @@ class ImageReader:
             return valid
         area = _area(window)
         if self.channels.dataset_mask:
-            with reading(self.info.path, f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"):
+            with (
+                self._lock,
+                reading(self.info.path, f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"),
+            ):
                 valid &= self._dataset.dataset_mask(window=area) > 0
         if self.channels.valid is not None:
             valid &= self._read((self.channels.valid,), area)[0] > 0
@@ -205,7 +210,7 @@ class ImageReader:
         resampling: Resampling = Resampling.nearest,
     ) -> NDArray[Any]:
         first, last = int(window.row_off), int(window.row_off + window.height)
-        with reading(self.info.path, f"the pixels of rows {first} to {last - 1}"):
+        with self._lock, reading(self.info.path, f"the pixels of rows {first} to {last - 1}"):
             pixels: NDArray[Any] = self._dataset.read(
                 list(channels), window=window, out_shape=shape, out_dtype=dtype, resampling=resampling
             )

@@ -1,19 +1,29 @@
-"""Labels from the blended logits grid: bilinear upsampling and argmax, fused."""
+"""Rows of labels from the blended logits grid, with their confidence where asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from tiler.classes import NO_LABEL
+from tiler.confidence import confidence_levels, rate_rows
 from tiler.grid import LOGITS_STRIDE, Grid
+from tiler.labelling import columns, label_rows
 from tiler.mosaic import LogitsBand
 
 _CHUNK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRows:
+    """Consecutive full-width source rows of the masks."""
+
+    labels: NDArray[np.uint8]
+    """Class ids, shape (rows, width); 255 where a cell that the pixel needs has no logits."""
+    confidence: NDArray[np.uint8] | None
+    """Shape (rows, width), None unless asked for: 0 a tie with the second-best class, 254 certain, 255 no label."""
 
 
 def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -42,89 +52,51 @@ def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.in
 
 
 class Upsampler:
-    """Turn bands of blended logits into full-width rows of labels.
+    """Turn bands of blended logits into full-width rows of masks.
 
     Parameters
     ----------
     grid : Grid
         The grid of the image.
+    confidence : bool
+        Also say how sure each label is.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, confidence: bool = False) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
+        self._width = width
         self._rows = sample_points(source=height, model=grid.model_shape[0], cells=rows)
-        self._cols = sample_points(source=width, model=grid.model_shape[1], cells=cols)
+        self._cols = columns(*sample_points(source=width, model=grid.model_shape[1], cells=cols), cols)
+        self._levels = confidence_levels() if confidence else None
 
-    def labels(self, band: LogitsBand) -> Iterator[NDArray[np.uint8]]:
-        """Yield the labels of the source rows whose cells lie within one band.
+    def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
+        """Yield the masks of the source rows whose cells lie within one band.
 
         Over the consecutive bands of a `Mosaic` the arrays hold every source row once, in order.
-        The label of a pixel depends on its four cells alone, so never on where bands end.
+        What a pixel gets depends on its four cells alone, so never on where bands end.
 
         Parameters
         ----------
         band : LogitsBand
-            Blended logits.
+            Blended logits; a cell holds numbers for all classes or NaN for all.
 
         Yields
         ------
-        ndarray of uint8, shape (rows, width)
-            Class ids; 255 where a cell that the pixel needs has no logits. The lower id wins a tie.
+        MaskRows
+            The lower id wins a tie of the sampled logits.
         """
-        lower, fraction = self._rows
+        lower = self._rows[0]
         start, stop = np.searchsorted(lower, (band.row_off, band.row_stop - 1))
-        step = max(_CHUNK_BYTES // len(self._cols[0]), 1)
+        step = max(_CHUNK_BYTES // self._width, 1)
         for first in range(start, stop, step):
-            rows = slice(first, min(first + step, stop))
-            out = np.empty((rows.stop - first, len(self._cols[0])), np.uint8)
-            _label_rows(band.values, lower[rows] - band.row_off, fraction[rows], *self._cols, out)
-            yield out
+            yield self._mask_rows(band, slice(first, min(first + step, stop)))
 
-
-def _compiled(function: Callable[..., None]) -> Any:
-    """Compile a kernel; keep the machine code on disk where there is a place for it (a cron job may have none)."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
-
-
-@_compiled
-def _label_rows(
-    logits: NDArray[np.float32],
-    row_lower: NDArray[np.int64],
-    row_fraction: NDArray[np.float32],
-    col_lower: NDArray[np.int64],
-    col_fraction: NDArray[np.float32],
-    out: NDArray[np.uint8],
-) -> None:
-    """Fill `out` (rows, width) with the argmax over C of bilinearly sampled logits (C, h, w).
-
-    Columns are walked by runs that share two cells, so that the inner loop is contiguous.
-    """
-    classes, _, cells = logits.shape
-    width = out.shape[1]
-    line = np.empty((classes, cells), np.float32)
-    best = np.empty(width, np.float32)
-    for y in range(out.shape[0]):
-        lower, f = row_lower[y], row_fraction[y]
-        for c in range(classes):
-            for x in range(cells):
-                line[c, x] = logits[c, lower, x] * (np.float32(1) - f) + logits[c, lower + 1, x] * f
-        best[:] = -np.inf
-        out[y] = NO_LABEL
-        start = 0
-        while start < width:
-            cell = col_lower[start]
-            stop = start
-            while stop < width and col_lower[stop] == cell:
-                stop += 1
-            for c in range(classes):
-                left, right = line[c, cell], line[c, cell + 1]
-                for x in range(start, stop):
-                    g = col_fraction[x]
-                    value = left * (np.float32(1) - g) + right * g
-                    if value > best[x]:
-                        best[x] = value
-                        out[y, x] = c
-            start = stop
+    def _mask_rows(self, band: LogitsBand, rows: slice) -> MaskRows:
+        lower, fraction = (axis[rows] for axis in self._rows)
+        labels = np.empty((len(lower), self._width), np.uint8)
+        if self._levels is None:
+            label_rows(band.values, lower - band.row_off, fraction, *self._cols, labels)
+            return MaskRows(labels, None)
+        confidence = np.empty_like(labels)
+        rate_rows(band.values, lower - band.row_off, fraction, *self._cols, self._levels, labels, confidence)
+        return MaskRows(labels, confidence)

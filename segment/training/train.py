@@ -21,10 +21,10 @@ from transformers import SegformerForSemanticSegmentation, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from segment.checkpoint import Normalisation
-from segment.engine import choose_device, choose_precision
 from segment.errors import SegmentError, TrainError
 from segment.figures import draw_learning_curve
 from segment.save import write_checkpoint
+from segment.torch_engine import choose_device, choose_precision
 from segment.training.base import load_base, load_state
 from segment.training.card import Facts, model_card
 from segment.training.data import CropSet, read_crop_set

@@ -1,0 +1,37 @@
+"""How the cores are shared: the one place that says how many threads do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import joblib
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """A run's threads, by what they do.
+
+    The network is what a run waits for, so it may keep every core busy. Everything else (decoding,
+    stitching, encoding) is far less work, comes in short pieces, and takes the cores in between: while
+    the operating system runs such a piece, one tile waits, and no core is ever idle. Nothing pins
+    threads to cores, and nothing but the network starts threads of its own accord.
+    """
+
+    cores: int
+    """Tiles that the network computes at once on the CPU."""
+    images: int
+    """Images in flight: while one waits for the network, another is decoded and a third written."""
+    gdal: int
+    """Threads of GDAL to compress and decompress the blocks of one TIFF."""
+
+
+def share_cores(cores: int | None = None) -> Threads:
+    """Return the threads of a run.
+
+    Parameters
+    ----------
+    cores : int or None
+        Cores to use; None: those that this process may use, by its affinity and its container's limits.
+    """
+    cores = cores or int(joblib.cpu_count())
+    return Threads(cores=cores, images=3, gdal=cores)

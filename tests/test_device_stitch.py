@@ -1,0 +1,376 @@
+"""Stitching on a device gives the labels of the CPU but for near-ties, in bounded memory, and refuses what it does."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from segment import device_stitch
+from segment.device_stitch import DeviceStitcher
+from tiler.classes import NO_LABEL
+from tiler.errors import CoverError, LogitsError
+from tiler.grid import Grid, Tile, plan_grid
+from tiler.mosaic import Mosaic
+from tiler.stitch import Stitcher
+from tiler.upsample import MaskRows, sample_points
+from tiler.weights import tile_weights
+
+CPU = torch.device("cpu")
+NEAR_TIE = 1e-5
+"""Where labels differ, the logits of the two classes differ by less than this part of the range of all logits."""
+
+Logits = NDArray[np.float32]
+Tiles = list[tuple[Tile, Logits | None]]
+
+
+def random_tiles(grid: Grid, classes: int, *, seed: int = 0, skipped: float = 0) -> Tiles:
+    generator = np.random.default_rng(seed)
+    side = grid.tile_px // 4
+    return [
+        (tile, None if generator.random() < skipped else generator.normal(size=(classes, side, side)).astype("f4"))
+        for tile in grid.tiles()
+    ]
+
+
+def stitch(
+    grid: Grid,
+    tiles: Iterable[tuple[Tile, Logits | None]],
+    classes: int,
+    *,
+    confidence: bool = False,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+) -> MaskRows:
+    stitcher = DeviceStitcher(grid, classes, device, confidence=confidence)
+    rows = [
+        rows
+        for tile, logits in tiles
+        for rows in (
+            stitcher.skip(tile) if logits is None else stitcher.add(tile, torch.from_numpy(logits).to(device, dtype))
+        )
+    ]
+    sure = [part.confidence for part in rows if part.confidence is not None]
+    assert len(sure) == (len(rows) if confidence else 0)
+    return MaskRows(np.concatenate([part.labels for part in rows]), np.concatenate(sure) if sure else None)
+
+
+def upsampled(grid: Grid, tiles: Tiles, classes: int) -> NDArray[np.float64]:
+    """Return the blended logits of the CPU, sampled in float64 at every pixel: (C, height, width)."""
+    mosaic = Mosaic(grid, classes)
+    field = np.full((classes, *grid.cells_shape), np.nan)
+    for tile, logits in tiles:
+        band = mosaic.skip(tile) if logits is None else mosaic.add(tile, logits)
+        if band is not None:
+            field[:, band.row_off : band.row_stop] = band.values
+    for axis, source, model in zip((1, 2), grid.source_shape, grid.model_shape, strict=True):
+        lower, fraction = sample_points(source=source, model=model, cells=field.shape[axis])
+        share = fraction.astype(np.float64).reshape((-1, 1) if axis == 1 else (-1,))
+        field = field.take(lower, axis) * (1 - share) + field.take(lower + 1, axis) * share
+    return field
+
+
+def assert_masks_of(field: NDArray[np.float64], masks: MaskRows) -> None:
+    """Compare masks with the argmax and the margin of logits, (C, height, width)."""
+    labels, missing = masks.labels, np.isnan(field).any(axis=0)
+    assert labels.shape == missing.shape
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels == NO_LABEL, missing)
+    field = np.where(missing, 0, field)
+    chosen = np.take_along_axis(field, np.where(missing, 0, labels)[np.newaxis].astype(int), axis=0)[0]
+    assert (field.max(axis=0) - chosen).max() <= NEAR_TIE * np.ptp(field)
+    if masks.confidence is not None:
+        first, second = np.sort(np.concatenate([field, np.full_like(field[:1], -np.inf)]), axis=0)[:-3:-1]
+        expected = np.where(missing, NO_LABEL, np.round(254 * np.tanh((first - second) / 2)))
+        assert masks.confidence.dtype == np.uint8
+        assert np.abs(masks.confidence - expected).max() <= 1
+        np.testing.assert_array_equal(masks.confidence == NO_LABEL, missing)
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    tile_px = draw(st.sampled_from([64, 96, 128]))
+    shape = draw(st.tuples(st.integers(1, 300), st.integers(1, 300)))
+    return plan_grid(
+        shape, scale=draw(st.floats(0.05, 4)), tile_px=tile_px, overlap_px=draw(st.integers(0, tile_px - 32))
+    )
+
+
+@settings(max_examples=40)
+@given(grids(), st.integers(1, 6), st.sampled_from([0, 0.3, 0.8]), st.integers(0, 2**32 - 1))
+def test_masks_are_those_of_the_cpu(grid: Grid, classes: int, skipped: float, seed: int) -> None:
+    tiles = random_tiles(grid, classes, seed=seed, skipped=skipped)
+    assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=True))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 24, 150])
+def test_masks_are_those_of_the_stitcher_on_the_cpu(classes: int) -> None:
+    grid = plan_grid((300, 400), scale=0.7, tile_px=96, overlap_px=32)
+    tiles = random_tiles(grid, classes, skipped=0.1)
+    stitcher = Stitcher(grid, classes, confidence=True)
+    found, rows = stitch(grid, tiles, classes, confidence=True), 0
+    assert found.confidence is not None
+    for tile, logits in tiles:
+        for part in stitcher.skip(tile) if logits is None else stitcher.add(tile, logits):
+            here = slice(rows, rows := rows + len(part.labels))
+            assert (found.labels[here] != part.labels).mean() <= 1e-4
+            assert part.confidence is not None
+            assert np.abs(found.confidence[here].astype(int) - part.confidence).max() <= 1
+    assert rows == 300
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+@pytest.mark.parametrize("classes", [1, 2, 24, 33, 150, 255])
+def test_any_number_of_classes(classes: int, confidence: bool) -> None:
+    grid = plan_grid((150, 190), scale=1, tile_px=64, overlap_px=16)
+    tiles = random_tiles(grid, classes, skipped=0.1)
+    assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=confidence))
+
+
+@pytest.mark.parametrize("band_bytes", [1, 30_000, 200_000])
+def test_masks_are_the_same_however_few_rows_and_classes_are_held(
+    monkeypatch: pytest.MonkeyPatch, band_bytes: int
+) -> None:
+    grid = plan_grid((200, 130), scale=0.7, tile_px=64, overlap_px=32)
+    tiles = random_tiles(grid, 7, skipped=0.1)
+    whole = stitch(grid, tiles, 7, confidence=True)
+    monkeypatch.setattr(device_stitch, "_BAND_BYTES", band_bytes)
+    assert whole.confidence is not None
+    parts = stitch(grid, tiles, 7, confidence=True)
+    np.testing.assert_array_equal(parts.labels, whole.labels)
+    np.testing.assert_array_equal(parts.confidence, whole.confidence)
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors that are made and still live, and the most of them at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        for tensor in tree_leaves((args, kwargs)):
+            if isinstance(tensor, Tensor):
+                self._count(tensor, made=False)
+        out = func(*args, **kwargs or {})
+        for tensor in tree_leaves(out):
+            self._count(tensor, made=True)
+        return out
+
+    def _count(self, tensor: Tensor, *, made: bool) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes() * made
+        if key not in self._known:
+            self._known.add(key)
+            self.live += size
+            self.most = max(self.most, self.live)
+            weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.remove(key)
+        self.live -= size
+
+
+@pytest.mark.parametrize("scale", [0.6, 1, 6])
+@pytest.mark.parametrize("classes", [1, 2, 24, 150])
+def test_memory_for_a_band_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch, classes: int, scale: float) -> None:
+    monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**19)
+    grid = plan_grid((400, 600), scale=scale, tile_px=64, overlap_px=0)
+    stitcher = DeviceStitcher(grid, classes, CPU, confidence=True)
+    waiting = [stitcher.add(tile, torch.zeros(classes, 16, 16)) for tile in grid.row_tiles(0)]
+    with LiveBytes() as memory:
+        labels = [rows.labels for rows in waiting[-1]]
+    masks = 2 * sum(part.nbytes for part in labels)
+    assert 2**16 < memory.most <= 2**19 + masks
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_logits_of_any_float_type_are_blended_in_float32(dtype: torch.dtype) -> None:
+    grid = plan_grid((150, 190), scale=1, tile_px=64, overlap_px=16)
+    tiles: Tiles = [
+        (tile, torch.from_numpy(logits).to(dtype).float().numpy())
+        for tile, logits in random_tiles(grid, 5)
+        if logits is not None
+    ]
+    assert_masks_of(upsampled(grid, tiles, 5), stitch(grid, tiles, 5, confidence=True, dtype=dtype))
+
+
+def test_the_lower_id_wins_a_tie_across_chunks_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_stitch, "_CLASSES_AT_ONCE", 2)
+    grid = plan_grid((100, 100), scale=0.7, tile_px=64, overlap_px=0)
+    logits = np.zeros((7, 16, 16), np.float32)
+    logits[3] = logits[5] = 1
+    masks = stitch(grid, [(tile, logits) for tile in grid.tiles()], 7, confidence=True)
+    assert (masks.labels == 3).all()
+    assert masks.confidence is not None
+    assert (masks.confidence == 0).all()
+
+
+def test_one_class_is_certain() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    masks = stitch(grid, random_tiles(grid, 1), 1, confidence=True)
+    assert masks.confidence is not None
+    assert (masks.confidence == 254).all()
+
+
+def test_an_image_without_one_tile_is_all_no_label() -> None:
+    grid = plan_grid((150, 100), scale=1, tile_px=64, overlap_px=0)
+    masks = stitch(grid, [(tile, None) for tile in grid.tiles()], 3, confidence=True)
+    assert masks.labels.shape == (150, 100)
+    assert (masks.labels == NO_LABEL).all()
+    assert masks.confidence is not None
+    assert (masks.confidence == NO_LABEL).all()
+
+
+def test_rows_may_be_drawn_late_and_belong_to_the_caller() -> None:
+    grid = plan_grid((200, 130), scale=1, tile_px=64, overlap_px=32)
+    tiles = random_tiles(grid, 3)
+    stitcher = DeviceStitcher(grid, 3, CPU)
+    iterators = [stitcher.add(tile, torch.from_numpy(logits)) for tile, logits in tiles if logits is not None]
+    late = []
+    for part in (part for iterator in iterators for part in iterator):
+        late.append(part.labels.copy())
+        part.labels[:] = 77
+    np.testing.assert_array_equal(np.concatenate(late), stitch(grid, tiles, 3).labels)
+
+
+def test_rows_come_when_a_row_of_tiles_is_complete_in_any_order() -> None:
+    grid = plan_grid((200, 130), scale=1, tile_px=64, overlap_px=32)
+    tiles = random_tiles(grid, 3)
+    columns = len(grid.col_offs)
+    turned = [tile for start in range(0, len(tiles), columns) for tile in tiles[start : start + columns][::-1]]
+    assert_masks_of(upsampled(grid, tiles, 3), stitch(grid, turned, 3))
+    stitcher = DeviceStitcher(grid, 3, CPU)
+    counts = [sum(len(rows.labels) for rows in stitcher.skip(tile)) for tile, _ in turned]
+    assert all(not count for index, count in enumerate(counts, 1) if index % columns)
+    assert all(counts[columns - 1 :: columns])
+
+
+def test_logits_may_be_overwritten_after_they_were_added() -> None:
+    grid = plan_grid((64, 100), scale=1, tile_px=64, overlap_px=0)
+    tiles = random_tiles(grid, 3)
+    stitcher = DeviceStitcher(grid, 3, CPU)
+    found = []
+    for tile, logits in tiles:
+        buffer = torch.tensor(logits)
+        rows = stitcher.add(tile, buffer)
+        buffer.zero_()
+        found += [part.labels for part in rows]
+    np.testing.assert_array_equal(np.concatenate(found), stitch(grid, tiles, 3).labels)
+
+
+def test_it_works_inside_and_outside_inference_mode() -> None:
+    grid = plan_grid((130, 64), scale=1, tile_px=64, overlap_px=0)
+    tiles = random_tiles(grid, 3)
+    with torch.inference_mode():
+        stitcher = DeviceStitcher(grid, 3, CPU)
+        first = [rows.labels for rows in stitcher.add(tiles[0][0], torch.tensor(tiles[0][1]))]
+    rest = [rows.labels for tile, logits in tiles[1:] for rows in stitcher.add(tile, torch.tensor(logits))]
+    np.testing.assert_array_equal(np.concatenate([*first, *rest]), stitch(grid, tiles, 3).labels)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_unusable_logits_name_their_tile_before_any_row_comes(value: float, dtype: torch.dtype) -> None:
+    grid = plan_grid((64, 200), scale=0.5, tile_px=64, overlap_px=0)
+    stitcher = DeviceStitcher(grid, 2, CPU)
+    tiles = random_tiles(grid, 2)
+    assert tiles[1][1] is not None
+    tiles[1][1][1, 3, 3] = value
+    *_, last = [stitcher.add(tile, torch.tensor(logits, dtype=dtype)) for tile, logits in tiles]
+    with pytest.raises(LogitsError, match=r"tile \(0, 1\), source rows 0-63, columns 128-199: 1 of 512 logits are NaN"):
+        next(last)
+
+
+def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused() -> None:
+    grid = plan_grid((3, 1), scale=100, tile_px=128, overlap_px=64)
+    logits = torch.ones(1, 32, 32)
+    counts = []
+    for bad in grid.tiles():
+        stitcher = DeviceStitcher(grid, 1, CPU)
+        for tile in grid.row_tiles(0) if bad.row == 0 else list(grid.tiles())[: bad.row]:
+            good = list(stitcher.add(tile, logits)) if tile.row < bad.row else []
+        counts.append(sum(len(rows.labels) for rows in good))
+        rows = stitcher.add(bad, logits * np.nan)
+        with pytest.raises(LogitsError, match=rf"tile \({bad.row}, 0\)"):
+            list(rows)
+    assert 0 in counts[1:]
+
+
+def test_large_logits_are_no_infinite_ones() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    logits = np.full((2, 16, 16), -3e38, np.float32)
+    assert (stitch(grid, [(tile, logits) for tile in grid.tiles()], 2).labels == 0).all()
+
+
+def test_logits_of_another_shape_are_refused() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    with pytest.raises(LogitsError, match=r"\(2, 16, 16\) expected, \(2, 64, 64\) got"):
+        DeviceStitcher(grid, 2, CPU).add(next(grid.tiles()), torch.zeros(2, 64, 64))
+
+
+def test_a_tile_twice_or_out_of_turn_is_refused_as_by_the_mosaic() -> None:
+    grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
+    tiles = list(grid.tiles())
+    stitcher, mosaic = DeviceStitcher(grid, 1, CPU), Mosaic(grid, 1)
+    stitcher.skip(tiles[0])
+    mosaic.skip(tiles[0])
+    for wrong in (tiles[0], tiles[-1]):
+        with pytest.raises(CoverError, match="came twice or out of turn") as by_mosaic:
+            mosaic.skip(wrong)
+        with pytest.raises(CoverError, match="came twice or out of turn") as by_skip:
+            stitcher.skip(wrong)
+        with pytest.raises(CoverError, match="came twice or out of turn") as by_add:
+            stitcher.add(wrong, torch.zeros(1, 16, 16))
+        assert str(by_mosaic.value) == str(by_skip.value) == str(by_add.value)
+
+
+def test_a_tile_after_the_last_row_is_refused() -> None:
+    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    (tile,) = grid.tiles()
+    stitcher = DeviceStitcher(grid, 1, CPU)
+    list(stitcher.skip(tile))
+    with pytest.raises(CoverError, match="row 1 of tiles waits for"):
+        stitcher.skip(tile)
+
+
+@given(grids())
+def test_tiles_with_the_same_strides_around_have_the_same_weights(grid: Grid) -> None:
+    mosaic = device_stitch._DeviceMosaic(grid, 1, CPU)
+    for tile in grid.tiles():
+        np.testing.assert_array_equal(mosaic._tile_weights(tile).numpy(), tile_weights(grid, tile))
+    assert len(mosaic._weights) <= 81  # strides before and after: none or one of two that differ by 32, on two axes
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("classes", [1, 24, 150])
+def test_cuda_masks_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch, classes: int, dtype: torch.dtype) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**20)  # many bands in flight
+    grid = plan_grid((700, 900), scale=0.5, tile_px=128, overlap_px=32)
+    tiles: Tiles = [
+        (tile, None if logits is None else torch.from_numpy(logits).to(dtype).float().numpy())
+        for tile, logits in random_tiles(grid, classes, skipped=0.1)
+    ]
+    found = stitch(grid, tiles, classes, confidence=True, device=torch.device("cuda"), dtype=dtype)
+    assert_masks_of(upsampled(grid, tiles, classes), found)
+    stitcher = DeviceStitcher(grid, classes, torch.device("cuda"))
+    unusable = torch.full((classes, 32, 32), np.nan, device="cuda", dtype=dtype)
+    *_, last = [stitcher.add(tile, unusable) for tile in grid.row_tiles(0)]
+    with pytest.raises(LogitsError, match=r"tile \(0, 0\)"):
+        next(last)

@@ -1,0 +1,211 @@
+"""OpenVINO gives PyTorch's logits, keeps what it converted, and sends nothing."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from segment import convert, engine
+from segment.checkpoint import Checkpoint, weights_digest
+from segment.engine import open_engine
+from segment.errors import DeviceError, EngineError
+from segment.openvino_engine import OpenVinoEngine
+from segment.torch_engine import TorchEngine
+from tests.models import checkpoint
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return checkpoint(tmp_path_factory.mktemp("model"), size="mini")
+
+
+def random_tiles(count: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, SIDE, SIDE), dtype=np.uint8)
+
+
+def opened(model: Checkpoint, *, precision: Any = "fp32", threads: int = 2) -> OpenVinoEngine:
+    digest = weights_digest(model.description)
+    return OpenVinoEngine(model.description, digest, tile_px=SIDE, threads=threads, precision=precision)
+
+
+def logits(engine: OpenVinoEngine, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.stack([future.result() for future in [engine.submit(tile) for tile in tiles]])
+
+
+def test_logits_are_those_of_pytorch(model: Checkpoint) -> None:
+    tiles = random_tiles(5)
+    expected = TorchEngine(model, device="cpu")(tiles)
+    found = logits(opened(model), tiles)
+    assert found.shape == (5, 24, 16, 16)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_bf16_stays_near_fp32(model: Checkpoint) -> None:
+    try:
+        half = opened(model, precision="bf16")
+    except DeviceError:
+        pytest.skip("this processor has no bf16")
+    tiles = random_tiles(4)
+    exact, rounded = logits(opened(model), tiles), logits(half, tiles)
+    assert (rounded != exact).any()
+    assert np.abs(rounded - exact).max() < 0.1 * np.ptp(exact)
+    assert half.name == "openvino cpu bf16"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_logits_are_the_same_bits_in_any_company(model: Checkpoint, threads: int) -> None:
+    tiles = random_tiles(8)
+    alone = np.concatenate([logits(opened(model), tile[np.newaxis]) for tile in tiles])
+    np.testing.assert_array_equal(logits(opened(model, threads=threads), tiles), alone)
+
+
+def test_logits_handed_out_are_not_written_over(model: Checkpoint) -> None:
+    engine = opened(model, threads=1)
+    first = engine.submit(random_tiles(1)[0]).result()
+    kept = first.copy()
+    logits(engine, random_tiles(6)[1:])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_view_of_a_strip_will_do(model: Checkpoint) -> None:
+    strip = np.random.default_rng(1).integers(0, 256, (3, SIDE, 3 * SIDE), dtype=np.uint8)
+    engine, view = opened(model), strip[:, :, 32 : 32 + SIDE]
+    np.testing.assert_array_equal(engine.submit(view).result(), engine.submit(view.copy()).result())
+
+
+def test_precision_auto_takes_bf16_where_the_processor_has_it(model: Checkpoint) -> None:
+    capabilities = convert.load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    expected = "openvino cpu bf16" if "BF16" in capabilities else "openvino cpu fp32"
+    assert opened(model, precision="auto").name == expected
+
+
+def test_fp16_is_refused(model: Checkpoint) -> None:
+    with pytest.raises(DeviceError, match="fp16 needs a CUDA device"):
+        opened(model, precision="fp16")
+
+
+def test_a_closed_engine_takes_no_more(model: Checkpoint) -> None:
+    engine = opened(model, threads=1)
+    waiting = [engine.submit(tile) for tile in random_tiles(64)]
+    engine.close()
+    assert any(future.cancelled() for future in waiting)
+    with pytest.raises((RuntimeError, CancelledError)):
+        engine.submit(random_tiles(1)[0]).result()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NOSEAM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("converted again")
+
+
+def test_a_network_is_converted_once(model: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = logits(opened(model), random_tiles(2))
+    assert len(list(cache.rglob("model.xml"))) == 1
+    monkeypatch.setattr(convert, "_convert", refuse)
+    np.testing.assert_array_equal(logits(opened(model), random_tiles(2)), first)
+
+
+def test_other_weights_are_converted_anew(model: Checkpoint, cache: Path, tmp_path: Path) -> None:
+    opened(model)
+    other = checkpoint(tmp_path / "other", classes=5, size="mini")
+    assert logits(opened(other), random_tiles(1)).shape[1] == 5
+    assert len(list(cache.rglob("model.xml"))) == 2
+
+
+def test_a_damaged_entry_is_made_again(model: Checkpoint, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = logits(opened(model), random_tiles(2))
+    (kept,) = cache.rglob("model.xml")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    np.testing.assert_array_equal(logits(opened(model), random_tiles(2)), first)
+    assert "is damaged and made again" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    model: Checkpoint, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.write_text("a file where the folder should be")
+    assert logits(opened(model), random_tiles(1)).shape == (1, 24, 16, 16)
+    assert "cannot be kept" in caplog.text
+
+
+def test_logits_that_differ_from_pytorchs_are_refused(
+    model: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(network: Any, **options: Any) -> Any:
+        other = copy.deepcopy(network)
+        other.gain.mul_(1.1)
+        return stock(other, **options)
+
+    openvino = convert.load_openvino()
+    stock = openvino.convert_model
+    monkeypatch.setattr(openvino, "convert_model", wrong)
+    with pytest.raises(EngineError, match=r"OpenVINO's logits differ from PyTorch's by .* of the largest"):
+        opened(model)
+    assert not list(cache.rglob("model.xml"))
+
+
+def open_by(model: Checkpoint, **options: Any) -> engine.Engine:
+    return open_engine(model.description, weights_digest(model.description), tile_px=SIDE, threads=2, **options)
+
+
+def test_the_cpu_gets_openvino_unless_told(model: Checkpoint) -> None:
+    assert open_by(model, device="cpu").name.startswith("openvino cpu")
+    assert open_by(model, device="cpu", kind="torch").name == "torch cpu fp32"
+
+
+def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
+    model: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert open_by(model, device="cpu").name == "torch cpu fp32"
+    assert "OpenVINO cannot run this network" in caplog.text
+    with pytest.raises(EngineError, match="does not load"):
+        open_by(model, device="cpu", kind="openvino")
+
+
+def test_openvino_on_another_device_is_refused(model: Checkpoint) -> None:
+    with pytest.raises(DeviceError, match="runs on the CPU, device 'cuda'"):
+        open_by(model, device="cuda", kind="openvino")
+
+
+def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_CUDA_DRIVER", "no-such-library.so")
+    monkeypatch.setattr(torch.cuda, "is_available", refuse)
+    assert not engine._has_cuda()
+
+
+def test_openvino_cannot_report_its_use() -> None:
+    script = (
+        "import sys; from segment.convert import load_openvino; load_openvino(); "
+        "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
+    opened(model)
+    script = (
+        "import sys; from segment.job import open_runner; from segment.checkpoint import describe_checkpoint; "
+        f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), tile_px={SIDE}, device='cpu'); "
+        "runner.engine.close(); print([name for name in ('torch', 'transformers', 'pandas') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
