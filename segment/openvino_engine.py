@@ -72,10 +72,11 @@ class OpenVinoEngine:
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(threads):
             self._idle.put(network.create_infer_request())
-        # OpenVINO's binding sets up its access to NumPy on first use, and two threads that do so at once
-        # wait for each other for ever (seen with 2026.4.1). So the first use is here, by one.
-        self._infer(np.zeros((3, tile_px, tile_px), np.uint8))
+        # OpenVINO's binding sets up its access to NumPy on first use, and two threads that do so at once wait
+        # for each other for ever (2026.4.1), so one tile goes first. It goes through the pool, for a thread
+        # that has computed in bf16 may not survive a signal (Linux 6.18 as a guest): signals go to the main one.
         self._pool = ThreadPoolExecutor(threads, "network")
+        self.submit(np.zeros((3, tile_px, tile_px), np.uint8)).result()
 
     def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
         """Hand in one tile; see `Engine`."""
