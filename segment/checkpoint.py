@@ -311,11 +311,16 @@ def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
             f"{name}: {len(missing)} weights are missing and would be random, such as {missing[0]}; "
             "an encoder alone cannot segment, it needs fine-tuning first"
         )
-    mismatched = [
-        f"{key} is {tuple(found)} in the file and {tuple(expected)} by the config"
-        for key, found, expected in report["mismatched_keys"]
-    ]
+    mismatched = [_name_mismatch(entry) for entry in report["mismatched_keys"]]
     if mismatched:
         raise CheckpointError(
             f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}"
         )
+
+
+def _name_mismatch(entry: Any) -> str:
+    """Say what does not fit; transformers 4 names the weight alone, 5 its two shapes too."""
+    if isinstance(entry, str):
+        return entry
+    key, found, expected = entry
+    return f"{key} is {tuple(found)} in the file and {tuple(expected)} by the config"

@@ -65,12 +65,15 @@ def converted(core: Any, description: Description, digest: str, tile_px: int) ->
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
-    model = _convert(core, description, tile_px)
-    try:
-        _keep(model, kept)
-    except OSError as error:
-        _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
-    return model
+    with tempfile.TemporaryDirectory() as temporary:
+        model = Path(temporary, "model.xml")
+        load_openvino().save_model(_convert(core, description, tile_px), model, compress_to_fp16=False)
+        try:
+            _keep(Path(temporary), kept)
+        except OSError as error:
+            _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
+        # Read from what was stored, for it may differ in the last bits from what was not.
+        return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
 
 
 def _convert(core: Any, description: Description, tile_px: int) -> Any:
@@ -100,14 +103,10 @@ def _convert(core: Any, description: Description, tile_px: int) -> Any:
     return model
 
 
-def _keep(model: Any, kept: Path) -> None:
-    """Store a network under its name at once, or leave the one that another run just stored."""
+def _keep(made: Path, kept: Path) -> None:
+    """Copy a folder to its name, whole at once; or leave the one that another run just put there."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
-        whole = Path(temporary, "whole")
-        try:
-            load_openvino().save_model(model, whole / "model.xml", compress_to_fp16=False)
-        except RuntimeError as error:
-            raise OSError(str(error)) from error
+    with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
+        whole = Path(shutil.copytree(made, Path(beside, "whole")))
         if not kept.exists():
             whole.replace(kept)
