@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,21 @@ def load_openvino() -> Any:
     except ImportError as error:
         raise EngineError(f"OpenVINO does not load: {error}") from error
     return openvino
+
+
+@cache
+def openvino_core() -> Any:
+    """Return the one `openvino.Core` of this process.
+
+    Each sets a stack for signal handlers in the thread that makes it, and takes it away when it is destroyed; with
+    several, a signal may then find a stack that is gone, and kills the process (seen with 2026.4.1).
+
+    Raises
+    ------
+    EngineError
+        As `load_openvino`.
+    """
+    return load_openvino().Core()
 
 
 def converted(core: Any, description: Description, digest: str, tile_px: int) -> Any:

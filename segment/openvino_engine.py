@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment.checkpoint import Description
-from segment.convert import converted, load_openvino
+from segment.convert import converted, openvino_core
 from segment.engine import Precision, Tiles
 from segment.errors import DeviceError, EngineError
 from tiler.grid import Grid
@@ -52,23 +52,10 @@ class OpenVinoEngine:
     def __init__(
         self, description: Description, digest: str, *, tile_px: int, threads: int, precision: Precision = "auto"
     ) -> None:
-        core = load_openvino().Core()
+        core = openvino_core()
         chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
-        self.classes = len(description.classes)
-        self.name = f"openvino cpu {chosen}"
-        self.tiles_ahead = 2 * threads
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(threads, "network")
-        # All that computes happens in these threads, for one that has computed in bf16 may not survive a
-        # signal (Linux 6.18 as a guest), and signals go to the main thread. And one thread begins: OpenVINO's
-        # binding sets up its access to NumPy on first use, and two that do so at once wait for ever (2026.4.1).
-        self._pool.submit(self._begin, core, description, digest, tile_px, threads, _HINTS[chosen]).result()
-
-    def _begin(
-        self, core: Any, description: Description, digest: str, tile_px: int, threads: int, precision: str
-    ) -> None:
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": _HINTS[chosen],
             "NUM_STREAMS": str(threads),
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, stitching and writing
@@ -78,9 +65,16 @@ class OpenVinoEngine:
             network = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
             raise EngineError(f"{description.name}: OpenVINO cannot compile the network: {error}") from error
+        self.classes = len(description.classes)
+        self.name = f"openvino cpu {chosen}"
+        self.tiles_ahead = 2 * threads
+        self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(threads):
             self._idle.put(network.create_infer_request())
+        # OpenVINO's binding sets up its access to NumPy on first use, and two threads that do so at once
+        # wait for each other for ever (seen with 2026.4.1). So the first use is here, by one.
         self._infer(np.zeros((3, tile_px, tile_px), np.uint8))
+        self._pool = ThreadPoolExecutor(threads, "network")
 
     def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
         """Hand in one tile; see `Engine`."""

@@ -86,7 +86,7 @@ def test_a_view_of_a_strip_will_do(model: Checkpoint) -> None:
 
 
 def test_precision_auto_takes_bf16_where_the_processor_has_it(model: Checkpoint) -> None:
-    capabilities = convert.load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = convert.openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     expected = "openvino cpu bf16" if "BF16" in capabilities else "openvino cpu fp32"
     assert opened(model, precision="auto").name == expected
 
@@ -174,6 +174,7 @@ def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
     model: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("segment.openvino_engine.openvino_core", convert.openvino_core.__wrapped__)
     assert open_by(model, device="cpu").name == "torch cpu fp32"
     assert "OpenVINO cannot run this network" in caplog.text
     with pytest.raises(EngineError, match="does not load"):
@@ -198,6 +199,10 @@ def test_openvino_cannot_report_its_use() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_all_engines_share_one_core_for_the_stack_of_signal_handlers_is_its_own() -> None:
+    assert convert.openvino_core() is convert.openvino_core()
 
 
 def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
