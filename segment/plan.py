@@ -71,7 +71,8 @@ class ImagePlan:
         """Return about how many bytes the image holds while it is worked on; follows its width, not its height."""
         side, width = self.grid.tile_px, self.grid.padded_shape[1]
         cells = side // LOGITS_STRIDE * (width // LOGITS_STRIDE)
-        return 3 * 3 * side * width + 2 * 4 * (classes + 1) * cells + 8 * BLOCK_PX * self.info.width
+        strips, blended = 4 * 3 * side * width, 3 * 4 * (classes + 1) * cells
+        return strips + blended + 8 * BLOCK_PX * self.info.width
 
 
 @dataclass(frozen=True, slots=True)
