@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tiler.classes import NO_LABEL
 from tiler.confidence import CERTAIN
-from tiler.errors import CoverError, LogitsError
+from tiler.cover import Cover
+from tiler.errors import LogitsError
 from tiler.grid import LOGITS_STRIDE, Grid, Tile
 from tiler.upsample import MaskRows, sample_points
 from tiler.weights import tile_weights
@@ -113,31 +114,6 @@ class _Band:
         return self.row_off + self.values.shape[1]
 
 
-class _Turns:
-    """Whose turn it is: rows of tiles top to bottom, each tile of a row once."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self.row = 0
-        self._waiting = set(range(len(grid.col_offs)))
-
-    def name(self, tile: Tile) -> str:
-        return f"tile ({tile.row}, {tile.col}), source {self._grid.source_window(tile.window)}"
-
-    def take(self, tile: Tile) -> bool:
-        """Note that a tile came; return whether its row of tiles is complete, and then turn to the next."""
-        if tile.row != self.row or tile.col not in self._waiting:
-            raise CoverError(
-                f"{self.name(tile)} came twice or out of turn: row {self.row} of tiles waits for {self._waiting}"
-            )
-        self._waiting.remove(tile.col)
-        if self._waiting:
-            return False
-        self.row += 1
-        self._waiting = set(range(len(self._grid.col_offs)))
-        return True
-
-
 class _DeviceMosaic:
     """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
 
@@ -147,7 +123,7 @@ class _DeviceMosaic:
 
     def __init__(self, grid: Grid, classes: int, device: torch.device) -> None:
         self._grid, self._classes, self._device = grid, classes, device
-        self._turns = _Turns(grid)
+        self._cover = Cover(grid)
         self._side = grid.tile_px // LOGITS_STRIDE
         self._sums = self._rows_of_zeros()
         self._weights: dict[tuple[int, ...], Tensor] = {}
@@ -157,14 +133,14 @@ class _DeviceMosaic:
         expected = (self._classes, self._side, self._side)
         if logits.shape != expected:
             raise LogitsError(
-                f"{self._turns.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
+                f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
             )
-        complete = self._turns.take(tile)
+        complete = self._cover.take(tile)
         self._blend(tile, logits)
         return self._finish_row(tile.row) if complete else None
 
     def skip(self, tile: Tile) -> _Band | None:
-        return self._finish_row(tile.row) if self._turns.take(tile) else None
+        return self._finish_row(tile.row) if self._cover.take(tile) else None
 
     @torch.inference_mode()
     def _blend(self, tile: Tile, logits: Tensor) -> None:
@@ -172,15 +148,14 @@ class _DeviceMosaic:
         weighted = logits.float() * weights
         # x - x is 0 unless x is NaN or infinite, and NaN counts as non-zero
         unusable = torch.count_nonzero(weighted - weighted)
-        self._checks.append(_Check(self._turns.name(tile), logits.numel(), unusable))
+        self._checks.append(_Check(self._cover.name(tile), logits.numel(), unusable))
         sums = self._sums[:, 1:, tile.cells.slices[1]]
         sums[:-1] += weighted
         sums[-1] += weights
 
     @torch.inference_mode()
     def _finish_row(self, row: int) -> _Band:
-        offs = (*self._grid.row_offs, self._grid.padded_shape[0])
-        done = (offs[row + 1] - offs[row]) // LOGITS_STRIDE
+        first, done = self._cover.finished_cells(row)
         sums, carried = self._sums, int(row > 0)
         sums[:-1, 1 : 1 + done] /= sums[-1, 1 : 1 + done]  # 0 / 0 is NaN: no tile
         # The band keeps the old array, so that it may be read while tiles of the next row come.
@@ -188,7 +163,7 @@ class _DeviceMosaic:
             self._sums = self._rows_of_zeros()
             self._sums[:, : 1 + self._side - done] = sums[:, done:]
         checks, self._checks = tuple(self._checks), []
-        return _Band(offs[row] // LOGITS_STRIDE - carried, sums[:-1, 1 - carried : 1 + done], checks)
+        return _Band(first - carried, sums[:-1, 1 - carried : 1 + done], checks)
 
     @torch.inference_mode()
     def _rows_of_zeros(self) -> Tensor:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from segment import api
 from segment.checkpoint import BUNDLED_MODELS, describe_checkpoint, load_checkpoint
@@ -26,17 +29,17 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def masks(survey: Path, *, overlap: float | None = None) -> Path:
+def masks(survey: Path, name: str, **options: Any) -> Path:
     """Segment the survey with the bundled model and return the folder of the masks."""
-    folder = survey / f"masks {overlap}"
-    outcomes = api.segment(survey / "images", folder, model="demo", overlap=overlap, device="cpu", format="geotiff")
+    folder = survey / name
+    outcomes = api.segment(survey / "images", folder, model="demo", device="cpu", format="geotiff", **options)
     assert [outcome.state for outcome in outcomes] == ["done"] * 4
     return folder
 
 
 @pytest.fixture(scope="module")
 def blended(survey: Path) -> Path:
-    return masks(survey)
+    return masks(survey, "blended")
 
 
 def evaluate(masks: Path, *, seam_px: int | None = None) -> Evaluation:
@@ -74,10 +77,27 @@ def test_overlaps_are_as_right_as_the_interior(blended: Path) -> None:
 
 def test_hard_cut_tiles_show_the_seams_that_blended_ones_do_not(survey: Path, blended: Path) -> None:
     """Judged in bands of one width around the lines where tiles meet."""
-    soft, hard = evaluate(blended, seam_px=SEAM_PX), evaluate(masks(survey, overlap=0.0), seam_px=SEAM_PX)
+    soft, hard = evaluate(blended, seam_px=SEAM_PX), evaluate(masks(survey, "cut", overlap=0.0), seam_px=SEAM_PX)
     lost = [found.interior_miou - found.seam_miou for found in (soft, hard)]
     broken = [found.line_breaks.share / found.other_breaks.share for found in (soft, hard)]
     print(f"mIoU lost at seams {lost}, broken neighbours there against elsewhere {broken}")
     assert lost[1] > lost[0] + 0.02
     assert broken[0] < 1.7
     assert broken[1] > 1.7
+
+
+def test_the_fast_engine_gives_the_labels_of_transformers(
+    survey: Path, blended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segment.torch_engine.fuse_head", lambda network: network)  # eager, with its own head
+    eager = masks(survey, "eager", engine="torch", precision="fp32")
+    exact = masks(survey, "exact", engine="openvino", precision="fp32")
+    shares = [np.mean([_equal(mask, folder) for mask in eager.glob("*.tif")]) for folder in (exact, blended)]
+    print(f"labels equal to those of transformers in fp32: OpenVINO in fp32 {shares[0]:.5%}, auto {shares[1]:.4%}")
+    assert shares[0] >= 0.9999
+    assert shares[1] >= 0.997
+
+
+def _equal(mask: Path, folder: Path) -> float:
+    with Image.open(mask) as expected, Image.open(folder / mask.name) as found:
+        return float(np.mean(np.asarray(found) == np.asarray(expected)))

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from segment import convert, engine
 from segment.checkpoint import Checkpoint, weights_digest
 from segment.engine import open_engine
 from segment.errors import DeviceError, EngineError
+from segment.normalised import Normalised
 from segment.openvino_engine import OpenVinoEngine
 from segment.torch_engine import TorchEngine
 from tests.models import checkpoint
@@ -50,6 +52,28 @@ def test_logits_are_those_of_pytorch(model: Checkpoint) -> None:
     assert found.shape == (5, 24, 16, 16)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("bf16", 0.99)])
+def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, precision: str, least: float) -> None:
+    """The hardest case: the margins of an untrained network are small everywhere."""
+    model = checkpoint(tmp_path, size="b0")
+    coarse = np.random.default_rng(2).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(picture).resize((512, 512), Image.Resampling.BICUBIC) for picture in coarse]
+    tiles = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures])
+    with torch.inference_mode():
+        expected = Normalised(model.network, model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
+    try:
+        engine = open_engine(
+            model.description, weights_digest(model.description), tile_px=512, threads=4, device="cpu",
+            kind="openvino", precision=precision,  # type: ignore[arg-type]
+        )  # fmt: skip
+    except DeviceError:
+        pytest.skip("this processor has no bf16")
+    found = np.stack([future.result() for future in [engine.submit(tile) for tile in tiles]]).argmax(1)
+    share = np.mean(found == expected.numpy())
+    print(f"labels equal to those of transformers in fp32: {precision} {share:.4%}")
+    assert share >= least
 
 
 def test_bf16_stays_near_fp32(model: Checkpoint) -> None:

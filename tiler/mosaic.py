@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.errors import CoverError, LogitsError
+from tiler.cover import Cover
+from tiler.errors import LogitsError
 from tiler.grid import LOGITS_STRIDE, Grid, Tile
 from tiler.kernel import compiled
 from tiler.weights import tile_weights
@@ -50,8 +51,7 @@ class Mosaic:
         side, width = grid.tile_px // LOGITS_STRIDE, grid.cells_shape[1]
         self._sum = np.zeros((classes, side, width), np.float32)
         self._weight = np.zeros((side, width), np.float32)
-        self._row = 0
-        self._waiting = set(range(len(grid.col_offs)))
+        self._cover = Cover(grid)
         self._last_row = np.empty((classes, 0, width), np.float32)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> LogitsBand | None:
@@ -79,49 +79,28 @@ class Mosaic:
         classes, side, _ = self._sum.shape
         if logits.shape != (classes, side, side):
             raise LogitsError(
-                f"{self._name(tile)}: logits of shape {(classes, side, side)} expected, {logits.shape} got"
+                f"{self._cover.name(tile)}: logits of shape {(classes, side, side)} expected, {logits.shape} got"
             )
-        self._expect(tile)
+        complete = self._cover.take(tile)
         logits = np.ascontiguousarray(logits, np.float32)
         weights, col_off = tile_weights(self._grid, tile), tile.cells.col_off
         if not _blend(self._sum, self._weight, col_off, weights, logits, logits.view(np.uint32)):
             bad = logits.size - int(np.isfinite(logits).sum())
-            raise LogitsError(f"{self._name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
-        return self._finish_row()
+            raise LogitsError(f"{self._cover.name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
+        return self._finish_row(tile.row) if complete else None
 
     def skip(self, tile: Tile) -> LogitsBand | None:
         """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
-        self._expect(tile)
-        return self._finish_row()
+        return self._finish_row(tile.row) if self._cover.take(tile) else None
 
-    def _expect(self, tile: Tile) -> None:
-        if tile.row != self._row or tile.col not in self._waiting:
-            raise CoverError(
-                f"{self._name(tile)} came twice or out of turn: row {self._row} of tiles waits for {self._waiting}"
-            )
-        self._waiting.remove(tile.col)
-
-    def _finish_row(self) -> LogitsBand | None:
-        if self._waiting:
-            return None
-        offs = (*self._grid.row_offs, self._grid.padded_shape[0])
-        done = (offs[self._row + 1] - offs[self._row]) // LOGITS_STRIDE
-        band = self._take(done)
-        # A copy, for a view would keep the whole band.
-        self._last_row = band.values[:, -1:].copy()
-        self._row += 1
-        self._waiting = set(range(len(self._grid.col_offs)))
-        return band
-
-    def _take(self, rows: int) -> LogitsBand:
+    def _finish_row(self, row: int) -> LogitsBand:
+        first, done = self._cover.finished_cells(row)
         carried = self._last_row.shape[1]
-        values = np.empty((len(self._sum), carried + rows, self._sum.shape[2]), np.float32)
+        values = np.empty((len(self._sum), carried + done, self._sum.shape[2]), np.float32)
         values[:, :carried] = self._last_row
-        _take_rows(self._sum, self._weight, rows, values[:, carried:])
-        return LogitsBand(self._grid.row_offs[self._row] // LOGITS_STRIDE - carried, values)
-
-    def _name(self, tile: Tile) -> str:
-        return f"tile ({tile.row}, {tile.col}), source {self._grid.source_window(tile.window)}"
+        _take_rows(self._sum, self._weight, done, values[:, carried:])
+        self._last_row = values[:, -1:].copy()  # a view would keep the whole band
+        return LogitsBand(first - carried, values)
 
 
 @compiled

@@ -13,7 +13,7 @@ from tiler.grid import LOGITS_STRIDE, Grid
 from tiler.labelling import columns, label_rows
 from tiler.mosaic import LogitsBand
 
-_CHUNK_BYTES = 8 * 2**20
+_CHUNK_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
