@@ -54,7 +54,7 @@ def test_logits_are_those_of_pytorch(model: Checkpoint) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("bf16", 0.99)])
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("bf16", 0.98)])
 def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, precision: str, least: float) -> None:
     """The hardest case: the margins of an untrained network are small everywhere."""
     model = checkpoint(tmp_path, size="b0")
