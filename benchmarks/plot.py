@@ -1,4 +1,4 @@
-"""Draw what `compare.py --json` wrote: seconds per photo and peak memory, one bar per tool.
+"""Draw what `compare.py --json` wrote: seconds of the whole job and peak memory, one bar per tool.
 
 python benchmarks/plot.py RESULT.json PICTURE.png
 """
@@ -31,9 +31,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(10, 0.8 + 0.42 * len(tools)), layout="constrained")
     speed, memory = figure.subplots(1, 2, sharey=True)
     names = [tool["name"] for tool in tools]
-    seconds = [tool["per_photo"] for tool in tools]
+    seconds = [tool["whole"] for tool in tools]
     medians = [spread["median"] for spread in seconds]
-    _bars(speed, names, medians, "seconds per photo in a folder", "{:.2f} s")
+    _bars(speed, names, medians, f"seconds for {result['photos']} photos, start-up included", "{:.1f} s")
     ends = [
         [max(0.0, each["median"] - each["least"]) for each in seconds],
         [each["most"] - each["median"] for each in seconds],
