@@ -190,7 +190,7 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
 @click.option("--batch-size", type=click.IntRange(1), metavar="TILES", show_default="4 on the CPU, 16 on CUDA",
               help="Most tiles per call of PyTorch; OpenVINO takes one per core.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), metavar="CORES", show_default="all",
-              help="Cores to use; fewer leave room for other work on the machine.")  # fmt: skip
+              help="Cores that the network uses; fewer leave room for other work on the machine.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
 @click.pass_context
 def segment(

@@ -58,7 +58,7 @@ def openvino_core() -> Any:
     return load_openvino().Core()
 
 
-def converted(core: Any, description: Description, digest: str, tile_px: int) -> Any:
+def converted(description: Description, digest: str, tile_px: int) -> Any:
     """Return a checkpoint as an OpenVINO network for single tiles: uint8 (1, 3, tile_px, tile_px) in, logits out.
 
     It is converted with its head folded, from PyTorch, held against PyTorch in fp32 on one tile of noise, and
@@ -72,6 +72,7 @@ def converted(core: Any, description: Description, digest: str, tile_px: int) ->
     EngineError
         If it cannot be converted, or its logits differ by more than 1e-3 of the largest.
     """
+    core = openvino_core()
     folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
     kept = folder / f"{digest}-{tile_px}-{version('openvino')}-{_FORM}"
     if (kept / "model.xml").exists():
@@ -83,7 +84,7 @@ def converted(core: Any, description: Description, digest: str, tile_px: int) ->
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary, "model.xml")
-        load_openvino().save_model(_convert(core, description, tile_px), model, compress_to_fp16=False)
+        load_openvino().save_model(_convert(description, tile_px), model, compress_to_fp16=False)
         try:
             _keep(Path(temporary), kept)
         except OSError as error:
@@ -92,7 +93,7 @@ def converted(core: Any, description: Description, digest: str, tile_px: int) ->
         return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
 
 
-def _convert(core: Any, description: Description, tile_px: int) -> Any:
+def _convert(description: Description, tile_px: int) -> Any:
     import torch
 
     from segment.fusion import fuse_head
@@ -105,7 +106,7 @@ def _convert(core: Any, description: Description, tile_px: int) -> Any:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing warns that sizes become constants, as they shall
             model = load_openvino().convert_model(network, example_input=tile, input=[noise.shape])
-        exact = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        exact = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = exact({0: noise})[0]
     except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
         raise EngineError(f"{description.name}: cannot be converted for OpenVINO: {error}") from error

@@ -60,7 +60,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, stitching and writing
         }
-        model = converted(core, description, digest, tile_px)
+        model = converted(description, digest, tile_px)
         try:
             network = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
