@@ -2,12 +2,12 @@
 
     python benchmarks/compare.py --peer-python PEERS/bin/python [--images DIR] [--model DIR] [--json FILE] [--plot FILE]
 
-Each tool segments a folder of one photo and a folder of `--photos` photos of 6000 x 4000 (JPEG, made by the benchmark
-or taken from `--images`) with the same checkpoint (an untrained MiT-B0 of 24 classes by default) and the same windows,
+Each tool segments a folder of `--photos` photos of 6000 x 4000 (JPEG, made by the benchmark or taken from `--images`)
+with the same checkpoint (an untrained MiT-B0 of 24 classes by default) and the same windows,
 and writes a label and a colour mask per photo. Tools take turns in every round; a run during which something
-else kept the machine busy is repeated, up to twice. Seconds per photo are the difference of
-the two folders over the additional photos, so start-up is not in them. Memory is the kernel's largest resident set of
-the process. The last column compares the label masks with those of the first peer.
+else kept the machine busy is repeated, up to twice. Start-up is part of every figure: the longer the folder, the less
+it weighs. Memory is the kernel's largest resident set of the process. The last column compares the label masks with
+those of the first peer.
 
 Peers live in `benchmarks/peers/`, their packages in `benchmarks/requirements.txt`; a peer whose package
 `--peer-python` lacks is left out. Before the rounds every tool runs once on a tiny photo, untimed,
@@ -20,7 +20,6 @@ import argparse
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,27 +61,19 @@ class Tool:
 class Result:
     """What the rounds of one tool gave."""
 
-    single: list[Run] = field(default_factory=list)
-    """Of a folder of one photo."""
-    folder: list[Run] = field(default_factory=list)
-    """Of the folder of all photos."""
+    runs: list[Run] = field(default_factory=list)
     equal_labels: float | None = None
     """Share of pixels labelled as by the first peer; None without one."""
-
-    def per_photo(self, photos: int) -> Spread:
-        """Return the spread of seconds per photo without start-up."""
-        pairs = zip(self.single, self.folder, strict=True)
-        return Spread.of([(many.seconds - one.seconds) / (photos - 1) for one, many in pairs])
 
     @property
     def whole(self) -> Spread:
         """Seconds of the process for the whole folder."""
-        return Spread.of([many.seconds for many in self.folder])
+        return Spread.of([found.seconds for found in self.runs])
 
     @property
     def peak_mb(self) -> float:
         """Largest resident set of all rounds."""
-        return max(many.peak_mb for many in self.folder)
+        return max(found.peak_mb for found in self.runs)
 
 
 _BF16 = ("--precision", "bf16")
@@ -106,8 +97,6 @@ class Setting:
 
     tiny: Path
     """Folder of one tiny photo."""
-    single: Path
-    """Folder of one photo."""
     folder: Path
     """Folder of all photos."""
     out: Path
@@ -120,9 +109,9 @@ class Setting:
     prefix: tuple[str, ...]
     """Before every measured process."""
 
-    def measure(self, tool: Tool, source: Path) -> Run:
-        """Run a tool on a folder, again if the machine was busy with something else."""
-        return run_undisturbed(self._command(tool, source), prefix=self.prefix)
+    def measure(self, tool: Tool) -> Run:
+        """Run a tool, again if the machine was busy with something else."""
+        return run_undisturbed(self._command(tool, self.folder), prefix=self.prefix)
 
     def warm_up(self, tool: Tool) -> None:
         """Run a tool on a tiny photo, so that what it caches on disk is there."""
@@ -163,12 +152,11 @@ def compare(tools: Sequence[Tool], setting: Setting, *, rounds: int, warm_up: bo
         setting.warm_up(tool)
     for number in range(rounds):
         for tool, result in results.items():
-            result.single.append(setting.measure(tool, setting.single))
-            result.folder.append(setting.measure(tool, setting.folder))
-            many = result.folder[-1]
+            found = setting.measure(tool)
+            result.runs.append(found)
             print(
-                f"round {number + 1}, {tool.name}: {result.single[-1].seconds:.1f} s and {many.seconds:.1f} s, "
-                f"{many.peak_mb:.0f} MB, others busy on {many.others:.2f} cores {_profile(many)}",
+                f"round {number + 1}, {tool.name}: {found.seconds:.1f} s, {found.peak_mb:.0f} MB, "
+                f"others busy on {found.others:.2f} cores {_profile(found)}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
     reference = next((tool for tool in tools if tool.script), None)
@@ -196,16 +184,14 @@ def markdown(results: dict[Tool, Result], photos: int) -> str:
     first = next(iter(results.values()))
     rows = []
     for tool, result in results.items():
-        each = result.per_photo(photos)
         rows.append([
-            tool.name, str(result.whole), str(each), f"{result.whole.median / photos:.3g}", f"{result.peak_mb:.0f}",
-            f"{result.whole.median / first.whole.median:.1f}", f"{each.median / first.per_photo(photos).median:.1f}",
-            f"{result.peak_mb / first.peak_mb:.1f}",
+            tool.name, str(result.whole), f"{result.whole.median / photos:.3g}", f"{result.peak_mb:.0f}",
+            f"{result.whole.median / first.whole.median:.1f}", f"{result.peak_mb / first.peak_mb:.1f}",
             "" if result.equal_labels is None else f"{100 * result.equal_labels:.3f} %",
         ])  # fmt: skip
     head = (
-        "tool", f"whole process, {photos} photos, s", "s per photo in a folder", "whole / photos, s", "peak MB",
-        "x whole", "x per photo", "x memory", "labels as the first peer's",
+        "tool", f"whole process, {photos} photos, s", "s per photo", "peak MB", "x time", "x memory",
+        "labels as the first peer's",
     )  # fmt: skip
     return table(head, rows)
 
@@ -215,7 +201,7 @@ def stage_table(results: dict[Tool, Result], photos: int) -> str:
     stages = ("start-up", "decode", "prepare", "forward", "stitch", "encode")
     rows = []
     for tool, result in results.items():
-        profiles = [profile for profile in map(_profile, result.folder) if profile]
+        profiles = [profile for profile in map(_profile, result.runs) if profile]
         if profiles:
             medians = (Spread.of([profile.get(stage, 0.0) for profile in profiles]).median for stage in stages)
             shares = (1, *[photos] * (len(stages) - 1))
@@ -230,13 +216,12 @@ def as_json(results: dict[Tool, Result], setting: Setting, photos: int) -> dict[
         "machine": machine(), "peers": listed.stdout.decode().strip(), "photos": photos,
         "tiling": str(setting.tiling), "tools": [
             {
-                "name": tool.name, "options": tool.options, "per_photo": asdict(result.per_photo(photos)),
-                "whole": asdict(result.whole), "peak_mb": result.peak_mb, "equal_labels": result.equal_labels,
-                "profile": [_profile(many) for many in result.folder],
-                "single_seconds": [one.seconds for one in result.single],
-                "folder_seconds": [many.seconds for many in result.folder],
-                "others": [many.others for many in result.folder],
-                "folder_cpu_seconds": [many.cpu_seconds for many in result.folder],
+                "name": tool.name, "options": tool.options, "whole": asdict(result.whole),
+                "peak_mb": result.peak_mb, "equal_labels": result.equal_labels,
+                "profile": [_profile(found) for found in result.runs],
+                "seconds": [found.seconds for found in result.runs],
+                "others": [found.others for found in result.runs],
+                "cpu_seconds": [found.cpu_seconds for found in result.runs],
             }
             for tool, result in results.items()
         ],
@@ -246,23 +231,19 @@ def as_json(results: dict[Tool, Result], setting: Setting, photos: int) -> dict[
 def prepare(given: argparse.Namespace, folder: Path) -> Setting:
     """Make what is not given and return the setting."""
     tiling = Tiling(200, 128, 0.25) if given.small else Tiling(given.window, given.input, given.overlap)
-    photos, single = given.images, folder / "single"
+    photos = given.images
     if photos is None:
         height, width = (400, 600) if given.small else (4000, 6000)
         photos = write_photos(folder / f"photos-{given.photos}-{width}", given.photos, height, width)
-    shutil.rmtree(single, ignore_errors=True)
-    single.mkdir(parents=True)
-    first = next(path for path in sorted(photos.iterdir()) if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".tif"})
-    shutil.copy(first, single)
     model = given.model or write_model(folder / "model", 24, "nano" if given.small else "b0", tiling)
     prefix, tiny = tuple(shlex.split(given.prefix)), write_photos(folder / "tiny", 1, 400, 600)
-    return Setting(tiny, single, photos, folder / "masks", model, tiling, given.peer_python, prefix)
+    return Setting(tiny, photos, folder / "masks", model, tiling, given.peer_python, prefix)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peer-python", default=sys.executable, help="Interpreter that has the peers' packages.")
-    parser.add_argument("--photos", type=int, default=4, help="How many photos to make, at least 2.")
+    parser.add_argument("--photos", type=int, default=4, help="How many photos to make.")
     parser.add_argument("--images", type=Path, help="Folder of your own images instead.")
     parser.add_argument("--model", type=Path, help="Your own SegFormer checkpoint folder instead.")
     parser.add_argument("--window", type=int, default=2000, help="Side of a window, source pixels.")
@@ -277,15 +258,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="Where photos and masks go; a temporary folder by default.")
     parser.add_argument("--json", type=Path, help="Also write all rounds here.")
     parser.add_argument("--plot", type=Path, help="Also draw the result here (PNG).")
-    parser.add_argument("--small", action="store_true", help="Two tiny photos, one round.")
+    parser.add_argument("--small", action="store_true", help="Two tiny photos, one round of some peers.")
     given = parser.parse_args()
     if given.small:
         given.photos, given.rounds, given.only, given.noseam = 2, 1, given.only or "32|low-res", given.noseam or [""]
     with tempfile.TemporaryDirectory() as temporary:
         setting = prepare(given, given.folder or Path(temporary))
         photos = sum(path.is_file() for path in setting.folder.iterdir())
-        if photos < 2:
-            parser.error(f"{setting.folder}: {photos} photos, at least 2 are needed")
         tools = choose_tools(given.only, given.noseam or ["", "--precision fp32"], given.peer_python)
         results = compare(tools, setting, rounds=given.rounds, warm_up=not given.small)
     found = as_json(results, setting, photos)

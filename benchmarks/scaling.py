@@ -3,9 +3,9 @@
     python benchmarks/scaling.py [--vary size overlap classes cores] [--rounds 3]
 
 All else stays at a photo of 6000 x 4000, overlap 0.25, 24 classes, all cores, MiT-B0 with random weights, windows of
-2000 px brought to 512. Each point runs on a folder of one photo and on one of three: the difference, halved, is the
-time per photo without start-up, from which megapixels per second follow. `--small` tries one point of each series out,
-on tiny photos.
+2000 px brought to 512. Each point runs on a folder of four photos and on one of sixteen: the difference over twelve is
+the time per photo of a long folder, from which megapixels per second follow. A single photo would not do as the short
+folder: it leaves cores idle that a second one uses. `--small` tries one point of each series out, on tiny photos.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from measure import Run, Spread, machine, noseam_command, run_undisturbed, table
 from segment.presets import Size
 from tiler.tiling import Tiling
 
-COPIES = 3
+FEW, MANY = 4, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,8 @@ def points(vary: Sequence[str], base: Point) -> list[tuple[str, Point]]:
     return [(name, point) for name in vary for point in series[name]]
 
 
-def measure(
-    point: Point, folder: Path, *, rounds: int, warm_up: bool, prefix: Sequence[str], options: Sequence[str]
-) -> list[str]:
-    """Return the cells of seconds of one photo alone, seconds per photo, MP/s, cores used and peak MB."""
+def measure(point: Point, folder: Path, *, rounds: int, prefix: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Return the cells of seconds of the short folder, seconds per photo, MP/s, cores used and peak MB."""
     model = folder / f"{point.size}-{point.classes}"
     if not model.exists():
         write_model(model, point.classes, point.size, point.tiling)
@@ -76,32 +74,28 @@ def measure(
         command = noseam_command(source, folder / "masks", model, point.tiling, *options)
         return run_undisturbed(command, cores=point.cores, prefix=prefix)
 
-    one, many = make_folders(point, folder)
-    if warm_up:
-        once(one)  # fills what noseam caches on disk
-    alone, together = zip(*((once(one), once(many)) for _ in range(rounds)), strict=True)
-    each = [(more.seconds - less.seconds) / (COPIES - 1) for less, more in zip(alone, together, strict=True)]
-    used = [
-        (more.cpu_seconds - less.cpu_seconds) / (more.seconds - less.seconds)
-        for less, more in zip(alone, together, strict=True)
-    ]
+    short, long = (make_folder(point, folder, count) for count in (FEW, MANY))
+    once(short)  # fills what noseam caches on disk
+    less, more = zip(*((once(short), once(long)) for _ in range(rounds)), strict=True)
+    seconds = [many.seconds - few.seconds for few, many in zip(less, more, strict=True)]
+    busy = [many.cpu_seconds - few.cpu_seconds for few, many in zip(less, more, strict=True)]
+    each = Spread.of([taken / (MANY - FEW) for taken in seconds])
+    used = Spread.of([core / taken for core, taken in zip(busy, seconds, strict=True)])
     return [
-        str(Spread.of([found.seconds for found in alone])), str(Spread.of(each)),
-        f"{point.megapixels / Spread.of(each).median:.0f}", f"{Spread.of(used).median:.1f}",
-        f"{max(found.peak_mb for found in (*alone, *together)):.0f}",
+        str(Spread.of([found.seconds for found in less])), str(each), f"{point.megapixels / each.median:.0f}",
+        f"{used.median:.1f}", f"{max(found.peak_mb for found in (*less, *more)):.0f}",
     ]  # fmt: skip
 
 
-def make_folders(point: Point, folder: Path) -> tuple[Path, Path]:
-    """Return a folder of one photo and a folder of some copies, made if they are not there."""
-    one = write_photos(folder / f"one-{point.width}", 1, point.height, point.width)
-    many = folder / f"many-{point.width}"
-    many.mkdir(exist_ok=True)
-    for index in range(COPIES):
-        copy = many / f"photo_{index:02d}.jpg"
-        if not copy.exists():
-            shutil.copy(one / "photo_00.jpg", copy)
-    return one, many
+def make_folder(point: Point, folder: Path, count: int) -> Path:
+    """Return a folder of `count` copies of one photo, made if they are not there."""
+    photo = write_photos(folder / f"one-{point.width}", 1, point.height, point.width) / "photo_00.jpg"
+    copies = folder / f"{count}-{point.width}"
+    copies.mkdir(exist_ok=True)
+    for index in range(count):
+        if not (copy := copies / f"photo_{index:02d}.jpg").exists():
+            shutil.copy(photo, copy)
+    return copies
 
 
 def main() -> None:
@@ -116,7 +110,7 @@ def main() -> None:
     given = parser.parse_args()
     base = Point(400, 600, window=200, input=128, size="nano") if given.small else Point()
     head = (
-        "varies", "photo", "overlap", "classes", "cores", "one photo with start-up, s", "s per photo", "MP/s",
+        "varies", "photo", "overlap", "classes", "cores", f"{FEW} photos with start-up, s", "s per photo", "MP/s",
         "cores used", "peak MB",
     )  # fmt: skip
     rows = []
@@ -128,7 +122,7 @@ def main() -> None:
             chosen = [next(pair for pair in chosen if pair[0] == name) for name in given.vary]
         for name, point in chosen:
             cells = measure(
-                point, folder, rounds=1 if given.small else given.rounds, warm_up=not given.small,
+                point, folder, rounds=1 if given.small else given.rounds,
                 prefix=shlex.split(given.prefix), options=shlex.split(given.options),
             )  # fmt: skip
             size = f"{point.width} x {point.height}"

@@ -326,6 +326,43 @@ def test_a_pixel_across_the_antimeridian_is_no_wider() -> None:
     assert georeference.gsd_m(2, 2) == pytest.approx(1, rel=0.01)
 
 
+def test_area_is_planar_in_utm() -> None:
+    found = Georeference(UTM, ROTATED).cumulative_area_m2(100, 200)
+    assert found is not None
+    np.testing.assert_allclose(found, 0.0025 * np.arange(101), rtol=1e-12)
+
+
+def test_area_of_web_mercator_is_that_on_the_ground() -> None:
+    y_of_60_degrees = 8_399_737.89
+    found = Georeference(CRS.from_epsg(3857), Affine(1, 0, 1_000_000, 0, -1, y_of_60_degrees)).cumulative_area_m2(9, 9)
+    assert found is not None
+    np.testing.assert_allclose(found, 0.25 * np.arange(10), rtol=0.005)
+
+
+def test_the_earth_in_degrees_has_the_area_of_the_ellipsoid() -> None:
+    world = Georeference(CRS.from_epsg(4326), Affine(0.25, 0, -180, 0, -0.25, 90))
+    found = world.cumulative_area_m2(720, 1440)
+    assert found is not None
+    assert 1440 * found[-1] == pytest.approx(510_065_621e6, rel=1e-5)  # of WGS 84
+    assert found[360] == pytest.approx(found[-1] / 2)
+
+
+def test_area_between_sampled_rows_is_interpolated() -> None:
+    tall = Georeference(CRS.from_epsg(4326), Affine(0.001, 0, 10, 0, -0.001, 60))
+    found, parts = tall.cumulative_area_m2(5000, 2), []
+    for row in range(0, 5000, 500):
+        part = Georeference(tall.crs, tall.transform @ Affine.translation(0, row)).cumulative_area_m2(500, 2)
+        assert part is not None
+        parts.append(part[-1])
+    assert found is not None
+    np.testing.assert_allclose(np.diff(found[::500]), parts, rtol=1e-7)
+
+
+@pytest.mark.parametrize("georeference", [Georeference(), Georeference(UTM), Georeference(UTM, gcps=GCPS)])
+def test_no_area_without_crs_and_transform(georeference: Georeference) -> None:
+    assert georeference.cumulative_area_m2(20, 30) is None
+
+
 def test_the_header_knows_its_ground_sample_distance(tmp_path: Path) -> None:
     info = read_info(write_tif(tmp_path / "a.tif", noise(1, 20, 30), crs=UTM, transform=SQUARE))
     assert info.gsd_m == pytest.approx(0.05 / 0.9996, rel=1e-5)
