@@ -18,18 +18,20 @@ from typing import Literal
 from segment.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.engine import Engine, EngineKind, Precision, open_engine
 from segment.errors import SegmentError
-from segment.pipeline import segment_image
+from segment.pipeline import Segmented, segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
+from segment.summary import write_summary
 from segment.threads import Threads, share_cores
 from tiler.classes import ClassTable
+from tiler.coverage import Coverage, read_coverage
 from tiler.errors import TilerError
-from tiler.provenance import all_current, digest
+from tiler.provenance import all_current, digest, read_tags
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags
 
 WORKING_BYTES = 2 * 2**30
 """Most bytes that the images in flight hold together; an image above it runs alone."""
-MASK_VERSION = 1
+MASK_VERSION = 2
 """Counted up when a change of noseam changes masks, so that they are made again."""
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Outcome:
     """Wall time from its start to its end."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
+    coverage: Coverage | None = None
+    """What its classes cover, where it has masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Runner:
         overwrite: bool = False,
         advance: Callable[[Path, int], None] = lambda path, pixels: None,
     ) -> Iterator[Outcome]:
-        """Segment a survey; yields one outcome per input, as they end.
+        """Segment a survey; yields one outcome per input, as they end, and writes `summary.csv` after the last.
 
         Parameters
         ----------
@@ -90,12 +94,18 @@ class Runner:
         """
         for refused in plan.refused:
             yield Outcome(refused.path, "failed", refused.reason)
+        covered: dict[Path, Coverage] = {}
         with ThreadPoolExecutor(self.threads.images) as pool:
             run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance)
             ended = False
             try:
-                for future in as_completed([pool.submit(run.image, image) for image in plan.images]):
-                    yield future.result()
+                futures = {pool.submit(run.image, image): image.found.relative for image in plan.images}
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    if outcome.coverage is not None:
+                        covered[futures[future]] = outcome.coverage
+                    yield outcome
+                write_summary(request.out, self.classes, covered)
                 ended = True
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -146,20 +156,18 @@ class _Run:
         """Bring one image to its end, in whatever thread this is called."""
         path, started = image.found.path, time.monotonic()
         try:
-            notes = self._segment(image)
+            fingerprint = self.runner.fingerprint(image, self.request)
+            if not self.overwrite and all_current(image.outputs, fingerprint):
+                coverage = read_coverage(read_tags(image.outputs[0].path))
+                return Outcome(path, "skipped", "its masks are up to date", image.pixels, coverage=coverage)
+            made = self._segment(image, fingerprint)
         except Exception as error:  # one bad image costs only itself, whatever it raised
             _log.debug("%s", path, exc_info=True)
             reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
             return Outcome(path, "failed", name_file(path, reason), image.pixels, time.monotonic() - started)
-        if notes is None:
-            return Outcome(path, "skipped", "its masks are up to date", image.pixels)
-        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, notes)
+        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, made.notes, made.coverage)
 
-    def _segment(self, image: ImagePlan) -> tuple[str, ...] | None:
-        """Return the notes of an image, or None where its masks are up to date."""
-        fingerprint = self.runner.fingerprint(image, self.request)
-        if not self.overwrite and all_current(image.outputs, fingerprint):
-            return None
+    def _segment(self, image: ImagePlan, fingerprint: str) -> Segmented:
         with self.budget.hold(image.working_bytes(len(self.runner.classes))):
             return segment_image(
                 image,

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,28 @@ from segment.ahead import ahead
 from segment.engine import Engine, Stitcher, Tiles
 from segment.plan import ImagePlan, Request
 from tiler.classes import NO_LABEL, ClassTable
+from tiler.coverage import Coverage
 from tiler.errors import CoverError, RasterReadError
 from tiler.grid import Grid, Tile
 from tiler.provenance import source_stamp
 from tiler.raster import gdal_environment
 from tiler.reader import ImageReader, open_image, read_tiles
+from tiler.tally import Tally
 from tiler.upsample import MaskRows
 from tiler.writer import MaskMeta, MaskWriter
 
 _TILES_AHEAD = 4
 _ROWS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What came of one image, besides its masks."""
+
+    coverage: Coverage
+    """How much of it each class covers."""
+    notes: tuple[str, ...]
+    """What the user should know about how it was read."""
 
 
 def segment_image(
@@ -35,7 +48,7 @@ def segment_image(
     tags: Mapping[str, str],
     threads: int,
     advance: Callable[[int], None],
-) -> tuple[str, ...]:
+) -> Segmented:
     """Segment one image and write its masks.
 
     Memory follows the width of the image x the height of a tile. Reading, stitching and writing run
@@ -60,8 +73,8 @@ def segment_image(
 
     Returns
     -------
-    tuple of str
-        What the user should know about how the image was read.
+    Segmented
+        What the classes cover, and what the user should know.
 
     Raises
     ------
@@ -75,18 +88,21 @@ def segment_image(
         notes = image.notes
         meta = MaskMeta(grid.source_shape, classes, image.info.georeference, {**tags, **_reading_tags(image)})
         stitcher = engine.stitcher(grid, confidence=request.confidence)
-        row = labelled = 0
+        tally = Tally(len(classes), meta.georeference.cumulative_area_m2(*meta.shape))
+        row = 0
         with MaskWriter(plan.outputs, meta, threads=threads) as writer:
             stitched = ahead(_stitch(ahead(_read(image, grid), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
             with closing(stitched):
                 for rows in stitched:
-                    labelled += _mark_invalid(rows, image, row)
+                    _mark_invalid(rows, image, row)
+                    tally.add(rows.labels)
                     writer.write(rows.labels, rows.confidence)
                     row += len(rows.labels)
                     advance(rows.labels.size)
             _refuse_changed(plan)
-            writer.commit()
-    return notes if labelled else (*notes, "no pixel is valid: every label is 255")
+            coverage = tally.coverage()
+            writer.commit(coverage)
+    return Segmented(coverage, notes if any(coverage.pixels) else (*notes, "no pixel is valid: every label is 255"))
 
 
 def _refuse_changed(plan: ImagePlan) -> None:
@@ -115,8 +131,8 @@ def _finished(stitcher: Stitcher, tile: Tile, logits: Future[Any] | None) -> Ite
     return stitcher.skip(tile) if logits is None else stitcher.add(tile, logits.result())
 
 
-def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> int:
-    """Set invalid pixels to 255, in place; return how many are valid, raise if one has no label."""
+def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> None:
+    """Set invalid pixels to 255, in place; raise if a valid one has no label."""
     labels = rows.labels
     unlabelled = labels == NO_LABEL
     valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
@@ -126,12 +142,10 @@ def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> int:
         raise CoverError(
             f"{image.info.path}: no tile covers {missing.sum()} pixels, the first at row {row + at}, column {col}"
         )
-    if valid is None:
-        return labels.size
-    labels[~valid] = NO_LABEL
-    if rows.confidence is not None:
-        rows.confidence[~valid] = NO_LABEL
-    return int(valid.sum())
+    if valid is not None:
+        labels[~valid] = NO_LABEL
+        if rows.confidence is not None:
+            rows.confidence[~valid] = NO_LABEL
 
 
 def _reading_tags(image: ImageReader) -> dict[str, str]:

@@ -20,6 +20,7 @@ from segment.engine import Engine
 from segment.job import Outcome, Runner, _ByteBudget
 from segment.openvino_engine import OpenVinoEngine
 from segment.plan import Request, SurveyPlan, plan_survey
+from segment.summary import SUMMARY
 from segment.torch_engine import TorchEngine
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
@@ -69,7 +70,7 @@ def run(runner: Runner, folder: Path, request: Request, *, overwrite: bool = Fal
 
 
 def tree(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SUMMARY)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -234,12 +235,12 @@ def test_a_file_that_changes_meanwhile_fails(survey: Path, tmp_path: Path) -> No
 def test_a_second_run_skips_everything(survey: Path, tmp_path: Path) -> None:
     request = request_for(tmp_path / "out")
     run(runner_of(MeanEngine()), survey, request)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*_*")}
     engine = MeanEngine()
     outcomes = run(runner_of(engine), survey, request)
     assert {outcome.state for outcome in outcomes.values()} == {"skipped"}
     assert engine.batches == []
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*_*")} == before
 
 
 def test_only_what_changed_is_redone(survey: Path, tmp_path: Path) -> None:

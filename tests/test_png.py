@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.make import noise
-from tiler.png import Filter, PngPixels, _filter_paeth, png_head
+from tiler.png import Filter, PngPixels, _filter_paeth, png_end, png_head
 
 PALETTE = noise(256, 4, seed=1)
 TEXT = {
@@ -37,7 +37,7 @@ def _write(
     pixels = PngPixels(height=height, width=width, filter=filter)
     parts = [png_head(height=height, width=width, palette=palette, text=text)]
     parts += [pixels.encode(rows) for rows in np.split(labels, cuts)]
-    return b"".join([*parts, pixels.finish()])
+    return b"".join([*parts, pixels.finish(), png_end({})])
 
 
 def _open(content: bytes) -> Image.Image:
@@ -181,7 +181,7 @@ def test_a_refused_row_leaves_the_encoder_usable() -> None:
     content = png_head(height=5, width=7) + pixels.encode(labels[:3])
     with pytest.raises(ValueError, match="at most 2 rows"):
         pixels.encode(labels)
-    content += pixels.encode(labels[3:]) + pixels.finish()
+    content += pixels.encode(labels[3:]) + pixels.finish() + png_end({})
     np.testing.assert_array_equal(np.asarray(_open(content)), labels)
 
 

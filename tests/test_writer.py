@@ -22,7 +22,7 @@ from tiler.classes import ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
-from tiler.png import PngPixels, png_head
+from tiler.png import PngPixels, png_end, png_head
 from tiler.provenance import all_current, digest, source_stamp
 from tiler.raster import FINGERPRINT_KEY
 from tiler.writer import MaskMeta, MaskWriter
@@ -746,7 +746,9 @@ def test_a_mask_larger_than_pillow_opens_is_current(tmp_path: Path) -> None:
     output = _output(tmp_path, "png")
     pixels = PngPixels(height=side, width=side)
     parts = [pixels.encode(np.zeros((side // 10, side), np.uint8)) for _ in range(10)]
-    output.path.write_bytes(b"".join([png_head(height=side, width=side, text=TAGS), *parts, pixels.finish()]))
+    output.path.write_bytes(
+        b"".join([png_head(height=side, width=side, text=TAGS), *parts, pixels.finish(), png_end({})])
+    )
     assert all_current([output], TAGS[FINGERPRINT_KEY])
 
 

@@ -20,6 +20,8 @@ Filter = Literal["up", "paeth"]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _PALETTE = 0, 3
 _FILTER_TYPES: dict[Filter, int] = {"up": 2, "paeth": 4}
+_CHECKSUM_BYTES = 4
+_LONGEST_TEXT = 2**20
 _PIECE_BYTES = 128 * 2**10  # what the filter works on stays in the cache of a core
 
 
@@ -48,13 +50,21 @@ def png_head(
     chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))]
     if palette is not None:
         chunks += [_chunk(b"PLTE", palette[:, :3].tobytes()), _chunk(b"tRNS", palette[:, 3].tobytes())]
-    for key, value in (text or {}).items():
-        chunks.append(_chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode()))
-    return _SIGNATURE + b"".join(chunks)
+    return _SIGNATURE + b"".join(chunks) + _text_chunks(text or {})
+
+
+def png_end(text: Mapping[str, str]) -> bytes:
+    """Return all of a PNG that stands after its pixels, with text that was not known before."""
+    return _text_chunks(text) + _END
+
+
+def _text_chunks(text: Mapping[str, str]) -> bytes:
+    entries = (key.encode("latin-1") + b"\0\0\0\0\0" + value.encode() for key, value in text.items())
+    return b"".join(_chunk(b"iTXt", entry) for entry in entries)
 
 
 class PngPixels:
-    """Encode rows of pixels as what follows a `png_head`.
+    """Encode rows of pixels as what stands between `png_head` and `png_end`.
 
     A gray and a palette PNG of the same rows differ in their heads alone, so both take the same
     bytes. Deflate looks for runs only: after the filter little else is left, and it is several
@@ -94,7 +104,7 @@ class PngPixels:
         return _chunk(b"IDAT", data) if data else b""
 
     def finish(self) -> bytes:
-        """Return what to write last.
+        """Return what to write after the last rows.
 
         Raises
         ------
@@ -103,7 +113,7 @@ class PngPixels:
         """
         if self._missing:
             raise ValueError(f"{self._missing} rows are missing")
-        return _chunk(b"IDAT", self._deflate.flush()) + _END
+        return _chunk(b"IDAT", self._deflate.flush())
 
     def _compress(self, rows: NDArray[np.uint8]) -> bytes:
         lines, filtered = self._lines[: len(rows) + 1], self._filtered[: len(rows)]
@@ -135,9 +145,9 @@ def _filter_paeth(lines: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """Return the text that a `png_head` holds; of other PNG files, what they hold in the same form.
+    """Return the text that a `png_head` and a `png_end` hold; of other PNG files, what they hold in the same form.
 
-    Reads only what stands before the pixels.
+    Passes over the pixels without reading them.
 
     Raises
     ------
@@ -147,17 +157,16 @@ def read_text(path: Path) -> dict[str, str]:
         If it is not a PNG, or its end is missing.
     """
     found: dict[str, str] = {}
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             raise ValueError(f"{path}: not a PNG")
-        file.seek(-len(_END), os.SEEK_END)
-        if file.read() != _END:
-            raise ValueError(f"{path}: the end is missing")
-        file.seek(len(_SIGNATURE))
-        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
-            data = file.read(int.from_bytes(head[:4]))
-            file.read(4)
-            if head[4:] == b"iTXt":
-                key, _, value = data.partition(b"\0\0\0\0\0")
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            size = int.from_bytes(head[:4])
+            if head[4:] == b"iTXt" and size <= _LONGEST_TEXT:
+                key, _, value = file.read(size).partition(b"\0\0\0\0\0")
                 found[key.decode("latin-1")] = value.decode()
+                size = 0
+            file.seek(size + _CHECKSUM_BYTES, os.SEEK_CUR)
+        if head + file.read() != _END:
+            raise ValueError(f"{path}: the end is missing")
     return found

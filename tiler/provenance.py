@@ -41,19 +41,20 @@ def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
         if not output.path.exists():
             current = False
             continue
-        found = _read_fingerprint(output.path)
+        found = read_tags(output.path).get(FINGERPRINT_KEY)
         if found is None:
             raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
         current = current and found == fingerprint
     return current
 
 
-def _read_fingerprint(path: Path) -> str | None:
+def read_tags(path: Path) -> Mapping[str, str]:
+    """Return the tags of a mask that noseam wrote; of a file that cannot be read, none."""
     try:
         if path.suffix == ".png":
-            return read_text(path).get(FINGERPRINT_KEY)
+            return read_text(path)
         with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
-            found: str | None = dataset.tags().get(FINGERPRINT_KEY)
+            found: dict[str, str] = dataset.tags()
             return found
     except Exception:  # unreadable, by rasterio's private errors too: not an output of ours
-        return None
+        return {}

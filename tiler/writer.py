@@ -20,10 +20,11 @@ from rasterio.windows import Window as RasterioWindow
 
 from tiler.atomic import hidden_name
 from tiler.classes import NO_LABEL, ClassTable
+from tiler.coverage import Coverage
 from tiler.errors import RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Kind, Output
-from tiler.png import Filter, PngPixels, png_head
+from tiler.png import Filter, PngPixels, png_end, png_head
 from tiler.raster import gdal_environment
 
 BLOCK_PX = 512
@@ -66,8 +67,8 @@ class _Sink(Protocol):
     def write(self, rows: NDArray[np.uint8]) -> None:
         """Take the next full-width rows."""
 
-    def close(self) -> None:
-        """Complete the temporary files and read them back."""
+    def close(self, tags: Mapping[str, str]) -> None:
+        """Add tags that were not known before, complete the temporary files and read them back."""
 
     def abandon(self) -> None:
         """Let go of the temporary files, whatever their state, and remove them."""
@@ -148,12 +149,18 @@ class MaskWriter:
         for sink, wants_confidence in self._sinks:
             sink.write(confidence if wants_confidence and confidence is not None else labels)
 
-    def commit(self) -> None:
-        """Complete every file, read it back, and give all of them their final names."""
+    def commit(self, coverage: Coverage | None = None) -> None:
+        """Complete every file, read it back, and give all of them their final names.
+
+        Parameters
+        ----------
+        coverage : Coverage, optional
+            What the classes cover; goes into the tags of every file.
+        """
         if self._missing:
             raise RasterWriteError(f"{self._staged[0].final}: {self._missing} rows are missing")
         for sink, _ in self._sinks:
-            sink.close()
+            sink.close(coverage.tags() if coverage else {})
         for staged in self._staged:
             with _writing(staged.final):
                 _sync(staged.temporary, os.O_RDWR)
@@ -217,8 +224,8 @@ class _PngSink:
         for file in self._files:
             file.write(data)
 
-    def close(self) -> None:
-        data = self._pixels.finish()
+    def close(self, tags: Mapping[str, str]) -> None:
+        data = self._pixels.finish() + png_end(tags)
         for file in self._files:
             file.write(data)
             file.close()
@@ -319,10 +326,11 @@ class _GeoTiffSink:
         self._row += len(rows)
         self._filled = 0
 
-    def close(self) -> None:
+    def close(self, tags: Mapping[str, str]) -> None:
         if self._filled:
             self._write_block()
         with _writing(self._staged.final):
+            self._dataset.update_tags(**tags)
             self._dataset.close()
             if self._scratch != self._staged.temporary:
                 self._copy()

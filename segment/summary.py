@@ -1,0 +1,61 @@
+"""What the classes of a survey cover, as a table: per image, and in all."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tiler.atomic import replacing
+from tiler.classes import NO_LABEL, ClassTable
+from tiler.coverage import Coverage
+
+SUMMARY = "summary.csv"
+"""Name of the table in the output folder."""
+TOTAL, NO_DATA = "(all images)", "(no data)"
+_HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
+
+
+def write_summary(out: Path, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
+    """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
+
+    Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
+    say where it lies, and in the total as soon as one does not. Where images overlap, the total counts
+    the ground twice.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    classes : ClassTable
+        Names of the classes.
+    covered : mapping of Path to Coverage
+        Every image with masks, by its place below its source.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(out / SUMMARY) as path, path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_HEAD)
+        for image, coverage in sorted(covered.items()):
+            name = image.as_posix().encode("utf-8", "backslashreplace").decode()
+            writer.writerows((name, *row) for row in _rows(coverage, classes))
+        if covered:
+            writer.writerows((TOTAL, *row) for row in _rows(total(list(covered.values())), classes))
+
+
+def total(coverages: list[Coverage]) -> Coverage:
+    """Return the sum of at least one coverage; of ground only where each has it."""
+    pixels = tuple(map(sum, zip(*(each.pixels for each in coverages), strict=True)))
+    areas = [each.area_m2 for each in coverages if each.area_m2 is not None]
+    area = tuple(map(sum, zip(*areas, strict=True))) if len(areas) == len(coverages) else None
+    return Coverage(pixels, sum(each.no_data for each in coverages), area)
+
+
+def _rows(coverage: Coverage, classes: ClassTable) -> Iterator[tuple[int, str, int, str, str]]:
+    labelled = sum(coverage.pixels)
+    for label, (name, pixels) in enumerate(zip(classes.names, coverage.pixels, strict=True)):
+        if pixels:
+            area = "" if coverage.area_m2 is None else f"{coverage.area_m2[label]:.3f}"
+            yield label, name, pixels, f"{100 * pixels / labelled:.4f}", area
+    if coverage.no_data:
+        yield NO_LABEL, NO_DATA, coverage.no_data, "", ""

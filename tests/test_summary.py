@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio import Affine
+
+from segment.job import Outcome
+from segment.plan import Request, plan_survey
+from segment.summary import NO_DATA, SUMMARY, TOTAL, write_summary
+from tests.make import UTM, noise, write_tif
+from tests.models import MeanEngine, class_table, runner_of
+from tiler.coverage import Coverage
+from tiler.discover import walk_survey
+from tiler.tiling import Tiling
+
+SQUARE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / SUMMARY).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(survey: Path, out: Path, *, overwrite: bool = False) -> list[Outcome]:
+    request = Request(Tiling(64, 64, 0.25), out)
+    return list(runner_of(MeanEngine()).run(plan_survey(walk_survey([survey], out=out), request), request,
+                                            overwrite=overwrite))  # fmt: skip
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    folder = tmp_path / "survey"
+    (folder / "b").mkdir(parents=True)
+    write_tif(folder / "b" / "two.tif", noise(3, 90, 70), crs=UTM, transform=SQUARE)
+    mask = np.ones((40, 80), np.bool_)
+    mask[:10] = False
+    write_tif(folder / "one.tif", noise(3, 40, 80, seed=1), crs=UTM, transform=SQUARE, mask=mask)
+    return folder
+
+
+def test_the_table_holds_every_pixel_of_every_image_and_their_sum(survey: Path, tmp_path: Path) -> None:
+    run(survey, tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    for image, pixels, no_data in (("b/two.tif", 6300, 0), ("one.tif", 3200, 800), (TOTAL, 9500, 800)):
+        own = [row for row in rows if row["image"] == image]
+        named = [row for row in own if row["class_name"] != NO_DATA]
+        assert sum(int(row["pixels"]) for row in own) == pixels
+        assert [int(row["pixels"]) for row in own if row["class_name"] == NO_DATA] == ([no_data] if no_data else [])
+        assert sum(float(row["percent"]) for row in named) == pytest.approx(100, abs=0.001)
+        assert all(float(row["m2"]) == int(row["pixels"]) * 0.25 for row in named)
+        assert [row["class_name"] for row in named] == [f"class {row['class_id']}" for row in named]
+
+
+def test_a_second_run_that_skips_everything_writes_the_same_table(survey: Path, tmp_path: Path) -> None:
+    run(survey, tmp_path / "out")
+    first = (tmp_path / "out" / SUMMARY).read_bytes()
+    (tmp_path / "out" / SUMMARY).unlink()
+    assert {outcome.state for outcome in run(survey, tmp_path / "out")} == {"skipped"}
+    assert (tmp_path / "out" / SUMMARY).read_bytes() == first
+
+
+def test_the_survey_has_no_area_when_one_image_has_none(survey: Path, tmp_path: Path) -> None:
+    write_tif(survey / "nowhere.tif", noise(3, 30, 30))
+    run(survey, tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    assert {row["image"] for row in rows if not row["m2"] and row["class_name"] != NO_DATA} == {"nowhere.tif", TOTAL}
+
+
+def test_a_failed_image_has_no_rows(survey: Path, tmp_path: Path) -> None:
+    (survey / "bad.tif").write_bytes(b"II*\0nonsense")
+    outcomes = run(survey, tmp_path / "out")
+    assert [outcome.path.name for outcome in outcomes if outcome.state == "failed"] == ["bad.tif"]
+    assert {row["image"] for row in rows_of(tmp_path / "out")} == {"b/two.tif", "one.tif", TOTAL}
+
+
+def test_names_with_commas_and_quotes_come_back(tmp_path: Path) -> None:
+    classes = replace(class_table(2), names=('roof, "flat"', "dirt"))
+    write_summary(tmp_path / "new", classes, {Path("a,b.jpg"): Coverage((3, 1), 0)})
+    assert [(row["image"], row["class_name"]) for row in rows_of(tmp_path / "new")] == [
+        ("a,b.jpg", 'roof, "flat"'), ("a,b.jpg", "dirt"), (TOTAL, 'roof, "flat"'), (TOTAL, "dirt"),
+    ]  # fmt: skip
+
+
+def test_a_run_without_images_writes_the_head_alone(tmp_path: Path) -> None:
+    write_summary(tmp_path, class_table(2), {})
+    assert (tmp_path / SUMMARY).read_text() == "image,class_id,class_name,pixels,percent,m2\n"

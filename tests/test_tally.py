@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from rasterio import Affine
+from rasterio.crs import CRS
+
+from tests.make import ROTATED, UTM, noise
+from tiler.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
+from tiler.georef import Georeference
+from tiler.tally import Tally
+
+
+@given(
+    hnp.arrays(
+        np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.sampled_from([0, 1, 2, 255])
+    ),
+    st.lists(st.integers(1, 10)),
+)
+def test_every_pixel_is_counted_once_however_the_rows_come(labels: np.ndarray, cuts: list[int]) -> None:
+    tally = Tally(3, None)
+    for part in np.split(labels, sorted(set(cuts))):
+        if len(part):
+            tally.add(part)
+    expected = np.bincount(labels.ravel(), minlength=256)
+    assert tally.coverage() == Coverage(tuple(expected[:3].tolist()), int(expected[255]))
+
+
+def test_area_is_pixels_times_their_ground_in_utm() -> None:
+    labels = noise(50, 70, high=4)
+    tally = Tally(4, Georeference(UTM, ROTATED).cumulative_area_m2(50, 70))
+    tally.add(labels)
+    found = tally.coverage()
+    assert found.area_m2 == pytest.approx([pixels * 0.0025 for pixels in found.pixels], rel=1e-12)
+
+
+def test_a_class_in_the_north_covers_less_ground_than_one_at_the_equator() -> None:
+    degrees = Georeference(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 60))
+    labels = np.zeros((60, 10), np.uint8)
+    labels[:30] = 1
+    for step in (1, 7, 60):
+        tally = Tally(2, degrees.cumulative_area_m2(60, 10))
+        for row in range(0, 60, step):
+            tally.add(labels[row : row + step])
+        area = tally.coverage().area_m2
+        assert area is not None
+        # The sphere of equal area: zones of the sine of latitude.
+        assert area[1] / area[0] == pytest.approx((np.sin(np.pi / 3) - 0.5) / 0.5, rel=0.01)
+
+
+@pytest.mark.parametrize("coverage", [Coverage((1, 0, 10**11), 7), Coverage((1, 2), 0, (0.1, 1e9 / 3))])
+def test_tags_tell_the_coverage(coverage: Coverage) -> None:
+    assert read_coverage(coverage.tags()) == coverage
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {PIXELS_KEY: ""}, {PIXELS_KEY: "1 x"}, {PIXELS_KEY: "1 2 3", AREA_KEY: "1.0"}, {AREA_KEY: "1.0"}]
+)
+def test_tags_that_tell_nothing_give_none(tags: dict[str, str]) -> None:
+    assert read_coverage(tags) is None
