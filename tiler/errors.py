@@ -37,6 +37,10 @@ class CropIndexError(TilerError, ValueError):
     """A folder of training crops is missing, incomplete or malformed."""
 
 
+class PoseError(TilerError, ValueError):
+    """A photo does not say well enough where and how it was taken to be placed on the ground."""
+
+
 class RasterReadError(TilerError, OSError):
     """A file is not an accepted image, or its pixels cannot be read."""
 
@@ -51,6 +55,14 @@ class OutputExistsError(TilerError, FileExistsError):
 
 class OutputClashError(TilerError, ValueError):
     """Two sources would write one output."""
+
+
+class PolygonError(TilerError, ValueError):
+    """Polygons were asked for that a mask cannot give."""
+
+
+class MissingExtraError(TilerError, ImportError):
+    """A package is missing that only some commands need."""
 
 
 class CoverError(TilerError):

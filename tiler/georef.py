@@ -39,6 +39,12 @@ class Georeference:
         """Whether the file says where it lies."""
         return bool(self.gcps) or self.rpcs is not None or self.transform != Affine.identity()
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What changes whenever the CRS, the transform or the control points do."""
+        points = [(point.row, point.col, point.x, point.y, point.z) for point in self.gcps]
+        return self.crs and self.crs.to_wkt(), tuple(self.transform), points
+
     def creation_options(self) -> dict[str, Any]:
         """Return the keywords for `rasterio.open(..., "w")` that carry this over.
 
