@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.features import shapes, sieve
+
+from tests.make import noise
+from tiler.classes import NO_LABEL
+from tiler.polygons.rings import ground_areas, without_straight_corners
+from tiler.polygons.sieve import sieved, strips
+from tiler.polygons.simplify import simplify_tile
+from tiler.polygons.trace import Patches, trace
+
+Labels = NDArray[np.uint8]
+SMALL = arrays(np.uint8, st.tuples(st.integers(1, 18), st.integers(1, 18)), elements=st.sampled_from([0, 1, 2, 255]))
+TILES = st.integers(1, 9)
+
+
+def traced(labels: Labels, tile_px: int, **options: Any) -> Patches:
+    found = list(
+        trace((labels[row : row + tile_px] for row in range(0, len(labels), tile_px)), tile_px=tile_px, **options)
+    )
+    return Patches(
+        np.concatenate([part.class_ids for part in found]), np.concatenate([part.polygons for part in found])
+    )
+
+
+def at_once(labels: Labels) -> Patches:
+    found = [(int(value), shapely.geometry.shape(shape)) for shape, value in shapes(labels, mask=labels != NO_LABEL)]
+    return Patches(
+        np.array([class_id for class_id, _ in found], np.uint8), np.array([shape for _, shape in found], object)
+    )
+
+
+def listed(patches: Patches) -> list[tuple[int, str]]:
+    """Return polygons in a fixed order, each from a fixed corner in a fixed direction."""
+    normal = shapely.to_wkb(shapely.normalize(patches.polygons), hex=True)
+    return sorted(zip(patches.class_ids.tolist(), normal, strict=True))
+
+
+def blobs(height: int, width: int, *, classes: int, cell: int) -> Labels:
+    fields = []
+    for seed in range(classes):
+        coarse = np.random.default_rng(seed).normal(size=(height // cell, width // cell)).astype(np.float32)
+        fields.append(np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)))
+    labels: Labels = np.argmax(fields, axis=0).astype(np.uint8)
+    return labels
+
+
+def drawn(*rows: str) -> Labels:
+    """Return labels from digits; a dot is no label."""
+    return np.array([[NO_LABEL if letter == "." else int(letter) for letter in row] for row in rows], np.uint8)
+
+
+RING_AROUND_A_TILE = drawn(
+    "11111111", "11111111", "11000011", "11000011", "11000011", "11000011", "11111111", "11111111"
+)
+PINCH = drawn("11110000", "10010000", "10010000", "11101111", "00011001", "00011001", "00011111", "00000000")
+NESTED = drawn(
+    "111111111",
+    "100000001",
+    "101111101",
+    "1010.0101",
+    "101.1.101",
+    "1010.0101",
+    "101111101",
+    "100000001",
+    "111111111",
+)
+COMB = drawn("1.1.1.1.1", "1.1.1.1.1", "111111111", "1.1.1.1.1", "1.1.1.1.1")
+
+
+@given(SMALL, TILES)
+def test_tiles_give_what_the_whole_gives(labels: Labels, tile_px: int) -> None:
+    found = traced(labels, tile_px)
+    assert listed(found) == listed(at_once(labels))
+    assert shapely.is_valid(found.polygons).all()
+
+
+@pytest.mark.parametrize("labels", [RING_AROUND_A_TILE, PINCH, NESTED, COMB, drawn("."), drawn("3")])
+@pytest.mark.parametrize("tile_px", [1, 2, 3, 4, 5, 9])
+def test_rings_pinches_and_combs_are_merged_exactly(labels: Labels, tile_px: int) -> None:
+    assert listed(traced(labels, tile_px)) == listed(at_once(labels))
+
+
+@pytest.mark.parametrize("tile_px", [100, 128, 999])
+def test_blobs_and_noise_are_merged_exactly(tile_px: int) -> None:
+    for labels in (blobs(410, 530, classes=5, cell=16), noise(120, 230, high=3)):
+        assert listed(traced(labels, tile_px)) == listed(at_once(labels))
+
+
+def test_what_has_no_label_has_no_polygon() -> None:
+    labels = drawn("..1", "...")
+    assert listed(traced(labels, 2)) == listed(traced(labels, 9))
+    assert shapely.area(traced(labels, 2).polygons).tolist() == [1]
+
+
+@given(SMALL, TILES)
+def test_the_classes_that_are_wanted_are_those_among_all(labels: Labels, tile_px: int) -> None:
+    found = traced(labels, tile_px)
+    assert listed(traced(labels, tile_px, keep={0, 2})) == listed(found.pick(np.isin(found.class_ids, (0, 2))))
+
+
+def test_polygons_are_finished_with_the_row_of_tiles_that_holds_their_last_pixel() -> None:
+    rows = iter(drawn("11", "..", "..", "..", ".2", ".."))
+    found = trace((np.stack((next(rows), next(rows))) for _ in range(3)), tile_px=2)
+    first = next(part for part in found if len(part))
+    assert first.class_ids.tolist() == [1]
+    assert len(list(rows)) == 4
+
+
+@given(SMALL, TILES, st.sampled_from([0.5, 1.0, 2.0, 5.0]))
+def test_simplified_polygons_neither_overlap_nor_gape(labels: Labels, tile_px: int, tolerance: float) -> None:
+    exact, simple = traced(labels, tile_px), traced(labels, tile_px, simplify_px=tolerance)
+    assert sorted(simple.class_ids.tolist()) == sorted(exact.class_ids.tolist())
+    assert shapely.is_valid(simple.polygons).all()
+    total = shapely.area(exact.polygons).sum()
+    assert shapely.area(simple.polygons).sum() == pytest.approx(total)
+    assert shapely.area(shapely.union_all(simple.polygons)) == pytest.approx(total)
+
+
+def test_simplifying_leaves_few_corners_and_the_sides_of_the_tile() -> None:
+    exact = at_once(blobs(300, 300, classes=4, cell=30)).polygons
+    simple = simplify_tile(exact, 2.0)
+    before, after = (
+        shapely.get_num_coordinates(polygons).sum() for polygons in (exact, without_straight_corners(simple))
+    )
+    assert after < before / 3
+    assert shapely.equals(shapely.union_all(simple), shapely.box(0, 0, 300, 300))
+
+
+@given(SMALL)
+def test_areas_in_pixels_are_those_of_the_plane(labels: Labels) -> None:
+    for polygons in (at_once(labels).polygons, traced(labels, 7, simplify_px=2.0).polygons):
+        found = ground_areas(polygons, np.arange(labels.shape[0] + 1.0))
+        np.testing.assert_allclose(found, shapely.area(polygons), rtol=1e-12)
+
+
+def test_areas_follow_the_size_of_the_rows() -> None:
+    rows = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    labels = drawn("11111", "10001", "10101", "10001", "11111")
+    found = at_once(labels)
+    areas = ground_areas(found.polygons, np.append(0.0, np.cumsum(rows)))
+    counted = (rows[:, np.newaxis] * (labels == 1)).sum()
+    assert areas.sum() == 5 * rows.sum()
+    assert areas[found.class_ids == 1].sum() == counted
+
+
+def test_straight_corners_go_wherever_the_ring_starts() -> None:
+    ring = [(1, 0), (2, 0), (2, 2), (1, 2), (0, 2), (0, 1), (0, 0), (1, 0)]
+    hole = [(0.5, 0.5), (0.5, 1), (0.5, 1.5), (1.5, 1.5), (1.5, 0.5), (0.5, 0.5)]
+    found = without_straight_corners(np.array([shapely.Polygon(ring, [hole]), shapely.box(5, 5, 6, 6)]))
+    assert shapely.get_num_coordinates(found).tolist() == [10, 5]
+    assert shapely.is_valid(found).all()
+    assert shapely.area(found).tolist() == [3, 1]
+
+
+@given(SMALL, st.integers(1, 30))
+def test_streamed_sieve_is_the_sieve_of_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, labels: Labels, size: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    with sieved(lambda window: labels[window.slices], labels.shape, size, folder) as read:
+        found = np.concatenate(list(strips(read, labels.shape, 5)))
+    np.testing.assert_array_equal(found, sieve(labels, min(size, labels.size), mask=labels != NO_LABEL))
+    np.testing.assert_array_equal(found == NO_LABEL, labels == NO_LABEL)
+
+
+def test_the_sieve_leaves_nothing_behind(tmp_path: Path) -> None:
+    labels = noise(600, 70, high=3)
+    with sieved(lambda window: labels[window.slices], labels.shape, 20, tmp_path) as read:
+        np.testing.assert_array_equal(np.concatenate(list(strips(read, labels.shape))), sieve(labels, 20))
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []

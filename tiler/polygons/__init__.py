@@ -1,0 +1,1 @@
+"""Label masks to polygons: traced tile by tile, merged exactly, written as a stream."""

@@ -1,0 +1,176 @@
+"""Label masks as polygons need them: what is refused, which classes, where they lie on the ground."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.transform import from_gcps
+
+from tiler.classes import MAX_CLASSES
+from tiler.errors import PolygonError
+from tiler.georef import Georeference
+from tiler.labels import open_labels
+from tiler.raster import RasterInfo, read_info
+
+_UPRIGHT = Affine.scale(1, -1)
+_ROUNDING = 1e-6
+_EXPECTED = "; expected a label mask, one channel of 8-bit class ids, such as NAME_label.png or NAME_label.tif"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMask:
+    """What a label mask says about itself."""
+
+    path: Path
+    """The file."""
+    shape: tuple[int, int]
+    """(height, width), pixels."""
+    crs: CRS | None
+    """Of the coordinates that `transform` gives."""
+    transform: Affine
+    """Pixel (col, row) to (x, y)."""
+    cumulative_m2: NDArray[np.float64] | None
+    """See `Georeference.cumulative_area_m2`."""
+    names: tuple[str, ...]
+    """Class names by id; none where the mask does not say."""
+    source: str
+    """The image that was segmented, or else the mask's own name."""
+    model: str | None
+    """The model that segmented it."""
+    notes: tuple[str, ...]
+    """What is special about its coordinates."""
+
+    def name(self, class_id: int) -> str:
+        """Return the name of a class; a made-up one where the mask has none."""
+        return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
+
+    def chosen(self, wanted: Sequence[str]) -> frozenset[int] | None:
+        """Return the ids of classes given by name or id; None, which is all, for none given.
+
+        Raises
+        ------
+        PolygonError
+            If one is unknown; lists those that are known.
+        """
+        if not wanted:
+            return None
+        return frozenset(class_id for text in wanted for class_id in self._ids(text))
+
+    def pixels_of(self, area_m2: float) -> int:
+        """Return the least number of pixels that cover an area, at least 1.
+
+        Pixels are taken as large on the ground as the one at the centre of the mask.
+
+        Raises
+        ------
+        PolygonError
+            If the mask does not say how large its pixels are on the ground.
+        """
+        if not area_m2:
+            return 1
+        if self.cumulative_m2 is None:
+            raise PolygonError(
+                f"{self.path}: a least area of {area_m2:g} square metres needs a mask with CRS and transform; "
+                "this one does not say how large its pixels are on the ground"
+            )
+        centre = self.shape[0] // 2
+        pixel_m2 = float(self.cumulative_m2[centre + 1] - self.cumulative_m2[centre])
+        return max(math.ceil(area_m2 / pixel_m2 - _ROUNDING), 1)
+
+    def _ids(self, text: str) -> list[int]:
+        ids = [index for index, name in enumerate(self.names) if name == text]
+        if not ids and text.isdecimal() and int(text) < (len(self.names) or MAX_CLASSES):
+            return [int(text)]
+        if not ids:
+            known = (
+                ", ".join(f"{index} {name}" for index, name in enumerate(self.names)) or "ids 0 to 254, without names"
+            )
+            raise PolygonError(f"{self.path}: no class {text!r}; known: {known}")
+        return ids
+
+
+def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask:
+    """Return what a label mask says about itself; no pixel is decoded.
+
+    Parameters
+    ----------
+    path : Path
+        PNG or TIFF.
+    georeference : Georeference, optional
+        Where it lies, if it does not say so itself.
+
+    Raises
+    ------
+    PolygonError
+        If it is no label mask but a photo, or a mask of colours or of confidence.
+    RasterReadError, LabelError
+        If it cannot be read.
+    """
+    _refuse_others(read_info(path))
+    with open_labels(path, None) as labels:
+        tags, info = labels.tags, labels.info
+    if "CONFIDENCE" in tags:
+        raise PolygonError(f"{path}: a mask of confidence{_EXPECTED}")
+    place = georeference or info.georeference
+    crs, transform, notes = _placement(path, place)
+    return LabelMask(
+        path=path,
+        shape=info.shape,
+        crs=crs,
+        transform=transform,
+        cumulative_m2=place.cumulative_area_m2(*info.shape),
+        names=_names(path, tags.get("CLASS_NAMES", "[]")),
+        source=tags.get("SOURCE", path.name),
+        model=tags.get("MODEL"),
+        notes=notes,
+    )
+
+
+def _refuse_others(info: RasterInfo) -> None:
+    if info.driver == "JPEG":
+        found = "a JPEG, whose pixels are not exact"
+    elif len(info.interpretations) != 1:
+        found = f"an image of {len(info.interpretations)} channels ({', '.join(info.interpretations)})"
+    elif info.dtype != "uint8":
+        found = f"an image of {info.dtype} samples"
+    elif info.driver == "PNG" and info.interpretations == ("palette",):
+        found = "a PNG of colours"
+    else:
+        return
+    raise PolygonError(f"{info.path}: {found}{_EXPECTED}")
+
+
+def _placement(path: Path, georeference: Georeference) -> tuple[CRS | None, Affine, tuple[str, ...]]:
+    """Return CRS, transform, and what to note about them."""
+    if georeference.gcps:
+        try:
+            fitted = from_gcps(list(georeference.gcps))
+        except Exception as error:  # GDAL's own, private to rasterio
+            raise PolygonError(f"{path}: its ground control points fit no affine transform: {error}") from error
+        return (
+            georeference.crs,
+            fitted,
+            ("placed by an affine fit to ground control points: approximate, without areas",),
+        )
+    if georeference.transform == Affine.identity():
+        return None, _UPRIGHT, ("without georeference: coordinates are pixels, x = column and y = -row",)
+    notes = () if georeference.crs else ("without CRS: coordinates are those of its transform, without areas",)
+    return georeference.crs, georeference.transform, notes
+
+
+def _names(path: Path, text: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise PolygonError(f"{path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
+    return tuple(names)

@@ -1,0 +1,75 @@
+"""Which label masks go to which file of polygons; touches no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiler.discover import Found, walk_survey
+from tiler.errors import OutputClashError, PolygonError
+from tiler.polygons.request import SUFFIXES, Format, suffix_of
+
+_LABEL = re.compile(r"(?<=.)_label$", re.IGNORECASE)
+_MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file of polygons."""
+
+    path: Path
+    """Its name."""
+    masks: tuple[Path, ...]
+    """The label masks whose polygons it gets."""
+
+
+def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[PlannedFile, ...]:
+    """Return the files to write for masks and folders of masks.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Label masks, whatever their names; and folders, in which all PNG and TIFF files named `*_label` count.
+    out : Path
+        A name with the ending of a vector format: one file for all masks. Any other: a folder, which gets
+        `NAME_polygons` for each `NAME_label`, in the tree of the sources.
+    format : str
+        Format of the files in a folder.
+
+    Returns
+    -------
+    tuple of PlannedFile
+        Empty where there is no mask.
+
+    Raises
+    ------
+    PolygonError
+        If a folder cannot be listed.
+    OutputClashError
+        If the polygons of two masks would be written to one file.
+    """
+    survey = walk_survey(sources, out=out)
+    for path, reason in survey.unreadable:
+        raise PolygonError(f"{path}: {reason}")
+    named = set(sources)
+    masks = [image for image in survey.images if image.path in named or _is_label(image.path)]
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        return (PlannedFile(out, tuple(mask.path for mask in masks)),) if masks else ()
+    planned: dict[str, PlannedFile] = {}
+    for mask in masks:
+        path = _output(mask, out, format)
+        other = planned.setdefault(str(path).casefold(), PlannedFile(path, (mask.path,)))
+        if other.masks != (mask.path,):
+            raise OutputClashError(f"{other.masks[0]} and {mask.path} would both write {path}; rename one")
+    return tuple(planned.values())
+
+
+def _is_label(path: Path) -> bool:
+    return path.suffix.lower() in _MASK_SUFFIXES and _LABEL.search(path.stem) is not None
+
+
+def _output(mask: Found, out: Path, format: Format) -> Path:
+    name = _LABEL.sub("", mask.relative.stem)
+    return out / mask.relative.with_name(f"{name}_polygons{suffix_of(format)}")

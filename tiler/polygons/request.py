@@ -1,0 +1,75 @@
+"""What to make of label masks, and what came of it; needs none of the packages that write polygons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiler.errors import PolygonError
+
+Format = Literal["gpkg", "fgb", "geojsonseq", "parquet"]
+SUFFIXES: dict[str, Format] = {
+    ".gpkg": "gpkg",
+    ".fgb": "fgb",
+    ".geojsonl": "geojsonseq",
+    ".geojsons": "geojsonseq",
+    ".geojsonseq": "geojsonseq",
+    ".parquet": "parquet",
+    ".geoparquet": "parquet",
+}
+"""Formats by the endings of file names; the first of each is the one that noseam gives."""
+
+
+def suffix_of(format: Format) -> str:
+    """Return the ending of new files of a format."""
+    return next(suffix for suffix, known in SUFFIXES.items() if known == format)
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that the ending of a file's name stands for.
+
+    Raises
+    ------
+    PolygonError
+        If it stands for none.
+    """
+    try:
+        return SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        raise PolygonError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonRequest:
+    """Which polygons to make of label masks, and how fine."""
+
+    min_area_m2: float = 0.0
+    """Patches of a smaller ground area become part of their largest neighbour; needs georeferenced masks."""
+    simplify_px: float = 0.0
+    """Tolerance of the outlines, pixels; neighbours stay without gaps. 0: outlines follow the pixels."""
+    classes: tuple[str, ...] = ()
+    """Names or ids of the classes that are wanted; empty: all."""
+    tile_px: int = 1024
+    """Side of the tiles that are traced at once; the polygons do not depend on it unless they are simplified."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_area_m2", "simplify_px"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise PolygonError(f"{name}: a number from 0 on expected, {getattr(self, name)} found")
+        if self.tile_px < 1:
+            raise PolygonError(f"tile_px: at least 1 expected, {self.tile_px} found")
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonReport:
+    """What was written."""
+
+    polygons: int
+    """Number of polygons."""
+    area_m2: Mapping[str, float] | None
+    """Ground area by class name, in order of name; None where a mask does not say where it lies."""
+    notes: tuple[str, ...]
+    """What the user should know of the result."""

@@ -1,0 +1,67 @@
+"""Rings of polygons in pixel coordinates, x = column and y = row: their areas, and corners that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+
+def ground_areas(polygons: NDArray[np.object_], cumulative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ground area of polygons whose corners are corners of pixels.
+
+    By Green's theorem the area is the closed integral of F(row) over the column, where F is the area of a strip
+    one pixel wide from row 0 down. That is exact along the edges of pixels; along slanted edges F is taken as
+    linear between the corners, which is exact where all rows are equal.
+
+    Parameters
+    ----------
+    polygons : ndarray of Polygon, shape (n,)
+        None empty; coordinates are whole numbers.
+    cumulative : ndarray of float64, shape (height + 1,)
+        F, such as `Georeference.cumulative_area_m2`; `arange(height + 1)` gives areas in pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In the unit of `cumulative`.
+    """
+    if not len(polygons):
+        return np.empty(0)
+    _, points, (ring_starts, polygon_starts) = shapely.to_ragged_array(polygons)
+    strips = cumulative[points[:, 1].astype(np.int64)]
+    steps = np.zeros(len(points))
+    steps[:-1] = (strips[:-1] + strips[1:]) / 2 * np.diff(points[:, 0])
+    steps[ring_starts[1:] - 1] = 0  # from the end of a ring to the start of the next
+    rings = -np.abs(np.add.reduceat(steps, ring_starts[:-1]))
+    rings[polygon_starts[:-1]] *= -1
+    areas: NDArray[np.float64] = np.add.reduceat(rings, polygon_starts[:-1])
+    return areas
+
+
+def without_straight_corners(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return the same polygons without the corners at which their outline goes straight on.
+
+    Parameters
+    ----------
+    polygons : ndarray of Polygon, shape (n,)
+        None empty; coordinates are whole numbers.
+    """
+    if not len(polygons):
+        return polygons
+    _, points, (ring_starts, polygon_starts) = shapely.to_ragged_array(polygons)
+    opened = np.delete(points, ring_starts[1:] - 1, axis=0)
+    starts = ring_starts - np.arange(len(ring_starts))
+    before, after = np.arange(-1, len(opened) - 1), np.arange(1, len(opened) + 1)
+    before[starts[:-1]], after[starts[1:] - 1] = starts[1:] - 1, starts[:-1]
+    back, forth = opened - opened[before], opened[after] - opened
+    corner = back[:, 0] * forth[:, 1] != back[:, 1] * forth[:, 0]
+    counts = np.add.reduceat(corner, starts[:-1], dtype=np.int64)
+    kept = opened[corner]
+    ends = np.cumsum(counts)
+    closed = np.insert(kept, ends, kept[ends - counts], axis=0)
+    ring_ends = np.append(0, ends + np.arange(1, len(ends) + 1))
+    found: NDArray[np.object_] = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, closed, (ring_ends, polygon_starts)
+    )
+    return found

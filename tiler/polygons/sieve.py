@@ -1,0 +1,86 @@
+"""Labels without small patches, of rasters of any height."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.features import sieve
+from rasterio.windows import Window as RasterioWindow
+
+from tiler.classes import NO_LABEL
+from tiler.errors import RasterWriteError, TilerError
+from tiler.window import Window
+
+Read = Callable[[Window], NDArray[np.uint8]]
+"""Gives the labels of a window."""
+STRIP_ROWS = 512
+_MASK_ROWS = 64
+
+
+def strips(read: Read, shape: tuple[int, int], rows: int = STRIP_ROWS) -> Iterator[NDArray[np.uint8]]:
+    """Yield all labels of a raster, so many full-width rows at a time."""
+    height, width = shape
+    for row in range(0, height, rows):
+        yield read(Window(row, 0, min(rows, height - row), width))
+
+
+@contextmanager
+def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> Iterator[Read]:
+    """Yield labels in which patches of fewer pixels than `size_px` have become part of their largest neighbour.
+
+    The same as `rasterio.features.sieve` of the whole with a mask of what has a label: that has no part in it and
+    stays as it is. A small patch without a neighbour stays. The labels lie in a file of one byte per
+    pixel, so that the system and not this process decides how many of them are in memory.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the labels of a window; called once for each, top to bottom.
+    shape : (int, int)
+        (height, width), pixels.
+    size_px : int
+        Number of pixels that a patch needs to stay, at least 1.
+    folder : Path
+        Where a hidden folder may be made for as long as the block runs.
+
+    Raises
+    ------
+    RasterWriteError
+        If the labels cannot be stored.
+    """
+    with TemporaryDirectory(prefix=".sieve-", dir=folder, ignore_cleanup_errors=True) as scratch:
+        raw, mask = Path(scratch, "labels"), Path(scratch, "mask.tif")
+        try:
+            _store(read, shape, raw, mask)
+        except TilerError:
+            raise
+        except Exception as error:  # a full disk, by Python's name or by rasterio's
+            raise RasterWriteError(f"{folder}: labels cannot be stored for the sieve: {error}") from error
+        labels = np.memmap(raw, np.uint8, "r+", shape=shape)
+        with rasterio.open(str(mask.absolute()), driver="GTiff") as valid:
+            size_px = min(size_px, labels.size)  # rasterio refuses more
+            sieve(labels, size_px, out=labels, mask=rasterio.band(valid, 1), connectivity=4)
+        yield lambda window: labels[window.slices]
+
+
+def _store(read: Read, shape: tuple[int, int], raw: Path, mask: Path) -> None:
+    """Write labels as they are, and as a GeoTIFF whether there is one: rasterio would copy a mask in memory."""
+    height, width = shape
+    row = 0
+    with (
+        raw.open("wb") as file,
+        rasterio.open(
+            str(mask.absolute()), "w", driver="GTiff", height=height, width=width, count=1, dtype="uint8",
+            blockysize=_MASK_ROWS, compress="zstd", zstd_level=1, bigtiff="if_safer",
+        ) as valid,
+    ):  # fmt: skip
+        for strip in strips(read, shape):
+            file.write(np.ascontiguousarray(strip).data)
+            valid.write((strip != NO_LABEL).astype(np.uint8), 1, window=RasterioWindow(0, row, width, len(strip)))
+            row += len(strip)

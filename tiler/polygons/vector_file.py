@@ -1,0 +1,239 @@
+"""Write polygons to a GIS file as they come; the file appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyogrio.raw import write_arrow
+from rasterio.crs import CRS
+
+from tiler.atomic import replacing
+from tiler.errors import OutputExistsError, RasterWriteError, TilerError
+from tiler.polygons.request import Format, format_of
+
+_FIELDS = [
+    pyarrow.field("class_id", pyarrow.int32()),
+    pyarrow.field("class_name", pyarrow.string()),
+    pyarrow.field("area_m2", pyarrow.float64()),
+    pyarrow.field("source", pyarrow.string()),
+    pyarrow.field("model", pyarrow.string()),
+]
+_GEOMETRY = pyarrow.field("geometry", pyarrow.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
+_BOX = pyarrow.field("bbox", pyarrow.struct([(name, pyarrow.float64()) for name in ("xmin", "ymin", "xmax", "ymax")]))
+_SCHEMA = pyarrow.schema([*_FIELDS, _GEOMETRY])
+_GROUP_ROWS = 65536
+_DATE = "2000-01-01T00:00:00.000Z"
+"""What a GeoPackage says of its last change: always the same, so that one mask has one file."""
+_SIDE_FILES = ("", "-journal", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Some polygons with what the file says of each."""
+
+    polygons: NDArray[np.object_]
+    """Polygons (shapely) in the coordinates of the file, shape (n,)."""
+    class_ids: NDArray[np.uint8]
+    """Class of each."""
+    class_names: Sequence[str]
+    """Its name."""
+    areas_m2: NDArray[np.float64] | None
+    """Its ground area; None where that is not known."""
+    source: str
+    """The image that they were found in."""
+    model: str | None
+    """The model that found them."""
+
+
+def write_features(path: Path, features: Iterable[Features], crs: CRS | None, layer: str) -> None:
+    """Write polygons in the format of the file's ending.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced if `write_features` wrote it.
+    features : iterable of Features
+        Consumed as they are written.
+    crs : CRS or None
+        Of the coordinates; GeoJSON gets longitude and latitude instead.
+    layer : str
+        Name of the layer, where the format has layers.
+
+    Raises
+    ------
+    OutputExistsError
+        If another file stands there.
+    RasterWriteError
+        If the file cannot be written whole.
+    """
+    refuse_foreign(path)
+    batches = (_record_batch(part) for part in features if len(part.polygons))
+    with _writing(path), _replacing(path) as temporary:
+        if format_of(path) == "parquet":
+            written = _write_parquet(temporary, batches, crs)
+        else:
+            written = _write_ogr(temporary, layer, batches, crs)
+        if (found := _count(temporary)) != written:
+            raise RasterWriteError(f"{path}: {written} polygons were written, {found} read back")
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise if a file stands there that `write_features` did not write.
+
+    Raises
+    ------
+    OutputExistsError
+        Then: it could be somebody's project.
+    PolygonError
+        If the name does not end as that of a vector file.
+    """
+    format = format_of(path)
+    if path.exists() and _fields(path, format) != [field.name for field in _FIELDS]:
+        raise OutputExistsError(f"{path} exists and noseam did not write it; remove it, or choose another name")
+
+
+def _fields(path: Path, format: Format) -> list[str]:
+    """Return the fields of the only layer of a file; none if there are several or it is no such file."""
+    try:
+        if format == "parquet":
+            names = pyarrow.parquet.read_schema(path).names
+            return [name for name in names if name not in {_GEOMETRY.name, _BOX.name}]
+        layers = pyogrio.list_layers(path.absolute())
+        return list(pyogrio.read_info(path.absolute())["fields"]) if len(layers) == 1 else []
+    except Exception:  # whatever the libraries say of a file that they cannot read
+        return []
+
+
+def _record_batch(features: Features) -> Any:
+    count = len(features.polygons)
+    columns = [
+        pyarrow.array(features.class_ids.astype(np.int32)),
+        pyarrow.array(features.class_names, pyarrow.string()),
+        pyarrow.nulls(count, pyarrow.float64()) if features.areas_m2 is None else pyarrow.array(features.areas_m2),
+        pyarrow.repeat(pyarrow.scalar(features.source, pyarrow.string()), count),
+        pyarrow.repeat(pyarrow.scalar(features.model, pyarrow.string()), count),
+        pyarrow.array(shapely.to_wkb(features.polygons), pyarrow.binary()),
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+
+
+def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) -> int:
+    """Write a file by GDAL; return the number of polygons."""
+    written = 0
+    failures = []
+
+    def stream() -> Iterator[Any]:
+        nonlocal written
+        try:
+            for batch in batches:
+                yield batch
+                written += len(batch)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    driver, options = _driver(path)
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'crs' was not provided")
+        try:
+            write_arrow(
+                pyarrow.RecordBatchReader.from_batches(_SCHEMA, stream()), path.absolute(), layer=layer, driver=driver,
+                geometry_name=_GEOMETRY.name, geometry_type="Polygon", crs=crs and crs.to_wkt(), layer_options=options,
+            )  # fmt: skip
+        except Exception:
+            if failures:  # what the stream raises reaches here as a mere "cannot read"
+                raise failures[0] from None
+            raise
+    return written
+
+
+def _driver(path: Path) -> tuple[str, dict[str, str]]:
+    """Return the GDAL driver of a file and its options."""
+    match format_of(path):
+        case "gpkg":
+            return "GPKG", {}
+        case "fgb":
+            return "FlatGeobuf", {}
+    separated = path.suffix.lower() != ".geojsonl"  # RFC 8142; the other is known as one object per line
+    return "GeoJSONSeq", {"RS": "YES" if separated else "NO", "COORDINATE_PRECISION": "9"}
+
+
+def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> int:
+    """Write a GeoParquet 1.1 file; return the number of polygons."""
+    written = 0
+    schema = _SCHEMA.append(_BOX).with_metadata({"geo": json.dumps(_geo(crs))})
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in _row_groups(batches):
+            bounds = shapely.bounds(shapely.from_wkb(table[_GEOMETRY.name].to_numpy()))
+            boxes = pyarrow.StructArray.from_arrays(list(map(pyarrow.array, bounds.T)), fields=list(_BOX.type))
+            writer.write_table(table.append_column(_BOX, boxes).cast(schema), row_group_size=len(table))
+            written += len(table)
+    return written
+
+
+def _row_groups(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield tables of so many rows that a reader can skip some and compression has enough to work on."""
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= _GROUP_ROWS:
+            yield pyarrow.Table.from_batches(waiting)
+            waiting.clear()
+    if waiting:
+        yield pyarrow.Table.from_batches(waiting)
+
+
+def _geo(crs: CRS | None) -> dict[str, Any]:
+    """Return the metadata of GeoParquet 1.1.0 (geoparquet.org/releases/v1.1.0)."""
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": None if crs is None else crs.to_dict(projjson=True),
+        "orientation": "counterclockwise",
+        "covering": {_BOX.name: {field.name: [_BOX.name, field.name] for field in _BOX.type}},
+    }
+    return {"version": "1.1.0", "primary_column": _GEOMETRY.name, "columns": {_GEOMETRY.name: column}}
+
+
+def _count(path: Path) -> int:
+    if format_of(path) == "parquet":
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    return int(pyogrio.read_info(path.absolute(), force_feature_count=True)["features"])
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name with the ending of the final one, which GDAL goes by; see `tiler.atomic.replacing`."""
+    with replacing(path) as hidden:
+        temporary = hidden.with_name(hidden.name + path.suffix)
+        try:
+            yield temporary
+            temporary.replace(hidden)
+        finally:
+            for ending in _SIDE_FILES:
+                temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn whatever the libraries raise into a `RasterWriteError` that names the final file."""
+    try:
+        yield
+    except TilerError:
+        raise
+    except Exception as error:
+        cause = (isinstance(error, OSError) and error.strerror) or error
+        raise RasterWriteError(f"{path}: cannot be written: {cause}") from error
