@@ -34,8 +34,9 @@ from tiler.georef import Georeference
 from tiler.outputs import Format, Kind, Output
 from tiler.png import _filter_paeth, _filter_up
 from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.sink import MaskMeta
 from tiler.tiling import Tiling
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.writer import MaskWriter
 
 Mask = NDArray[np.uint8]
 Band = tuple[Kind, ...]

@@ -29,8 +29,9 @@ from segment.plan import ImagePlan, Request, SurveyPlan, plan_survey
 from segment.presets import Size
 from tiler.discover import walk_survey
 from tiler.reader import open_image, read_tiles
+from tiler.sink import MaskMeta
 from tiler.tiling import Tiling
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.writer import MaskWriter
 
 _Result = TypeVar("_Result")
 

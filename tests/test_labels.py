@@ -17,8 +17,9 @@ from tiler.georef import Georeference
 from tiler.labels import LabelReader, open_labels
 from tiler.outputs import plan_outputs
 from tiler.raster import FINGERPRINT_KEY
+from tiler.sink import MaskMeta
 from tiler.window import Window
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.writer import MaskWriter
 
 SHAPE = (90, 130)
 CLASSES = ClassTable(

@@ -408,14 +408,6 @@ def test_side_files_are_not_opened(tmp_path: Path) -> None:
         assert image.valid_rows(0, 64).all()
 
 
-def test_a_world_file_is_not_opened(tmp_path: Path) -> None:
-    path = _photo(tmp_path / "a.jpg", "JPEG")
-    (tmp_path / "a.jgw").write_text("0.05\n0\n0\n-0.05\n500000\n5000000\n")
-    with rasterio.open(path) as dataset:
-        assert dataset.transform != Affine.identity()
-    assert read_info(path).georeference == Georeference()
-
-
 def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "a.tif", noise(1, 64, 64, high=4096, dtype="uint16"))
     before = path.stat().st_mtime_ns, path.read_bytes()

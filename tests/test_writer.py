@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio import Affine
 from rasterio.crs import CRS
+from rio_cogeo.cogeo import cog_validate
 
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
-from tiler import writer as writer_module
-from tiler.classes import ClassTable
+from tiler import geotiff_sink, png_sink
+from tiler.classes import DRONE_CLASSES, ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
 from tiler.png import PngPixels, png_end, png_head
 from tiler.provenance import all_current, digest, source_stamp
 from tiler.raster import FINGERPRINT_KEY
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.sink import MaskMeta
+from tiler.writer import MaskWriter
 
 CLASSES = ClassTable(("ground", "tree", "water"), ((130, 76, 0), (100, 76, 30), (10, 76, 120)))
 TAGS = {FINGERPRINT_KEY: "0123456789abcdef", "NOSEAM_CLASSES": json.dumps({"0": "ground", "1": "Bäume"})}
@@ -476,8 +478,8 @@ def test_an_output_that_is_a_link_is_replaced_and_its_target_kept(tmp_path: Path
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, how: str, part: str) -> None:
     """Damage files with `part` in their name after they were written and before they are read back."""
-    for name in ("_compare_bytes", "_compare_pixels"):
-        monkeypatch.setattr(writer_module, name, _spoilt(getattr(writer_module, name), how, part))
+    for module, name in ((png_sink, "_compare_bytes"), (geotiff_sink, "_compare_pixels")):
+        monkeypatch.setattr(module, name, _spoilt(getattr(module, name), how, part))
 
 
 def _spoilt(compare: Callable[[Path, int], None], how: str, part: str) -> Callable[[Path, int], None]:
@@ -739,6 +741,17 @@ def test_a_foreign_file_is_refused_though_another_output_is_missing(tmp_path: Pa
     Image.fromarray(noise(4, 4)).save(outputs[1].path)
     with pytest.raises(OutputExistsError, match=r"a_color\.png exists"):
         all_current(outputs, "any")
+
+
+@pytest.mark.parametrize("height", [300, 1000, 2100])
+@pytest.mark.parametrize("width", [511, 512, 513, 1023, 1024, 1025, 2048, 2049])
+def test_validators_take_every_size_for_a_cog(tmp_path: Path, height: int, width: int) -> None:
+    output = _output(tmp_path, "cog")
+    meta = MaskMeta((height, width), DRONE_CLASSES, Georeference(UTM, ROTATED), TAGS)
+    with MaskWriter([output], meta) as writer:
+        writer.write(np.zeros((height, width), np.uint8))
+        writer.commit()
+    assert cog_validate(output.path, strict=True, quiet=True) == (True, [], [])
 
 
 def test_a_mask_larger_than_pillow_opens_is_current(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tiler.errors import OutputClashError
+from tiler.polygons.request import Format as PolygonFormat
+from tiler.polygons.request import suffix_of
+from tiler.sidecars.plan import Sidecar, SideFile, plan_sidecars
 
 Format = Literal["png", "geotiff", "cog"]
 Kind = Literal["label", "color", "confidence"]
@@ -23,6 +26,8 @@ class Output:
     """`label`: class ids; `color`: the same as colours; `confidence`: how far the best class is ahead of the second."""
     format: Format
     """How it is stored."""
+    sidecars: tuple[SideFile, ...] = ()
+    """What stands beside it."""
 
 
 def plan_outputs(
@@ -33,6 +38,8 @@ def plan_outputs(
     wanted: Literal["auto"] | Format,
     color: bool | None,
     confidence: bool = False,
+    sidecars: Collection[Sidecar] = (),
+    polygons: PolygonFormat | None = None,
 ) -> tuple[Output, ...]:
     """Return the files that one image's masks go to.
 
@@ -50,6 +57,10 @@ def plan_outputs(
         Whether to write a colour mask too; None: with PNG only, for a label GeoTIFF has its palette.
     confidence : bool
         Whether to write how sure the labels are.
+    sidecars : collection of Sidecar
+        Side files to write, see `plan_sidecars`.
+    polygons : str or None
+        How to store polygons of the labels; None: not at all.
     """
     chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
     suffix = ".png" if chosen == "png" else ".tif"
@@ -59,7 +70,14 @@ def plan_outputs(
     if confidence:
         kinds.append("confidence")
     stem = out / relative.with_suffix("")
-    return tuple(Output(stem.with_name(f"{stem.name}_{kind}{suffix}"), kind, chosen) for kind in kinds)
+    outputs = []
+    for kind in kinds:
+        path = stem.with_name(f"{stem.name}_{kind}{suffix}")
+        beside = plan_sidecars(path, labels=kind == "label", georeferenced=georeferenced, wanted=sidecars)
+        if polygons and kind == "label":
+            beside = (*beside, SideFile("polygons", stem.with_name(f"{stem.name}_polygons{suffix_of(polygons)}")))
+        outputs.append(Output(path, kind, chosen, beside))
+    return tuple(outputs)
 
 
 def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
@@ -74,15 +92,22 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
     sources = {_identity(source): source for source, _ in planned}
     writers: dict[str, Path] = {}
     for source, outputs in planned:
-        for output in outputs:
-            if (victim := sources.get(_identity(output.path))) is not None:
+        for path in all_paths(outputs):
+            if (victim := sources.get(_identity(path))) is not None:
                 raise OutputClashError(f"{source} would write its mask over {victim}; choose another --out folder")
-            other = writers.setdefault(str(output.path).casefold(), source)
+            other = writers.setdefault(str(path).casefold(), source)
             if other != source:
                 raise OutputClashError(
-                    f"{other} and {source} would both write {output.path}; "
+                    f"{other} and {source} would both write {path}; "
                     "rename one, or run them with different --out folders"
                 )
+
+
+def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
+    """Yield every file of some outputs, side files too."""
+    for output in outputs:
+        yield output.path
+        yield from (side.path for side in output.sidecars)
 
 
 def _identity(path: Path) -> str:

@@ -29,7 +29,7 @@ def source_stamp(path: Path) -> tuple[int, int]:
 
 
 def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
-    """Return whether every output exists and carries the fingerprint.
+    """Return whether every output exists and carries the fingerprint, and every file beside it exists.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
         found = read_tags(output.path).get(FINGERPRINT_KEY)
         if found is None:
             raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
-        current = current and found == fingerprint
+        current = current and found == fingerprint and all(side.path.exists() for side in output.sidecars)
     return current
 
 

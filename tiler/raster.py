@@ -13,6 +13,7 @@ from rasterio.enums import MaskFlags
 
 from tiler.errors import RasterReadError
 from tiler.georef import Georeference
+from tiler.sidecars.world import read_world
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -34,7 +35,7 @@ _CACHE_BYTES = 128 * 2**20
 def gdal_environment() -> rasterio.Env:
     """Return the GDAL settings that every read and write of noseam runs under; enter it per thread.
 
-    Neighbouring files are not opened (a side file can name other files and hosts), nothing is
+    GDAL opens no neighbouring files (a side file can name other files and hosts), nothing is
     written beside the source, a truncated PNG is an error, and the block cache is of fixed size.
     """
     return rasterio.Env(
@@ -79,7 +80,9 @@ class RasterInfo:
     made_by_noseam: bool
     """Whether it is a mask that noseam wrote."""
     georeference: Georeference
-    """Where the image lies."""
+    """Where the image lies; by the world file beside it where the image itself does not say."""
+    notes: tuple[str, ...] = ()
+    """What is wrong with the files beside it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,7 +158,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def read_info(path: Path) -> RasterInfo:
-    """Return what the header of a file says; no pixel is decoded.
+    """Return what the header of a file says, and the world file beside it; no pixel is decoded.
 
     Raises
     ------
@@ -172,7 +175,7 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
         raise RasterReadError(f"{path}: {dataset.count} channels claimed, {MAX_CHANNELS} is the most that is read")
     with reading(path, "the header"):
         structure = dataset.tags(ns="IMAGE_STRUCTURE")
-        gcps, gcps_crs = dataset.gcps
+        georeference, notes = _locate(path, dataset)
         return RasterInfo(
             path=path,
             driver=dataset.driver,
@@ -188,8 +191,19 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
             orientation=_orientation(dataset),
             pages=max(len(dataset.subdatasets), 1),
             made_by_noseam=FINGERPRINT_KEY in dataset.tags(),
-            georeference=Georeference(gcps_crs if gcps else dataset.crs, dataset.transform, tuple(gcps), dataset.rpcs),
+            georeference=georeference,
+            notes=notes,
         )
+
+
+def _locate(path: Path, dataset: Any) -> tuple[Georeference, tuple[str, ...]]:
+    """Return where an image lies, by its own header or else by its world file, and what is wrong with that."""
+    gcps, gcps_crs = dataset.gcps
+    own = Georeference(gcps_crs if gcps else dataset.crs, dataset.transform, tuple(gcps), dataset.rpcs)
+    if own.present:
+        return own, ()
+    transform, crs, notes = read_world(path, own.crs)
+    return (own if transform is None else Georeference(crs, transform)), notes
 
 
 def _bits(dataset: Any) -> int | None:

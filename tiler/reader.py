@@ -95,6 +95,7 @@ class ImageReader:
                 notes.append("the external mask beside it (.msk) is not read; put it inside the file")
         if self.info.orientation != 1:
             notes.append(f"EXIF orientation {self.info.orientation} is not applied: pixels stay as they are stored")
+        notes.extend(self.info.notes)
         if self.stretch is not None:
             notes.append(f"{self.info.dtype} values {self.stretch}")
         return tuple(notes)

@@ -1,0 +1,70 @@
+"""Which files stand beside a mask, made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Sidecar = Literal["pam", "style", "vat", "vat_encoding", "world", "prj", "polygons"]
+GROUPS: dict[str, tuple[Sidecar, ...]] = {
+    "aux": ("pam",),
+    "qml": ("style",),
+    "vat": ("vat", "vat_encoding"),
+    "world": ("world", "prj"),
+}
+"""Side files by the names that users know them by; polygons are asked for on their own."""
+_ENDINGS: dict[Sidecar, str] = {
+    "pam": ".aux.xml",
+    "vat": ".vat.dbf",
+    "vat_encoding": ".vat.cpg",
+    "style": ".qml",
+    "world": ".pgw",
+    "prj": ".prj",
+}
+_APPENDED = frozenset({"pam", "vat", "vat_encoding"})
+_OF_LABEL_TIFF: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding")
+_OF_LABEL_PNG: tuple[Sidecar, ...] = ("pam", "style", "world", "prj")
+_OF_OTHER_PNG: tuple[Sidecar, ...] = ("pam", "world", "prj")
+
+
+@dataclass(frozen=True, slots=True)
+class SideFile:
+    """One file beside a mask."""
+
+    kind: Sidecar
+    """What it holds."""
+    path: Path
+    """Its final name."""
+
+
+def plan_sidecars(
+    mask: Path, *, labels: bool, georeferenced: bool, wanted: Collection[Sidecar]
+) -> tuple[SideFile, ...]:
+    """Return the side files of a mask, other than polygons.
+
+    Label TIFFs lack names and a legend, PNGs their place as well; a PNG without a place needs none.
+
+    Parameters
+    ----------
+    mask : Path
+        A `.tif` or `.png`.
+    labels : bool
+        Whether it holds class ids.
+    georeferenced : bool
+        Whether it says where it lies.
+    wanted : collection of Sidecar
+        What is asked for and can be said of the image.
+    """
+    if mask.suffix == ".png":
+        kinds = (_OF_LABEL_PNG if labels else _OF_OTHER_PNG) if georeferenced else ()
+    else:
+        kinds = _OF_LABEL_TIFF if labels else ()
+    return tuple(SideFile(kind, sidecar_path(mask, kind)) for kind in kinds if kind in wanted)
+
+
+def sidecar_path(mask: Path, kind: Sidecar) -> Path:
+    """Return the name by which GIS programs look for a side file of a mask."""
+    name = mask.name if kind in _APPENDED else mask.stem
+    return mask.with_name(name + _ENDINGS[kind])
