@@ -17,6 +17,8 @@ import click
 
 if TYPE_CHECKING:
     from segment.plan import Request, SurveyPlan
+    from tiler.photo.options import PoseOptions
+    from tiler.polygons.request import PolygonRequest
     from tiler.tiling import Tiling
 
 FAILED, NOTHING_MATCHED, INTERRUPTED = 3, 4, 130
@@ -32,6 +34,7 @@ _RESUMABLE = {
     **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
     "train": "; the same command again goes on from the last finished epoch",
 }
+_POLYGON_FORMAT = click.Choice(["gpkg", "fgb", "geojsonseq", "parquet"])
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
@@ -110,6 +113,7 @@ def main(verbose: int, quiet: int) -> None:
       noseam train crops/ --out model/
       noseam segment survey/ --out masks/ --model model/
       noseam evaluate masks/ truth/ --classes classes.csv
+      noseam polygons masks/ --out polygons/
     """
     level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
     handler = logging.StreamHandler()
@@ -135,9 +139,48 @@ def _reading_options(command: _Command) -> _Command:
                         "(the fourth marks valid pixels); any other alpha is then ignored.")(command)  # fmt: skip
 
 
+def _place_options(command: _Command) -> _Command:
+    """Add what decides where masks lie."""
+    for option in reversed(
+        (
+            click.option("--georef", type=click.Choice(["auto", "photo", "none"]), default="auto",
+                         help="Where masks lie; auto: as the file or the world file beside it says; photo: photos "
+                         "without either by the pose in their EXIF and XMP too, approximate; none: nowhere."),
+            click.option("--flying-height", "height_m", type=click.FloatRange(0, min_open=True), metavar="METRES",
+                         show_default="by laser, else above take-off", help="Of all photos, above the ground."),
+            click.option("--ground-elevation", "ground_m", type=float, metavar="METRES", show_default="none",
+                         help="Of the ground below all photos, in the datum of their absolute altitude."),
+            click.option("--dem", type=click.Path(exists=True, path_type=Path, dir_okay=False), metavar="FILE",
+                         show_default="none", help="The same as a raster."),
+            click.option("--yaw-source", type=click.Choice(["gimbal", "flight"]), default="gimbal",
+                         help="Whose heading turns a photo."),
+            click.option("--focal-px", type=click.FloatRange(0, min_open=True), metavar="PX",
+                         show_default="by the photo's tags", help="Focal length of all photos, in pixels."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _polygon_options(command: _Command) -> _Command:
+    """Add what decides which polygons are written."""
+    for option in reversed(
+        (
+            click.option("--min-area", "min_area_m2", type=click.FloatRange(0), default=0.0, metavar="M2",
+                         help="Smaller patches become part of their largest neighbour."),
+            click.option("--simplify", "simplify_px", type=click.FloatRange(0), default=0.0, metavar="PX",
+                         help="How far outlines of polygons may leave those of the pixels; neighbours stay gap-free."),
+            click.option("--only", "only", multiple=True, metavar="CLASS", show_default="all",
+                         help="Write polygons of this class alone, by name or id; may be repeated."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def _survey_options(command: _Command) -> _Command:
-    """Add what `plan` and `segment` share: sources, tiling, reading and storing."""
-    command = _reading_options(command)
+    """Add what `plan` and `segment` share: sources, tiling, reading, placing and storing."""
+    command = _polygon_options(_place_options(_reading_options(command)))
     for option in reversed(
         (
             click.argument("sources", metavar="SRC...", nargs=-1, required=True, type=click.Path(path_type=Path)),
@@ -158,6 +201,12 @@ def _survey_options(command: _Command) -> _Command:
                          help="Also write masks in the classes' colours."),
             click.option("--confidence", is_flag=True,
                          help="Also write how sure each label is: 0 (a tie of two classes) to 254 (certain)."),
+            click.option("--sidecars", default="aux,qml,vat,world", metavar="LIST|none",
+                         help="Files beside masks that name and colour their classes in a GIS, and place PNGs: aux "
+                         "(.aux.xml), qml (QGIS style), vat (ArcGIS table), world (.pgw and .prj)."),
+            click.option("--polygons", is_flag=True, help="Also write polygons of the labels."),
+            click.option("--polygons-format", type=_POLYGON_FORMAT, default="gpkg",
+                         help="GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet."),
         )
     ):  # fmt: skip
         command = option(command)
@@ -171,7 +220,6 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
 
 
 @main.command()
-@_survey_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Output folder; mirrors the tree of the sources.")  # fmt: skip
 @click.option(
@@ -181,6 +229,7 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
     help="Checkpoint: a SegFormer folder, a Hugging Face hub id owner/name, or the bundled `demo`.",
 )
 @_class_table_option("the checkpoint's")
+@_survey_options
 @click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto",
               help="What runs it; auto: OpenVINO on the CPU, PyTorch on CUDA.")  # fmt: skip
@@ -210,6 +259,7 @@ def segment(
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
     from segment.checkpoint import DRONE_MODEL, describe_checkpoint
+    from segment.plan_report import place_note
 
     if model is None:
         raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
@@ -220,6 +270,8 @@ def segment(
     plan = _plan(survey["sources"], request)
     if not (plan.images or plan.refused):
         _nothing_matched(ctx)
+    if note := place_note(plan):
+        _log.info("%s", note)
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK):
         raise click.ClickException(f"{out}: the output folder cannot be written to")
@@ -463,6 +515,67 @@ def evaluate(
 
 
 @main.command()
+@click.argument("masks", metavar="MASK...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE|DIR",
+              help="One file for all masks if it ends in .gpkg, .fgb, .geojsonl, .geojsons or .parquet; "
+              "else a folder with one file per mask.")  # fmt: skip
+@click.option("--format", type=click.Choice(["gpkg", "fgb", "geojsonseq", "parquet"]), default="gpkg",
+              help="How to store files in a folder: GeoPackage, FlatGeobuf, GeoJSON by lines, GeoParquet.")  # fmt: skip
+@click.option("--min-area", "min_area_m2", type=click.FloatRange(0), default=0.0, metavar="M2",
+              help="Let patches of a smaller ground area become part of their largest neighbour.")  # fmt: skip
+@click.option("--simplify", "simplify_px", type=click.FloatRange(0), default=0.0, metavar="PX",
+              help="Tolerance of outlines, pixels; neighbours stay without gaps. 0: along the pixels.")  # fmt: skip
+@click.option("--only", "classes", multiple=True, metavar="CLASS", show_default="all classes",
+              help="Name or id of a class that is wanted; may be given several times.")  # fmt: skip
+@click.pass_context
+def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: Any, **wanted: Any) -> None:
+    """Turn label masks into polygons for a GIS.
+
+    MASK are label masks, and folders in which every *_label.png and *_label.tif counts. Each patch of pixels of
+    one class becomes a polygon with class, ground area, source and model, in the mask's CRS.
+
+    \b
+    Examples:
+      noseam polygons masks/ortho_label.tif --out ortho.gpkg --min-area 0.5
+      noseam polygons masks/ --out polygons/ --format parquet --only car --only 9
+    """
+    from segment.progress import Meter
+    from tiler.errors import PolygonError, TilerError
+    from tiler.polygons.extra import require_extra
+    from tiler.polygons.make import write_survey_polygons
+    from tiler.polygons.plan import plan_files
+    from tiler.polygons.request import PolygonRequest
+
+    require_extra()
+    try:
+        request = PolygonRequest(**wanted)
+    except PolygonError as error:
+        raise click.UsageError(str(error)) from error
+    planned = plan_files(masks, out, format)
+    if not planned:
+        _nothing_matched(ctx, "no *_label.png or *_label.tif found")
+    one, code = planned[0].path == out, 0
+    with Meter("masks", quiet=_quiet()) as count:
+        for done, file in enumerate(planned, 1):
+            try:
+                report = write_survey_polygons(
+                    file.masks, file.path, request, advance=count if one else lambda done, total: None
+                )
+            except TilerError as error:
+                if one:
+                    raise
+                _log.error("failed: %s", error)
+                code = FAILED
+            else:
+                click.echo(_one_line(f"{file.path}: {report.polygons} polygons"))
+                for note in report.notes:
+                    _log.info("%s: %s", file.path, note)
+            if not one:
+                count(done, len(planned))
+    ctx.exit(code)
+
+
+@main.command()
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--photos", type=click.IntRange(0), default=3, metavar="N", help="Number of JPEG photos.")
 @click.option("--photo-size", "photo_shape", type=click.IntRange(64), nargs=2, default=(4000, 6000),
@@ -561,8 +674,46 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
     channels, value_range = _channels(survey["channels"]), _value_range(survey["value_range"])
     _log.info("%s", tiling)
     return Request(
-        tiling, out, survey["format"], survey["color"], survey["confidence"], channels=channels, value_range=value_range
-    )
+        tiling, out, survey["format"], survey["color"], survey["confidence"], _sidecars(survey["sidecars"]),
+        survey["polygons_format"] if survey["polygons"] else None, _polygons(survey, wanted=survey["polygons"]),
+        survey["georef"], _pose(survey), channels, value_range,
+    )  # fmt: skip
+
+
+def _sidecars(text: str) -> frozenset[str]:
+    from tiler.sidecars.plan import GROUPS
+
+    wanted = frozenset(name.strip() for name in text.split(",")) - {"none", ""}
+    if unknown := sorted(wanted - GROUPS.keys()):
+        raise click.UsageError(f"--sidecars: {', '.join(unknown)} unknown; known: {', '.join(GROUPS)}, none")
+    return wanted
+
+
+def _polygons(given: dict[str, Any], *, wanted: bool) -> PolygonRequest:
+    from tiler.polygons.extra import require_extra
+    from tiler.polygons.request import PolygonRequest
+
+    if wanted:
+        require_extra()
+    elif given["min_area_m2"] or given["simplify_px"] or given["only"]:
+        raise click.UsageError("--min-area, --simplify and --only need --polygons")
+    return PolygonRequest(given["min_area_m2"], given["simplify_px"], given["only"])
+
+
+def _pose(given: dict[str, Any]) -> PoseOptions:
+    from tiler.errors import PoseError
+    from tiler.photo.options import PoseOptions
+    from tiler.photo.pose import require_extra
+
+    known = {name: given[name] for name in ("height_m", "ground_m", "dem", "focal_px") if given[name] is not None}
+    if given["georef"] == "photo":
+        require_extra()
+    elif known or given["yaw_source"] != "gimbal":
+        raise click.UsageError("options for the poses of photos need --georef photo")
+    try:
+        return PoseOptions(yaw_source=given["yaw_source"], **known)
+    except PoseError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _channels(text: str | None) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The commands of noseam as functions, for Python: `crop`, `train`, `segment`, `evaluate`."""
+"""The commands of noseam as functions, for Python: `crop`, `train`, `segment`, `evaluate`, `polygons`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tiler.classes import ClassTable, read_class_table
 from tiler.crops.make import CropReport, make_crops
 from tiler.crops.plan import CropRequest
 from tiler.discover import walk_survey
+from tiler.polygons.make import write_survey_polygons
+from tiler.polygons.request import PolygonReport, PolygonRequest
 from tiler.tiling import override
 
 AnyPath = str | Path
@@ -119,7 +121,8 @@ def segment(
     overwrite : bool
         Make masks again that are up to date.
     **options
-        Further fields of `Request`: format, color, confidence, channels, value_range.
+        Further fields of `Request`: format, color, confidence, sidecars, polygons, georef, channels, value_range
+        and so on.
 
     Returns
     -------
@@ -141,6 +144,31 @@ def segment(
     )  # fmt: skip
     with closing(runner.engine):
         return tuple(runner.run(plan, request, overwrite=overwrite))
+
+
+def polygons(masks: AnyPath | Sequence[AnyPath], out: AnyPath, **options: Any) -> PolygonReport:
+    """Write the polygons of label masks to one vector file; its ending chooses the format.
+
+    Parameters
+    ----------
+    masks : path or sequence of paths
+        Label masks, all in one CRS.
+    out : path
+        Such as `survey.gpkg`.
+    **options
+        Fields of `PolygonRequest`: min_area_m2, simplify_px, classes.
+
+    Returns
+    -------
+    PolygonReport
+        How many, their areas, and what the user should know.
+
+    Raises
+    ------
+    TilerError
+        See `write_survey_polygons`.
+    """
+    return write_survey_polygons(list(_paths(masks)), Path(out), PolygonRequest(**options))
 
 
 def evaluate(predicted: AnyPath, truth: AnyPath, *, classes: AnyPath | None = None) -> Evaluation:

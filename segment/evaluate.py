@@ -17,12 +17,12 @@ from segment.errors import EvaluateError, SegmentError
 from segment.metrics import Breaks, Metrics, confusion, count_breaks, measure
 from tiler.classes import ClassTable
 from tiler.errors import NoPairError, TilerError
+from tiler.geotiff_sink import BLOCK_PX
 from tiler.grid import Grid
 from tiler.labels import LabelReader, open_labels
 from tiler.pairs import Pair, pair_files
 from tiler.seams import read_grid, seam_bands, seam_lines
 from tiler.window import Window
-from tiler.writer import BLOCK_PX
 
 COUNTED_PX = 2**22
 """Most pixels that are counted at once: 32 MB of indices."""

@@ -122,9 +122,12 @@ class Runner:
                 "engine": self.engine.name,
                 "classes": [self.classes.names, self.classes.colours],
                 "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
+                "georeference": image.info.georeference.key,
+                "polygons": request.polygon_request if request.polygons else None,
                 "channels": request.channels,
                 "value_range": request.value_range,
                 "formats": [(output.path.name, output.format) for output in image.outputs],
+                "beside": [side.path.name for output in image.outputs for side in output.sidecars],
             }
         )
 

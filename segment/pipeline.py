@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from tiler.classes import NO_LABEL, ClassTable
 from tiler.coverage import Coverage
 from tiler.errors import CoverError, RasterReadError
 from tiler.grid import Grid, Tile
+from tiler.polygons.make import write_polygons
 from tiler.provenance import source_stamp
 from tiler.raster import gdal_environment
 from tiler.reader import ImageReader, open_image, read_tiles
+from tiler.sink import MaskMeta
 from tiler.tally import Tally
 from tiler.upsample import MaskRows
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.writer import MaskWriter
 
 _TILES_AHEAD = 4
 _ROWS_AHEAD = 2
@@ -85,12 +88,16 @@ def segment_image(
     path, grid = plan.found.path, plan.grid
     _refuse_changed(plan)
     with open_image(path, channels=request.channels, value_range=request.value_range) as image:
-        notes = image.notes
-        meta = MaskMeta(grid.source_shape, classes, image.info.georeference, {**tags, **_reading_tags(image)})
+        notes = image.notes + plan.notes
+        georeference = plan.info.georeference
+        meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})
+        polygonise = partial(
+            write_polygons, request=request.polygon_request, georeference=georeference, layer=path.stem
+        )
         stitcher = engine.stitcher(grid, confidence=request.confidence)
-        tally = Tally(len(classes), meta.georeference.cumulative_area_m2(*meta.shape))
+        tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
         row = 0
-        with MaskWriter(plan.outputs, meta, threads=threads) as writer:
+        with MaskWriter(plan.outputs, meta, threads=threads, polygonise=polygonise) as writer:
             stitched = ahead(_stitch(ahead(_read(image, grid), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
             with closing(stitched):
                 for rows in stitched:

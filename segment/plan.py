@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from rasterio import Affine
+
 from tiler.channels import choose_channels
 from tiler.discover import Found, Survey
-from tiler.errors import TilerError
+from tiler.errors import PoseError, TilerError
+from tiler.georef import Georeference
+from tiler.geotiff_sink import BLOCK_PX
 from tiler.grid import LOGITS_STRIDE, Grid, plan_grid
-from tiler.outputs import Format, Output, plan_outputs, refuse_clashes
+from tiler.outputs import Format, Output, all_paths, plan_outputs, refuse_clashes
+from tiler.photo.options import PoseOptions
+from tiler.photo.pose import Placement, place_photo
+from tiler.polygons.request import Format as PolygonFormat
+from tiler.polygons.request import PolygonRequest
 from tiler.provenance import source_stamp
 from tiler.raster import RasterInfo, read_info
+from tiler.sidecars.plan import GROUPS, Sidecar
 from tiler.tiling import Tiling
-from tiler.writer import BLOCK_PX
 
 _HEADER_THREADS = 8
 _NAME_MAX_BYTES = 255
+_EVERY_POLYGON = PolygonRequest()
+_AS_PHOTOS_SAY = PoseOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,16 @@ class Request:
     """Whether to write colour masks; None: with PNG only."""
     confidence: bool = False
     """Whether to write how far the best class is ahead of the second."""
+    sidecars: frozenset[str] = frozenset(GROUPS)
+    """Files to write beside the masks: `aux`, `qml`, `vat`, `world`."""
+    polygons: PolygonFormat | None = None
+    """How to write polygons of the labels too; None: not at all."""
+    polygon_request: PolygonRequest = _EVERY_POLYGON
+    """Which polygons."""
+    georef: Literal["auto", "photo", "none"] = "auto"
+    """Where masks lie: as the file says; by a photo's pose too, where the file does not say; nowhere."""
+    pose: PoseOptions = _AS_PHOTOS_SAY
+    """What is known of the poses of photos."""
     channels: tuple[int, ...] = ()
     """Channels to read; empty: by their colour interpretation."""
     value_range: tuple[float, float] | None = None
@@ -56,6 +77,25 @@ class ImagePlan:
     """The files its masks go to."""
     stamp: tuple[int, int]
     """Size in bytes and modification time in ns when it was planned."""
+    placement: Placement | None = None
+    """Where its pose puts it, where that was asked for and needed."""
+    unplaced: str = ""
+    """Why its pose puts it nowhere, where that was asked for and needed."""
+
+    no_polygons: str = ""
+    """Why it gets no polygons, where they were asked for."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about its place."""
+        reasons = ("not placed", self.unplaced), ("no polygons", self.no_polygons)
+        found = self.placement.notes if self.placement else ()
+        return (*found, *(f"{what}: {why}" for what, why in reasons if why))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What its masks shall say about its place."""
+        return self.placement.tags if self.placement else {}
 
     @property
     def pixels(self) -> int:
@@ -127,11 +167,13 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         if info.made_by_noseam:
             return None
         choose_channels(info, request.channels)
+        info, placement, unplaced = _locate(info, request)
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
         reason = str(error) if isinstance(error, (TilerError, OSError)) else f"{type(error).__name__}: {error}"
         return Refused(found.path, name_file(found.path, reason))
+    no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
         request.out,
@@ -139,12 +181,44 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         wanted=request.format,
         color=request.color,
         confidence=request.confidence,
+        sidecars=_sidecars(info.georeference, request),
+        polygons=None if no_polygons else request.polygons,
     )
-    if too_long := [out.path.name for out in outputs if len(os.fsencode(out.path.name)) > _NAME_MAX_BYTES]:
+    if too_long := [path.name for path in all_paths(outputs) if len(os.fsencode(path.name)) > _NAME_MAX_BYTES]:
         return Refused(
             found.path, f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}"
         )
-    return ImagePlan(found, info, grid, outputs, stamp)
+    return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
+
+
+def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
+    """Return the header with the georeference that is asked for, and what a photo's pose says, or why nothing."""
+    if request.georef == "none":
+        return replace(info, georeference=Georeference()), None, ""
+    if request.georef == "auto" or info.georeference.present:
+        return info, None, ""
+    try:
+        placed = place_photo(info.path, info.height, info.width, request.pose)
+    except PoseError as error:
+        return info, None, str(error).removeprefix(f"{info.path}: ")
+    return replace(info, georeference=placed.georeference), placed, ""
+
+
+def _without_polygons(info: RasterInfo, request: Request) -> str:
+    """Return why an image cannot have the polygons that are asked for; empty if it can."""
+    if request.polygons and request.polygon_request.min_area_m2 and info.gsd_m is None:
+        return "a least area in square metres needs an image with CRS and transform"
+    if request.polygons == "geojsonseq" and info.georeference.crs is None:
+        return "GeoJSON holds longitude and latitude, and the image has no CRS"
+    return ""
+
+
+def _sidecars(georeference: Georeference, request: Request) -> set[Sidecar]:
+    """Return the side files that are asked for and that the georeference has content for."""
+    wanted = {kind for group in request.sidecars for kind in GROUPS[group]}
+    if georeference.transform == Affine.identity():
+        wanted -= {"world", "prj"}
+    return wanted - {"prj"} if georeference.crs is None else wanted
 
 
 def name_file(path: Path, reason: str) -> str:

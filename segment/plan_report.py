@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 
 from segment.plan import ImagePlan, SurveyPlan
+from tiler.outputs import all_paths
+from tiler.photo.height import TAKE_OFF
 
 _LISTED_SIZES = 12
 
@@ -18,6 +20,8 @@ def plan_as_dict(plan: SurveyPlan) -> dict[str, Any]:
         "tiles": sum(len(image.grid) for image in plan.images),
         "output_bytes": sum(image.output_bytes for image in plan.images),
         "unreadable": len(plan.refused),
+        "placed": sum(image.placement is not None for image in plan.images),
+        "unplaced": sum(bool(image.unplaced) for image in plan.images),
         "files": [_image_as_dict(image) for image in plan.images],
         "refused": [{"path": str(refused.path), "reason": refused.reason} for refused in plan.refused],
     }
@@ -31,8 +35,9 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
         "model_height": image.grid.model_shape[0],
         "model_width": image.grid.model_shape[1],
         "tiles": len(image.grid),
-        "outputs": [str(output.path) for output in image.outputs],
+        "outputs": [str(path) for path in all_paths(image.outputs)],
         "output_bytes": image.output_bytes,
+        "notes": list(image.notes),
     }
 
 
@@ -45,6 +50,8 @@ def plan_as_lines(plan: SurveyPlan) -> list[str]:
     ]
     if len(kinds) > _LISTED_SIZES:
         lines.append(f"       and {len(kinds) - _LISTED_SIZES} more sizes")
+    lines += [f"{image.found.path}: {note}" for image in plan.images for note in image.notes]
+    lines += [note] if (note := place_note(plan)) else []
     lines += [f"unreadable: {refused.reason}" for refused in plan.refused]
     total = plan_as_dict(plan)
     lines.append(
@@ -52,6 +59,20 @@ def plan_as_lines(plan: SurveyPlan) -> list[str]:
         f"{total['unreadable']} unreadable; masks {total['output_bytes'] / 1e6:.1f} MB before compression"
     )
     return lines
+
+
+def place_note(plan: SurveyPlan) -> str:
+    """Return how many photos their poses place and how well; empty where nobody asked."""
+    placed = [image.placement for image in plan.images if image.placement]
+    unplaced = sum(bool(image.unplaced) for image in plan.images)
+    if not (placed or unplaced):
+        return ""
+    note = f"{len(placed)} photos placed by their pose, {unplaced} could not be"
+    if placed:
+        note += f"; corners may be off by {max(each.error_m for each in placed):.1f} m"
+    if any(each.height.source == TAKE_OFF for each in placed):
+        note += ", more where the ground is not level with the place of take-off (--flying-height, --dem)"
+    return note
 
 
 def _forms(image: ImagePlan) -> str:

@@ -55,7 +55,7 @@ def _rows(coverage: Coverage, classes: ClassTable) -> Iterator[tuple[int, str, i
     labelled = sum(coverage.pixels)
     for label, (name, pixels) in enumerate(zip(classes.names, coverage.pixels, strict=True)):
         if pixels:
-            area = "" if coverage.area_m2 is None else f"{coverage.area_m2[label]:.3f}"
+            area = "" if coverage.area_m2 is None else f"{coverage.area_m2[label]:.4f}"
             yield label, name, pixels, f"{100 * pixels / labelled:.4f}", area
     if coverage.no_data:
         yield NO_LABEL, NO_DATA, coverage.no_data, "", ""

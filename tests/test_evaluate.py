@@ -32,8 +32,9 @@ from tiler.labels import open_labels
 from tiler.outputs import Format, Output
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags, read_grid
+from tiler.sink import MaskMeta
 from tiler.tiling import Tiling
-from tiler.writer import MaskMeta, MaskWriter
+from tiler.writer import MaskWriter
 
 TABLE = class_table(4)
 SHAPE = (301, 203)

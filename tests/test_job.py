@@ -79,6 +79,7 @@ def test_masks_mirror_the_survey_and_have_its_sizes(survey: Path, tmp_path: Path
     assert {outcome.state for outcome in outcomes.values()} == {"done"}
     assert set(tree(tmp_path / "out")) == {
         "one_label.png", "one_color.png", "b/two_label.png", "b/two_color.png", "b/three_label.tif",
+        "b/three_label.tif.aux.xml", "b/three_label.qml", "b/three_label.tif.vat.dbf", "b/three_label.tif.vat.cpg",
     }  # fmt: skip
     with rasterio.open(tmp_path / "out/b/three_label.tif") as mask, rasterio.open(survey / "b/three.tif") as source:
         assert (mask.shape, mask.crs, mask.transform) == (source.shape, source.crs, source.transform)

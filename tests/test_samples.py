@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner, Result
+from rio_cogeo.cogeo import cog_validate
 
 from cli import main
+from tests.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tests.models import checkpoint_folder
 from tiler.raster import gdal_environment
 from tiler.tiling import Tiling
@@ -22,6 +24,12 @@ pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample folder 
 
 # Intact by their header but without the pixels that it promises, or without the channels that a network needs.
 UNREADABLE = {"thermal_parser__XTS_DJI_0001_R.jpg"}
+
+
+@pytest.fixture(params=[wheel_report, program_report], ids=["wheel", "gdalinfo"])
+def report(request: pytest.FixtureRequest) -> Report:
+    chosen: Report = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,8 @@ def test_every_readable_photo_and_raster_is_done(good: tuple[Result, Path]) -> N
 
 @pytest.mark.parametrize("source", readable(), ids=lambda path: path.name)
 def test_masks_have_the_sources_size_and_georeference(good: tuple[Result, Path], source: Path) -> None:
-    masks = [path for path in good[1].iterdir() if path.name.startswith(f"{source.stem}_")]
+    masks = [path for path in good[1].glob("*_*.*") if path.name.startswith(f"{source.stem}_")]
+    masks = [path for path in masks if path.suffix in {".png", ".tif"}]
     with gdal_environment(), rasterio.open(source) as image:
         for path in masks:
             with rasterio.open(path) as mask:
@@ -90,7 +99,7 @@ def test_each_odd_and_broken_file_is_done_or_failed_with_a_reason(odd: tuple[Res
         (line,) = (line for line in lines if f"{path}: " in line)
         done = f" done: {path}: " in line
         assert done or f" failed: {path}: " in line
-        masks = [mask.name for mask in out.iterdir() if mask.name.startswith(f"{path.stem}_label")]
+        masks = [mask.name for mask in out.glob("*.[pt][ni][gf]") if mask.name.startswith(f"{path.stem}_label")]
         assert len(masks) == done, line
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
 
@@ -105,8 +114,45 @@ def test_masks_of_odd_files_carry_their_control_points_and_rotations(odd: tuple[
                 gcp.asdict() | {"id": ""} for gcp in image.gcps[0]
             ], source.name
             assert mask.gcps[1] == image.gcps[1]
+            assert mask.rpcs == image.rpcs
             checked += 1
     assert checked > 10
+
+
+@pytest.fixture(scope="module")
+def georeferenced(good: tuple[Result, Path], odd: tuple[Result, Path]) -> list[Path]:
+    masks = [mask for _, out in (good, odd) for mask in sorted(out.glob("*_label.tif"))]
+    assert len(masks) > 25
+    return masks
+
+
+def test_every_georeferenced_mask_is_a_valid_cog(georeferenced: list[Path]) -> None:
+    for mask in georeferenced:
+        assert cog_validate(mask, strict=True, quiet=True) == (True, [], []), mask.name
+
+
+def test_overviews_hold_only_classes_that_exist(georeferenced: list[Path]) -> None:
+    checked = 0
+    for mask in georeferenced:
+        with rasterio.open(mask) as dataset:
+            factors, classes = dataset.overviews(1), np.unique(dataset.read(1))
+        for level in range(len(factors)):
+            with rasterio.open(mask, overview_level=level) as overview:
+                assert np.isin(overview.read(1), classes).all(), mask.name
+                checked += 1
+    assert checked > 3
+
+
+def test_gdal_shows_names_and_counts_of_every_mask(georeferenced: list[Path], report: Report) -> None:
+    for mask in georeferenced:
+        found = report(mask)
+        with rasterio.open(mask) as dataset:
+            names = json.loads(dataset.tags()["CLASS_NAMES"])
+            counts = np.bincount(dataset.read(1).ravel(), minlength=256)[:255]
+        assert all(f"\n    {value:3d}: {name}\n" in found for value, name in enumerate(names)), mask.name
+        assert [row[:3] for row in attribute_table(found)] == [
+            [str(value), str(counts[value]), names[value]] for value in np.flatnonzero(counts)
+        ], mask.name
 
 
 def test_the_samples_are_left_as_they_were(model: Path, tmp_path: Path) -> None:
