@@ -1,10 +1,14 @@
-"""How the tests run: no deadlines (kernels compile on first use), the same examples in every CI run, a cache apart."""
+"""How the tests run: no deadlines (kernels compile on first use), the same examples in every CI run, a cache apart.
+
+GDAL reads side files where tests ask what other programs see.
+"""
 
 import os
 
 import pytest
 from hypothesis import settings
 
+os.environ |= {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE", "GDAL_PAM_ENABLED": "YES"}
 settings.register_profile("noseam", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("noseam")
 

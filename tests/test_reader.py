@@ -441,7 +441,7 @@ def test_a_truncated_file_is_refused_by_name(
     _read_all(path, scale)
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(RasterReadError, match=r"a\.img: .* cannot be read"):
+    with pytest.raises(RasterReadError, match=r"a\.img: (truncated: |the header cannot be read)"):
         _read_all(path, scale)
 
 
@@ -452,7 +452,7 @@ def test_a_truncated_file_of_a_single_tile_is_refused(tmp_path: Path, format: st
     Image.fromarray(_scene((64, 64))).save(path, format=format)
     _read_all(path, scale)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(RasterReadError, match=r"a\.img: .* cannot be read"):
+    with pytest.raises(RasterReadError, match=r"a\.img: (truncated: |the header cannot be read)"):
         _read_all(path, scale)
 
 
@@ -460,14 +460,15 @@ def test_a_jpeg_without_its_end_marker_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     _jpeg(path)
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(RasterReadError, match=r"a\.jpg: the pixels of rows \d+ to \d+ cannot be read"):
+    with pytest.raises(RasterReadError, match=r"a\.jpg: truncated: its end marker is missing"):
         _read_all(path, 1)
 
 
 def test_a_damaged_mask_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.dstack((_scene(), 255 * noise(*SHAPE, high=2)))).save(path)
-    path.write_bytes(path.read_bytes()[:-100_000])
+    content = path.read_bytes()
+    path.write_bytes(content[:-100_000] + bytes(100) + content[-99_900:])
     with open_image(path) as image, pytest.raises(RasterReadError, match=r"a\.png: the valid mask of rows 600 to 700"):
         image.valid_rows(600, 701)
 

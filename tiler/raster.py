@@ -11,8 +11,11 @@ from typing import Any
 import rasterio
 from rasterio.enums import MaskFlags
 
+from tiler.damage import without_advice
 from tiler.errors import RasterReadError
 from tiler.georef import Georeference
+from tiler.limits import DEFAULT_LIMITS, FileLimits
+from tiler.shut_off import CACHE_BYTES, SETTINGS
 from tiler.sidecars.world import read_world
 
 _MAGIC = (
@@ -25,26 +28,17 @@ _MAGIC = (
 )
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
 """Raw photos are TIFF by their first bytes but hold only a preview that GDAL can read."""
-MAX_CHANNELS = 64
-"""More channels than any survey camera has: a header that claims them is damaged."""
 FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
 """Tag of every mask; see `tiler.provenance`."""
-_CACHE_BYTES = 128 * 2**20
+_VRT = b"<VRTDataset"
 
 
 def gdal_environment() -> rasterio.Env:
     """Return the GDAL settings that every read and write of noseam runs under; enter it per thread.
 
-    GDAL opens no neighbouring files (a side file can name other files and hosts), nothing is
-    written beside the source, a truncated PNG is an error, and the block cache is of fixed size.
+    They are those of `tiler.shut_off`, whatever the user's own variables say.
     """
-    return rasterio.Env(
-        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
-        GDAL_PAM_ENABLED="NO",
-        CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none",
-        GDAL_PNG_WHOLE_IMAGE_OPTIM="NO",
-        GDAL_CACHEMAX=_CACHE_BYTES,
-    )
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, **SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +89,8 @@ class RasterInfo:
         return self.georeference.gsd_m(self.height, self.width)
 
 
-def sniff_driver(path: Path) -> str:
-    """Return the one GDAL driver that may open a file, by its first bytes.
+def sniff_driver(path: Path, *, vrt: bool = False) -> str:
+    """Return the one GDAL driver that may open a file, by its first bytes; `vrt` admits virtual rasters.
 
     Raises
     ------
@@ -117,13 +111,22 @@ def sniff_driver(path: Path) -> str:
     for magic, driver in _MAGIC:
         if head.startswith(magic):
             return driver
+    if vrt and head.startswith(_VRT):
+        return "VRT"
     found = "an empty file" if not head else f"a file that starts with {head!r}"
     raise RasterReadError(f"{path}: not an accepted image: expected JPEG, PNG or TIFF, found {found}")
 
 
 @contextmanager
-def open_raster(path: Path) -> Iterator[Any]:
+def open_raster(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> Iterator[Any]:
     """Open an image for reading with the driver that its first bytes name.
+
+    Parameters
+    ----------
+    path : Path
+        A JPEG, PNG or TIFF.
+    limits : FileLimits
+        What it may claim to be.
 
     Yields
     ------
@@ -133,13 +136,14 @@ def open_raster(path: Path) -> Iterator[Any]:
     Raises
     ------
     RasterReadError
-        If the file is not an accepted image or its header is damaged.
+        If the file is not an accepted image, its header is damaged, or it claims too much.
     """
-    driver = sniff_driver(path)
+    driver = sniff_driver(path, vrt=limits.vrt)
     with gdal_environment():
         with reading(path, "the header"):
             dataset = rasterio.open(str(path.absolute()), driver=driver)
         with dataset:
+            limits.check(path, dataset)
             yield dataset
 
 
@@ -154,25 +158,23 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         cause = error.__cause__ or error
-        raise RasterReadError(f"{path}: {what} cannot be read: {cause}") from error
+        raise RasterReadError(f"{path}: {what} cannot be read: {without_advice(str(cause))}") from error
 
 
-def read_info(path: Path) -> RasterInfo:
+def read_info(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> RasterInfo:
     """Return what the header of a file says, and the world file beside it; no pixel is decoded.
 
     Raises
     ------
     RasterReadError
-        If the file is not an accepted image or its header is damaged.
+        If the file is not an accepted image, its header is damaged, or it claims too much.
     """
-    with open_raster(path) as dataset:
+    with open_raster(path, limits) as dataset:
         return describe(path, dataset)
 
 
 def describe(path: Path, dataset: Any) -> RasterInfo:
     """Return what the header of an open dataset says."""
-    if dataset.count > MAX_CHANNELS:
-        raise RasterReadError(f"{path}: {dataset.count} channels claimed, {MAX_CHANNELS} is the most that is read")
     with reading(path, "the header"):
         structure = dataset.tags(ns="IMAGE_STRUCTURE")
         georeference, notes = _locate(path, dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterioWindow
 
 from tiler.channels import Channels, choose_channels
+from tiler.damage import Damage
 from tiler.grid import LOGITS_STRIDE, Grid, Tile
+from tiler.limits import DEFAULT_LIMITS, FileLimits
 from tiler.raster import RasterInfo, describe, open_raster, reading
 from tiler.stretch import Stretch, percentile_stretch
+from tiler.truncation import refuse_truncated
 from tiler.window import Window
 
 _SAMPLE_SIDE = 1024
@@ -27,7 +30,12 @@ _PALETTE_CHUNK_PX = 16 * 2**20
 
 @contextmanager
 def open_image(
-    path: Path, *, channels: tuple[int, ...] = (), value_range: tuple[float, float] | None = None
+    path: Path,
+    *,
+    channels: tuple[int, ...] = (),
+    value_range: tuple[float, float] | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
+    strict: bool = False,
 ) -> Iterator[ImageReader]:
     """Open an image to be segmented.
 
@@ -40,15 +48,23 @@ def open_image(
     value_range : tuple of float, optional
         Values that become 0 and 255 in files that are not 8-bit; by default each file's own
         2nd and 98th percentile.
+    limits : FileLimits
+        What the file may claim to be.
+    strict : bool
+        Whether damage that GDAL decodes over is an error.
 
     Raises
     ------
     RasterReadError, ChannelError
         If the file is no image, is damaged, or its channels are not settled.
     """
-    with open_raster(path) as dataset:
+    damage = Damage(path, strict=strict)
+    with ExitStack() as stack:
+        with damage.opening():
+            dataset = stack.enter_context(open_raster(path, limits))
         info = describe(path, dataset)
-        yield ImageReader(dataset, info, choose_channels(info, channels), value_range)
+        refuse_truncated(path, dataset)
+        yield ImageReader(dataset, info, choose_channels(info, channels), value_range, damage)
 
 
 class ImageReader:
@@ -64,14 +80,22 @@ class ImageReader:
         What to read.
     value_range : tuple of float or None
         See `open_image`.
+    damage : Damage
+        Takes what GDAL complains of.
     """
 
     def __init__(
-        self, dataset: Any, info: RasterInfo, channels: Channels, value_range: tuple[float, float] | None
+        self,
+        dataset: Any,
+        info: RasterInfo,
+        channels: Channels,
+        value_range: tuple[float, float] | None,
+        damage: Damage,
     ) -> None:
         self.info = info
         self.channels = channels
         self._dataset = dataset
+        self._damage = damage
         self._lock = threading.Lock()  # GDAL's handles take one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
@@ -83,6 +107,11 @@ class ImageReader:
         transparent = self._palette is not None and not self._palette[:, 3].all()
         marked = self.channels.valid is not None or self.channels.nodata is not None
         return self.channels.dataset_mask or marked or self._float or transparent
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What GDAL complained of while it decoded and went on: pixels may be wrong; final once all are read."""
+        return self._damage.found
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -175,10 +204,7 @@ class ImageReader:
             return valid
         area = _area(window)
         if self.channels.dataset_mask:
-            with (
-                self._lock,
-                reading(self.info.path, f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"),
-            ):
+            with self._decoding(f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"):
                 valid &= self._dataset.dataset_mask(window=area) > 0
         if self.channels.valid is not None:
             valid &= self._read((self.channels.valid,), area)[0] > 0
@@ -211,11 +237,16 @@ class ImageReader:
         resampling: Resampling = Resampling.nearest,
     ) -> NDArray[Any]:
         first, last = int(window.row_off), int(window.row_off + window.height)
-        with self._lock, reading(self.info.path, f"the pixels of rows {first} to {last - 1}"):
+        with self._decoding(f"the pixels of rows {first} to {last - 1}"):
             pixels: NDArray[Any] = self._dataset.read(
                 list(channels), window=window, out_shape=shape, out_dtype=dtype, resampling=resampling
             )
         return pixels
+
+    @contextmanager
+    def _decoding(self, what: str) -> Iterator[None]:
+        with self._lock, self._damage.decoding(), reading(self.info.path, what):
+            yield
 
     def _choose_stretch(self, value_range: tuple[float, float] | None) -> Stretch | None:
         if self.info.dtype == "uint8":
@@ -236,7 +267,7 @@ class ImageReader:
         pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
         valid = np.ones((height, width), np.bool_)
         if self.channels.dataset_mask:
-            with reading(self.info.path, "the valid mask"):
+            with self._decoding("the valid mask"):
                 valid &= self._dataset.dataset_mask(out_shape=(height, width)) > 0
         if self.channels.valid is not None:
             valid &= self._read((self.channels.valid,), whole, (1, height, width))[0] > 0

@@ -1,0 +1,107 @@
+"""What a header may claim, asked before any pixel is decoded."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+from segment.plan import ImagePlan, Refused, Request, plan_image
+from tests.make import noise, write_tif
+from tiler.discover import Found
+from tiler.errors import RasterReadError
+from tiler.limits import FileLimits
+from tiler.raster import read_info
+from tiler.tiling import Tiling
+
+
+def _empty(path: Path, side: int = 100_000, **options: Any) -> Path:
+    """Write a sparse TIFF, so none of its pixels."""
+    shape = {"height": side, "width": side, "count": 3, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, bigtiff="yes", **shape | options):
+        return path
+
+
+def _claiming(path: Path, height: int, width: int) -> Path:
+    """Write a small JPEG whose header claims another size."""
+    Image.fromarray(noise(32, 32, 3)).save(path, quality=50)
+    content = bytearray(path.read_bytes())
+    frame = content.index(b"\xff\xc0")
+    content[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("block", [256, 512, 2048])
+def test_an_orthomosaic_of_100000_x_100000_passes_even_blank(tmp_path: Path, block: int) -> None:
+    path = _empty(tmp_path / "a.tif", tiled=True, blockxsize=block, blockysize=block, compress="deflate")
+    assert read_info(path).shape == (100_000, 100_000)
+
+
+@pytest.mark.parametrize("options", [{"compress": "deflate"}, {"compress": "zstd"}, {}])
+def test_black_images_pass(tmp_path: Path, options: dict[str, Any]) -> None:
+    black = np.zeros((1, 4096, 4096), np.uint8)
+    path = write_tif(tmp_path / "a.tif", black, tiled=True, blockxsize=2048, blockysize=2048, nbits=1, **options)
+    assert read_info(path).shape == (4096, 4096)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_black_photos_pass(tmp_path: Path, suffix: str) -> None:
+    Image.new("1" if suffix == ".png" else "L", (8000, 8000)).save(tmp_path / f"a{suffix}", optimize=True)
+    assert read_info(tmp_path / f"a{suffix}").shape == (8000, 8000)
+
+
+def test_more_pixels_than_asked_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    path = _empty(tmp_path / "a.tif", 150_000, tiled=True, blockxsize=256, blockysize=256)
+    expected = (
+        r"a\.tif: 150000 x 150000 pixels claimed, 22,500 megapixels; at most 20,000 are read "
+        r"\(--max-megapixels of noseam plan and segment raises that\)"
+    )
+    with pytest.raises(RasterReadError, match=expected):
+        read_info(path)
+    assert read_info(path, FileLimits(megapixels=22_500)).width == 150_000
+
+
+def test_a_jpeg_that_claims_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
+    path = _claiming(tmp_path / "a.jpg", 65500, 65500)
+    expected = r"65500 x 65500 pixels claimed in a file of [\d,]+ bytes, [\d,]+ pixels per byte; at most 512 are read"
+    with pytest.raises(RasterReadError, match=expected + r" \(--max-pixels-per-byte"):
+        read_info(path)
+    assert read_info(path, FileLimits(pixels_per_byte=1e7)).shape == (65500, 65500)
+
+
+def test_a_tiff_of_138_bytes_that_claims_2_gigapixels_is_refused(tmp_path: Path) -> None:
+    entries = ((256, 4, 2**31 - 1), (257, 4, 1), (258, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1), (279, 4, 8))
+    tags = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + bytes(4))
+    with pytest.raises(RasterReadError, match=r"2147483647 x 1 pixels claimed in a file of 98 bytes"):
+        read_info(path)
+
+
+@pytest.mark.parametrize(
+    ("interleave", "dtype", "found"),
+    [("pixel", "uint8", 3 * 400**2), ("band", "uint8", 400**2), ("band", "float64", 8 * 400**2)],
+)
+def test_a_strip_larger_than_asked_is_refused(tmp_path: Path, interleave: str, dtype: str, found: int) -> None:
+    pixels = noise(3, 400, 400, dtype=dtype)
+    path = write_tif(tmp_path / "a.tif", pixels, blockysize=400, interleave=interleave, compress="deflate")
+    with pytest.raises(RasterReadError, match=r"a block of 400 x 400 pixels claimed, .* MB .*\(--max-block-mb"):
+        read_info(path, FileLimits(block_mb=(found - 1) / 1e6))
+    assert read_info(path, FileLimits(block_mb=found / 1e6)).shape == (400, 400)
+
+
+def test_a_plan_applies_its_limits(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", noise(3, 1000, 1001), photometric="rgb")
+    request = Request(Tiling(), tmp_path / "out", limits=FileLimits(megapixels=1))
+    found = Found(path, Path("a.tif"))
+    refused = plan_image(found, request)
+    assert isinstance(refused, Refused)
+    assert "a.tif: 1001 x 1000 pixels claimed, 1 megapixels; at most 1 are read" in refused.reason
+    assert isinstance(plan_image(found, replace(request, limits=FileLimits(megapixels=1.001))), ImagePlan)
