@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from segment.engine import Tiles
-from segment.errors import EngineError
+from segment.errors import DeviceMemoryError, EngineError
 
 _LINGER_S = 0.01
 _log = logging.getLogger(__name__)
@@ -26,14 +26,20 @@ class Network(Protocol):
     """For messages."""
 
     def __call__(self, tiles: Tiles) -> Any:
-        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w)."""
+        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w).
+
+        Raises
+        ------
+        DeviceMemoryError
+            If so many tiles are too many.
+        """
 
 
 class Batcher:
     """One thread that batches the tiles which the image threads submit; use as a context manager.
 
     A batch goes when it is full or nothing more came for 10 ms. When the device runs out of memory
-    the batch is halved, for good.
+    the batch is halved, for good; a single tile that is too much fails, and with it its image.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ class Batcher:
 
     def __init__(self, network: Network, batch_size: int) -> None:
         self._network = network
-        self.batch_size = batch_size
+        self.batch_size = self._announced = batch_size
         self._queue: queue.Queue[tuple[Tiles, Future[Any]] | None] = queue.Queue()
         self._closing = threading.Lock()
         self._closed = False
@@ -110,18 +116,32 @@ class Batcher:
         results: list[Any] = []
         while len(results) < len(pixels):
             chunk = pixels[len(results) : len(results) + self.batch_size]
-            try:
-                logits = self._network(np.stack(chunk))
-                if len(logits) != len(chunk):
-                    raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+            if (logits := self._logits(chunk)) is None:
+                self._shrink(len(chunk))
+            else:
+                self._announce()
                 results.extend(logits)
-                continue
-            except torch.OutOfMemoryError:
-                if len(chunk) == 1:
-                    raise
-            # Outside the handler, so that the traceback no longer holds the failed batch's tensors.
-            self.batch_size = max(len(chunk) // 2, 1)
-            _log.warning("the device ran out of memory with %d tiles; going on with %d", len(chunk), self.batch_size)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
         return results
+
+    def _logits(self, chunk: list[Tiles]) -> Any:
+        """Return the logits of some tiles; None where memory does not suffice for so many."""
+        try:
+            logits = self._network(np.stack(chunk))
+        except DeviceMemoryError:
+            if len(chunk) == 1:
+                raise
+            return None
+        if len(logits) != len(chunk):
+            raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+        return logits
+
+    def _shrink(self, count: int) -> None:
+        """Halve the batch; called where no handler's traceback holds the tensors of the failed one any more."""
+        self.batch_size = count // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _announce(self) -> None:
+        if self.batch_size < self._announced:
+            self._announced = self.batch_size
+            _log.warning("%s: out of memory; batches are of %d tiles from now on", self._network.name, self.batch_size)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segment.errors import CheckpointError
+from segment.presets import class_entries
+from segment.weights import NETWORK_KEYS, load_network, read_json, weight_files
 from tiler.classes import ClassTable, distinct_colours, read_class_table
 from tiler.errors import ClassTableError, TilerError
 from tiler.grid import LATTICE_PX, MIN_TILE_PX
@@ -25,24 +29,15 @@ _DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
 BUNDLED_MODELS = {"demo": Path(__file__).parent / "demo_model"}
 """Checkpoints that come with noseam, by the name that `--model` takes."""
 
-_SAFE_WEIGHTS, _PICKLED_WEIGHTS = "*.safetensors", "pytorch_model*.bin"
+_TEXTS = ["config.json", "preprocessor_config.json"]
+_SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
+_PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
+_HUB_ANSWERS_S = 10
+_LARGEST_WEIGHT = 1e12
+"""No training leads to such; a flipped bit of the exponent does, more often than to NaN."""
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a value of the wrong kind raises."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_NETWORK_KEYS = (
-    "batch_norm_eps",
-    "decoder_hidden_size",
-    "depths",
-    "hidden_act",
-    "hidden_sizes",
-    "layer_norm_eps",
-    "mlp_ratios",
-    "num_attention_heads",
-    "num_channels",
-    "num_encoder_blocks",
-    "patch_sizes",
-    "reshape_last_stage",
-    "sr_ratios",
-    "strides",
-)
 _TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
 
 
@@ -104,7 +99,7 @@ def describe_checkpoint(model: str) -> Description:
     try:
         tiling, source = _read_tiling(model, config, processing)
         return Description(model, folder, _read_classes(config), tiling, source, _read_normalisation(processing))
-    except (TilerError, KeyError, TypeError, ValueError) as error:
+    except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error
 
 
@@ -119,7 +114,7 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
     folder, _, processing = _read_files(model)
     try:
         return folder, _read_normalisation(processing)
-    except (TypeError, ValueError) as error:
+    except _NONSENSE as error:
         raise CheckpointError(f"{model}: {error}") from error
 
 
@@ -151,28 +146,14 @@ def load_checkpoint(description: Description) -> Checkpoint:
     CheckpointError
         If weights are missing, damaged, of another shape than the config says, or not finite.
     """
-    import torch
-    from transformers import SegformerForSemanticSegmentation
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    safe = any(description.folder.glob(_SAFE_WEIGHTS))
-    try:
-        network, report = SegformerForSemanticSegmentation.from_pretrained(
-            description.folder,
-            use_safetensors=safe,
-            weights_only=True,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that the report lists them; they are refused below
-        )
-    except Exception as error:  # torch, safetensors and transformers each raise classes of their own
-        raise CheckpointError(f"{description.name}: the weights cannot be loaded: {error}") from error
+    network, report = load_network(description.folder, **class_entries(description.classes))
     _refuse_gaps(description.name, report)
     for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(f"{description.name}: weights {name} hold NaN or infinity; the file is damaged")
+        if tensor.is_floating_point() and not bool((tensor.abs() < _LARGEST_WEIGHT).all()):
+            raise CheckpointError(
+                f"{description.name}: weights {name} hold NaN, infinity or numbers beyond {_LARGEST_WEIGHT:g}; "
+                "the file is damaged, or the training failed"
+            )
     return Checkpoint(description, network.float().eval())
 
 
@@ -184,12 +165,9 @@ def weights_digest(description: Description) -> str:
     CheckpointError
         If it has no weights or they cannot be read.
     """
-    folder = description.folder
-    files = sorted(folder.glob(_SAFE_WEIGHTS)) or sorted(folder.glob(_PICKLED_WEIGHTS))
-    if not files:
-        raise CheckpointError(f"{description.name}: no weights there; expected model.safetensors")
-    config = _read_json(folder / "config.json")
-    shape = {key: config.get(key) for key in _NETWORK_KEYS} | {"classes": len(description.classes)}
+    files = weight_files(description.folder)
+    config = read_json(description.folder / "config.json")
+    shape = {key: config.get(key) for key in NETWORK_KEYS} | {"classes": len(description.classes)}
     hasher = hashlib.sha256(json.dumps(shape).encode() + repr(description.normalisation).encode())
     try:
         for path in files:
@@ -204,22 +182,28 @@ def weights_digest(description: Description) -> str:
 def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Return the folder of a SegFormer, its config, and what its preprocessor says, if anything."""
     folder = _locate(model)
-    if not (folder / "config.json").exists():
+    if not (folder / "config.json").is_file():
         raise CheckpointError(
             f"{model}: no config.json there; expected a SegFormer folder, such as noseam train writes"
         )
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("model_type") != "segformer":
-        raise CheckpointError(f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found")
+        raise CheckpointError(
+            f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found; noseam runs no other kind"
+        )
+    if config.get("num_channels", 3) != 3:
+        raise CheckpointError(f"{model}: num_channels 3 expected (red, green, blue), {config['num_channels']!r} found")
     preprocessor = folder / "preprocessor_config.json"
-    return folder, config, _read_json(preprocessor) if preprocessor.exists() else {}
+    return folder, config, read_json(preprocessor) if preprocessor.is_file() else {}
 
 
 def _locate(model: str) -> Path:
     """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
     if model in BUNDLED_MODELS and Path(model).is_dir():
         raise CheckpointError(f"{model} comes with noseam and is a folder here: say ./{model} for the folder")
-    folder = BUNDLED_MODELS.get(model) or Path(model).expanduser()
+    folder = BUNDLED_MODELS.get(model) or Path(model)
+    with suppress(RuntimeError):  # no such user
+        folder = folder.expanduser()
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(model) or folder.parent.exists():
@@ -231,9 +215,10 @@ def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(model, allow_patterns=["*.json", _SAFE_WEIGHTS]))
-        if not any(folder.glob(_SAFE_WEIGHTS)):
-            folder = Path(snapshot_download(model, allow_patterns=["*.json", _PICKLED_WEIGHTS]))
+        found = _ask_hub(model)
+        folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_SAFE_WEIGHTS], **found))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_PICKLED_WEIGHTS], **found))
     except Exception as error:  # the hub client raises its HTTP library's errors too
         raise CheckpointError(
             f"{model}: cannot be fetched from the Hugging Face hub ({error}); "
@@ -242,20 +227,29 @@ def _download(model: str) -> Path:
     return folder
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _ask_hub(model: str) -> dict[str, Any]:
+    """Return which state of a model to take: the hub's newest, or what is cached where the hub does not answer.
+
+    `snapshot_download` asks too, but waits for ever where the answer does not come (huggingface-hub 2.4).
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: an object expected, {type(content).__name__} found")
-    return content
+        return {"revision": HfApi().model_info(model, timeout=_HUB_ANSWERS_S).sha}
+    except Exception:
+        with suppress(Exception):
+            snapshot_download(model, allow_patterns=_TEXTS, local_files_only=True)
+            return {"local_files_only": True}
+        raise
 
 
 def _read_classes(config: dict[str, Any]) -> ClassTable:
-    labels = {int(key): str(name) for key, name in config["id2label"].items()}
+    entry = config.get("id2label")
+    if not isinstance(entry, dict):
+        raise ValueError(f"id2label expected, a name for each class, {entry!r:.80} found")
+    labels = {int(key): str(name) for key, name in entry.items()}
     if sorted(labels) != list(range(len(labels))):
-        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)}")
+        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)!r:.80}")
     names = tuple(labels[index] for index in range(len(labels)))
     colours = (config.get("tiling") or {}).get("colors")
     if colours is None:
@@ -275,6 +269,8 @@ def _read_tiling(model: str, config: dict[str, Any], processing: dict[str, Any])
         return Tiling(
             window_px=side, input_px=side
         ), "no tiling in the checkpoint, so its input size at full resolution"
+    if not isinstance(entry, dict):
+        raise ValueError(f"tiling: an object expected, {entry!r:.80} found")
     unknown = set(entry) - _TILING_KEYS
     if unknown:
         raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")
@@ -294,8 +290,8 @@ def _read_normalisation(processing: dict[str, Any]) -> Normalisation:
     mean, std = processing.get("image_mean", default.mean), processing.get("image_std", default.std)
     if not processing.get("do_normalize", True):
         mean, std = (0.0,) * 3, (1.0,) * 3
-    if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std) or rescale <= 0:
-        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean}, std {std}")
+    if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (rescale, *mean, *std))) and min(rescale, *std) > 0):
+        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}")
     return Normalisation(rescale, _triple(mean), _triple(std))
 
 
@@ -314,7 +310,8 @@ def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
     mismatched = [_name_mismatch(entry) for entry in report["mismatched_keys"]]
     if mismatched:
         raise CheckpointError(
-            f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}"
+            f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}; "
+            "config.json and the weights are of two models"
         )
 
 

@@ -129,4 +129,7 @@ def _has_cuda() -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    if not torch.cuda.is_available():
+        _log.warning("there is a CUDA driver here, but PyTorch cannot use it, so the network runs on the CPU")
+        return False
+    return True

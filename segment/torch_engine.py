@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any, Literal
 
@@ -12,13 +13,15 @@ from torch import Tensor
 
 from segment.batcher import Batcher
 from segment.checkpoint import Checkpoint
+from segment.device_faults import device_faults
 from segment.device_stitch import DeviceStitcher
 from segment.engine import Precision, Stitcher, Tiles
 from segment.errors import DeviceError
 from segment.fusion import fuse_head
 from segment.normalised import Normalised
-from tiler.grid import Grid
+from tiler.grid import Grid, Tile
 from tiler.stitch import Stitcher as HostStitcher
+from tiler.upsample import MaskRows
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CPU_CHUNK = 2
@@ -50,7 +53,7 @@ class TorchEngine:
     Raises
     ------
     DeviceError
-        If the device is not there, or cannot compute in the precision.
+        If the device is not there, is too small for the model, or cannot compute in the precision.
     """
 
     def __init__(
@@ -66,11 +69,12 @@ class TorchEngine:
         chosen = choose_precision(self._device, precision)
         self._dtype = _DTYPES[chosen]
         network = Normalised(fuse_head(checkpoint.network), checkpoint.description.normalisation)
-        self._network = network.to(self._device)
-        if self._device.type == "cuda":
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        elif threads is not None:
+        with device_faults(self._device):
+            self._network = network.to(self._device)
+            if self._device.type == "cuda":
+                self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        if self._device.type == "cpu" and threads is not None:
             torch.set_num_threads(threads)
         self.classes = len(checkpoint.description.classes)
         self.name = f"torch {self._device} {chosen}"
@@ -86,18 +90,26 @@ class TorchEngine:
         """Return what blends and labels one image, on the device that the logits are on."""
         if self._device.type == "cpu":
             return HostStitcher(grid, self.classes, confidence=confidence)
-        return DeviceStitcher(grid, self.classes, self._device, confidence=confidence)
+        with device_faults(self._device):
+            return _Watched(DeviceStitcher(grid, self.classes, self._device, confidence=confidence), self._device)
 
     def close(self) -> None:
         """Stop after the batch at hand; tiles that still wait are cancelled."""
         self._batcher.close()
 
     def __call__(self, tiles: Tiles) -> Any:
-        """Return logits (N, C, h / 4, w / 4) for tiles (N, 3, h, w): an array, or on CUDA a tensor there."""
-        if self._device.type != "cpu":
-            return self._forward(self._upload(tiles))
-        logits = [self._chunk(tiles[start : start + _CPU_CHUNK]) for start in range(0, len(tiles), _CPU_CHUNK)]
-        return np.concatenate(logits)
+        """Return logits (N, C, h / 4, w / 4) for tiles (N, 3, h, w): an array, or on CUDA a tensor there.
+
+        Raises
+        ------
+        DeviceMemoryError, DeviceLostError
+            See `device_faults`.
+        """
+        with device_faults(self._device):
+            if self._device.type != "cpu":
+                return self._forward(self._upload(tiles))
+            logits = [self._chunk(tiles[start : start + _CPU_CHUNK]) for start in range(0, len(tiles), _CPU_CHUNK)]
+            return np.concatenate(logits)
 
     def _chunk(self, tiles: Tiles) -> NDArray[np.float32]:
         full = np.resize(tiles, (_CPU_CHUNK, *tiles.shape[1:]))  # repeats the tiles to fill up
@@ -119,6 +131,27 @@ class TorchEngine:
         return logits
 
 
+class _Watched:
+    """A stitcher on a device, whose errors name the device: those of kernels that were queued long before, too."""
+
+    def __init__(self, stitcher: Stitcher, device: torch.device) -> None:
+        self._stitcher, self._device = stitcher, device
+
+    def add(self, tile: Tile, logits: Any) -> Iterator[MaskRows]:
+        """Blend one tile in; yield the rows that it finished."""
+        with device_faults(self._device):
+            return self._watched(self._stitcher.add(tile, logits))
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        """Leave one tile out; yield the rows that it finished."""
+        with device_faults(self._device):
+            return self._watched(self._stitcher.skip(tile))
+
+    def _watched(self, rows: Iterator[MaskRows]) -> Iterator[MaskRows]:
+        with device_faults(self._device):
+            yield from rows
+
+
 def choose_device(asked: str) -> torch.device:
     """Return the device that `auto`, `cpu`, `cuda` or `cuda:N` asks for.
 
@@ -136,7 +169,10 @@ def choose_device(asked: str) -> torch.device:
     if device.type not in {"cpu", "cuda"}:
         raise DeviceError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {asked!r}: this machine has {torch.cuda.device_count()} usable CUDA devices")
+        found = torch.cuda.device_count()
+        raise DeviceError(
+            f"device {asked!r}: this machine has {found} usable CUDA devices; use --device auto, or mend the driver"
+        )
     return device
 
 

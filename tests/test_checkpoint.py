@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,18 +125,67 @@ def test_a_mistyped_folder_in_a_folder_that_exists_is_never_looked_up(
         describe_checkpoint("models/drnoe")
 
 
-def test_a_hub_id_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, allow_patterns: str(folder))
+class Hub:
+    """Stands in for the hub; `error` is what it answers if it does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, error: Exception | None = None) -> None:
+        self.folder, self.error = folder, error
+        self.cached = True
+        self.fetched: list[dict[str, Any]] = []
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", self.model_info)
+        monkeypatch.setattr("huggingface_hub.snapshot_download", self.snapshot_download)
+
+    def model_info(self, model: str, timeout: float) -> Any:
+        assert timeout <= 10
+        if self.error:
+            raise self.error
+        return SimpleNamespace(sha="5" * 40)
+
+    def snapshot_download(self, model: str, allow_patterns: list[str], **found: Any) -> str:
+        if self.error and not (self.cached and found.get("local_files_only")):
+            raise LookupError("not cached")
+        self.fetched.append({"allow": allow_patterns, **found})
+        return str(self.folder)
+
+
+def test_a_hub_id_is_fetched_in_the_state_that_the_hub_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(monkeypatch, folder)
     assert describe_checkpoint("owner/name").folder == folder
+    assert [fetched["revision"] for fetched in hub.fetched] == ["5" * 40]
+    assert "pytorch_model*.bin" not in hub.fetched[0]["allow"]
 
 
-def test_a_hub_that_does_not_answer_is_said_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(model: str, allow_patterns: list[str]) -> str:
-        raise ConnectionError("no route")
+def test_pickles_are_fetched_only_where_there_are_no_safetensors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "model.safetensors").unlink()
+    hub = Hub(monkeypatch, folder)
+    describe_checkpoint("owner/name")
+    assert ["pytorch_model*.bin" in fetched["allow"] for fetched in hub.fetched] == [False, True]
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+
+def test_without_the_hub_a_cached_model_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(monkeypatch, folder, ConnectionError("no route"))
+    assert describe_checkpoint("owner/name").folder == folder
+    assert all(fetched["local_files_only"] for fetched in hub.fetched)
+
+
+def test_a_hub_that_does_not_answer_is_said_with_the_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Hub(monkeypatch, folder, ConnectionError("no route")).cached = False
     with pytest.raises(CheckpointError, match=r"owner/name: .*no route.*give the folder of a checkpoint"):
         describe_checkpoint("owner/name")
+
+
+def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    script = (
+        "import segment.checkpoint\nsegment.checkpoint._HUB_ANSWERS_S = 0.5\n"
+        "segment.checkpoint.describe_checkpoint('owner/name')"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        there = {"HF_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}", "HF_HOME": str(tmp_path)}
+        found = subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, **there}, capture_output=True, text=True, timeout=60
+        )
+    assert "owner/name: cannot be fetched from the Hugging Face hub (" in found.stderr
+    assert "timed out" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -144,9 +199,21 @@ def test_a_hub_that_does_not_answer_is_said_with_the_way_out(monkeypatch: pytest
         ("config.json", {"tiling": {"window_px": 512, "colors": [[300, 0, 0]] * 5}}, "whole numbers 0 to 255"),
         ("config.json", {"tiling": {"window_px": 512, "colors": [[1, 2, 3]] * 5}}, "two classes have one colour"),
         ("config.json", {"tiling": {"window_px": "big"}}, "invalid literal"),
+        ("config.json", {"tiling": {"window_px": math.inf}}, "infinity"),
+        ("config.json", {"tiling": {"window_px": 512, "colors": [1] * 5}}, "unpack"),
+        ("config.json", {"tiling": "2000"}, "tiling: an object expected, '2000' found"),
+        ("config.json", {"id2label": ["a", "b"]}, r"id2label expected, a name for each class, \['a', 'b'\] found"),
+        ("config.json", {"id2label": None}, "id2label expected, a name for each class, None found"),
+        ("config.json", {"id2label": dict.fromkeys("01234", "a\x1b[31m")}, "control"),
+        ("config.json", {"id2label": dict.fromkeys("01234", "\ud800")}, "control"),
+        ("config.json", {"num_channels": 4}, r"num_channels 3 expected \(red, green, blue\), 4 found"),
         ("preprocessor_config.json", {"image_std": [0, 0, 0]}, "impossible normalisation"),
         ("preprocessor_config.json", {"image_mean": [0.5]}, "impossible normalisation"),
         ("preprocessor_config.json", {"rescale_factor": -1}, "impossible normalisation"),
+        ("preprocessor_config.json", {"rescale_factor": math.nan}, "impossible normalisation"),
+        ("preprocessor_config.json", {"image_mean": [math.nan, 0, 0]}, "impossible normalisation"),
+        ("preprocessor_config.json", {"image_std": [1, math.inf, 1]}, "impossible normalisation"),
+        ("preprocessor_config.json", {"image_std": 1}, "has no len"),
     ],
 )
 def test_nonsense_in_the_text_files_is_refused(folder: Path, file: str, changes: dict[str, Any], message: str) -> None:
@@ -155,7 +222,7 @@ def test_nonsense_in_the_text_files_is_refused(folder: Path, file: str, changes:
         describe_checkpoint(str(folder))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
 def test_a_damaged_config_is_refused(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
@@ -205,7 +272,7 @@ def test_cut_weights_are_refused(folder: Path, keep: int) -> None:
 
 def test_a_folder_without_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="weights cannot be loaded"):
+    with pytest.raises(CheckpointError, match=r"no weights there; expected model\.safetensors"):
         load(folder)
 
 

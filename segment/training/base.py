@@ -12,6 +12,7 @@ from transformers.utils import logging
 from segment.checkpoint import Normalisation, locate_base
 from segment.errors import CheckpointError
 from segment.presets import Size, class_entries, make_config, tiling_entry
+from segment.weights import load_network
 from tiler.classes import ClassTable
 from tiler.tiling import Tiling
 
@@ -73,20 +74,7 @@ def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
 
 def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     folder, normalisation = locate_base(base)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        network, report = SegformerForSemanticSegmentation.from_pretrained(
-            folder,
-            **class_entries(classes),
-            use_safetensors=any(folder.glob("*.safetensors")),
-            weights_only=True,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that the report lists them; only the head's are let through
-        )
-    except Exception as error:  # torch, safetensors and transformers each raise classes of their own
-        raise CheckpointError(f"{base}: the weights cannot be loaded: {error}") from error
+    network, report = load_network(folder, **class_entries(classes))
     _refuse_gaps(base, report)
     network.config.tiling = tiling_entry(tiling, classes)
     return network.float(), normalisation

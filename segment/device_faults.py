@@ -1,0 +1,52 @@
+"""Tell apart what goes wrong on a device: too little memory, which a smaller batch may cure, and a lost device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from segment.errors import DeviceLostError, DeviceMemoryError
+
+_SHORT = ("out of memory", "ALLOC_FAILED")
+"""How CUDA and its libraries say it, under other classes than that of PyTorch's allocator."""
+_LOST = ("CUDA error", "cuDNN error")
+
+
+@contextmanager
+def device_faults(device: torch.device) -> Iterator[None]:
+    """Turn the errors of a device into our own, which name it and say what helps.
+
+    Raises
+    ------
+    DeviceMemoryError
+        If its memory did not suffice.
+    DeviceLostError
+        If CUDA failed otherwise: whatever this process asks of the device from then on fails too.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _SHORT):
+            raise DeviceMemoryError(
+                f"{device}: {_first(text, '. GPU')}; smaller tiles (--input) need less memory, or use --device cpu"
+            ) from error
+        if isinstance(error, _accelerator_error()) or text.startswith(_LOST):
+            raise DeviceLostError(
+                f"{device} is lost and the run ends here: {_first(text)}; see to the device (nvidia-smi says how it "
+                "is), then give the same command again"
+            ) from error
+        raise
+
+
+def _accelerator_error() -> tuple[type[RuntimeError], ...]:
+    """Return what PyTorch 2.8 and later raise for a failed call of CUDA; before, it was a RuntimeError."""
+    kind = getattr(torch, "AcceleratorError", None)
+    return () if kind is None else (kind,)
+
+
+def _first(text: str, end: str = "\n") -> str:
+    """Return what matters of PyTorch's text; advice on its settings follows."""
+    return text.split("\n")[0].split(end)[0]
