@@ -7,21 +7,25 @@ import logging
 import math
 import os
 import tomllib
-import warnings
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from segment.logs import configure_logging, one_line
+
 if TYPE_CHECKING:
     from segment.plan import Request, SurveyPlan
+    from tiler.limits import FileLimits
     from tiler.photo.options import PoseOptions
     from tiler.polygons.request import PolygonRequest
     from tiler.tiling import Tiling
 
-FAILED, NOTHING_MATCHED, INTERRUPTED = 3, 4, 130
+FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
+_TYPICAL_COMPRESSION = 20
+"""Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
 SETTINGS_FILE = Path("noseam.toml")
 _MODEL_CHOICE = """--model is missing: which network shall segment your images?
   --model {hub}
@@ -43,28 +47,23 @@ class _Group(click.Group):
     """Turn noseam's own errors into one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from segment.errors import FolderInUseError
+        from segment.signals import Interrupted, ending_in_order
+
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
+            with ending_in_order():
+                return super().invoke(ctx)
+        except Interrupted as signal:
             click.echo("interrupted" + _RESUMABLE.get(ctx.invoked_subcommand or "", ""), err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(signal.exit_code)
+        except FolderInUseError as error:
+            click.echo(one_line(f"Error: {error}"), err=True)
+            ctx.exit(IN_USE)
         except Exception as error:
             ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
             if not ours and not (isinstance(error, OSError) and error.filename):  # a broken pipe has no file
                 raise
             raise click.ClickException(str(error)) from error
-
-
-class _Formatter(logging.Formatter):
-    """One record is one line, and no file name can move the cursor."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        record.message = _one_line(record.message)
-        return super().formatMessage(record)
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -81,11 +80,37 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
         command = main.get_command(ctx, name)
         if command is None or not isinstance(table, dict):
             raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(main.list_commands(ctx))}")
-        options = {flag.lstrip("-"): option.name for option in command.params for flag in option.opts}
+        options = {flag.lstrip("-"): option for option in command.params for flag in option.opts}
         if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
             raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}")
-        settings[name] = {str(options[key.replace("_", "-")]): value for key, value in table.items()}
+        settings[name] = {}
+        for key, value in table.items():
+            option = options[key.replace("_", "-")]
+            try:
+                settings[name][str(option.name)] = _setting(option, value)
+            except ValueError as error:
+                raise click.UsageError(f"{path}: [{name}] {key}: {error}") from error
     ctx.default_map = settings
+
+
+def _setting(option: click.Parameter, value: Any) -> Any:
+    """Return a value of TOML as the command line would give it: text, which the option then reads."""
+    many = option.nargs != 1 or option.multiple
+    if many != isinstance(value, list):
+        raise ValueError(f"{'a list' if many else 'one value'} expected, {value!r:.80} found")
+    if many:
+        return [_word(each) for each in value]
+    if getattr(option, "is_flag", False) != isinstance(value, bool):
+        raise ValueError(
+            f"{'text or a number' if isinstance(value, bool) else 'true or false'} expected, {value!r:.80} found"
+        )
+    return value if isinstance(value, bool) else _word(value)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
+        raise ValueError(f"text or a number expected, {value!r:.80} found")
+    return str(value)
 
 
 @click.group(
@@ -98,13 +123,16 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
               help="Settings as TOML: a table per command, such as [segment], with its options as keys.")  # fmt: skip
 @click.option("-v", "--verbose", count=True, help="Log more: -v tells why images failed.")
 @click.option("-q", "--quiet", count=True, help="Log less: -q warnings and errors only, -qq errors only.")
-def main(verbose: int, quiet: int) -> None:
+@click.option("--log-json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_default="none",
+              help="Append the log to a file too, as lines of JSON.")  # fmt: skip
+def main(verbose: int, quiet: int, log_json: Path | None) -> None:
     """Turn folders of large aerial images into full-resolution masks, with no seams.
 
     \b
     Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
-    4 no image found, 130 interrupted. Every option can be set as a variable,
-    such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
+    4 no image found, 5 stopped by --max-runtime, 75 another run holds the output
+    folder, 130 interrupted, 143 terminated. Every option can be set as a
+    variable, such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
 
     \b
     Examples:
@@ -115,13 +143,7 @@ def main(verbose: int, quiet: int) -> None:
       noseam evaluate masks/ truth/ --classes classes.csv
       noseam polygons masks/ --out polygons/
     """
-    level = min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
-    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
-    for name in ("noseam", "segment", "tiler"):  # of other packages only errors
-        logging.getLogger(name).setLevel(level)
-    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+    configure_logging(min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR), log_json)
 
 
 def _reading_options(command: _Command) -> _Command:
@@ -137,6 +159,28 @@ def _reading_options(command: _Command) -> _Command:
     return click.option("--channels", metavar="R,G,B[,VALID]", show_default="by the file's own names",
                         help="Channels to read, from 1: three, one (grey), or four "
                         "(the fourth marks valid pixels); any other alpha is then ignored.")(command)  # fmt: skip
+
+
+def _trust_options(command: _Command) -> _Command:
+    """Add what decides which files are read at all."""
+    for option in reversed(
+        (
+            click.option("--max-megapixels", type=click.FloatRange(0, min_open=True), default=20_000.0, metavar="MP",
+                         help="Refuse images that claim more; 100,000 x 100,000 pixels are 10,000."),
+            click.option("--max-block-mb", type=click.FloatRange(0, min_open=True), default=2048.0, metavar="MB",
+                         help="Refuse TIFFs with a larger tile or strip, decoded: it is held in memory whole."),
+            click.option("--max-pixels-per-byte", type=click.FloatRange(0, min_open=True), metavar="N",
+                         show_default="JPEG 512, PNG 8300, TIFF 400000",
+                         help="Refuse files that claim more pixels for their size: their headers are damaged."),
+            click.option("--strict", is_flag=True,
+                         help="Fail images whose damage GDAL decodes over; else they are done and called suspect."),
+            click.option("--allow-vrt", is_flag=True,
+                         help="Also read VRT mosaics that are named as SRC. Only where you trust them: a VRT can show "
+                         "any file that you may read."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def _place_options(command: _Command) -> _Command:
@@ -180,7 +224,7 @@ def _polygon_options(command: _Command) -> _Command:
 
 def _survey_options(command: _Command) -> _Command:
     """Add what `plan` and `segment` share: sources, tiling, reading, placing and storing."""
-    command = _polygon_options(_place_options(_reading_options(command)))
+    command = _polygon_options(_place_options(_reading_options(_trust_options(command))))
     for option in reversed(
         (
             click.argument("sources", metavar="SRC...", nargs=-1, required=True, type=click.Path(path_type=Path)),
@@ -241,10 +285,18 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
 @click.option("--threads", type=click.IntRange(1), metavar="CORES", show_default="all",
               help="Cores that the network uses; fewer leave room for other work on the machine.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
+@click.option("--max-errors", type=click.IntRange(0), metavar="N", show_default="any number",
+              help="Stop when more images than this have failed.")  # fmt: skip
+@click.option("--max-runtime", type=click.FloatRange(0, min_open=True), metavar="MINUTES", show_default="none",
+              help="Begin no image after this; the same command again goes on from there.")  # fmt: skip
+@click.option(
+    "--json", "as_json", is_flag=True, envvar="NOSEAM_SEGMENT_JSON", help="Print the sums of the run as JSON."
+)
 @click.pass_context
 def segment(
     ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, engine: Any, precision: Any,
-    batch_size: int | None, threads: int | None, overwrite: bool, **survey: Any,
+    batch_size: int | None, threads: int | None, overwrite: bool, max_errors: int | None, max_runtime: float | None,
+    as_json: bool, **survey: Any,
 ) -> None:  # fmt: skip
     """Segment images and folders of images; write full-resolution masks.
 
@@ -272,22 +324,34 @@ def segment(
         _nothing_matched(ctx)
     if note := place_note(plan):
         _log.info("%s", note)
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise click.ClickException(f"{out}: the output folder cannot be written to")
     from segment.job import open_runner
+    from segment.limits import Gate, Limits, free_bytes
+    from segment.lock import hold_folder
     from segment.progress import Progress
+    from segment.records import Sums
 
-    runner = open_runner(
-        description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
-        batch_size=batch_size, threads=threads,
-    )  # fmt: skip
-    code = 0
-    with closing(runner.engine), Progress(plan, quiet=_quiet()) as progress:
-        for outcome in runner.run(plan, request, overwrite=overwrite, advance=progress.advance):
+    _claim(out)
+    gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime), out)
+    sums = Sums(len(plan.images) + len(plan.refused))
+    with hold_folder(out), ExitStack() as stack:
+        if as_json:
+            stack.callback(lambda: click.echo(json.dumps(sums.as_dict(out, gate.end), indent=2)))
+        _warn_of_little_space(free_bytes(out), plan)
+        runner = open_runner(
+            description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
+            batch_size=batch_size, threads=threads,
+        )  # fmt: skip
+        stack.enter_context(closing(runner.engine))
+        progress = stack.enter_context(Progress(plan, quiet=_quiet()))
+        outcomes = runner.run(plan, request, overwrite=overwrite, gate=gate, advance=progress.advance)
+        for outcome in stack.enter_context(closing(outcomes)):
+            sums.add(outcome)
             progress.report(outcome)
-            code = FAILED if outcome.state == "failed" else code
-    ctx.exit(code)
+    if sums.left:
+        _log.warning(
+            "stopped (%s): %d of %d images are left; the same command goes on", gate.end, sums.left, sums.inputs
+        )
+    ctx.exit(FAILED if sums.failures else STOPPED if sums.left else 0)
 
 
 @main.command()
@@ -315,7 +379,7 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
     from segment.plan_report import plan_as_dict, plan_as_lines
 
     planned = _plan(survey["sources"], _request(survey, out, describe_checkpoint(model).tiling if model else None))
-    lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(_one_line, plan_as_lines(planned))
+    lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(one_line, plan_as_lines(planned))
     click.echo("\n".join(lines))
     if not (planned.images or planned.refused):
         _nothing_matched(ctx)
@@ -508,7 +572,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(evaluation_as_dict(evaluation), indent=2))
     else:
-        click.echo("\n".join(map(_one_line, evaluation_as_lines(evaluation))))
+        click.echo("\n".join(map(one_line, evaluation_as_lines(evaluation))))
     if out is not None:
         write_report(evaluation, out)
     ctx.exit(FAILED if evaluation.failed else 0)
@@ -567,7 +631,7 @@ def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: 
                 _log.error("failed: %s", error)
                 code = FAILED
             else:
-                click.echo(_one_line(f"{file.path}: {report.polygons} polygons"))
+                click.echo(one_line(f"{file.path}: {report.polygons} polygons"))
                 for note in report.notes:
                     _log.info("%s: %s", file.path, note)
             if not one:
@@ -676,8 +740,37 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
     return Request(
         tiling, out, survey["format"], survey["color"], survey["confidence"], _sidecars(survey["sidecars"]),
         survey["polygons_format"] if survey["polygons"] else None, _polygons(survey, wanted=survey["polygons"]),
-        survey["georef"], _pose(survey), channels, value_range,
+        survey["georef"], _pose(survey), channels, value_range, _limits(survey), survey["strict"],
     )  # fmt: skip
+
+
+def _limits(given: dict[str, Any]) -> FileLimits:
+    from tiler.limits import FileLimits
+
+    return FileLimits(
+        megapixels=given["max_megapixels"], block_mb=given["max_block_mb"],
+        pixels_per_byte=given["max_pixels_per_byte"], vrt=given["allow_vrt"],
+    )  # fmt: skip
+
+
+def _claim(out: Path) -> None:
+    """Make the output folder; raise where it cannot be written to, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError("permission denied")
+    except OSError as error:
+        reason = f"{out}: the output folder cannot be written to: {error.strerror or error}"
+        raise click.ClickException(reason) from error
+
+
+def _warn_of_little_space(free: int, plan: SurveyPlan) -> None:
+    wanted = sum(image.output_bytes for image in plan.images)
+    if free < wanted // _TYPICAL_COMPRESSION:
+        _log.warning(
+            "%.1f GB are free where the masks go; compressed they take perhaps %.1f GB, at most %.1f GB",
+            free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
+        )  # fmt: skip
 
 
 def _sidecars(text: str) -> frozenset[str]:
@@ -751,11 +844,12 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
 
 
 def _quiet() -> bool:
-    return not _log.isEnabledFor(logging.INFO)
+    asked = click.get_current_context().find_root().params
+    return bool(asked["quiet"] > asked["verbose"])
 
 
 def _nothing_matched(ctx: click.Context, reason: str = "no JPEG, PNG or TIFF image found") -> NoReturn:
-    click.echo(_one_line(reason), err=True)
+    click.echo(one_line(reason), err=True)
     ctx.exit(NOTHING_MATCHED)
 
 

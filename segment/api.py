@@ -12,7 +12,9 @@ from segment.checkpoint import describe_checkpoint
 from segment.engine import EngineKind, Precision
 from segment.evaluate import Evaluation
 from segment.evaluate import evaluate as compare
-from segment.job import Outcome, open_runner
+from segment.job import open_runner
+from segment.lock import hold_folder
+from segment.outcome import Outcome
 from segment.plan import Request, plan_survey
 from segment.training.request import TrainRequest
 from segment.training.train import TrainResult
@@ -59,7 +61,9 @@ def crop(
         See `make_crops`.
     """
     request = CropRequest(**options)
-    return make_crops(Path(images), Path(masks), Path(out), request, classes=_table(classes), jobs=jobs)
+    # Absolute, for the workers of an earlier call may stand in another folder.
+    images, masks, out = (Path(path).absolute() for path in (images, masks, out))
+    return make_crops(images, masks, out, request, classes=_table(classes), jobs=jobs)
 
 
 def train(crops: AnyPath, out: AnyPath, **options: Any) -> TrainResult:
@@ -142,7 +146,7 @@ def segment(
         description, tile_px=tiling.input_px, kind=engine, device=device, precision=precision,
         batch_size=batch_size, threads=threads,
     )  # fmt: skip
-    with closing(runner.engine):
+    with closing(runner.engine), hold_folder(request.out):
         return tuple(runner.run(plan, request, overwrite=overwrite))
 
 

@@ -13,6 +13,14 @@ class DeviceError(SegmentError, RuntimeError):
     """A device or precision was asked for that this machine does not have."""
 
 
+class DeviceMemoryError(DeviceError):
+    """The memory of a device does not suffice."""
+
+
+class DeviceLostError(DeviceError):
+    """A device failed in a way that only a new process may recover from, so the run ends."""
+
+
 class EngineError(SegmentError, RuntimeError):
     """An engine did not answer tile for tile."""
 
@@ -27,3 +35,11 @@ class EvaluateError(SegmentError, ValueError):
 
 class TrainError(SegmentError, ValueError):
     """A training cannot start, go on or end as it was asked for."""
+
+
+class FolderInUseError(SegmentError, RuntimeError):
+    """Another run is writing to the output folder."""
+
+
+class RecordError(SegmentError, OSError):
+    """The record of a run cannot be written."""

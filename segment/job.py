@@ -6,20 +6,22 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from segment.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.engine import Engine, EngineKind, Precision, open_engine
-from segment.errors import SegmentError
+from segment.errors import DeviceLostError, SegmentError
+from segment.limits import Gate, Limits
+from segment.outcome import Outcome
 from segment.pipeline import Segmented, segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
+from segment.records import Manifest
 from segment.summary import write_summary
 from segment.threads import Threads, share_cores
 from tiler.classes import ClassTable
@@ -34,26 +36,6 @@ WORKING_BYTES = 2 * 2**30
 MASK_VERSION = 2
 """Counted up when a change of noseam changes masks, so that they are made again."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one input ended."""
-
-    path: Path
-    """The input."""
-    state: Literal["done", "skipped", "failed"]
-    """`skipped`: its masks were already there, made by the same model and settings."""
-    reason: str = ""
-    """Why it was skipped or failed."""
-    pixels: int = 0
-    """Number of source pixels, where they are known."""
-    seconds: float = 0.0
-    """Wall time from its start to its end."""
-    notes: tuple[str, ...] = ()
-    """What the user should know about how it was read."""
-    coverage: Coverage | None = None
-    """What its classes cover, where it has masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +59,13 @@ class Runner:
         request: Request,
         *,
         overwrite: bool = False,
+        gate: Gate | None = None,
         advance: Callable[[Path, int], None] = lambda path, pixels: None,
-    ) -> Iterator[Outcome]:
-        """Segment a survey; yields one outcome per input, as they end, and writes `summary.csv` after the last.
+    ) -> Generator[Outcome]:
+        """Segment a survey; yields one outcome per input that was got to, as they end.
+
+        Each is recorded in `manifest.jsonl` first, and `summary.csv` is written after the last. Hold the output
+        folder meanwhile, see `hold_folder`.
 
         Parameters
         ----------
@@ -89,28 +75,42 @@ class Runner:
             What it was planned for.
         overwrite : bool
             Make masks again that are already there, and replace files that noseam did not write.
+        gate : Gate, optional
+            Says whether further images may begin; without it all do.
         advance : callable
             Told, from the images' own threads, the path of an image and how many more of its pixels are labelled.
+
+        Raises
+        ------
+        RecordError
+            If the records cannot be written.
+        DeviceLostError
+            If the device fails for good; images without an outcome are not done.
         """
-        for refused in plan.refused:
-            yield Outcome(refused.path, "failed", refused.reason)
         covered: dict[Path, Coverage] = {}
-        with ThreadPoolExecutor(self.threads.images) as pool:
-            run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance)
-            ended = False
+        request.out.mkdir(parents=True, exist_ok=True)
+        gate = gate or Gate(Limits(), request.out)
+        with Manifest(request.out, self.classes) as manifest, gate:
+            run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance, gate)
+            pool = ThreadPoolExecutor(self.threads.images)
             try:
-                futures = {pool.submit(run.image, image): image.found.relative for image in plan.images}
-                for future in as_completed(futures):
-                    outcome = future.result()
+                for outcome in run.outcomes(plan, pool):
+                    gate.see(outcome)
+                    manifest.append(outcome)
                     if outcome.coverage is not None:
-                        covered[futures[future]] = outcome.coverage
+                        covered[outcome.relative] = outcome.coverage
                     yield outcome
-                write_summary(request.out, self.classes, covered)
-                ended = True
+            except BaseException:
+                gate.shut("interrupted")
+                raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-                if not ended:
-                    self.engine.close()  # whoever waits for logits gives up
+                try:
+                    write_summary(request.out, self.classes, covered)
+                finally:
+                    if gate.end == "interrupted":
+                        self.engine.close()  # whoever waits for logits gives up
+                    pool.shutdown()
 
     def fingerprint(self, image: ImagePlan, request: Request) -> str:
         """Return what changes whenever the masks of an image would: source, model or settings."""
@@ -124,6 +124,7 @@ class Runner:
                 "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
                 "georeference": image.info.georeference.key,
                 "polygons": request.polygon_request if request.polygons else None,
+                "strict": request.strict,
                 "channels": request.channels,
                 "value_range": request.value_range,
                 "formats": [(output.path.name, output.format) for output in image.outputs],
@@ -154,21 +155,34 @@ class _Run:
     budget: _ByteBudget
     overwrite: bool
     advance: Callable[[Path, int], None]
+    gate: Gate
 
-    def image(self, image: ImagePlan) -> Outcome:
-        """Bring one image to its end, in whatever thread this is called."""
+    def outcomes(self, plan: SurveyPlan, pool: ThreadPoolExecutor) -> Iterator[Outcome]:
+        """Yield how the inputs of a survey end, those that were refused first."""
+        yield from (Outcome(refused.path, "failed", refused.reason) for refused in plan.refused)
+        for future in as_completed([pool.submit(self.image, image) for image in plan.images]):
+            if (outcome := future.result()) is not None:
+                yield outcome
+
+    def image(self, image: ImagePlan) -> Outcome | None:
+        """Bring one image to its end, in whatever thread this is called; None where no more work is taken."""
+        if not self.gate.open:
+            return None
         path, started = image.found.path, time.monotonic()
+        end = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
             fingerprint = self.runner.fingerprint(image, self.request)
             if not self.overwrite and all_current(image.outputs, fingerprint):
                 coverage = read_coverage(read_tags(image.outputs[0].path))
-                return Outcome(path, "skipped", "its masks are up to date", image.pixels, coverage=coverage)
+                return end("skipped", "its masks are up to date", coverage=coverage)
             made = self._segment(image, fingerprint)
+        except DeviceLostError:  # no image's fault, and no other image would fare better
+            raise
         except Exception as error:  # one bad image costs only itself, whatever it raised
             _log.debug("%s", path, exc_info=True)
             reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
-            return Outcome(path, "failed", name_file(path, reason), image.pixels, time.monotonic() - started)
-        return Outcome(path, "done", "", image.pixels, time.monotonic() - started, made.notes, made.coverage)
+            return end("failed", name_file(path, reason), seconds=time.monotonic() - started)
+        return end("done", seconds=time.monotonic() - started, notes=made.notes, coverage=made.coverage)
 
     def _segment(self, image: ImagePlan, fingerprint: str) -> Segmented:
         with self.budget.hold(image.working_bytes(len(self.runner.classes))):

@@ -87,7 +87,13 @@ def segment_image(
     """
     path, grid = plan.found.path, plan.grid
     _refuse_changed(plan)
-    with open_image(path, channels=request.channels, value_range=request.value_range) as image:
+    with open_image(
+        path,
+        channels=request.channels,
+        value_range=request.value_range,
+        limits=request.limits,
+        strict=request.strict,
+    ) as image:
         notes = image.notes + plan.notes
         georeference = plan.info.georeference
         meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})
@@ -109,6 +115,7 @@ def segment_image(
             _refuse_changed(plan)
             coverage = tally.coverage()
             writer.commit(coverage)
+        notes += tuple(f"suspect: {complaint}" for complaint in image.damage)
     return Segmented(coverage, notes if any(coverage.pixels) else (*notes, "no pixel is valid: every label is 255"))
 
 

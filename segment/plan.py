@@ -17,6 +17,7 @@ from tiler.errors import PoseError, TilerError
 from tiler.georef import Georeference
 from tiler.geotiff_sink import BLOCK_PX
 from tiler.grid import LOGITS_STRIDE, Grid, plan_grid
+from tiler.limits import DEFAULT_LIMITS, FileLimits
 from tiler.outputs import Format, Output, all_paths, plan_outputs, refuse_clashes
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
@@ -24,6 +25,7 @@ from tiler.polygons.request import Format as PolygonFormat
 from tiler.polygons.request import PolygonRequest
 from tiler.provenance import source_stamp
 from tiler.raster import RasterInfo, read_info
+from tiler.shut_off import allow_vrt
 from tiler.sidecars.plan import GROUPS, Sidecar
 from tiler.tiling import Tiling
 
@@ -61,6 +63,10 @@ class Request:
     """Channels to read; empty: by their colour interpretation."""
     value_range: tuple[float, float] | None = None
     """Values that become 0 and 255 in files that are not 8-bit; None: each file's own percentiles."""
+    limits: FileLimits = DEFAULT_LIMITS
+    """What the header of an image may claim."""
+    strict: bool = False
+    """Whether an image fails whose damage GDAL decodes over; else it is done, with a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,8 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     OutputClashError
         If two images would write one output.
     """
+    if request.limits.vrt:
+        allow_vrt()
     with ThreadPoolExecutor(_HEADER_THREADS) as pool:
         planned = list(pool.map(lambda found: plan_image(found, request), survey.images))
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
@@ -163,7 +171,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     """Plan one image from its header; None for a mask that noseam wrote."""
     try:
         stamp = source_stamp(found.path)
-        info = read_info(found.path)
+        info = read_info(found.path, request.limits)
         if info.made_by_noseam:
             return None
         choose_channels(info, request.channels)
@@ -171,8 +179,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
-        reason = str(error) if isinstance(error, (TilerError, OSError)) else f"{type(error).__name__}: {error}"
-        return Refused(found.path, name_file(found.path, reason))
+        return Refused(found.path, name_file(found.path, _reason(error)))
     no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
@@ -189,6 +196,12 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.path, f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}"
         )
     return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TilerError):
+        return str(error)
+    return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {error}"
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from segment.job import Outcome
+from segment.outcome import Outcome
 from segment.plan import SurveyPlan
 
 _log = logging.getLogger(__name__)
@@ -101,13 +101,16 @@ class Progress:
 
 
 def _tell(outcome: Outcome, place: str, level: int) -> None:
+    about = {"about": {"path": str(outcome.path), "state": outcome.state, "reason": outcome.reason}}
     if outcome.state == "failed":
-        _log.error("%s failed: %s", place, outcome.reason)
+        _log.error("%s failed: %s", place, outcome.reason, extra=about)
     elif outcome.state == "skipped":
-        _log.log(level, "%s skipped: %s: %s", place, outcome.path, outcome.reason)
+        _log.log(level, "%s skipped: %s: %s", place, outcome.path, outcome.reason, extra=about)
     else:
         size = outcome.pixels / 1e6
-        _log.log(level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds)
+        _log.log(
+            level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds, extra=about
+        )
     for note in outcome.notes:
         _log.info("%s: %s", outcome.path, note)
 

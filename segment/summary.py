@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
+from segment.errors import RecordError
 from tiler.atomic import replacing
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.coverage import Coverage
@@ -31,16 +33,28 @@ def write_summary(out: Path, classes: ClassTable, covered: Mapping[Path, Coverag
         Names of the classes.
     covered : mapping of Path to Coverage
         Every image with masks, by its place below its source.
+
+    Raises
+    ------
+    RecordError
+        If it cannot be written; the table of the run before then stays.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / SUMMARY) as path, path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_HEAD)
-        for image, coverage in sorted(covered.items()):
-            name = image.as_posix().encode("utf-8", "backslashreplace").decode()
-            writer.writerows((name, *row) for row in _rows(coverage, classes))
-        if covered:
-            writer.writerows((TOTAL, *row) for row in _rows(total(list(covered.values())), classes))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with replacing(out / SUMMARY) as path, path.open("w", encoding="utf-8", newline="") as file:
+            _write(file, classes, covered)
+    except OSError as error:
+        raise RecordError(f"{out / SUMMARY}: cannot be written: {error.strerror or error}") from error
+
+
+def _write(file: TextIO, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_HEAD)
+    for image, coverage in sorted(covered.items()):
+        name = image.as_posix().encode("utf-8", "backslashreplace").decode()
+        writer.writerows((name, *row) for row in _rows(coverage, classes))
+    if covered:
+        writer.writerows((TOTAL, *row) for row in _rows(total(list(covered.values())), classes))
 
 
 def total(coverages: list[Coverage]) -> Coverage:

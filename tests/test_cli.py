@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -208,6 +209,58 @@ def test_a_name_cannot_break_the_log(photo: Path, model: str, tmp_path: Path) ->
         assert r"two\nlines \x1b[31m.png: not an accepted image" in result.output
 
 
+@pytest.mark.timeout(60)
+def test_a_folder_of_traps_costs_only_the_traps(photo: Path, model: str, tmp_path: Path) -> None:
+    survey, content = photo.parent, photo.read_bytes()
+    os.mkfifo(survey / "pipe.jpg")
+    (survey / "device.jpg").symlink_to("/dev/zero")
+    (survey / "dangling.jpg").symlink_to("gone")
+    (survey / "itself.jpg").symlink_to("itself.jpg")
+    (survey / "up.jpg").symlink_to("..")
+    (survey / os.fsdecode(b"\xff\xfe.jpg")).write_bytes(content)
+    (survey / ("n" * 251 + ".jpg")).write_bytes(content)
+    for name in ("http:x.jpg", "s3:x.jpg", "-x.jpg", "=cmd|x.jpg", "two\nlines.jpg", "\x1b[31m.jpg"):
+        (survey / name).write_bytes(content)
+    result = noseam("segment", survey, "--out", tmp_path / "out", "--model", model)
+    assert result.exit_code == 3
+    assert "7 done, 0 skipped, 6 failed" in result.stderr
+    for reason in (
+        "pipe.jpg: not a regular file", "device.jpg: not a regular file", "dangling.jpg: No such file or directory",
+        "itself.jpg: Too many levels of symbolic links",
+        r"\udcff\udcfe.jpg: the header cannot be read", "n.jpg: the name of its mask would exceed 255 bytes",
+    ):  # fmt: skip
+        assert reason in result.stderr
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--max-megapixels", 0.05), "IMG_1.JPG: 300 x 200 pixels claimed, 0.06 megapixels; at most 0.05 are read"),
+        (("--max-pixels-per-byte", 0.5), "pixels per byte; at most 0.5 are read (--max-pixels-per-byte"),
+        (("--max-block-mb", 0.0001), "IMG_1.JPG: a block of 300 x 1 pixels claimed"),
+    ],
+)
+def test_limits_of_files_are_options(
+    photo: Path, model: str, tmp_path: Path, options: tuple[object, ...], reason: str
+) -> None:
+    for command in (("segment", "--out", tmp_path / "out"), ("plan",)):
+        result = noseam(command[0], photo, "--model", model, *command[1:], *options)
+        assert result.exit_code == 3
+        assert reason in result.output
+
+
+def test_strict_fails_what_is_suspect(photo: Path, model: str, tmp_path: Path) -> None:
+    content = bytearray(photo.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100] = b"\xff\xd3" * 50
+    photo.write_bytes(content)
+    assert noseam("segment", photo, "--out", tmp_path / "a", "--model", model).exit_code == 0
+    result = noseam("segment", photo, "--out", tmp_path / "b", "--model", model, "--strict")
+    assert result.exit_code == 3
+    assert "IMG_1.JPG: damaged: libjpeg: Corrupt JPEG data" in result.stderr
+
+
 def test_a_failure_to_write_names_the_source_too(photo: Path, model: str, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/survey").touch()
@@ -217,9 +270,9 @@ def test_a_failure_to_write_names_the_source_too(photo: Path, model: str, tmp_pa
 
 
 def test_plan_counts_tiles_from_headers(photo: Path, tmp_path: Path) -> None:
-    # A header alone: the pixels of this photo are cut away.
+    # A header, and hardly more: most pixels of this photo are cut away.
     Image.new("RGB", (6000, 4000)).save(photo, quality=10)
-    photo.write_bytes(photo.read_bytes()[:2000])
+    photo.write_bytes(photo.read_bytes()[:50_000])
     options = ("--window", 2000, "--input", 512, "--overlap", 0.25)
     result = noseam("plan", photo.parent, *options)
     assert result.exit_code == 0
@@ -251,8 +304,8 @@ def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> N
     assert result.exit_code == 0
     assert "demonstration" in result.stdout
     assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
-    assert sorted(path.name for path in (out / "masks").iterdir()) == [
-        "IMG_0001_color.png", "IMG_0001_label.png", "ortho_1_label.qml", "ortho_1_label.tif",
+    assert sorted(path.name for path in (out / "masks").glob("[!.]*")) == [
+        "IMG_0001_color.png", "IMG_0001_label.png", "manifest.jsonl", "ortho_1_label.qml", "ortho_1_label.tif",
         "ortho_1_label.tif.aux.xml", "ortho_1_label.tif.vat.cpg", "ortho_1_label.tif.vat.dbf", "summary.csv",
     ]  # fmt: skip
     with Image.open(out / "comparison.png") as picture:

@@ -420,7 +420,8 @@ def test_a_damaged_source_fails_alone(survey: Survey) -> None:
         survey.add(name)
     survey.cut()
     damaged = survey.images / "b.png"
-    damaged.write_bytes(damaged.read_bytes()[:40_000])
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:40_000] + bytes(100) + content[40_100:])
     told: list[tuple[CropOutcome, int, int]] = []
     report = make_crops(
         survey.images, survey.masks, survey.out, REQUEST, classes=CLASSES, jobs=2,

@@ -91,6 +91,17 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert not survey.ignored
 
 
+@pytest.mark.timeout(20)
+def test_folders_that_link_to_each_other_are_walked_once(tmp_path: Path) -> None:
+    _touch(tmp_path, "a/x.jpg", "b/y.jpg")
+    (tmp_path / "a/to-b").symlink_to("../b")
+    (tmp_path / "b/to-a").symlink_to("../a")
+    (tmp_path / "itself").symlink_to("itself")
+    survey = _walk([tmp_path])
+    assert _relative(survey) == ["a/x.jpg", "b/y.jpg"]
+    assert not survey.unreadable
+
+
 def test_a_link_to_a_folder_that_is_named_is_walked(tmp_path: Path) -> None:
     _touch(tmp_path, "survey/a.jpg")
     (tmp_path / "link").symlink_to("survey")

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from transformers import SegformerForSemanticSegmentation
 
 from segment.batcher import Batcher
-from segment.errors import DeviceError, EngineError
-from segment.torch_engine import TorchEngine
-from tests.models import checkpoint, checkpoint_folder
+from segment.engine import _has_cuda
+from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
+from segment.outcome import Outcome
+from segment.plan import Request, plan_survey
+from segment.torch_engine import TorchEngine, _Watched
+from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
+from tiler.discover import walk_survey
+from tiler.grid import Tile
+from tiler.tiling import Tiling
+from tiler.upsample import MaskRows
+from tiler.window import Window
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +83,7 @@ def test_bf16_on_the_cpu_stays_near_fp32(tmp_path: Path) -> None:
     [
         ("gpu", "auto", "expected auto, cpu, cuda or cuda:N"),
         ("meta", "auto", "expected auto, cpu, cuda or cuda:N"),
-        ("cuda:99", "auto", "usable CUDA devices"),
+        ("cuda:99", "auto", r"has \d+ usable CUDA devices; use --device auto"),
         ("cpu", "fp16", "fp16 needs a CUDA device"),
     ],
 )
@@ -103,7 +117,7 @@ class Recorder:
         if self.error:
             raise self.error
         if len(tiles) > self.most:
-            raise torch.OutOfMemoryError("out of memory")
+            raise DeviceMemoryError("out of memory")
         return tiles[:, :1, ::4, ::4].astype(np.float32)
 
 
@@ -142,8 +156,170 @@ def test_running_out_of_memory_halves_the_batch_for_good(most: int) -> None:
 
 
 def test_running_out_of_memory_with_one_tile_fails_that_tile() -> None:
-    with Batcher(Recorder(most=0), 2) as batcher, pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+    with Batcher(Recorder(most=0), 2) as batcher, pytest.raises(DeviceMemoryError, match="out of memory"):
         batcher.submit(random_tiles(1)[0]).result()
+
+
+def test_the_smaller_batch_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with Batcher(Recorder(most=1), 16) as batcher:
+        for future in [batcher.submit(tile) for tile in random_tiles(32, side=64)]:
+            future.result()
+    assert [record.getMessage() for record in caplog.records] == [
+        "recorder: out of memory; batches are of 1 tiles from now on"
+    ]
+
+
+class Hoarder(Recorder):
+    """Runs out of memory with more than one tile, and looks whether what it held then is gone at the next call."""
+
+    def __init__(self) -> None:
+        super().__init__(most=1)
+        self.held: weakref.ref[torch.Tensor] | None = None
+        self.leaks = 0
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.leaks += self.held is not None and self.held() is not None
+        activations = torch.zeros(9)
+        self.held = weakref.ref(activations)
+        return super().__call__(tiles)
+
+
+def test_a_batch_is_tried_again_when_the_memory_of_the_failed_one_is_free() -> None:
+    network = Hoarder()
+    with Batcher(network, 8) as batcher:
+        for future in [batcher.submit(tile) for tile in random_tiles(8, side=64)]:
+            future.result()
+    assert max(network.batches) > 1
+    assert network.leaks == 0
+
+
+SHORT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has a total capacity of 8.00 GiB."),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+LOST = [
+    RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported asynchronously"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+]
+if hasattr(torch, "AcceleratorError"):  # since PyTorch 2.8
+    SHORT_OF_MEMORY.append(torch.AcceleratorError("CUDA error: out of memory"))
+    LOST.append(torch.AcceleratorError("CUDA error: an illegal memory access was encountered"))
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], TorchEngine]:
+    """Return what makes an engine whose network raises an error."""
+
+    def make(error: Exception) -> TorchEngine:
+        def fail(batch: torch.Tensor) -> torch.Tensor:
+            raise error
+
+        engine = TorchEngine(checkpoint(tmp_path), device="cpu", batch_size=4)
+        monkeypatch.setattr(engine, "_network", fail)
+        return engine
+
+    return make
+
+
+@pytest.mark.parametrize("error", SHORT_OF_MEMORY, ids=str)
+def test_too_little_memory_names_the_device_and_the_way_out(
+    failing: Callable[[Exception], TorchEngine], error: Exception
+) -> None:
+    with closing(failing(error)) as engine, pytest.raises(DeviceMemoryError) as caught:
+        engine.submit(random_tiles(1)[0]).result()
+    assert re.fullmatch(
+        r"cpu: CUDA.*(memory|GiB|handle\)`); smaller tiles \(--input\) need less memory, or use --device cpu",
+        str(caught.value),
+    )
+
+
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_lost_device_is_named(failing: Callable[[Exception], TorchEngine], error: Exception) -> None:
+    with closing(failing(error)) as engine, pytest.raises(DeviceLostError) as caught:
+        engine.submit(random_tiles(1)[0]).result()
+    assert str(caught.value).startswith(f"cpu is lost and the run ends here: {str(error).splitlines()[0]}; see to the")
+
+
+def test_other_errors_of_a_network_stay_as_they_are(failing: Callable[[Exception], TorchEngine]) -> None:
+    with closing(failing(RuntimeError("shapes do not fit"))) as engine, pytest.raises(RuntimeError, match=r"^shapes"):
+        engine.submit(random_tiles(1)[0]).result()
+
+
+class Late:
+    """A stitcher that learns of the device's fault when it is used, or only when its rows are drawn."""
+
+    def __init__(self, error: Exception, *, drawn: bool) -> None:
+        self.error, self.drawn = error, drawn
+
+    def add(self, tile: Tile, logits: Any) -> Iterator[MaskRows]:
+        if not self.drawn:
+            raise self.error
+        return self._rows()
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        return self.add(tile, None)
+
+    def _rows(self) -> Iterator[MaskRows]:
+        yield MaskRows(np.zeros((1, 1), np.uint8), None)
+        raise self.error
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+@pytest.mark.parametrize("method", ["add", "skip"])
+@pytest.mark.parametrize(
+    ("error", "expected"), [(SHORT_OF_MEMORY[0], DeviceMemoryError), (LOST[0], DeviceLostError)], ids=["memory", "lost"]
+)
+def test_what_fails_while_stitching_names_the_device(
+    drawn: bool, method: str, error: Exception, expected: type[Exception]
+) -> None:
+    tile = Tile(0, 0, Window(0, 0, 64, 64))
+    stitcher = _Watched(Late(error, drawn=drawn), torch.device("cuda", 1))
+    with pytest.raises(expected, match=r"^cuda:1"):
+        list(stitcher.skip(tile) if method == "skip" else stitcher.add(tile, None))
+
+
+def test_a_model_too_large_for_the_device_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = checkpoint(tmp_path)
+
+    def fail(module: torch.nn.Module, *arguments: object) -> torch.nn.Module:
+        raise SHORT_OF_MEMORY[0]
+
+    monkeypatch.setattr(torch.nn.Module, "to", fail)
+    with pytest.raises(DeviceMemoryError, match=r"cpu: CUDA out of memory\. Tried to allocate 9\.00 GiB; smaller"):
+        TorchEngine(model, device="cpu")
+
+
+class Losing(MeanEngine):
+    """Loses its device after some batches."""
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if len(self.batches) >= 3:
+            raise DeviceLostError("cuda:0 is lost")
+        return super().__call__(tiles)
+
+
+def test_a_run_ends_when_its_device_is_lost_and_blames_no_image(tmp_path: Path) -> None:
+    (tmp_path / "survey").mkdir()
+    for index in range(30):
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / f"survey/{index}.png")
+    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    plan = plan_survey(walk_survey([tmp_path / "survey"], out=request.out), request)
+    outcomes: list[Outcome] = []
+    with pytest.raises(DeviceLostError, match="cuda:0 is lost"):
+        outcomes.extend(runner_of(Losing(), batch_size=1).run(plan, request))
+    assert {outcome.state for outcome in outcomes} <= {"done"}
+    assert len(list((tmp_path / "out").glob("*_label.png"))) <= 3
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_driver_that_pytorch_cannot_use_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert not _has_cuda()
+    assert "PyTorch cannot use it, so the network runs on the CPU" in caplog.text
 
 
 def test_an_engines_error_reaches_whoever_waits_and_the_batcher_goes_on() -> None:

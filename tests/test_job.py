@@ -17,9 +17,11 @@ from rasterio import Affine
 
 from segment.checkpoint import Checkpoint, weights_digest
 from segment.engine import Engine
-from segment.job import Outcome, Runner, _ByteBudget
+from segment.job import Runner, _ByteBudget
 from segment.openvino_engine import OpenVinoEngine
+from segment.outcome import Outcome
 from segment.plan import Request, SurveyPlan, plan_survey
+from segment.records import MANIFEST
 from segment.summary import SUMMARY
 from segment.torch_engine import TorchEngine
 from tests.make import write_tif
@@ -31,6 +33,7 @@ from tiler.grid import Tile
 from tiler.raster import RasterInfo
 from tiler.tiling import Tiling
 
+RECORDS = {SUMMARY, MANIFEST}
 TILING = Tiling(window_px=128, input_px=64, overlap=0.25)
 
 
@@ -70,7 +73,7 @@ def run(runner: Runner, folder: Path, request: Request, *, overwrite: bool = Fal
 
 
 def tree(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SUMMARY)
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in RECORDS)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -313,7 +316,7 @@ def test_a_stopped_run_leaves_no_partial_file(survey: Path, tmp_path: Path) -> N
     request = request_for(tmp_path / "out")
     outcomes = runner_of(MeanEngine()).run(plan_for(survey, request), request)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     assert not [name for name in tree(tmp_path / "out") if ".part" in name]
     states = [outcome.state for outcome in run(runner_of(MeanEngine()), survey, request).values()]
     assert set(states) <= {"done", "skipped"}

@@ -12,7 +12,7 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
-from segment.job import Outcome
+from segment.outcome import Outcome
 from segment.plan import Request, SurveyPlan, plan_survey
 from segment.plan_report import place_note, plan_as_dict, plan_as_lines
 from tests.make import UTM, noise, write_tif
@@ -43,7 +43,7 @@ def request_for(folder: Path, **changes: Any) -> Request:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "out").iterdir()} - {"summary.csv"}
+    return {path.name for path in (folder / "out").iterdir()} - {"summary.csv", "manifest.jsonl"}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segment.job import Outcome
+from segment.outcome import Outcome
 from segment.plan import Refused, Request, SurveyPlan, plan_survey
 from segment.progress import Progress
 from tiler.discover import walk_survey

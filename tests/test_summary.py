@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from segment.job import Outcome
+from segment.outcome import Outcome
 from segment.plan import Request, plan_survey
 from segment.summary import NO_DATA, SUMMARY, TOTAL, write_summary
 from tests.make import UTM, noise, write_tif

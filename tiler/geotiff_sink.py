@@ -150,13 +150,21 @@ def _seems_untiled(height: int, width: int, side: int) -> bool:
 
 
 def _compare_pixels(path: Path, checksum: int) -> None:
-    """Raise unless a GeoTIFF decodes to the pixels that were written.
+    """Raise unless a GeoTIFF decodes to the pixels that were written, and its overviews decode at all.
 
     rasterio drops the error that GDAL returns when a write fails at close, so only reading tells.
     """
-    found = 0
     with rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
-        for row in range(0, dataset.height, BLOCK_PX):
-            window = RasterioWindow(0, row, dataset.width, min(BLOCK_PX, dataset.height - row))
-            found = zlib.crc32(dataset.read(window=window).data, found)
-    refuse_difference(found, checksum)
+        overviews = len(dataset.overviews(1))
+        refuse_difference(_checksum(dataset), checksum)
+    for level in range(overviews):
+        with rasterio.open(str(path.absolute()), driver="GTiff", overview_level=level) as overview:
+            _checksum(overview)
+
+
+def _checksum(dataset: Any) -> int:
+    found = 0
+    for row in range(0, dataset.height, BLOCK_PX):
+        window = RasterioWindow(0, row, dataset.width, min(BLOCK_PX, dataset.height - row))
+        found = zlib.crc32(dataset.read(window=window).data, found)
+    return found

@@ -13,6 +13,7 @@ from tiler.grid import Grid
 
 SEAM_PX = 32
 """Least width of the band where two tiles meet, model pixels: tiles that are cut hard share no pixel at all."""
+_MOST_DIGITS = 10
 MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
 """Tag: height and width of the model grid, as `h x w`."""
 SHAPE_KEY = "NOSEAM_SHAPE"
@@ -73,10 +74,14 @@ def _numbers(
 ) -> tuple[int, ...]:
     text = tags.get(key, "")
     words = [word.strip() for word in text.split(separator)]
-    if not words or (count or len(words)) != len(words) or not all(w.isascii() and w.isdigit() for w in words):
+    if not words or (count or len(words)) != len(words) or not all(map(_is_number, words)):
         wanted = "whole numbers" if count is None else f"{count} whole number{'s' if count > 1 else ''}"
         raise GridError(f"tag {key}: {wanted} expected, {text[:80]!r} found")
     return tuple(map(int, words))
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < _MOST_DIGITS
 
 
 def _check_cover(key: str, offsets: Sequence[int], tile_px: int, size: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from rasterio.features import sieve
 from rasterio.windows import Window as RasterioWindow
 
+from tiler.atomic import hidden_folder
 from tiler.classes import NO_LABEL
 from tiler.errors import RasterWriteError, TilerError
 from tiler.window import Window
@@ -54,7 +54,7 @@ def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> It
     RasterWriteError
         If the labels cannot be stored.
     """
-    with TemporaryDirectory(prefix=".sieve-", dir=folder, ignore_cleanup_errors=True) as scratch:
+    with hidden_folder(folder / "sieve") as scratch:
         raw, mask = Path(scratch, "labels"), Path(scratch, "mask.tif")
         try:
             _store(read, shape, raw, mask)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pyarrow.parquet
 import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.raw import write_arrow
+from pyogrio.raw import open_arrow, write_arrow
 from rasterio.crs import CRS
 
 from tiler.atomic import replacing
@@ -34,6 +37,7 @@ _GEOMETRY = pyarrow.field("geometry", pyarrow.binary(), metadata={"ARROW:extensi
 _BOX = pyarrow.field("bbox", pyarrow.struct([(name, pyarrow.float64()) for name in ("xmin", "ymin", "xmax", "ymax")]))
 _SCHEMA = pyarrow.schema([*_FIELDS, _GEOMETRY])
 _GROUP_ROWS = 65536
+_PIECE_BYTES = 2**20
 _DATE = "2000-01-01T00:00:00.000Z"
 """What a GeoPackage says of its last change: always the same, so that one mask has one file."""
 _SIDE_FILES = ("", "-journal", "-wal", "-shm")
@@ -79,14 +83,15 @@ def write_features(path: Path, features: Iterable[Features], crs: CRS | None, la
         If the file cannot be written whole.
     """
     refuse_foreign(path)
-    batches = (_record_batch(part) for part in features if len(part.polygons))
+    sums = _Sums()
+    batches = (sums.add(_record_batch(part)) for part in features if len(part.polygons))
     with _writing(path), _replacing(path) as temporary:
         if format_of(path) == "parquet":
-            written = _write_parquet(temporary, batches, crs)
+            _write_parquet(temporary, batches, crs)
         else:
-            written = _write_ogr(temporary, layer, batches, crs)
-        if (found := _count(temporary)) != written:
-            raise RasterWriteError(f"{path}: {written} polygons were written, {found} read back")
+            _write_ogr(temporary, layer, batches, crs)
+        _compare(temporary, sums)
+        temporary.chmod(0o666 & ~_umask())  # SQLite gives others less
 
 
 def refuse_foreign(path: Path) -> None:
@@ -129,17 +134,13 @@ def _record_batch(features: Features) -> Any:
     return pyarrow.RecordBatch.from_arrays(columns, schema=_SCHEMA)
 
 
-def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) -> int:
-    """Write a file by GDAL; return the number of polygons."""
-    written = 0
+def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) -> None:
+    """Write a file by GDAL."""
     failures = []
 
     def stream() -> Iterator[Any]:
-        nonlocal written
         try:
-            for batch in batches:
-                yield batch
-                written += len(batch)
+            yield from batches
         except BaseException as error:
             failures.append(error)
             raise
@@ -157,7 +158,6 @@ def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) 
             if failures:  # what the stream raises reaches here as a mere "cannot read"
                 raise failures[0] from None
             raise
-    return written
 
 
 def _driver(path: Path) -> tuple[str, dict[str, str]]:
@@ -171,17 +171,14 @@ def _driver(path: Path) -> tuple[str, dict[str, str]]:
     return "GeoJSONSeq", {"RS": "YES" if separated else "NO", "COORDINATE_PRECISION": "9"}
 
 
-def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> int:
-    """Write a GeoParquet 1.1 file; return the number of polygons."""
-    written = 0
+def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> None:
+    """Write a GeoParquet 1.1 file."""
     schema = _SCHEMA.append(_BOX).with_metadata({"geo": json.dumps(_geo(crs))})
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in _row_groups(batches):
             bounds = shapely.bounds(shapely.from_wkb(table[_GEOMETRY.name].to_numpy()))
             boxes = pyarrow.StructArray.from_arrays(list(map(pyarrow.array, bounds.T)), fields=list(_BOX.type))
             writer.write_table(table.append_column(_BOX, boxes).cast(schema), row_group_size=len(table))
-            written += len(table)
-    return written
 
 
 def _row_groups(batches: Iterable[Any]) -> Iterator[Any]:
@@ -208,10 +205,66 @@ def _geo(crs: CRS | None) -> dict[str, Any]:
     return {"version": "1.1.0", "primary_column": _GEOMETRY.name, "columns": {_GEOMETRY.name: column}}
 
 
-def _count(path: Path) -> int:
+@dataclass(slots=True)
+class _Sums:
+    """What polygons add up to, in any order."""
+
+    count: int = 0
+    checksum: int = 0
+
+    def add(self, batch: Any) -> Any:
+        """Take in a record batch and return it."""
+        self.count += len(batch)
+        self.checksum += sum(map(zlib.crc32, batch.column(_GEOMETRY.name).to_pylist()))
+        return batch
+
+
+def _compare(path: Path, written: _Sums) -> None:
+    """Raise unless a file holds the polygons that were written: GDAL tells nobody of errors at close."""
+    if format_of(path) == "geojsonseq":
+        whole = _count_lines(path) == written.count  # the coordinates are others, rounded
+    else:
+        found = _Sums()
+        for batch in _read_back(path):
+            found.add(batch)
+        whole = found == written and (format_of(path) != "gpkg" or _is_sound(path))
+    if not whole:
+        raise OSError("what was read back differs from what was written; is the disk full?")
+
+
+def _is_sound(path: Path) -> bool:
+    """Say whether the pages and indices of a GeoPackage are whole, which reading its polygons does not tell."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        indexed = "SELECT count(*) FROM gpkg_extensions WHERE extension_name = 'gpkg_rtree_index'"
+        return bool(
+            database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            and database.execute(indexed).fetchone() == (1,)
+        )
+
+
+def _read_back(path: Path) -> Iterator[Any]:
     if format_of(path) == "parquet":
-        return int(pyarrow.parquet.read_metadata(path).num_rows)
-    return int(pyogrio.read_info(path.absolute(), force_feature_count=True)["features"])
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(columns=[_GEOMETRY.name])
+        return
+    with open_arrow(path.absolute(), columns=[], use_pyarrow=True) as (about, reader):
+        for batch in reader:
+            yield batch.select([about["geometry_name"] or "wkb_geometry"]).rename_columns([_GEOMETRY.name])
+
+
+def _count_lines(path: Path) -> int:
+    """Return how many whole lines a file has; -1 where the last one is cut."""
+    count, last = 0, b"}\n"
+    with path.open("rb") as file:
+        while data := file.read(_PIECE_BYTES):
+            count, last = count + data.count(b"\n"), (last + data)[-2:]
+    return count if last == b"}\n" else -1
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 @contextmanager

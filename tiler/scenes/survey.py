@@ -86,6 +86,7 @@ def make_survey(
     OutputExistsError
         If the folder holds something else.
     """
+    folder = folder.absolute()  # workers of an earlier call may stand in another folder
     marker = folder / _MARKER
     if folder.exists() and not marker.exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} holds files that are no made-up survey; choose a new or empty folder")

@@ -1,0 +1,77 @@
+"""When a run takes no more work: after so many failures, after so long, on a full disk, on a signal."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segment.outcome import Outcome
+from segment.records import End
+
+FULL_BYTES = 2**20
+"""With less free space than this a disk counts as full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the user allows a run."""
+
+    max_errors: int | None = None
+    """Most images that may fail before the run stops; None: any number."""
+    max_runtime_s: float | None = None
+    """Seconds after which no further image is begun; None: none."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """Says whether further images may begin; any thread may ask. Use as a context manager."""
+
+    limits: Limits
+    """What the user allows."""
+    out: Path
+    """The output folder."""
+    end: End = "complete"
+    """Why it is shut; `complete` while it is open."""
+    _failed: int = 0
+    _timer: threading.Timer | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Gate:
+        if self.limits.max_runtime_s is not None:
+            self._timer = threading.Timer(self.limits.max_runtime_s, self.shut, ["runtime"])
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def open(self) -> bool:
+        """Whether further images may begin."""
+        return self.end == "complete"
+
+    def shut(self, why: End) -> None:
+        """Let no further image begin; the first reason stays."""
+        with self._lock:
+            if self.end == "complete":
+                self.end = why
+
+    def see(self, outcome: Outcome) -> None:
+        """Take notice of how an image ended."""
+        if outcome.state != "failed":
+            return
+        with self._lock:
+            self._failed += 1
+        if self.limits.max_errors is not None and self._failed > self.limits.max_errors:
+            self.shut("errors")
+        elif free_bytes(self.out) < FULL_BYTES:
+            self.shut("disk full")
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes can still be written to a folder's file system."""
+    return shutil.disk_usage(folder).free

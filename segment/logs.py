@@ -1,0 +1,70 @@
+"""What noseam says while it works: lines for people, and lines of JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+OURS = ("noseam", "segment", "tiler")
+"""Loggers whose messages are shown; of other packages only errors are."""
+
+
+def configure_logging(level: int, json_file: Path | None = None) -> None:
+    """Show messages on standard error, and append them to a file as JSON if there is one.
+
+    Parameters
+    ----------
+    level : int
+        Least level of noseam's own messages on standard error; the file gets those from INFO on in any case.
+    json_file : Path or None
+        Gets one object per message: ts, level, logger, message, and what the message is about.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written to.
+    """
+    console = logging.StreamHandler()
+    console.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    console.addFilter(lambda record: record.levelno >= (level if record.name.split(".")[0] in OURS else logging.ERROR))
+    handlers: list[logging.Handler] = [console]
+    if json_file is not None:
+        file = logging.FileHandler(json_file, encoding="ascii")
+        file.setFormatter(_JsonFormatter())
+        handlers.append(file)
+    logging.basicConfig(level=logging.ERROR, handlers=handlers, force=True)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level if json_file is None else min(level, logging.INFO))
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+
+
+def one_line(text: str) -> str:
+    """Return a text in which nothing can move the cursor or end the line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+class _LineFormatter(logging.Formatter):
+    """One record is one line, and no file name can move the cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One record is one object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "about", {}),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)

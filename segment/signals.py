@@ -1,0 +1,50 @@
+"""End in order when asked to from outside: the first signal stops the work, the second the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+GRACE_S = 8.0
+"""Seconds from the first signal until the process ends whatever is still under way."""
+_ASKED = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+        """What the process shall exit with, by the custom of shells."""
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Raise `Interrupted` in the main thread on SIGINT and SIGTERM; on the second end at once.
+
+    Files under their final names are whole at any instant, so ending at once costs work, never truth.
+    """
+    before = {number: signal.signal(number, _first) for number in _ASKED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _first(number: int, _: FrameType | None) -> None:
+    for each in _ASKED:
+        signal.signal(each, _second)
+    deadline = threading.Timer(GRACE_S, os._exit, [128 + number])
+    deadline.daemon = True
+    deadline.start()
+    raise Interrupted(number)
+
+
+def _second(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)

@@ -1,0 +1,144 @@
+"""Run every writer under ever larger limits of a file's size; what `tests.test_full_disk` starts as a process.
+
+    python -m tests.full_disk FOLDER
+
+prints one line of JSON per try. A limit belongs to the whole process, so it cannot be set in that of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from segment.summary import write_summary
+from tests.make import UTM, noise
+from tests.models import class_table
+from tests.runs import NORTH_UP, contents
+from tiler.coverage import Coverage
+from tiler.errors import TilerError
+from tiler.georef import Georeference
+from tiler.outputs import Format, Kind, plan_outputs
+from tiler.polygons.make import write_polygons
+from tiler.polygons.request import Format as VectorFormat
+from tiler.polygons.request import PolygonRequest, suffix_of
+from tiler.raster import FINGERPRINT_KEY
+from tiler.sidecars.plan import Sidecar
+from tiler.sink import MaskMeta
+from tiler.writer import MaskWriter
+
+Write = Callable[[Path, int], None]
+"""Writes files to a folder; the number says which contents."""
+
+CLASSES = class_table(3)
+KINDS: tuple[Kind, ...] = ("label", "color", "confidence")
+FORMATS: tuple[Format, ...] = ("png", "geotiff", "cog")
+SIDECARS: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding", "world", "prj")
+VECTORS: tuple[VectorFormat, ...] = ("gpkg", "fgb", "geojsonseq", "parquet")
+STEPS = 23
+BEYOND = (1.0, 1.1, 1.3, 1.6, 2.0, 4.0)
+"""Limits as shares of the largest file; on their way files may be larger than in the end."""
+
+
+def write_masks(
+    folder: Path,
+    variant: int,
+    *,
+    format: Format,
+    kinds: tuple[Kind, ...],
+    sidecars: tuple[Sidecar, ...] = (),
+    polygons: VectorFormat | None = None,
+) -> None:
+    """Write masks of an image, and what stands beside them."""
+    labels = noise(37, 51, high=3, seed=variant).repeat(17, 0).repeat(13, 1)
+    outputs = plan_outputs(
+        Path("a.jpg"), folder, georeferenced=True, wanted=format, color=True, confidence=True, sidecars=sidecars,
+        polygons=polygons,
+    )  # fmt: skip
+    tags = {FINGERPRINT_KEY: "abc", "CLASS_NAMES": json.dumps(CLASSES.names), "SOURCE": "a.jpg"}
+    meta = MaskMeta(labels.shape, CLASSES, Georeference(UTM, NORTH_UP), tags)
+    confidence = noise(*labels.shape, high=16, seed=variant)
+    chosen = [output for output in outputs if output.kind in kinds]
+    polygonise = partial(write_polygons, layer="a") if polygons else None
+    with MaskWriter(chosen, meta, polygonise=polygonise) as writer:
+        for row in range(0, len(labels), 100):
+            rows = slice(row, row + 100)
+            writer.write(labels[rows], confidence[rows] if "confidence" in kinds else None)
+        writer.commit(Coverage(tuple(np.bincount(labels.ravel(), minlength=3).tolist()), 0))
+
+
+def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: PolygonRequest) -> None:
+    """Write the polygons of a mask that stands elsewhere."""
+    mask = folder.parent / f"mask_{variant}" / "a_label.png"
+    write_polygons(mask, folder / f"a{suffix_of(format)}", request)
+
+
+def write_table(folder: Path, variant: int) -> None:
+    """Write the summary of a run."""
+    covered = {Path(f"{index}.jpg"): Coverage((index, variant, 3), 4) for index in range(300)}
+    write_summary(folder, CLASSES, covered)
+
+
+WRITERS: dict[str, Write] = {
+    **{f"{kind}.{format}": partial(write_masks, format=format, kinds=(kind,)) for kind in KINDS for format in FORMATS},
+    "all.png": partial(write_masks, format="png", kinds=KINDS, sidecars=SIDECARS),
+    "all.cog": partial(write_masks, format="cog", kinds=KINDS, sidecars=SIDECARS, polygons="gpkg"),
+    "small.png": partial(write_masks, format="png", kinds=("label",), sidecars=SIDECARS),
+    **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonRequest()) for format in VECTORS},
+    "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonRequest(min_area_m2=60)),
+    "summary.csv": write_table,
+}
+"""What is swept."""
+
+
+def limit_files(size: int | None) -> None:
+    """Let no file of this process become larger; None: any size."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most if size is None else size, most))
+
+
+def attempt(write: Write, folder: Path, limit: int) -> str | None:
+    """Write under a limit; return what noseam says of it, None if it says nothing."""
+    limit_files(limit)
+    try:
+        write(folder, 1)
+    except (TilerError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        limit_files(None)
+    return None
+
+
+def sweep(name: str, folder: Path) -> None:
+    """Try every limit with a writer, on an empty folder and over older files, and print what came of it."""
+    write = WRITERS[name]
+    for variant in (0, 1):
+        write_masks(folder / f"mask_{variant}", variant, format="png", kinds=("label",), sidecars=SIDECARS)
+        (folder / str(variant)).mkdir(parents=True)
+        write(folder / str(variant), variant)
+    old, new = contents(folder / "0"), contents(folder / "1")
+    largest = max(map(len, new.values()))
+    limits = [*(largest * step // STEPS for step in range(STEPS)), largest - 1, *(int(largest * by) for by in BEYOND)]
+    for limit in limits:
+        for before in ({}, old):
+            tried = folder / "tried"
+            shutil.copytree(folder / "0", tried) if before else tried.mkdir()
+            error = attempt(write, tried, limit)
+            after = contents(tried)
+            state = "new" if after == new else "unchanged" if after == before else sorted(after)
+            share = limit / largest
+            print(json.dumps({"writer": name, "share": share, "over": bool(before), "error": error, "state": state}))
+            shutil.rmtree(tried)
+
+
+if __name__ == "__main__":
+    logging.disable()
+    for each in WRITERS:
+        sweep(each, Path(sys.argv[1], each))

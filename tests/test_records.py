@@ -1,0 +1,210 @@
+"""What a run leaves for programs, when it stops, and who may run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli import main
+from segment.job import Runner
+from segment.limits import Gate, Limits
+from segment.lock import HOLDER, LOCK, hold_folder
+from segment.outcome import Outcome
+from segment.plan import Request, plan_survey
+from segment.records import MANIFEST, Manifest
+from tests.make import noise
+from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
+from tiler.atomic import hidden_name, sweep
+from tiler.coverage import Coverage
+from tiler.discover import walk_survey
+from tiler.tiling import Tiling
+
+
+def lines_of(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
+
+
+def run(
+    survey: Path, out: Path, limits: Limits | None = None, *, overwrite: bool = False
+) -> tuple[list[Outcome], Gate]:
+    request = Request(Tiling(64, 64, 0.25), out)
+    plan = plan_survey(walk_survey([survey], out=out), request)
+    gate = Gate(limits or Limits(), out)
+    runner: Runner = runner_of(MeanEngine())
+    return list(runner.run(plan, request, overwrite=overwrite, gate=gate)), gate
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        Image.fromarray(noise(40, 50, 3)).save(folder / f"{name}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    return folder
+
+
+def test_every_input_has_one_line_per_run(survey: Path, tmp_path: Path) -> None:
+    run(survey, tmp_path / "out")
+    first = lines_of(tmp_path / "out")
+    assert sorted((Path(line["path"]).name, line["state"]) for line in first) == [
+        ("a.png", "done"), ("b.png", "done"), ("bad.png", "failed"), ("c.png", "done"),
+    ]  # fmt: skip
+    done = next(line for line in first if line["image"] == "a.png")
+    assert sum(done["pixels"].values()) + done["no_data"] == 40 * 50
+    assert done["megapixels"] == 0.002
+    assert "not an accepted image" in next(line for line in first if line["state"] == "failed")["reason"]
+    run(survey, tmp_path / "out")
+    second = lines_of(tmp_path / "out")
+    assert second[:4] == first
+    assert sorted(line["state"] for line in second[4:]) == ["failed", "skipped", "skipped", "skipped"]
+    assert len({line["run"] for line in second}) == 2
+
+
+def test_a_line_that_was_cut_short_does_not_spoil_the_next(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(b'{"image":"a.jpg"}\n{"image":"b.j')
+    with Manifest(tmp_path, class_table(2)) as manifest:
+        manifest.append(Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg")))
+    lines = (tmp_path / MANIFEST).read_text().splitlines()
+    assert lines[:2] == ['{"image":"a.jpg"}', '{"image":"b.j']
+    assert json.loads(lines[2])["pixels"] == {"class 0": 1, "class 1": 2}
+
+
+def test_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\n.jpg")
+    with Manifest(tmp_path, class_table(2)) as manifest:
+        manifest.append(Outcome(tmp_path / name, "failed", "why", relative=Path(name)))
+    assert lines_of(tmp_path)[0]["image"] == name
+
+
+def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path) -> None:
+    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0))
+    assert gate.end == "errors"
+    assert len(outcomes) < 4
+    assert lines_of(tmp_path / "out")[0]["state"] == "failed"
+    outcomes, gate = run(survey, tmp_path / "2", Limits(max_errors=1))
+    assert (gate.end, len(outcomes)) == ("complete", 4)
+
+
+def test_after_its_time_a_run_begins_no_image_and_the_next_goes_on(survey: Path, tmp_path: Path) -> None:
+    outcomes, gate = run(survey, tmp_path / "out", Limits(max_runtime_s=0))
+    assert gate.end == "runtime"
+    left = 4 - len(outcomes)
+    outcomes, gate = run(survey, tmp_path / "out")
+    assert sum(outcome.state == "done" for outcome in outcomes) == left
+    assert gate.end == "complete"
+
+
+def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segment.limits.free_bytes", lambda folder: 1000)
+    outcomes, gate = run(survey, tmp_path / "out")
+    assert gate.end == "disk full"
+    assert outcomes[0].state == "failed"
+
+
+def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) -> None:
+    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    plan = plan_survey(walk_survey([survey], out=request.out), request)
+    gate = Gate(Limits(), request.out)
+    outcomes = runner_of(MeanEngine()).run(plan, request, gate=gate)
+    next(outcomes)
+    next(outcomes)
+    outcomes.close()
+    assert gate.end == "interrupted"
+    assert [line["state"] for line in lines_of(request.out)] == ["failed", "done"]
+    assert (request.out / "summary.csv").exists()
+    assert not list(request.out.glob(".*.part*"))
+
+
+def test_a_folder_that_is_held_is_refused_and_its_holder_named(tmp_path: Path) -> None:
+    with hold_folder(tmp_path):
+        code = (
+            "import sys; from pathlib import Path; from segment.lock import hold_folder\n"
+            "with hold_folder(Path(sys.argv[1])): pass"
+        )
+        child = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert child.returncode
+    assert f"in use by another run of noseam: process {os.getpid()} on " in child.stderr
+    with hold_folder(tmp_path):
+        assert (tmp_path / LOCK).exists()
+    assert not (tmp_path / HOLDER).exists()
+
+
+def test_the_command_line_says_that_a_folder_is_held(survey: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "out"
+    with hold_folder(out):
+        code = "import sys, runpy; sys.argv = ['noseam', *sys.argv[1:]]; runpy.run_module('cli', run_name='__main__')"
+        command: list[str | Path] = [sys.executable, "-c", code, "segment", survey, "--out", out, "--model", model]
+        child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == 75
+    assert f"Error: {out}: in use by another run of noseam: process {os.getpid()}" in child.stderr
+
+
+def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = hidden_name(tmp_path / "a" / "x_label.png")
+    left = left.with_name(left.name.replace(f".{os.getpid()}-", f".{int(dead.stdout)}-"))
+    kept = [
+        tmp_path / "a" / name for name in (".hidden.png", "x.part", ".x.1-zz.part", f".x.{os.getppid()}-01234567.part")
+    ]
+    gone = [
+        left,
+        left.with_name(left.name + ".tif"),
+        left.with_name(left.name + ".gpkg-journal"),
+        left.with_name(left.name + ".gpkg.tmp_rtree_a.db"),
+    ]
+    (tmp_path / "a").mkdir()
+    for path in (*kept, *gone):
+        path.touch()
+    scratch = left.with_name(left.name + ".scratch")
+    scratch.mkdir()
+    (scratch / "labels").touch()
+    assert sweep(tmp_path) == 5
+    assert set((tmp_path / "a").iterdir()) == set(kept)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
+
+
+def noseam(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_json_sums_up_the_run(survey: Path, tmp_path: Path, model: Path) -> None:
+    result = noseam("segment", survey, "--out", tmp_path / "out", "--model", model, "--json")
+    assert result.exit_code == 3
+    sums = json.loads(result.stdout)
+    assert {name: sums[name] for name in ("inputs", "done", "skipped", "failed", "left", "end")} == {
+        "inputs": 4, "done": 3, "skipped": 0, "failed": 1, "left": 0, "end": "complete",
+    }  # fmt: skip
+    assert sums["failures"][0]["path"] == str(survey / "bad.png")
+
+
+def test_a_run_that_its_time_stopped_has_an_exit_code_of_its_own(survey: Path, tmp_path: Path, model: Path) -> None:
+    (survey / "bad.png").unlink()
+    command = "segment", survey, "--out", tmp_path / "out", "--model", model
+    result = noseam(*command, "--max-runtime", 1e-9)
+    assert result.exit_code == 5
+    assert "stopped (runtime): 3 of 3 images are left; the same command goes on" in result.stderr
+    assert noseam(*command).exit_code == 0
+
+
+def test_the_log_is_kept_as_json(survey: Path, tmp_path: Path, model: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    result = noseam("-q", "--log-json", log, "segment", survey, "--out", tmp_path / "out", "--model", model)
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sorted(entry["state"] for entry in entries if "state" in entry) == ["done", "done", "done", "failed"]
+    assert {entry["level"] for entry in entries} >= {"INFO", "ERROR"}
+    assert " INFO " not in result.stderr
+    noseam("segment", survey, "--out", tmp_path / "out", "--model", model)
+    assert len(log.read_text().splitlines()) == len(entries)
