@@ -342,6 +342,7 @@ def segment(
             batch_size=batch_size, threads=threads,
         )  # fmt: skip
         stack.enter_context(closing(runner.engine))
+        _refuse_unknown(survey["only"], runner.classes.names)
         progress = stack.enter_context(Progress(plan, quiet=_quiet()))
         outcomes = runner.run(plan, request, overwrite=overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):
@@ -762,6 +763,12 @@ def _claim(out: Path) -> None:
     except OSError as error:
         reason = f"{out}: the output folder cannot be written to: {error.strerror or error}"
         raise click.ClickException(reason) from error
+
+
+def _refuse_unknown(wanted: tuple[str, ...], names: tuple[str, ...]) -> None:
+    for name in wanted:
+        if name not in names and not (name.isdecimal() and int(name) < len(names)):
+            raise click.UsageError(f"--only: no class {name!r}; known: {', '.join(names)}")
 
 
 def _warn_of_little_space(free: int, plan: SurveyPlan) -> None:

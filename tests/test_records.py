@@ -208,3 +208,19 @@ def test_the_log_is_kept_as_json(survey: Path, tmp_path: Path, model: Path) -> N
     assert " INFO " not in result.stderr
     noseam("segment", survey, "--out", tmp_path / "out", "--model", model)
     assert len(log.read_text().splitlines()) == len(entries)
+
+
+def test_a_class_that_the_model_lacks_is_refused_before_any_image(survey: Path, tmp_path: Path, model: Path) -> None:
+    command = "segment", survey, "--out", tmp_path / "out", "--model", model, "--polygons", "--only", "class 9"
+    result = noseam(*command)
+    assert result.exit_code == 2
+    assert "--only: no class 'class 9'; known: class 0, class 1, class 2" in result.stderr
+    assert not list((tmp_path / "out").glob("*_label*"))
+
+
+def test_a_vector_file_of_a_kind_that_is_not_written_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a_label.png").touch()
+    result = noseam("polygons", tmp_path / "a_label.png", "--out", tmp_path / "a.shp")
+    assert result.exit_code == 1
+    assert "expected a folder, or a name that ends in .gpkg" in result.stderr
+    assert not (tmp_path / "a.shp").exists()

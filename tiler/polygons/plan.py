@@ -12,6 +12,8 @@ from tiler.errors import OutputClashError, PolygonError
 from tiler.polygons.request import SUFFIXES, Format, suffix_of
 
 _LABEL = re.compile(r"(?<=.)_label$", re.IGNORECASE)
+_FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})
+"""Vector files that noseam does not write; nobody means a folder of that name."""
 _MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
 
 
@@ -50,6 +52,8 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     OutputClashError
         If the polygons of two masks would be written to one file.
     """
+    if out.suffix.lower() in _FOREIGN_SUFFIXES and not out.is_dir():
+        raise PolygonError(f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}")
     survey = walk_survey(sources, out=out)
     for path, reason in survey.unreadable:
         raise PolygonError(f"{path}: {reason}")
