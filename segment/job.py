@@ -90,7 +90,7 @@ class Runner:
         covered: dict[Path, Coverage] = {}
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(Limits(), request.out)
-        with Manifest(request.out, self.classes) as manifest, gate:
+        with Manifest(request.out, self.classes) as manifest:
             run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance, gate)
             pool = ThreadPoolExecutor(self.threads.images)
             try:

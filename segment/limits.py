@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Gate:
-    """Says whether further images may begin; any thread may ask. Use as a context manager."""
+    """Says whether further images may begin; any thread may ask. Its time runs from its making."""
 
     limits: Limits
     """What the user allows."""
@@ -35,23 +36,15 @@ class Gate:
     end: End = "complete"
     """Why it is shut; `complete` while it is open."""
     _failed: int = 0
-    _timer: threading.Timer | None = None
+    _made: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __enter__(self) -> Gate:
-        if self.limits.max_runtime_s is not None:
-            self._timer = threading.Timer(self.limits.max_runtime_s, self.shut, ["runtime"])
-            self._timer.daemon = True
-            self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     @property
     def open(self) -> bool:
         """Whether further images may begin."""
+        longest = self.limits.max_runtime_s
+        if longest is not None and time.monotonic() - self._made >= longest:
+            self.shut("runtime")
         return self.end == "complete"
 
     def shut(self, why: End) -> None:

@@ -21,6 +21,8 @@ MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
 End = Literal["complete", "errors", "runtime", "disk full", "interrupted"]
 """Why a run took no more work."""
+_BEGINNING = b'{"time":'
+_LONGEST_LINE = 2**20
 
 
 class Manifest:
@@ -47,8 +49,7 @@ class Manifest:
         self._path = out / MANIFEST
         try:
             self._file = self._path.open("ab+", buffering=0)
-            if self._file.seek(0, os.SEEK_END) and not self._ends_a_line():
-                self._file.write(b"\n")  # the run before was killed in the middle of one
+            self._drop_cut_line()
         except OSError as error:
             raise RecordError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
@@ -87,9 +88,15 @@ class Manifest:
             record["no_data"] = outcome.coverage.no_data
         return record
 
-    def _ends_a_line(self) -> bool:
-        self._file.seek(-1, os.SEEK_END)
-        return self._file.read(1) == b"\n"
+    def _drop_cut_line(self) -> None:
+        """Remove what a killed run left of its last line, or end a last line that noseam did not write."""
+        size = self._file.seek(0, os.SEEK_END)
+        self._file.seek(max(0, size - _LONGEST_LINE))
+        cut = self._file.read().rpartition(b"\n")[2]
+        if cut and _BEGINNING.startswith(cut[: len(_BEGINNING)]):
+            self._file.truncate(size - len(cut))
+        elif cut:
+            self._file.write(b"\n")
 
 
 @dataclass(slots=True)

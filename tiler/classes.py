@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import csv
 import io
-import unicodedata
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ NO_LABEL = 255
 MAX_CLASSES = NO_LABEL
 """Class ids are 0 to 254."""
 _HEADER = ("name", "r", "g", "b")
-_UNWRITABLE = {"Cc", "Cs"}
-"""Categories of Unicode that XML, and files in UTF-8, cannot hold: control characters, halves of surrogate pairs."""
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What XML or UTF-8 cannot hold and no legend can show: control characters, surrogates, U+FFFE and U+FFFF."""
 _GOLDEN_RATIO = 0.6180339887498949
 
 Colour = tuple[int, int, int]
@@ -41,7 +41,7 @@ class ClassTable:
             raise ClassTableError(f"a class table needs 1 to {MAX_CLASSES} classes, got {len(self.names)}")
         if len(self.names) != len(self.colours):
             raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours")
-        if odd := [name for name in self.names if any(unicodedata.category(letter) in _UNWRITABLE for letter in name)]:
+        if odd := list(filter(_UNWRITABLE.search, self.names)):
             raise ClassTableError(f"class names are text without control characters, got {odd[0]!r:.80}")
         if not all(0 <= level <= 255 for colour in self.colours for level in colour):
             raise ClassTableError(f"colours are whole numbers 0 to 255, got {self.colours}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tiler.classes import ClassTable, Colour
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +15,7 @@ class Entry:
     value: int
     """Class id."""
     name: str
-    """Its name, see `printable`."""
+    """Its name."""
     colour: Colour
     """(red, green, blue), 0 to 255."""
     pixels: int | None
@@ -37,10 +34,5 @@ def legend(classes: ClassTable, pixels: Sequence[int] | None) -> tuple[Entry, ..
     """
     counts = [None] * len(classes) if pixels is None else [int(count) for count in pixels]
     rows = zip(classes.names, classes.colours, counts, strict=True)
-    entries = (Entry(value, printable(name), colour, count) for value, (name, colour, count) in enumerate(rows))
+    entries = (Entry(value, name, colour, count) for value, (name, colour, count) in enumerate(rows))
     return tuple(entry for entry in entries if entry.pixels != 0)
-
-
-def printable(name: str) -> str:
-    """Return a name with U+FFFD for what XML forbids or no legend can show: control characters, half characters."""
-    return _UNPRINTABLE.sub("\ufffd", name)

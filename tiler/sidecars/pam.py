@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.georef import Georeference
-from tiler.sidecars.legend import Entry, legend, printable
+from tiler.sidecars.legend import Entry, legend
 
 _INTEGER, _REAL, _TEXT = 0, 1, 2
 _COLUMNS = {
@@ -51,7 +51,7 @@ def pam_xml(classes: ClassTable | None, pixels: Sequence[int] | None, place: Geo
         _add(band, "NoDataValue", NO_LABEL)
         categories = SubElement(band, "CategoryNames")
         for name in classes.names:
-            _add(categories, "Category", printable(name))
+            _add(categories, "Category", name)
         _add_attribute_table(band, legend(classes, pixels), counted=pixels is not None)
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=False))
