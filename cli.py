@@ -342,7 +342,7 @@ def segment(
             batch_size=batch_size, threads=threads,
         )  # fmt: skip
         stack.enter_context(closing(runner.engine))
-        _refuse_unknown(survey["only"], runner.classes.names)
+        _refuse_unknown(request.polygon_request, runner.classes.names)
         progress = stack.enter_context(Progress(plan, quiet=_quiet()))
         outcomes = runner.run(plan, request, overwrite=overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):
@@ -584,14 +584,9 @@ def evaluate(
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE|DIR",
               help="One file for all masks if it ends in .gpkg, .fgb, .geojsonl, .geojsons or .parquet; "
               "else a folder with one file per mask.")  # fmt: skip
-@click.option("--format", type=click.Choice(["gpkg", "fgb", "geojsonseq", "parquet"]), default="gpkg",
-              help="How to store files in a folder: GeoPackage, FlatGeobuf, GeoJSON by lines, GeoParquet.")  # fmt: skip
-@click.option("--min-area", "min_area_m2", type=click.FloatRange(0), default=0.0, metavar="M2",
-              help="Let patches of a smaller ground area become part of their largest neighbour.")  # fmt: skip
-@click.option("--simplify", "simplify_px", type=click.FloatRange(0), default=0.0, metavar="PX",
-              help="Tolerance of outlines, pixels; neighbours stay without gaps. 0: along the pixels.")  # fmt: skip
-@click.option("--only", "classes", multiple=True, metavar="CLASS", show_default="all classes",
-              help="Name or id of a class that is wanted; may be given several times.")  # fmt: skip
+@click.option("--format", type=_POLYGON_FORMAT, default="gpkg",
+              help="How to store files in a folder: GeoPackage, FlatGeobuf, lines of GeoJSON, GeoParquet.")  # fmt: skip
+@_polygon_options
 @click.pass_context
 def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: Any, **wanted: Any) -> None:
     """Turn label masks into polygons for a GIS.
@@ -605,17 +600,11 @@ def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: 
       noseam polygons masks/ --out polygons/ --format parquet --only car --only 9
     """
     from segment.progress import Meter
-    from tiler.errors import PolygonError, TilerError
-    from tiler.polygons.extra import require_extra
+    from tiler.errors import TilerError
     from tiler.polygons.make import write_survey_polygons
     from tiler.polygons.plan import plan_files
-    from tiler.polygons.request import PolygonRequest
 
-    require_extra()
-    try:
-        request = PolygonRequest(**wanted)
-    except PolygonError as error:
-        raise click.UsageError(str(error)) from error
+    request = _polygons(wanted, wanted=True)
     planned = plan_files(masks, out, format)
     if not planned:
         _nothing_matched(ctx, "no *_label.png or *_label.tif found")
@@ -765,10 +754,13 @@ def _claim(out: Path) -> None:
         raise click.ClickException(reason) from error
 
 
-def _refuse_unknown(wanted: tuple[str, ...], names: tuple[str, ...]) -> None:
-    for name in wanted:
-        if name not in names and not (name.isdecimal() and int(name) < len(names)):
-            raise click.UsageError(f"--only: no class {name!r}; known: {', '.join(names)}")
+def _refuse_unknown(wanted: PolygonRequest, names: tuple[str, ...]) -> None:
+    from tiler.errors import PolygonError
+
+    try:
+        wanted.chosen(names)
+    except PolygonError as error:
+        raise click.UsageError(f"--only: {error}") from error
 
 
 def _warn_of_little_space(free: int, plan: SurveyPlan) -> None:
@@ -790,24 +782,28 @@ def _sidecars(text: str) -> frozenset[str]:
 
 
 def _polygons(given: dict[str, Any], *, wanted: bool) -> PolygonRequest:
-    from tiler.polygons.extra import require_extra
+    from tiler.errors import PolygonError
+    from tiler.extra import require_extra
     from tiler.polygons.request import PolygonRequest
 
     if wanted:
-        require_extra()
+        require_extra("vector")
     elif given["min_area_m2"] or given["simplify_px"] or given["only"]:
         raise click.UsageError("--min-area, --simplify and --only need --polygons")
-    return PolygonRequest(given["min_area_m2"], given["simplify_px"], given["only"])
+    try:
+        return PolygonRequest(given["min_area_m2"], given["simplify_px"], given["only"])
+    except PolygonError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _pose(given: dict[str, Any]) -> PoseOptions:
     from tiler.errors import PoseError
+    from tiler.extra import require_extra
     from tiler.photo.options import PoseOptions
-    from tiler.photo.pose import require_extra
 
     known = {name: given[name] for name in ("height_m", "ground_m", "dem", "focal_px") if given[name] is not None}
     if given["georef"] == "photo":
-        require_extra()
+        require_extra("photo")
     elif known or given["yaw_source"] != "gimbal":
         raise click.UsageError("options for the poses of photos need --georef photo")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -175,7 +174,7 @@ def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, 
     """
     for pair in pairs[:1] if table else pairs:
         with suppress(TilerError), open_labels(pair.first, table) as labels:  # what fails here fails again in its turn
-            if own := _own_names(labels):
+            if own := labels.class_names:
                 _check_names(pair.first, own, table.names if table else own, given=table is not None)
                 return table.names if table else own
     if table is None:
@@ -183,18 +182,6 @@ def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, 
             f"{pairs[0].first}: the mask does not say its class names; give them with --classes, a CSV with name,r,g,b"
         )
     return table.names
-
-
-def _own_names(labels: LabelReader) -> tuple[str, ...]:
-    """Return the class names that a mask carries; none for a mask that noseam did not write."""
-    text = labels.tags.get("CLASS_NAMES", "[]")
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise EvaluateError(f"{labels.info.path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
-    return tuple(names)
 
 
 def _check_names(path: Path, own: tuple[str, ...], expected: tuple[str, ...], *, given: bool) -> None:
@@ -257,7 +244,7 @@ class _Comparison:
 
     def _count(self, name: str, predicted: LabelReader, truth: LabelReader) -> _Counts:
         path = predicted.info.path
-        _check_names(path, _own_names(predicted), self.names, given=self.table is not None)
+        _check_names(path, predicted.class_names, self.names, given=self.table is not None)
         if predicted.shape != truth.shape:
             sizes = "{1} x {0} px but {2} is {4} x {3} px".format(*predicted.shape, truth.info.path, *truth.shape)
             raise EvaluateError(f"{path} is {sizes}; expected one size")

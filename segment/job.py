@@ -27,7 +27,7 @@ from segment.threads import Threads, share_cores
 from tiler.classes import ClassTable
 from tiler.coverage import Coverage, read_coverage
 from tiler.errors import TilerError
-from tiler.provenance import all_current, digest, read_tags
+from tiler.provenance import current_tags, digest
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags
 
@@ -172,9 +172,8 @@ class _Run:
         end = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
             fingerprint = self.runner.fingerprint(image, self.request)
-            if not self.overwrite and all_current(image.outputs, fingerprint):
-                coverage = read_coverage(read_tags(image.outputs[0].path))
-                return end("skipped", "its masks are up to date", coverage=coverage)
+            if not self.overwrite and (tags := current_tags(image.outputs, fingerprint)) is not None:
+                return end("skipped", "its masks are up to date", coverage=read_coverage(tags))
             made = self._segment(image, fingerprint)
         except DeviceLostError:  # no image's fault, and no other image would fare better
             raise

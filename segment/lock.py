@@ -33,7 +33,7 @@ def hold_folder(out: Path) -> Iterator[None]:
     RecordError
         If the folder cannot be written to.
     """
-    lock = FileLock(out / LOCK, timeout=0, mode=0o666 & ~_umask())
+    lock = FileLock(out / LOCK, timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -64,9 +64,3 @@ def _holder(out: Path) -> str:
         return f": process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or just ended
         return ""
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

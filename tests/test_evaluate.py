@@ -288,8 +288,10 @@ def test_class_names_that_are_no_list_are_refused(folders: tuple[Path, Path]) ->
     predicted, truth = folders
     write_mask(predicted / "a.png", labels(seed=0), names=None, CLASS_NAMES="road, roof")
     write_gray(truth / "a.png", labels(seed=1))
-    with pytest.raises(EvaluateError, match=r"tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found"):
+    with pytest.raises(EvaluateError, match="does not say its class names"):
         evaluate(predicted, truth)
+    evaluation = evaluate(predicted, truth, classes=class_table(3))
+    assert "tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found" in evaluation.failed[0].reason
 
 
 HARD_CUT = Grid((200, 300), (200, 300), 100, (0, 100), (0, 100, 200))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from tests.test_samples import SAMPLES
 from tiler.errors import MissingExtraError, PoseError, RasterReadError, TilerError
 from tiler.photo.geometry import to_utm
 from tiler.photo.options import PoseOptions
-from tiler.photo.pose import Placement, place_photo, require_extra
+from tiler.photo.pose import Placement, place_photo
 from tiler.raster import read_info
 from tiler.scenes.survey import SurveyRequest, make_survey
 
@@ -225,10 +224,9 @@ def test_a_focal_length_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_extra_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_extra()
-    find = importlib.util.find_spec
-    monkeypatch.setattr("tiler.photo.pose.find_spec", lambda name: None if name == "pyproj" else find(name))
-    with pytest.raises(MissingExtraError, match=r"needs pyproj, .*pip install 'noseam\[photo\]'"):
+    place(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    with pytest.raises(MissingExtraError, match=r"pyproj cannot be imported .*pip install 'noseam\[photo\]'"):
         place(tmp_path)
 
 

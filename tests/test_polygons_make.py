@@ -24,6 +24,7 @@ from rasterio.transform import from_gcps
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
 from tiler.classes import NO_LABEL, ClassTable, distinct_colours
 from tiler.errors import (
+    LabelError,
     MissingExtraError,
     OutputExistsError,
     PolygonError,
@@ -333,7 +334,7 @@ def test_names_that_are_no_list_are_refused(tmp_path: Path) -> None:
     mask = write_tif(tmp_path / "a.tif", LABELS[np.newaxis])
     with rasterio.open(mask, "r+") as dataset:
         dataset.update_tags(CLASS_NAMES="road, roof")
-    with pytest.raises(PolygonError, match=r"tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found"):
+    with pytest.raises(LabelError, match=r"tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found"):
         write_polygons(mask, tmp_path / "out.gpkg")
 
 

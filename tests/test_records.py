@@ -223,7 +223,7 @@ def test_a_class_that_the_model_lacks_is_refused_before_any_image(survey: Path, 
     command = "segment", survey, "--out", tmp_path / "out", "--model", model, "--polygons", "--only", "class 9"
     result = noseam(*command)
     assert result.exit_code == 2
-    assert "--only: no class 'class 9'; known: class 0, class 1, class 2" in result.stderr
+    assert "--only: no class 'class 9'; known: 0 class 0, 1 class 1, 2 class 2" in result.stderr
     assert not list((tmp_path / "out").glob("*_label*"))
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 _NAME_BYTES = 100
 _HIDDEN = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part([.-].*)?$", re.DOTALL)
-"""What `hidden_name` gives, and what writers that go by endings append to it."""
+"""What `hidden_name` gives, and what SQLite appends to it."""
 
 
 def hidden_name(final: Path) -> Path:
-    """Return a hidden name in the same folder, used by nobody else and short enough for any file system."""
+    """Return a hidden name in the same folder, with the same ending, used by nobody else and short enough to write."""
     stem = os.fsencode(final.name)[:_NAME_BYTES].decode(errors="ignore")
-    return final.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    return final.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,24 @@ class LabelReader:
             with reading(self.info.path, "the text"):
                 return read_text(self.info.path)
         return {}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names by id that the file carries; none where noseam did not write it.
+
+        Raises
+        ------
+        LabelError
+            If its tag is no list of names.
+        """
+        text = self.tags.get("CLASS_NAMES", "[]")
+        try:
+            names = json.loads(text)
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise LabelError(f"{self.info.path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
+        return tuple(names)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return the class ids of a window.

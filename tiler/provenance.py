@@ -28,27 +28,24 @@ def source_stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def all_current(outputs: Sequence[Output], fingerprint: str) -> bool:
-    """Return whether every output exists and carries the fingerprint, and every file beside it exists.
+def current_tags(outputs: Sequence[Output], fingerprint: str) -> Mapping[str, str] | None:
+    """Return the tags of the first output; None unless all carry the fingerprint and every file beside them exists.
 
     Raises
     ------
     OutputExistsError
         If a file stands in the way that carries none, so noseam did not write it.
     """
-    current = True
-    for output in outputs:
-        if not output.path.exists():
-            current = False
-            continue
-        found = read_tags(output.path).get(FINGERPRINT_KEY)
-        if found is None:
+    tags = [_read_tags(output.path) if output.path.exists() else None for output in outputs]
+    for output, found in zip(outputs, tags, strict=True):
+        if found is not None and FINGERPRINT_KEY not in found:
             raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
-        current = current and found == fingerprint and all(side.path.exists() for side in output.sidecars)
-    return current
+    current = all(found is not None and found[FINGERPRINT_KEY] == fingerprint for found in tags)
+    whole = all(side.path.exists() for output in outputs for side in output.sidecars)
+    return tags[0] if current and whole else None
 
 
-def read_tags(path: Path) -> Mapping[str, str]:
+def _read_tags(path: Path) -> Mapping[str, str]:
     """Return the tags of a mask that noseam wrote; of a file that cannot be read, none."""
     try:
         if path.suffix == ".png":

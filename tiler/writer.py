@@ -124,7 +124,6 @@ class MaskWriter:
     def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:
         """Write a side file of a finished mask and return its temporary and its final name."""
         temporary = hidden_name(side.path)
-        temporary = temporary.with_name(temporary.name + side.path.suffix)  # by which drivers know what to write
         self._stack.callback(remove, temporary)
         with writing(side.path):
             if side.kind != "polygons":

@@ -64,7 +64,7 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
     """
     state = out / "state"
     if not (state / _REQUEST).exists():
-        if any(path.is_file() and path.suffix != ".part" for path in out.rglob("*")):
+        if any(path.is_file() and not path.name.startswith(".") for path in out.rglob("*")):
             raise TrainError(f"{out} is not empty and holds no training (no state/{_REQUEST}); choose another folder")
         return TrainState(out, False, None)
     if fresh:

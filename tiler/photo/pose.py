@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from tiler.errors import MissingExtraError
+from tiler.extra import require_extra
 from tiler.georef import Georeference
 from tiler.photo.accuracy import estimate_error_m, position_error_m
 from tiler.photo.focal import NAMES as FOCALS
@@ -55,22 +54,6 @@ class Placement:
     """What the user should know."""
 
 
-def require_extra() -> None:
-    """Check that the packages which place photos are installed.
-
-    Raises
-    ------
-    MissingExtraError
-        If pyproj or defusedxml is absent.
-    """
-    missing = [name for name in ("pyproj", "defusedxml") if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"placing photos needs {' and '.join(missing)}, not installed here; expected the extra photo: "
-            "pip install 'noseam[photo]', or in a checkout pip install '.[photo]'"
-        )
-
-
 def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Placement:
     """Return where a photo taken straight down lies on flat ground, from its EXIF and XMP.
 
@@ -95,7 +78,7 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
     MissingExtraError
         If pyproj or defusedxml is absent.
     """
-    require_extra()
+    require_extra("photo")
     tags = read_tags(path)
     latitude, longitude = _position(tags)
     attitude = _attitude(tags, options.yaw_source)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tiler.extra import require_extra
 from tiler.georef import Georeference
-from tiler.polygons.extra import require_extra
 from tiler.polygons.request import PolygonReport, PolygonRequest
 
 _DEFAULT = PolygonRequest()
@@ -31,7 +31,7 @@ def write_polygons(
     layer : str, optional
         Name of the layer; that of the file by default.
     """
-    require_extra()
+    require_extra("vector")
     from tiler.polygons.mask import read_mask
     from tiler.polygons.survey import write_survey
 
@@ -76,7 +76,7 @@ def write_survey_polygons(
     RasterWriteError
         If the file cannot be written whole.
     """
-    require_extra()
+    require_extra("vector")
     from tiler.polygons.mask import read_mask
     from tiler.polygons.survey import write_survey
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +12,10 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
-from tiler.classes import MAX_CLASSES
 from tiler.errors import PolygonError
 from tiler.georef import Georeference
 from tiler.labels import open_labels
+from tiler.polygons.request import PolygonRequest
 from tiler.raster import RasterInfo, read_info
 
 _UPRIGHT = Affine.scale(1, -1)
@@ -52,17 +50,12 @@ class LabelMask:
         """Return the name of a class; a made-up one where the mask has none."""
         return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
 
-    def chosen(self, wanted: Sequence[str]) -> frozenset[int] | None:
-        """Return the ids of classes given by name or id; None, which is all, for none given.
-
-        Raises
-        ------
-        PolygonError
-            If one is unknown; lists those that are known.
-        """
-        if not wanted:
-            return None
-        return frozenset(class_id for text in wanted for class_id in self._ids(text))
+    def chosen(self, request: PolygonRequest) -> frozenset[int] | None:
+        """Return the ids of the classes that are wanted, see `PolygonRequest.chosen`."""
+        try:
+            return request.chosen(self.names)
+        except PolygonError as error:
+            raise PolygonError(f"{self.path}: {error}") from error
 
     def pixels_of(self, area_m2: float) -> int:
         """Return the least number of pixels that cover an area, at least 1.
@@ -85,17 +78,6 @@ class LabelMask:
         pixel_m2 = float(self.cumulative_m2[centre + 1] - self.cumulative_m2[centre])
         return max(math.ceil(area_m2 / pixel_m2 - _ROUNDING), 1)
 
-    def _ids(self, text: str) -> list[int]:
-        ids = [index for index, name in enumerate(self.names) if name == text]
-        if not ids and text.isdecimal() and int(text) < (len(self.names) or MAX_CLASSES):
-            return [int(text)]
-        if not ids:
-            known = (
-                ", ".join(f"{index} {name}" for index, name in enumerate(self.names)) or "ids 0 to 254, without names"
-            )
-            raise PolygonError(f"{self.path}: no class {text!r}; known: {known}")
-        return ids
-
 
 def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask:
     """Return what a label mask says about itself; no pixel is decoded.
@@ -116,7 +98,7 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
     """
     _refuse_others(read_info(path))
     with open_labels(path, None) as labels:
-        tags, info = labels.tags, labels.info
+        tags, names, info = labels.tags, labels.class_names, labels.info
     if "CONFIDENCE" in tags:
         raise PolygonError(f"{path}: a mask of confidence{_EXPECTED}")
     place = georeference or info.georeference
@@ -127,7 +109,7 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
         crs=crs,
         transform=transform,
         cumulative_m2=place.cumulative_area_m2(*info.shape),
-        names=_names(path, tags.get("CLASS_NAMES", "[]")),
+        names=names,
         source=tags.get("SOURCE", path.name),
         model=tags.get("MODEL"),
         notes=notes,
@@ -164,13 +146,3 @@ def _placement(path: Path, georeference: Georeference) -> tuple[CRS | None, Affi
         return None, _UPRIGHT, ("without georeference: coordinates are pixels, x = column and y = -row",)
     notes = () if georeference.crs else ("without CRS: coordinates are those of its transform, without areas",)
     return georeference.crs, georeference.transform, notes
-
-
-def _names(path: Path, text: str) -> tuple[str, ...]:
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise PolygonError(f"{path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
-    return tuple(names)

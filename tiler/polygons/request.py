@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ SUFFIXES: dict[str, Format] = {
     ".geoparquet": "parquet",
 }
 """Formats by the endings of file names; the first of each is the one that noseam gives."""
+_MOST_CLASSES = 255
 
 
 def suffix_of(format: Format) -> str:
@@ -61,6 +62,28 @@ class PolygonRequest:
                 raise PolygonError(f"{name}: a number from 0 on expected, {getattr(self, name)} found")
         if self.tile_px < 1:
             raise PolygonError(f"tile_px: at least 1 expected, {self.tile_px} found")
+
+    def chosen(self, names: Sequence[str]) -> frozenset[int] | None:
+        """Return the ids of the wanted classes, given the names of all by id; None, which is all, for none wanted.
+
+        Raises
+        ------
+        PolygonError
+            If a wanted class is unknown; lists those that are known.
+        """
+        if not self.classes:
+            return None
+        return frozenset(class_id for wanted in self.classes for class_id in _ids(wanted, names))
+
+
+def _ids(wanted: str, names: Sequence[str]) -> list[int]:
+    ids = [class_id for class_id, name in enumerate(names) if name == wanted]
+    if not ids and wanted.isdecimal() and int(wanted) < (len(names) or _MOST_CLASSES):
+        return [int(wanted)]
+    if not ids:
+        known = ", ".join(f"{class_id} {name}" for class_id, name in enumerate(names))
+        raise PolygonError(f"no class {wanted!r}; known: {known or 'ids 0 to 254, without names'}")
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

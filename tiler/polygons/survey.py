@@ -70,7 +70,7 @@ def _refuse_misfits(masks: Sequence[LabelMask], request: PolygonRequest) -> None
                 f"{masks[0].path} is in {_crs_name(masks[0])}, {mask.path} in {_crs_name(mask)}; "
                 "one file of polygons has one CRS: write them to different files"
             )
-        mask.chosen(request.classes)
+        mask.chosen(request)
         mask.pixels_of(request.min_area_m2)
 
 
@@ -90,7 +90,7 @@ def _features(mask: LabelMask, request: PolygonRequest, folder: Path) -> Generat
             read = stack.enter_context(sieved(read, mask.shape, size_px, folder))
         for patches in trace(
             strips(read, mask.shape, request.tile_px),
-            tile_px=request.tile_px, keep=mask.chosen(request.classes), simplify_px=request.simplify_px,
+            tile_px=request.tile_px, keep=mask.chosen(request), simplify_px=request.simplify_px,
         ):  # fmt: skip
             yield Features(
                 polygons=_placed(patches.polygons, mask.transform),

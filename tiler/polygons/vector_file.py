@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import warnings
 import zlib
@@ -40,7 +39,7 @@ _GROUP_ROWS = 65536
 _PIECE_BYTES = 2**20
 _DATE = "2000-01-01T00:00:00.000Z"
 """What a GeoPackage says of its last change: always the same, so that one mask has one file."""
-_SIDE_FILES = ("", "-journal", "-wal", "-shm")
+_SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ def write_features(path: Path, features: Iterable[Features], crs: CRS | None, la
         else:
             _write_ogr(temporary, layer, batches, crs)
         _compare(temporary, sums)
-        temporary.chmod(0o666 & ~_umask())  # SQLite gives others less
 
 
 def refuse_foreign(path: Path) -> None:
@@ -261,20 +259,16 @@ def _count_lines(path: Path) -> int:
     return count if last == b"}\n" else -1
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name with the ending of the final one, which GDAL goes by; see `tiler.atomic.replacing`."""
-    with replacing(path) as hidden:
-        temporary = hidden.with_name(hidden.name + path.suffix)
+    """Yield what `tiler.atomic.replacing` does; the file gets the mode of any other, for SQLite gives others less."""
+    with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        temporary.unlink()
         try:
             yield temporary
-            temporary.replace(hidden)
+            temporary.chmod(mode)
         finally:
             for ending in _SIDE_FILES:
                 temporary.with_name(temporary.name + ending).unlink(missing_ok=True)

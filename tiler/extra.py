@@ -1,0 +1,32 @@
+"""What some steps need beyond noseam's own dependencies."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Literal
+
+from tiler.errors import MissingExtraError
+
+_NEEDS = {
+    "photo": ("placing photos", ("pyproj", "defusedxml")),
+    "vector": ("writing polygons", ("shapely", "pyogrio", "pyarrow")),
+}
+
+
+def require_extra(extra: Literal["photo", "vector"]) -> None:
+    """Raise unless the packages of one of noseam's extras can be imported.
+
+    Raises
+    ------
+    MissingExtraError
+        Names the missing package and says how to install it.
+    """
+    step, packages = _NEEDS[extra]
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{step} needs {', '.join(packages)}, and {package} cannot be imported ({error}); "
+                f"install them with: pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
+            ) from error
