@@ -62,12 +62,14 @@ class Manifest:
     def append(self, outcome: Outcome) -> None:
         """Record how an image ended."""
         line = json.dumps(self._record(outcome), ensure_ascii=True, separators=(",", ":")) + "\n"
+        size = self._file.seek(0, os.SEEK_END)
         try:
             if self._file.write(line.encode("ascii")) != len(line):
                 raise OSError("the disk is full")
             if outcome.state != "skipped":
                 os.fsync(self._file.fileno())
         except OSError as error:
+            self._file.truncate(size)
             raise RecordError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:

@@ -13,15 +13,20 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
+from segment.errors import SegmentError
+from segment.outcome import Outcome
+from segment.records import MANIFEST, Manifest
 from segment.summary import write_summary
 from tests.make import UTM, noise
 from tests.models import class_table
-from tests.runs import NORTH_UP, contents
+from tests.runs import NORTH_UP
 from tiler.coverage import Coverage
 from tiler.errors import TilerError
 from tiler.georef import Georeference
@@ -86,6 +91,15 @@ def write_table(folder: Path, variant: int) -> None:
     write_summary(folder, CLASSES, covered)
 
 
+def write_record(folder: Path, variant: int) -> None:
+    """Add an image to the record of a run, as if it were always the same moment."""
+    outcome = Outcome(Path("/a.jpg"), "done", coverage=Coverage((1, variant, 3), 4), relative=Path("a" * 200))
+    with patch("segment.records.secrets.token_hex", return_value="0"), patch("segment.records.datetime") as clock:
+        clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+        with Manifest(folder, CLASSES) as manifest:
+            manifest.append(outcome)
+
+
 WRITERS: dict[str, Write] = {
     **{f"{kind}.{format}": partial(write_masks, format=format, kinds=(kind,)) for kind in KINDS for format in FORMATS},
     "all.png": partial(write_masks, format="png", kinds=KINDS, sidecars=SIDECARS),
@@ -93,6 +107,7 @@ WRITERS: dict[str, Write] = {
     "small.png": partial(write_masks, format="png", kinds=("label",), sidecars=SIDECARS),
     **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonRequest()) for format in VECTORS},
     "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonRequest(min_area_m2=60)),
+    "manifest.jsonl": write_record,
     "summary.csv": write_table,
 }
 """What is swept."""
@@ -109,7 +124,7 @@ def attempt(write: Write, folder: Path, limit: int) -> str | None:
     limit_files(limit)
     try:
         write(folder, 1)
-    except (TilerError, OSError) as error:
+    except (TilerError, SegmentError, OSError) as error:
         return f"{type(error).__name__}: {error}"
     finally:
         limit_files(None)
@@ -123,19 +138,27 @@ def sweep(name: str, folder: Path) -> None:
         write_masks(folder / f"mask_{variant}", variant, format="png", kinds=("label",), sidecars=SIDECARS)
         (folder / str(variant)).mkdir(parents=True)
         write(folder / str(variant), variant)
-    old, new = contents(folder / "0"), contents(folder / "1")
-    largest = max(map(len, new.values()))
-    limits = [*(largest * step // STEPS for step in range(STEPS)), largest - 1, *(int(largest * by) for by in BEYOND)]
-    for limit in limits:
-        for before in ({}, old):
+    shutil.copytree(folder / "0", folder / "both")
+    write(folder / "both", 1)
+    old, new, both = (found(folder / each) for each in ("0", "1", "both"))
+    for before, wanted in (({}, new), (old, both)):
+        largest = max(map(len, wanted.values()))
+        below = [*(largest * step // STEPS for step in range(STEPS)), largest - 1]
+        for limit in (*below, *(int(largest * by) for by in BEYOND)):
             tried = folder / "tried"
             shutil.copytree(folder / "0", tried) if before else tried.mkdir()
             error = attempt(write, tried, limit)
-            after = contents(tried)
-            state = "new" if after == new else "unchanged" if after == before else sorted(after)
+            after = found(tried)
+            state = "new" if after == wanted else "unchanged" if after == before else sorted(after)
             share = limit / largest
             print(json.dumps({"writer": name, "share": share, "over": bool(before), "error": error, "state": state}))
             shutil.rmtree(tried)
+
+
+def found(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, hidden ones too, but a record without a line."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: data for name, data in files.items() if data or name != MANIFEST}
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tiler.tiling import Tiling
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 GRACE_S = 10.0
 PATIENCE_S = 60.0
-FEW, MANY = range(6), range(6, 26)
+INSTANTS = [*range(6), *(pytest.param(index, marks=pytest.mark.slow) for index in range(6, 26))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,9 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
     assert {path.name for path in out.rglob(".*")} <= {LOCK}
 
 
-@pytest.mark.parametrize("index", FEW)
+@pytest.mark.parametrize("index", INSTANTS)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_the_same_command_finishes_what_was_ended(
-    undisturbed: Undisturbed, tmp_path: Path, number: int, index: int
-) -> None:
-    check_one_end(undisturbed, tmp_path / "out", number, index)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("index", MANY)
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_the_same_command_finishes_what_was_ended_at_more_instants(
     undisturbed: Undisturbed, tmp_path: Path, number: int, index: int
 ) -> None:
     check_one_end(undisturbed, tmp_path / "out", number, index)
