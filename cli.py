@@ -289,6 +289,8 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
               help="Stop when more images than this have failed.")  # fmt: skip
 @click.option("--max-runtime", type=click.FloatRange(0, min_open=True), metavar="MINUTES", show_default="none",
               help="Begin no image after this; the same command again goes on from there.")  # fmt: skip
+@click.option("--max-stall", type=click.FloatRange(0, min_open=True), metavar="MINUTES", default=120.0,
+              help="Give up when nothing moved for so long, as on a drive that hangs.")  # fmt: skip
 @click.option(
     "--json", "as_json", is_flag=True, envvar="NOSEAM_SEGMENT_JSON", help="Print the sums of the run as JSON."
 )
@@ -296,7 +298,7 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
 def segment(
     ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, engine: Any, precision: Any,
     batch_size: int | None, threads: int | None, overwrite: bool, max_errors: int | None, max_runtime: float | None,
-    as_json: bool, **survey: Any,
+    max_stall: float, as_json: bool, **survey: Any,
 ) -> None:  # fmt: skip
     """Segment images and folders of images; write full-resolution masks.
 
@@ -329,9 +331,10 @@ def segment(
     from segment.lock import hold_folder
     from segment.progress import Progress
     from segment.records import Sums
+    from segment.signals import exit_now
 
     _claim(out)
-    gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime), out)
+    gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime, 60 * max_stall), out)
     sums = Sums(len(plan.images) + len(plan.refused))
     with hold_folder(out), ExitStack() as stack:
         if as_json:
@@ -352,6 +355,8 @@ def segment(
         _log.warning(
             "stopped (%s): %d of %d images are left; the same command goes on", gate.end, sums.left, sums.inputs
         )
+    if gate.end == "stalled":
+        exit_now(FAILED)
     ctx.exit(FAILED if sums.failures else STOPPED if sums.left else 0)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from segment.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.engine import Engine, EngineKind, Precision, open_engine
@@ -24,6 +23,7 @@ from segment.plan import ImagePlan, Request, SurveyPlan, name_file
 from segment.records import Manifest
 from segment.summary import write_summary
 from segment.threads import Threads, share_cores
+from segment.under_way import UnderWay
 from tiler.classes import ClassTable
 from tiler.coverage import Coverage, read_coverage
 from tiler.errors import TilerError
@@ -35,6 +35,7 @@ WORKING_BYTES = 2 * 2**30
 """Most bytes that the images in flight hold together; an image above it runs alone."""
 MASK_VERSION = 2
 """Counted up when a change of noseam changes masks, so that they are made again."""
+_LOOK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +92,7 @@ class Runner:
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(Limits(), request.out)
         with Manifest(request.out, self.classes) as manifest:
-            run = _Run(self, request, _ByteBudget(WORKING_BYTES), overwrite, advance, gate)
+            run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate)
             pool = ThreadPoolExecutor(self.threads.images)
             try:
                 for outcome in run.outcomes(plan, pool):
@@ -110,7 +111,7 @@ class Runner:
                 finally:
                     if gate.end == "interrupted":
                         self.engine.close()  # whoever waits for logits gives up
-                    pool.shutdown()
+                    pool.shutdown(wait=gate.end != "stalled")
 
     def fingerprint(self, image: ImagePlan, request: Request) -> str:
         """Return what changes whenever the masks of an image would: source, model or settings."""
@@ -152,7 +153,7 @@ class _Run:
 
     runner: Runner
     request: Request
-    budget: _ByteBudget
+    under_way: UnderWay
     overwrite: bool
     advance: Callable[[Path, int], None]
     gate: Gate
@@ -160,14 +161,39 @@ class _Run:
     def outcomes(self, plan: SurveyPlan, pool: ThreadPoolExecutor) -> Iterator[Outcome]:
         """Yield how the inputs of a survey end, those that were refused first."""
         yield from (Outcome(refused.path, "failed", refused.reason) for refused in plan.refused)
-        for future in as_completed([pool.submit(self.image, image) for image in plan.images]):
-            if (outcome := future.result()) is not None:
-                yield outcome
+        ended: SimpleQueue[Future[Outcome | None]] = SimpleQueue()
+        for image in plan.images:
+            pool.submit(self.image, image).add_done_callback(ended.put)
+        left = len(plan.images)
+        while left and self.gate.end != "stalled":
+            try:
+                outcome = ended.get(timeout=min(_LOOK_S, self.gate.limits.max_stall_s)).result()
+            except Empty:
+                yield from self._stalled(plan)
+            else:
+                left -= 1
+                if outcome is not None:
+                    yield outcome
+
+    def _stalled(self, plan: SurveyPlan) -> Iterator[Outcome]:
+        """Give up the images under way if none of them moved for too long."""
+        longest = self.gate.limits.max_stall_s
+        if self.under_way.still_s() <= longest:
+            return
+        self.gate.shut("stalled")
+        still = self.under_way.paths()
+        for path, image in ((image.found.path, image) for image in plan.images if image.found.path in still):
+            reason = f"{path}: nothing moved for {longest / 60:g} minutes; does its drive or that of the masks hang?"
+            yield Outcome(path, "failed", reason, image.pixels, longest, relative=image.found.relative)
 
     def image(self, image: ImagePlan) -> Outcome | None:
         """Bring one image to its end, in whatever thread this is called; None where no more work is taken."""
         if not self.gate.open:
             return None
+        with self.under_way.work_on(image.found.path):
+            return self._end(image)
+
+    def _end(self, image: ImagePlan) -> Outcome:
         path, started = image.found.path, time.monotonic()
         end = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
@@ -183,17 +209,21 @@ class _Run:
             return end("failed", name_file(path, reason), seconds=time.monotonic() - started)
         return end("done", seconds=time.monotonic() - started, notes=made.notes, coverage=made.coverage)
 
+    def _advance(self, path: Path, pixels: int) -> None:
+        self.under_way.move()
+        self.advance(path, pixels)
+
     def _segment(self, image: ImagePlan, fingerprint: str) -> Segmented:
-        with self.budget.hold(image.working_bytes(len(self.runner.classes))):
-            return segment_image(
-                image,
-                self.request,
-                engine=self.runner.engine,
-                classes=self.runner.classes,
-                tags=self.runner.tags(image, fingerprint),
-                threads=self.runner.threads.gdal,
-                advance=partial(self.advance, image.found.path),
-            )
+        self.under_way.hold(image.found.path, image.working_bytes(len(self.runner.classes)))
+        return segment_image(
+            image,
+            self.request,
+            engine=self.runner.engine,
+            classes=self.runner.classes,
+            tags=self.runner.tags(image, fingerprint),
+            threads=self.runner.threads.gdal,
+            advance=partial(self._advance, image.found.path),
+        )
 
 
 def open_runner(
@@ -238,24 +268,3 @@ def open_runner(
     )  # fmt: skip
     _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
     return Runner(description.name, digest, classes, engine, shared)
-
-
-class _ByteBudget:
-    """Let threads in only while what they hold together stays within a limit; one always gets in."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def hold(self, wanted: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._held == 0 or self._held + wanted <= self._limit)
-            self._held += wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._held -= wanted
-                self._changed.notify_all()

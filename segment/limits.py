@@ -23,6 +23,8 @@ class Limits:
     """Most images that may fail before the run stops; None: any number."""
     max_runtime_s: float | None = None
     """Seconds after which no further image is begun; None: none."""
+    max_stall_s: float = 7200.0
+    """Seconds without any sign of life after which the images under way are given up: their drives hang."""
 
 
 @dataclass(slots=True)

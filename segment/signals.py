@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 GRACE_S = 8.0
 """Seconds from the first signal until the process ends whatever is still under way."""
@@ -35,6 +38,13 @@ def ending_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_now(code: int) -> NoReturn:
+    """End the process with what is written so far, though threads of it hang, for which Python would wait."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _first(number: int, _: FrameType | None) -> None:

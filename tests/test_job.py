@@ -17,13 +17,14 @@ from rasterio import Affine
 
 from segment.checkpoint import Checkpoint, weights_digest
 from segment.engine import Engine
-from segment.job import Runner, _ByteBudget
+from segment.job import Runner
 from segment.openvino_engine import OpenVinoEngine
 from segment.outcome import Outcome
 from segment.plan import Request, SurveyPlan, plan_survey
 from segment.records import MANIFEST
 from segment.summary import SUMMARY
 from segment.torch_engine import TorchEngine
+from segment.under_way import UnderWay
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
 from tiler.channels import Channels, choose_channels
@@ -324,18 +325,20 @@ def test_a_stopped_run_leaves_no_partial_file(survey: Path, tmp_path: Path) -> N
 
 
 def test_the_budget_lets_in_what_fits_and_one_always() -> None:
-    budget, inside, peak = _ByteBudget(10), [0], [0]
+    under_way, inside, peak = UnderWay(10), [0], [0]
     lock = threading.Lock()
 
-    def work(size: int) -> None:
-        with budget.hold(size):
+    def work(path: Path, size: int) -> None:
+        with under_way.work_on(path):
+            under_way.hold(path, size)
             with lock:
                 inside[0] += size
                 peak[0] = max(peak[0], inside[0])
             with lock:
                 inside[0] -= size
 
-    threads = [threading.Thread(target=work, args=(size,)) for size in [3, 4, 50, 2, 9, 1] * 20]
+    sizes = enumerate([3, 4, 50, 2, 9, 1] * 20)
+    threads = [threading.Thread(target=work, args=(Path(f"{index}"), size)) for index, size in sizes]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from segment.job import Runner
 from segment.limits import Gate, Limits
 from segment.lock import HOLDER, LOCK, hold_folder
 from segment.outcome import Outcome
-from segment.plan import Request, plan_survey
+from segment.pipeline import Segmented, segment_image
+from segment.plan import ImagePlan, Request, plan_survey
 from segment.records import MANIFEST, Manifest
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
@@ -110,6 +112,48 @@ def test_after_its_time_a_run_begins_no_image_and_the_next_goes_on(survey: Path,
     outcomes, gate = run(survey, tmp_path / "out")
     assert sum(outcome.state == "done" for outcome in outcomes) == 3
     assert gate.end == "complete"
+
+
+def test_a_drive_that_hangs_costs_what_it_holds_and_ends_the_run(
+    survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def hang(plan: ImagePlan, *arguments: Any, **options: Any) -> Segmented:
+        if plan.found.path.name == "b.png":
+            answers.wait()
+        return segment_image(plan, *arguments, **options)
+
+    monkeypatch.setattr("segment.job.segment_image", hang)
+    outcomes, gate = run(survey, tmp_path / "out", Limits(max_stall_s=0.6))
+    assert gate.end == "stalled"
+    found = {outcome.path.name: outcome for outcome in outcomes}
+    assert {name: outcome.state for name, outcome in found.items()} == {
+        "a.png": "done", "b.png": "failed", "bad.png": "failed", "c.png": "done",
+    }  # fmt: skip
+    assert "nothing moved for 0.01 minutes; does its drive" in found["b.png"].reason
+    assert len(lines_of(tmp_path / "out")) == 4
+    answers.set()
+    monkeypatch.undo()
+    outcomes, gate = run(survey, tmp_path / "out")
+    assert {outcome.path.name for outcome in outcomes if outcome.state != "failed"} == {"a.png", "b.png", "c.png"}
+
+
+def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, model: Path) -> None:
+    code = (
+        "import threading, segment.job\n"
+        "segment.job.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
+        "from cli import main\n"
+        "main()"
+    )
+    command: list[str | Path] = ["segment", survey, "--out", tmp_path / "out", "--model", model]
+    options = ["--max-stall", "0.01", "--json"]
+    done = subprocess.run([sys.executable, "-c", code, *command, *options], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    sums = json.loads(done.stdout)
+    assert (sums["inputs"], sums["failed"] + sums["left"], sums["end"]) == (4, 4, "stalled")
+    assert "does its drive or that of the masks hang?" in done.stderr
+    assert noseam(*command).exit_code == 3
 
 
 def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
