@@ -18,6 +18,7 @@ from segment.logs import configure_logging, one_line
 
 if TYPE_CHECKING:
     from segment.plan import Request, SurveyPlan
+    from segment.shard import Shard
     from tiler.limits import FileLimits
     from tiler.photo.options import PoseOptions
     from tiler.polygons.request import PolygonRequest
@@ -248,6 +249,9 @@ def _survey_options(command: _Command) -> _Command:
             click.option("--sidecars", default="aux,qml,vat,world", metavar="LIST|none",
                          help="Files beside masks that name and colour their classes in a GIS, and place PNGs: aux "
                          "(.aux.xml), qml (QGIS style), vat (ArcGIS table), world (.pgw and .prj)."),
+            click.option("--shard", metavar="I/N", default="1/1",
+                         help="Take the I-th of N parts of the survey: one run each, at the same time if you like, on "
+                         "other GPUs or machines. Then once without, for the summary of the whole."),
             click.option("--polygons", is_flag=True, help="Also write polygons of the labels."),
             click.option("--polygons-format", type=_POLYGON_FORMAT, default="gpkg",
                          help="GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet."),
@@ -322,7 +326,7 @@ def segment(
     if request.tiling == description.tiling:
         _log.info("tiling: %s", description.tiling_source)
     plan = _plan(survey["sources"], request)
-    if not (plan.images or plan.refused):
+    if not plan.inputs + plan.elsewhere:
         _nothing_matched(ctx)
     if note := place_note(plan):
         _log.info("%s", note)
@@ -335,8 +339,8 @@ def segment(
 
     _claim(out)
     gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime, 60 * max_stall), out)
-    sums = Sums(len(plan.images) + len(plan.refused))
-    with hold_folder(out), ExitStack() as stack:
+    sums = Sums(plan.inputs)
+    with hold_folder(out, request.shard), ExitStack() as stack:
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(out, gate.end), indent=2)))
         _warn_of_little_space(free_bytes(out), plan)
@@ -387,7 +391,7 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
     planned = _plan(survey["sources"], _request(survey, out, describe_checkpoint(model).tiling if model else None))
     lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(one_line, plan_as_lines(planned))
     click.echo("\n".join(lines))
-    if not (planned.images or planned.refused):
+    if not planned.inputs + planned.elsewhere:
         _nothing_matched(ctx)
     ctx.exit(FAILED if planned.refused else 0)
 
@@ -736,7 +740,18 @@ def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Reques
         tiling, out, survey["format"], survey["color"], survey["confidence"], _sidecars(survey["sidecars"]),
         survey["polygons_format"] if survey["polygons"] else None, _polygons(survey, wanted=survey["polygons"]),
         survey["georef"], _pose(survey), channels, value_range, _limits(survey), survey["strict"],
+        _shard(survey["shard"]),
     )  # fmt: skip
+
+
+def _shard(text: str) -> Shard:
+    from segment.errors import ShardError
+    from segment.shard import parse_shard
+
+    try:
+        return parse_shard(text)
+    except ShardError as error:
+        raise click.UsageError(f"--shard: {error}") from error
 
 
 def _limits(given: dict[str, Any]) -> FileLimits:
@@ -848,6 +863,8 @@ def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
     planned = plan_survey(survey, request)
     if planned.masks:
         _log.info("passed over %d masks that noseam wrote", planned.masks)
+    if planned.elsewhere:
+        _log.info("shard %s: %d of %d inputs", request.shard, planned.inputs, planned.inputs + planned.elsewhere)
     return planned
 
 

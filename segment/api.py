@@ -146,7 +146,7 @@ def segment(
         description, tile_px=tiling.input_px, kind=engine, device=device, precision=precision,
         batch_size=batch_size, threads=threads,
     )  # fmt: skip
-    with closing(runner.engine), hold_folder(request.out):
+    with closing(runner.engine), hold_folder(request.out, request.shard):
         return tuple(runner.run(plan, request, overwrite=overwrite))
 
 

@@ -41,5 +41,9 @@ class FolderInUseError(SegmentError, RuntimeError):
     """Another run is writing to the output folder."""
 
 
+class ShardError(SegmentError, ValueError):
+    """A survey has no such part."""
+
+
 class RecordError(SegmentError, OSError):
     """The record of a run cannot be written."""

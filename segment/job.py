@@ -20,8 +20,8 @@ from segment.limits import Gate, Limits
 from segment.outcome import Outcome
 from segment.pipeline import Segmented, segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
-from segment.records import Manifest
-from segment.summary import write_summary
+from segment.records import MANIFEST, Manifest
+from segment.summary import SUMMARY, write_summary
 from segment.threads import Threads, share_cores
 from segment.under_way import UnderWay
 from tiler.classes import ClassTable
@@ -91,7 +91,7 @@ class Runner:
         covered: dict[Path, Coverage] = {}
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(Limits(), request.out)
-        with Manifest(request.out, self.classes) as manifest:
+        with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate)
             pool = ThreadPoolExecutor(self.threads.images)
             try:
@@ -107,7 +107,7 @@ class Runner:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
-                    write_summary(request.out, self.classes, covered)
+                    write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered)
                 finally:
                     if gate.end == "interrupted":
                         self.engine.close()  # whoever waits for logits gives up
@@ -160,7 +160,9 @@ class _Run:
 
     def outcomes(self, plan: SurveyPlan, pool: ThreadPoolExecutor) -> Iterator[Outcome]:
         """Yield how the inputs of a survey end, those that were refused first."""
-        yield from (Outcome(refused.path, "failed", refused.reason) for refused in plan.refused)
+        yield from (
+            Outcome(refused.path, "failed", refused.reason, relative=refused.relative) for refused in plan.refused
+        )
         ended: SimpleQueue[Future[Outcome | None]] = SimpleQueue()
         for image in plan.images:
             pool.submit(self.image, image).add_done_callback(ended.put)

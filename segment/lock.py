@@ -6,22 +6,25 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from segment.errors import FolderInUseError, RecordError
+from segment.shard import WHOLE, Shard
 from tiler.atomic import replacing, sweep
 
-LOCK, HOLDER = ".noseam.lock", ".noseam.holder"
-"""Hidden files in an output folder: what is locked, and who locked it."""
+LOCK, HOLDER = ".noseam.lock", ".holder"
+"""Hidden file in an output folder that is locked, and the ending of one beside it that says by whom."""
+_LOCKS_OF_SHARDS = ".noseam.*-of-*.lock"
+_PATIENCE_S = 2.0
 
 
 @contextmanager
-def hold_folder(out: Path) -> Iterator[None]:
-    """Keep other runs out of an output folder, and sweep what killed ones left there.
+def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
+    """Keep other runs out of an output folder, but those of other shards, and sweep what killed ones left there.
 
     The lock is the operating system's and ends with the process, however that ends. On network
     shares it holds as far as the share passes locks on.
@@ -33,34 +36,49 @@ def hold_folder(out: Path) -> Iterator[None]:
     RecordError
         If the folder cannot be written to.
     """
-    lock = FileLock(out / LOCK, timeout=0)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        if not isinstance(error, Timeout):
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.callback(_lock(out / shard.mark(LOCK)).release)
+            if shard == WHOLE:
+                for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
+                    stack.callback(_lock(path).release)
+            else:
+                _lock(out / LOCK, _PATIENCE_S).release()  # only looked at, as other shards do
+        except OSError as error:
             raise RecordError(f"{out}: cannot be written to: {error.strerror or error}") from error
-        raise FolderInUseError(
-            f"{out}: in use by another run of noseam{_holder(out)}; wait for it, or stop it"
-        ) from None
-    try:
-        with suppress(OSError), replacing(out / HOLDER) as path:  # it only tells others who holds the folder
+        holder = _holder(out / shard.mark(LOCK))
+        with suppress(OSError), replacing(holder) as path:  # it only tells others who holds the folder
             path.write_text(json.dumps(_me()), encoding="utf-8")
-        sweep(out)
-        yield
-    finally:
-        with suppress(OSError):
-            (out / HOLDER).unlink()
-        lock.release()
+        sweep(out, of_all=shard == WHOLE)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                holder.unlink()
+
+
+def _lock(path: Path, patience_s: float = 0) -> FileLock:
+    lock = FileLock(path, timeout=patience_s)
+    try:
+        lock.acquire()
+    except Timeout:
+        reason = f"{path.parent}: in use by another run of noseam{_who(path)}; wait for it, or stop it"
+        raise FolderInUseError(reason) from None
+    return lock
 
 
 def _me() -> dict[str, object]:
     return {"pid": os.getpid(), "host": platform.node(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def _holder(out: Path) -> str:
+def _holder(lock: Path) -> Path:
+    return lock.with_suffix(HOLDER)
+
+
+def _who(lock: Path) -> str:
     try:
-        holder = json.loads((out / HOLDER).read_text(encoding="utf-8"))
+        holder = json.loads(_holder(lock).read_text(encoding="utf-8"))
         return f": process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or just ended
         return ""

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rasterio import Affine
 
+from segment.shard import WHOLE, Shard
 from tiler.channels import choose_channels
 from tiler.discover import Found, Survey
 from tiler.errors import PoseError, TilerError
@@ -67,6 +68,8 @@ class Request:
     """What the header of an image may claim."""
     strict: bool = False
     """Whether an image fails whose damage GDAL decodes over; else it is done, with a note."""
+    shard: Shard = WHOLE
+    """Which part of the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ class Refused:
     """Where it is."""
     reason: str
     """Why, in full."""
+    relative: Path
+    """Its place below its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,13 @@ class SurveyPlan:
     """Inputs that cannot, with reasons."""
     masks: int = 0
     """Files that are passed over because noseam itself wrote them."""
+    elsewhere: int = 0
+    """Inputs of other shards."""
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs, each either planned or refused."""
+        return len(self.images) + len(self.refused)
 
     @property
     def pixels(self) -> int:
@@ -149,12 +161,12 @@ class SurveyPlan:
 
 
 def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
-    """Plan every image of a survey.
+    """Plan every image of a survey, or of the shard of it that is asked for.
 
     Raises
     ------
     OutputClashError
-        If two images would write one output.
+        If two images would write one output, of this shard or another.
     """
     if request.limits.vrt:
         allow_vrt()
@@ -163,8 +175,11 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    unreadable = tuple(Refused(*entry) for entry in survey.unreadable)
-    return SurveyPlan(images, unreadable + refused, masks=planned.count(None))
+    refused = *(Refused(path, reason, Path(path.name)) for path, reason in survey.unreadable), *refused
+    ours = tuple(image for image in images if request.shard.takes(image.found.relative))
+    ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
+    elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
+    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
@@ -179,7 +194,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
-        return Refused(found.path, name_file(found.path, _reason(error)))
+        return Refused(found.path, name_file(found.path, _reason(error)), found.relative)
     no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
@@ -193,7 +208,9 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     )
     if too_long := [path.name for path in all_paths(outputs) if len(os.fsencode(path.name)) > _NAME_MAX_BYTES]:
         return Refused(
-            found.path, f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}"
+            found.path,
+            f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}",
+            found.relative,
         )
     return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
 

@@ -36,7 +36,7 @@ class Progress:
     """
 
     def __init__(self, plan: SurveyPlan, *, quiet: bool = False) -> None:
-        self._inputs = len(plan.images) + len(plan.refused)
+        self._inputs = plan.inputs
         self._on_terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(
             total=plan.pixels / 1e6, unit=" megapixels", bar_format=_LINE, disable=not self._on_terminal, smoothing=0.05

@@ -26,14 +26,14 @@ _LONGEST_LINE = 2**20
 
 
 class Manifest:
-    """Append one line of JSON per image to the record of an output folder; use as a context manager.
+    """Append one line of JSON per image to the record of a run; use as a context manager.
 
     What is done or failed is on the disk before the next line begins. Each run has an id of its own.
 
     Parameters
     ----------
-    out : Path
-        The output folder.
+    path : Path
+        The record.
     classes : ClassTable
         Names of the classes.
 
@@ -43,10 +43,10 @@ class Manifest:
         From any method, if the record cannot be written.
     """
 
-    def __init__(self, out: Path, classes: ClassTable) -> None:
+    def __init__(self, path: Path, classes: ClassTable) -> None:
         self._classes = classes
         self._run = secrets.token_hex(4)
-        self._path = out / MANIFEST
+        self._path = path
         try:
             self._file = self._path.open("ab+", buffering=0)
             self._drop_cut_line()

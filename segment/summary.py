@@ -18,7 +18,7 @@ TOTAL, NO_DATA = "(all images)", "(no data)"
 _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
 
 
-def write_summary(out: Path, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
+def write_summary(path: Path, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
     Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
@@ -27,8 +27,8 @@ def write_summary(out: Path, classes: ClassTable, covered: Mapping[Path, Coverag
 
     Parameters
     ----------
-    out : Path
-        The output folder.
+    path : Path
+        The table.
     classes : ClassTable
         Names of the classes.
     covered : mapping of Path to Coverage
@@ -40,11 +40,11 @@ def write_summary(out: Path, classes: ClassTable, covered: Mapping[Path, Coverag
         If it cannot be written; the table of the run before then stays.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with replacing(out / SUMMARY) as path, path.open("w", encoding="utf-8", newline="") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             _write(file, classes, covered)
     except OSError as error:
-        raise RecordError(f"{out / SUMMARY}: cannot be written: {error.strerror or error}") from error
+        raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _write(file: TextIO, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from segment.errors import SegmentError
 from segment.outcome import Outcome
 from segment.records import MANIFEST, Manifest
-from segment.summary import write_summary
+from segment.summary import SUMMARY, write_summary
 from tests.make import UTM, noise
 from tests.models import class_table
 from tests.runs import NORTH_UP
@@ -88,7 +88,7 @@ def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: P
 def write_table(folder: Path, variant: int) -> None:
     """Write the summary of a run."""
     covered = {Path(f"{index}.jpg"): Coverage((index, variant, 3), 4) for index in range(300)}
-    write_summary(folder, CLASSES, covered)
+    write_summary(folder / SUMMARY, CLASSES, covered)
 
 
 def write_record(folder: Path, variant: int) -> None:
@@ -96,7 +96,7 @@ def write_record(folder: Path, variant: int) -> None:
     outcome = Outcome(Path("/a.jpg"), "done", coverage=Coverage((1, variant, 3), 4), relative=Path("a" * 200))
     with patch("segment.records.secrets.token_hex", return_value="0"), patch("segment.records.datetime") as clock:
         clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
-        with Manifest(folder, CLASSES) as manifest:
+        with Manifest(folder / MANIFEST, CLASSES) as manifest:
             manifest.append(outcome)
 
 

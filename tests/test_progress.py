@@ -94,6 +94,6 @@ def test_a_terminal_gets_one_moving_line(plan: SurveyPlan, monkeypatch: pytest.M
 def test_quiet_shows_no_line_on_a_terminal(plan: SurveyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with Progress(SurveyPlan((), (Refused(Path("x"), "why"),)), quiet=True):
+    with Progress(SurveyPlan((), (Refused(Path("x"), "why", Path("x")),)), quiet=True):
         pass
     assert terminal.getvalue() == ""

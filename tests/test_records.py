@@ -72,12 +72,12 @@ def test_every_input_has_one_line_per_run(survey: Path, tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
-    with Manifest(tmp_path, class_table(2)) as manifest:
+    with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
         manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
     whole = (tmp_path / MANIFEST).read_bytes()
     for length in range(len(whole)):
         (tmp_path / MANIFEST).write_bytes(whole + whole[:length])
-        with Manifest(tmp_path, class_table(2)) as manifest:
+        with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
             manifest.append(Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg")))
         assert [line["image"] for line in lines_of(tmp_path)] == ["a.jpg", "c.jpg"]
     assert lines_of(tmp_path)[1]["pixels"] == {"class 0": 1, "class 1": 2}
@@ -85,14 +85,14 @@ def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
 
 def test_a_last_line_that_noseam_did_not_write_stays(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"mine": 1}')
-    with Manifest(tmp_path, class_table(2)) as manifest:
+    with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
         manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
     assert [line.get("mine") for line in lines_of(tmp_path)] == [1, None]
 
 
 def test_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\n.jpg")
-    with Manifest(tmp_path, class_table(2)) as manifest:
+    with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
         manifest.append(Outcome(tmp_path / name, "failed", "why", relative=Path(name)))
     assert lines_of(tmp_path)[0]["image"] == name
 
@@ -205,9 +205,9 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> N
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     left = hidden_name(tmp_path / "a" / "x_label.png")
     left = left.with_name(left.name.replace(f".{os.getpid()}-", f".{int(dead.stdout)}-"))
-    kept = [
-        tmp_path / "a" / name for name in (".hidden.png", "x.part", ".x.1-zz.part", f".x.{os.getppid()}-01234567.part")
-    ]
+    alive = hidden_name(tmp_path / "a" / "y_label.png")
+    alive = alive.with_name(alive.name.replace(f".{os.getpid()}-", f".{os.getppid()}-"))
+    kept = [alive, *(tmp_path / "a" / name for name in (".hidden.png", "x.part", ".x.1-zz.part"))]
     gone = [
         left,
         left.with_name(left.name + ".tif"),
@@ -220,7 +220,7 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> N
     scratch = left.with_name(left.name + ".scratch")
     scratch.mkdir()
     (scratch / "labels").touch()
-    assert sweep(tmp_path) == 5
+    assert sweep(tmp_path, of_all=False) == 5
     assert set((tmp_path / "a").iterdir()) == set(kept)
 
 

@@ -79,12 +79,12 @@ def test_a_failed_image_has_no_rows(survey: Path, tmp_path: Path) -> None:
 
 def test_names_with_commas_and_quotes_come_back(tmp_path: Path) -> None:
     classes = replace(class_table(2), names=('roof, "flat"', "dirt"))
-    write_summary(tmp_path / "new", classes, {Path("a,b.jpg"): Coverage((3, 1), 0)})
+    write_summary(tmp_path / "new" / SUMMARY, classes, {Path("a,b.jpg"): Coverage((3, 1), 0)})
     assert [(row["image"], row["class_name"]) for row in rows_of(tmp_path / "new")] == [
         ("a,b.jpg", 'roof, "flat"'), ("a,b.jpg", "dirt"), (TOTAL, 'roof, "flat"'), (TOTAL, "dirt"),
     ]  # fmt: skip
 
 
 def test_a_run_without_images_writes_the_head_alone(tmp_path: Path) -> None:
-    write_summary(tmp_path, class_table(2), {})
+    write_summary(tmp_path / SUMMARY, class_table(2), {})
     assert (tmp_path / SUMMARY).read_text() == "image,class_id,class_name,pixels,percent,m2\n"

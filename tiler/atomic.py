@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _NAME_BYTES = 100
-_HIDDEN = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part([.-].*)?$", re.DOTALL)
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+_HIDDEN = re.compile(r"\..+\.(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.part([.-].*)?$", re.DOTALL)
 """What `hidden_name` gives, and what SQLite appends to it."""
 
 
 def hidden_name(final: Path) -> Path:
     """Return a hidden name in the same folder, with the same ending, used by nobody else and short enough to write."""
     stem = os.fsencode(final.name)[:_NAME_BYTES].decode(errors="ignore")
-    return final.with_name(f".{stem}.{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
+    return final.with_name(f".{stem}.{os.getpid()}-{_MACHINE}-{secrets.token_hex(4)}.part{final.suffix}")
 
 
 @contextmanager
@@ -43,14 +46,17 @@ def hidden_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(folder: Path) -> int:
-    """Remove what ended processes of this machine left under hidden names in a folder and below; return how many.
+def sweep(folder: Path, *, of_all: bool) -> int:
+    """Remove what ended processes left under hidden names in a folder and below; return how many.
 
-    Those of processes that still run are left alone. Call it only where no other machine writes.
+    Those of processes that still run on this machine are left alone, and those of other machines too unless `of_all`,
+    which is for when none of them writes there.
     """
     swept = 0
     for parent, folders, files in os.walk(folder):
-        for name in filter(_is_left, folders + files):
+        for name in folders + files:
+            if not _is_left(name, of_all):
+                continue
             path = Path(parent, name)
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -58,9 +64,11 @@ def sweep(folder: Path) -> int:
     return swept
 
 
-def _is_left(name: str) -> bool:
+def _is_left(name: str, of_all: bool) -> bool:
     found = _HIDDEN.match(name)
-    return found is not None and not _runs(int(found[1]))
+    if found is None:
+        return False
+    return not _runs(int(found[1])) if found[2] == _MACHINE else of_all
 
 
 def _runs(process: int) -> bool:

@@ -1,0 +1,58 @@
+"""Parts of a survey, for several runs at the same time."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from segment.errors import ShardError
+
+_FORM = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts of a survey; every input belongs to exactly one, whatever else is in the survey."""
+
+    index: int = 1
+    """Which part, from 1."""
+    count: int = 1
+    """Number of parts."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4; {self} found")
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def takes(self, path: Path) -> bool:
+        """Return whether an input belongs to this part, by its place below its source."""
+        return zlib.crc32(path.as_posix().encode("utf-8", "surrogateescape")) % self.count == self.index - 1
+
+    def mark(self, name: str) -> str:
+        """Return the name of a file that each part has for itself; that of a whole survey's is left as it is."""
+        if self.count == 1:
+            return name
+        stem, dot, suffix = name.rpartition(".")
+        return f"{stem}.{self.index}-of-{self.count}{dot}{suffix}"
+
+
+WHOLE = Shard()
+"""The whole survey."""
+
+
+def parse_shard(text: str) -> Shard:
+    """Return the shard that a text such as `2/4` means.
+
+    Raises
+    ------
+    ShardError
+        If it means none.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4; {text!r:.40} found")
+    return Shard(int(found[1]), int(found[2]))
