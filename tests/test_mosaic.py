@@ -58,9 +58,13 @@ SHAPES = [(1, 1), (1, 700), (700, 1), (63, 65), (511, 513), (1000, 1400)]
 SCALES = [0.256, 1.0, 7 / 19]
 
 
-@pytest.mark.parametrize("kind", ["smooth", "noisy"])
+CASES = [(kind, shape, scale) for kind in ("smooth", "noisy") for shape in SHAPES for scale in SCALES]
+PHOTO = (4000, 6000), 0.256
+
+
 @pytest.mark.parametrize(
-    ("shape", "scale"), [*((shape, scale) for shape in SHAPES for scale in SCALES), ((4000, 6000), 0.256)]
+    ("kind", "shape", "scale"),
+    [*CASES, ("noisy", *PHOTO), pytest.param("smooth", *PHOTO, marks=pytest.mark.slow)],
 )
 def test_labels_are_those_of_the_slow_definition(
     tmp_path: Path, engine: TorchEngine, kind: str, shape: tuple[int, int], scale: float
