@@ -82,15 +82,22 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        model = Path(temporary, "model.xml")
-        load_openvino().save_model(_convert(description, tile_px), model, compress_to_fp16=False)
-        try:
-            _keep(Path(temporary), kept)
-        except OSError as error:
-            _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
-        # Read from what was stored, for it may differ in the last bits from what was not.
-        return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
+    network = _convert(description, tile_px)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            model = Path(temporary, "model.xml")
+            load_openvino().save_model(network, model, compress_to_fp16=False)
+            try:
+                _keep(Path(temporary), kept)
+            except OSError as error:
+                _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
+            # Read from what was stored, for it may differ in the last bits from what was not.
+            return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
+    except (OSError, RuntimeError) as error:
+        raise EngineError(
+            f"{description.name}: cannot be stored for OpenVINO in the folder for temporary files, which the variable "
+            f"TMPDIR names: {error}"
+        ) from error
 
 
 def _convert(description: Description, tile_px: int) -> Any:

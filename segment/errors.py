@@ -45,5 +45,9 @@ class ShardError(SegmentError, ValueError):
     """A survey has no such part."""
 
 
+class ImageMemoryError(SegmentError, MemoryError):
+    """An image is too wide for the memory of this machine."""
+
+
 class RecordError(SegmentError, OSError):
     """The record of a run cannot be written."""

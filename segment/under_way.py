@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from segment.errors import ImageMemoryError
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class UnderWay:
@@ -41,7 +47,17 @@ class UnderWay:
                 self._changed.notify_all()
 
     def hold(self, path: Path, wanted: int) -> None:
-        """Wait until there is room for an image that will hold so many bytes to the end of its block."""
+        """Wait until there is room for an image that will hold so many bytes to the end of its block.
+
+        Raises
+        ------
+        ImageMemoryError
+            If this machine has less memory than that.
+        """
+        if wanted > (most := _memory_bytes()):
+            raise ImageMemoryError(
+                f"an image of this width needs up to {wanted / 1e9:.1f} GB of memory; this machine has {most / 1e9:.1f}"
+            )
         with self._changed:
             del self._held[path]
             self._changed.wait_for(lambda: not (held := sum(self._held.values())) or held + wanted <= self._limit)
@@ -60,3 +76,15 @@ class UnderWay:
         """Return the images that are worked on, without those that wait for room."""
         with self._changed:
             return set(self._held)
+
+
+def _memory_bytes() -> float:
+    """Return how much memory this process may use: the machine's, or less in a container; infinity if nobody says."""
+    try:
+        most = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        most = math.inf
+    try:
+        return min(most, float(_CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # no container, or "max"
+        return most

@@ -324,6 +324,17 @@ def test_a_stopped_run_leaves_no_partial_file(survey: Path, tmp_path: Path) -> N
     assert "skipped" in states
 
 
+def test_an_image_too_wide_for_the_memory_costs_itself_alone(survey: Path, tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "width": 1_000_000_000, "height": 1, "count": 3, "dtype": "uint8"}
+    with rasterio.open(survey / "wide.tif", "w", **profile, tiled=True, blockysize=16, SPARSE_OK=True):
+        pass
+    outcomes = run(runner_of(MeanEngine()), survey, request_for(tmp_path / "out"))
+    assert [outcome.state for name, outcome in outcomes.items() if name != "wide.tif"] == ["done"] * 3
+    reason = outcomes["wide.tif"].reason
+    assert "wide.tif: an image of this width needs up to" in reason
+    assert "GB of memory; this machine has" in reason
+
+
 def test_the_budget_lets_in_what_fits_and_one_always() -> None:
     under_way, inside, peak = UnderWay(10), [0], [0]
     lock = threading.Lock()

@@ -169,6 +169,17 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     assert "cannot be kept" in caplog.text
 
 
+@pytest.mark.usefixtures("cache")
+def test_no_folder_for_temporary_files_is_told(
+    model: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(
+        EngineError, match=r"in the folder for temporary files, which the variable TMPDIR names: .*none"
+    ):
+        opened(model)
+
+
 def test_logits_that_differ_from_pytorchs_are_refused(
     model: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
