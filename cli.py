@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -331,7 +332,7 @@ def segment(
     if note := place_note(plan):
         _log.info("%s", note)
     from segment.job import open_runner
-    from segment.limits import Gate, Limits, free_bytes
+    from segment.limits import Gate, Limits
     from segment.lock import hold_folder
     from segment.progress import Progress
     from segment.records import Sums
@@ -343,7 +344,7 @@ def segment(
     with hold_folder(out, request.shard), ExitStack() as stack:
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(out, gate.end), indent=2)))
-        _warn_of_little_space(free_bytes(out), plan)
+        _warn_of_little_space(shutil.disk_usage(out).free, plan)
         runner = open_runner(
             description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
             batch_size=batch_size, threads=threads,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,9 +9,7 @@ from pathlib import Path
 
 from segment.outcome import Outcome
 from segment.records import End
-
-FULL_BYTES = 2**20
-"""With less free space than this a disk counts as full."""
+from tiler.sink import is_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +60,5 @@ class Gate:
             self._failed += 1
         if self.limits.max_errors is not None and self._failed > self.limits.max_errors:
             self.shut("errors")
-        elif free_bytes(self.out) < FULL_BYTES:
+        elif is_full(self.out):
             self.shut("disk full")
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how many bytes can still be written to a folder's file system."""
-    return shutil.disk_usage(folder).free

@@ -159,7 +159,7 @@ def test_a_full_disk_keeps_what_was_there(mount: Mount, writer: str) -> None:
     WRITERS[writer](disk / "out", 0)
     before = contents(disk / "out")
     fill(disk, leave=0)
-    with pytest.raises(OSError, match="cannot be"):
+    with pytest.raises(OSError, match=r"cannot be written: .*No space left on device"):
         WRITERS[writer](disk / "out", 1)
     assert contents(disk / "out") == before
 
@@ -171,7 +171,7 @@ def test_a_disk_without_room_for_another_file_keeps_what_was_there(mount: Mount)
     before = contents(disk)
     while os.statvfs(disk).f_favail:
         (disk / str(os.statvfs(disk).f_favail)).touch()
-    with pytest.raises(RasterWriteError, match="cannot be written: No space left on device"):
+    with pytest.raises(RasterWriteError, match=r"cannot be written: .*No space left on device"):
         write(disk, 1)
     assert {name: data for name, data in contents(disk).items() if data} == before
 

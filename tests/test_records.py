@@ -157,7 +157,7 @@ def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, mod
 
 
 def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segment.limits.free_bytes", lambda folder: 1000)
+    monkeypatch.setattr("segment.limits.is_full", lambda folder: True)
     outcomes, gate = run(survey, tmp_path / "out")
     assert gate.end == "disk full"
     assert outcomes[0].state == "failed"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +19,9 @@ from tiler.errors import RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Kind, Output
 
+FULL_BYTES = 2**20
+"""With less free space than this a disk counts as full."""
+_CAUSE_LENGTH = 300
 _CONFIDENCE_TAG = {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"}
 
 
@@ -81,8 +87,23 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause = (isinstance(error, OSError) and error.strerror) or error.__cause__ or error
-        raise RasterWriteError(f"{path}: cannot be written: {cause}") from error
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: Exception) -> RasterWriteError:
+    """Return what to raise where a file cannot be written; of a full disk GDAL says what broke, not why."""
+    cause: object = isinstance(error, OSError) and error.strerror
+    if not cause:
+        cause = os.strerror(errno.ENOSPC) if is_full(path.parent) else error.__cause__ or error
+    return RasterWriteError(f"{path}: cannot be written: {cause!s:.{_CAUSE_LENGTH}}")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether a folder's disk has less than a megabyte left; False where nobody can tell."""
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def remove(path: Path) -> None:

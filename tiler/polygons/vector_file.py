@@ -22,8 +22,9 @@ from pyogrio.raw import open_arrow, write_arrow
 from rasterio.crs import CRS
 
 from tiler.atomic import replacing
-from tiler.errors import OutputExistsError, RasterWriteError, TilerError
+from tiler.errors import OutputExistsError, TilerError
 from tiler.polygons.request import Format, format_of
+from tiler.sink import write_error
 
 _FIELDS = [
     pyarrow.field("class_id", pyarrow.int32()),
@@ -282,5 +283,4 @@ def _writing(path: Path) -> Iterator[None]:
     except TilerError:
         raise
     except Exception as error:
-        cause = (isinstance(error, OSError) and error.strerror) or error
-        raise RasterWriteError(f"{path}: cannot be written: {cause}") from error
+        raise write_error(path, error) from error
