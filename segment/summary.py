@@ -23,7 +23,7 @@ def write_summary(path: Path, classes: ClassTable, covered: Mapping[Path, Covera
 
     Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
     say where it lies, and in the total as soon as one does not. Where images overlap, the total counts
-    the ground twice.
+    the ground twice. A name that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Parameters
     ----------
@@ -51,10 +51,15 @@ def _write(file: TextIO, classes: ClassTable, covered: Mapping[Path, Coverage]) 
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
     for image, coverage in sorted(covered.items()):
-        name = image.as_posix().encode("utf-8", "backslashreplace").decode()
-        writer.writerows((name, *row) for row in _rows(coverage, classes))
+        writer.writerows((_cell(image), *row) for row in _rows(coverage, classes))
     if covered:
         writer.writerows((TOTAL, *row) for row in _rows(total(list(covered.values())), classes))
+
+
+def _cell(image: Path) -> str:
+    """Return a file's name as text that no spreadsheet takes for a formula."""
+    name = image.as_posix().encode("utf-8", "backslashreplace").decode()
+    return f"'{name}" if name.lstrip().startswith(("=", "+", "-", "@")) else name
 
 
 def total(coverages: list[Coverage]) -> Coverage:

@@ -85,6 +85,12 @@ def test_names_with_commas_and_quotes_come_back(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["=1+1.jpg", "-x.tif", "+x.tif", "@x.tif", " =x.tif", "\t=x.tif"])
+def test_no_name_is_a_formula(tmp_path: Path, name: str) -> None:
+    write_summary(tmp_path / SUMMARY, class_table(2), {Path(name): Coverage((3, 1), 0)})
+    assert {row["image"] for row in rows_of(tmp_path)} == {f"'{name}", TOTAL}
+
+
 def test_a_run_without_images_writes_the_head_alone(tmp_path: Path) -> None:
     write_summary(tmp_path / SUMMARY, class_table(2), {})
     assert (tmp_path / SUMMARY).read_text() == "image,class_id,class_name,pixels,percent,m2\n"
