@@ -10,6 +10,7 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -75,7 +76,9 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
     path = path or SETTINGS_FILE
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise click.UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise click.UsageError(f"{path}: {error}") from error
     settings: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
@@ -84,7 +87,9 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
             raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(main.list_commands(ctx))}")
         options = {flag.lstrip("-"): option for option in command.params for flag in option.opts}
         if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
-            raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}")
+            meant = get_close_matches(unknown[0].replace("_", "-"), options, 1)
+            hint = f"; did you mean {meant[0]}?" if meant else ""
+            raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}{hint}")
         settings[name] = {}
         for key, value in table.items():
             option = options[key.replace("_", "-")]
@@ -92,12 +97,16 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
                 settings[name][str(option.name)] = _setting(option, value)
             except ValueError as error:
                 raise click.UsageError(f"{path}: [{name}] {key}: {error}") from error
-    ctx.default_map = settings
+    shared = {option.name for option in plan.params}  # a plan is one of what segment would do
+    same = {name: value for name, value in settings.get("segment", {}).items() if name in shared}
+    ctx.default_map = settings | {"plan": same | settings.get("plan", {})}
 
 
 def _setting(option: click.Parameter, value: Any) -> Any:
     """Return a value of TOML as the command line would give it: text, which the option then reads."""
     many = option.nargs != 1 or option.multiple
+    if option.multiple and not isinstance(value, list):
+        value = [value]
     if many != isinstance(value, list):
         raise ValueError(f"{'a list' if many else 'one value'} expected, {value!r:.80} found")
     if many:
@@ -117,8 +126,8 @@ def _word(value: Any) -> str:
 
 @click.group(
     cls=_Group,
-    context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NOSEAM"},
-)  # fmt: skip
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="noseam")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", is_eager=True,
               expose_value=False, callback=_load_settings, show_default=f"{SETTINGS_FILE}, if it is there",
@@ -145,6 +154,7 @@ def main(verbose: int, quiet: int, log_json: Path | None) -> None:
       noseam evaluate masks/ truth/ --classes classes.csv
       noseam polygons masks/ --out polygons/
     """
+    _refuse_unknown_variables()
     configure_logging(min(max(logging.INFO + 10 * (quiet - verbose), logging.DEBUG), logging.ERROR), log_json)
 
 
@@ -197,7 +207,7 @@ def _place_options(command: _Command) -> _Command:
             click.option("--ground-elevation", "ground_m", type=float, metavar="METRES", show_default="none",
                          help="Of the ground below all photos, in the datum of their absolute altitude."),
             click.option("--dem", type=click.Path(exists=True, path_type=Path, dir_okay=False), metavar="FILE",
-                         show_default="none", help="The same as a raster."),
+                         show_default="none", help="Elevation of the ground as a raster, in the same datum."),
             click.option("--yaw-source", type=click.Choice(["gimbal", "flight"]), default="gimbal",
                          help="Whose heading turns a photo."),
             click.option("--focal-px", type=click.FloatRange(0, min_open=True), metavar="PX",
@@ -296,9 +306,7 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
               help="Begin no image after this; the same command again goes on from there.")  # fmt: skip
 @click.option("--max-stall", type=click.FloatRange(0, min_open=True), metavar="MINUTES", default=120.0,
               help="Give up when nothing moved for so long, as on a drive that hangs.")  # fmt: skip
-@click.option(
-    "--json", "as_json", is_flag=True, envvar="NOSEAM_SEGMENT_JSON", help="Print the sums of the run as JSON."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print the sums of the run as JSON.")
 @click.pass_context
 def segment(
     ctx: click.Context, /, out: Path, model: str | None, classes: Path | None, device: str, engine: Any, precision: Any,
@@ -322,6 +330,8 @@ def segment(
 
     if model is None:
         raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
+    if model.startswith("--"):
+        raise click.UsageError(f"--model needs a value; the next option was found: {model}")
     description = describe_checkpoint(model)
     request = _request(survey, out, description.tiling)
     if request.tiling == description.tiling:
@@ -371,9 +381,7 @@ def segment(
               help="Checkpoint whose tiling to use.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", default=Path("masks"),
               help="Output folder of the run that is planned; not walked, nothing is written.")  # fmt: skip
-@click.option(
-    "--json", "as_json", is_flag=True, envvar="NOSEAM_PLAN_JSON", help="Print one JSON object instead of text."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
 def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **survey: Any) -> None:
     """Say what segment would do, from headers alone: no pixel is read, nothing is written.
@@ -547,7 +555,7 @@ def train(crops: Path, out: Path, **wanted: Any) -> None:
               help="Width of the zones where tiles meet, model pixels.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", show_default="none",
               help="Folder for evaluation.json, per_class.csv, confusion.csv and confusion.png.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, envvar="NOSEAM_EVALUATE_JSON", help="Print one JSON object instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.pass_context
 def evaluate(
     ctx: click.Context, /, predicted: Path, truth: Path, classes: Path | None, seam_px: int | None, out: Path | None,
@@ -879,5 +887,25 @@ def _nothing_matched(ctx: click.Context, reason: str = "no JPEG, PNG or TIFF ima
     ctx.exit(NOTHING_MATCHED)
 
 
+def _name_variables() -> None:
+    """Let each option be a variable too, named as on the command line; `plan` goes by those of `segment` as well."""
+    for command in (main, *main.commands.values()):
+        for option in command.params:
+            if isinstance(option, click.Option):
+                flag = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
+                owners = {"main": [""], "plan": ["PLAN_", "SEGMENT_"]}.get(command.name or "", [f"{command.name}_"])
+                option.envvar = [f"NOSEAM_{owner.upper()}{flag}" for owner in owners]
+
+
+def _refuse_unknown_variables() -> None:
+    known = {"NOSEAM_CACHE"}
+    for command in (main, *main.commands.values()):
+        known.update(*(option.envvar or () for option in command.params))
+    for name in sorted(name for name in os.environ if name.startswith("NOSEAM_") and name not in known):
+        meant = get_close_matches(name, known, 1)
+        raise click.UsageError(f"variable {name}: no such option" + (f"; did you mean {meant[0]}?" if meant else ""))
+
+
+_name_variables()
 if __name__ == "__main__":
     main()

@@ -176,7 +176,7 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[segment]\nwidnow = 3", r"\[segment\] has no option widnow"),
+        ("[segment]\nwidnow = 3", r"\[segment\] has no option widnow; did you mean window\?"),
         (
             "[segmnet]\nwindow = 3",
             r"\[segmnet\] is no command; known: crop, demo, .* segment, train",
@@ -192,6 +192,49 @@ def test_a_wrong_settings_file_exits_2(photo: Path, model: str, tmp_path: Path, 
     result = noseam("--config", settings, "segment", photo, "--out", tmp_path / "out", "--model", model)
     assert result.exit_code == 2
     assert re.search(message, result.stderr)
+
+
+def test_a_plan_goes_by_the_settings_of_segment(
+    photo: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "noseam.toml").write_text(
+        f"[segment]\nmodel = '{model}'\nonly = 'roof'\npolygons = true\ndevice = 'cpu'"
+    )
+    monkeypatch.chdir(tmp_path)
+    planned = json.loads(noseam("plan", photo, "--json").stdout)
+    assert planned == json.loads(noseam("plan", photo, "--json", "--model", model, "--polygons").stdout)
+    assert planned["tiles"] != json.loads(noseam("plan", photo, "--json", "--window", 10).stdout)["tiles"]
+    (tmp_path / "noseam.toml").unlink()
+    monkeypatch.setenv("NOSEAM_SEGMENT_MODEL", model)
+    monkeypatch.setenv("NOSEAM_PLAN_POLYGONS", "1")
+    assert json.loads(noseam("plan", photo, "--json").stdout) == planned
+
+
+def test_a_misspelt_variable_is_refused(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOSEAM_SEGMNT_DEVICE", "cpu")
+    result = noseam("plan", photo)
+    assert result.exit_code == 2
+    assert "variable NOSEAM_SEGMNT_DEVICE: no such option; did you mean NOSEAM_SEGMENT_DEVICE?" in result.stderr
+
+
+def test_every_option_is_a_variable_of_its_name() -> None:
+    for name, command in main.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                flag = max(option.opts, key=len)
+                assert f"NOSEAM_{name}_{flag[2:]}".replace("-", "_").upper() in (option.envvar or ())
+
+
+def test_a_model_without_a_value_is_told(photo: Path, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path, "--model", "--georef", "photo")
+    assert result.exit_code == 2
+    assert "--model needs a value" in result.stderr
+
+
+def test_a_settings_file_that_is_not_there_is_told(photo: Path) -> None:
+    result = noseam("--config", "none.toml", "plan", photo)
+    assert result.exit_code == 2
+    assert "none.toml: cannot be read: No such file or directory" in result.stderr
 
 
 def test_quiet_says_nothing_when_all_is_well(photo: Path, model: str, tmp_path: Path) -> None:
