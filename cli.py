@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from segment.logs import configure_logging, one_line
 
@@ -338,7 +339,7 @@ def segment(
         _log.info("tiling: %s", description.tiling_source)
     plan = _plan(survey["sources"], request)
     if not plan.inputs + plan.elsewhere:
-        _nothing_matched(ctx)
+        _nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {_listed(survey['sources'])}")
     if note := place_note(plan):
         _log.info("%s", note)
     from segment.job import open_runner
@@ -354,7 +355,7 @@ def segment(
     with hold_folder(out, request.shard), ExitStack() as stack:
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(out, gate.end), indent=2)))
-        _warn_of_little_space(shutil.disk_usage(out).free, plan)
+        _warn(out, plan)
         runner = open_runner(
             description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
             batch_size=batch_size, threads=threads,
@@ -401,7 +402,7 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
     lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(one_line, plan_as_lines(planned))
     click.echo("\n".join(lines))
     if not planned.inputs + planned.elsewhere:
-        _nothing_matched(ctx)
+        _nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {_listed(survey['sources'])}")
     ctx.exit(FAILED if planned.refused else 0)
 
 
@@ -621,11 +622,15 @@ def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: 
     from tiler.errors import TilerError
     from tiler.polygons.make import write_survey_polygons
     from tiler.polygons.plan import plan_files
+    from tiler.polygons.request import SUFFIXES
 
     request = _polygons(wanted, wanted=True)
+    chosen = ctx.get_parameter_source("format") is not ParameterSource.DEFAULT
+    if chosen and SUFFIXES.get(out.suffix.lower(), format) != format and not out.is_dir():
+        raise click.UsageError(f"--out {out} is no file of --format {format}; leave out one of them")
     planned = plan_files(masks, out, format)
     if not planned:
-        _nothing_matched(ctx, "no *_label.png or *_label.tif found")
+        _nothing_matched(ctx, f"no *_label.png or *_label.tif found in {_listed(masks)}")
     one, code = planned[0].path == out, 0
     with Meter("masks", quiet=_quiet()) as count:
         for done, file in enumerate(planned, 1):
@@ -792,12 +797,20 @@ def _refuse_unknown(wanted: PolygonRequest, names: tuple[str, ...]) -> None:
         raise click.UsageError(f"--only: {error}") from error
 
 
-def _warn_of_little_space(free: int, plan: SurveyPlan) -> None:
-    wanted = sum(image.output_bytes for image in plan.images)
+def _warn(out: Path, plan: SurveyPlan) -> None:
+    """Say what the user may want to look after in the output folder before a run."""
+    from segment.plan import left_behind
+
+    free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
     if free < wanted // _TYPICAL_COMPRESSION:
         _log.warning(
             "%.1f GB are free where the masks go; compressed they take perhaps %.1f GB, at most %.1f GB",
             free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
+        )  # fmt: skip
+    if left := left_behind(plan):
+        _log.warning(
+            "%d files of earlier runs stay beside the new masks, such as %s; remove them if you do not want both",
+            len(left), left[0],
         )  # fmt: skip
 
 
@@ -882,7 +895,11 @@ def _quiet() -> bool:
     return bool(asked["quiet"] > asked["verbose"])
 
 
-def _nothing_matched(ctx: click.Context, reason: str = "no JPEG, PNG or TIFF image found") -> NoReturn:
+def _listed(paths: tuple[Path, ...]) -> str:
+    return ", ".join(map(str, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+
+
+def _nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
     click.echo(one_line(reason), err=True)
     ctx.exit(NOTHING_MATCHED)
 

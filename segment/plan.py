@@ -19,7 +19,7 @@ from tiler.georef import Georeference
 from tiler.geotiff_sink import BLOCK_PX
 from tiler.grid import LOGITS_STRIDE, Grid, plan_grid
 from tiler.limits import DEFAULT_LIMITS, FileLimits
-from tiler.outputs import Format, Output, all_paths, plan_outputs, refuse_clashes
+from tiler.outputs import Format, Output, all_paths, output_names, plan_outputs, refuse_clashes
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
 from tiler.polygons.request import Format as PolygonFormat
@@ -180,6 +180,17 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
     return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere)
+
+
+def left_behind(plan: SurveyPlan) -> tuple[Path, ...]:
+    """Return the files of earlier runs that stay beside the planned ones: masks in other formats or of other kinds."""
+    if plan.elsewhere:  # what belongs to other shards is not known here
+        return ()
+    planned = {path for image in plan.images for path in all_paths(image.outputs)}
+    labels = [image.outputs[0].path for image in plan.images]
+    there = {path for folder in {label.parent for label in labels} if folder.is_dir() for path in folder.iterdir()}
+    possible = dict.fromkeys(label.with_name(name) for label in labels for name in output_names(label))
+    return tuple(path for path in possible if path in there and path not in planned)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

@@ -102,6 +102,13 @@ def test_usage_errors_exit_2(masks: Path, tmp_path: Path) -> None:
         assert noseam(*arguments).exit_code == 2
 
 
+def test_a_format_that_the_file_contradicts_is_refused(masks: Path, tmp_path: Path) -> None:
+    result = noseam(masks, "--out", tmp_path / "a.gpkg", "--format", "fgb")
+    assert result.exit_code == 2
+    assert "a.gpkg is no file of --format fgb" in result.stderr
+    assert noseam(masks / "ortho_label.tif", "--out", tmp_path / "a.fgb", "--format", "fgb").exit_code == 0
+
+
 def test_masks_of_one_name_are_refused_before_any_work(masks: Path, tmp_path: Path) -> None:
     write_mask(masks, "a/IMG_1", wanted="geotiff")
     with pytest.raises(

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import resource
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +432,12 @@ def test_a_file_that_reads_back_short_does_not_appear(
     with pytest.raises(RasterWriteError, match=rf"out{suffix}: .*what was read back differs from what was written"):
         write_polygons(mask, tmp_path / f"out{suffix}")
     assert [path.name for path in tmp_path.iterdir()] == [mask.name]
+
+
+def test_a_geopackage_is_of_a_version_that_older_programs_know(tmp_path: Path) -> None:
+    write_polygons(write_mask(tmp_path), tmp_path / "a.gpkg")
+    with closing(sqlite3.connect(tmp_path / "a.gpkg")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,)
 
 
 def test_a_missing_package_comes_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,6 +190,17 @@ def test_wide_samples_are_stretched_over_the_whole_file(tmp_path: Path, dtype: s
         np.testing.assert_array_equal(image.model_rows(grid, 200, 210), _whole(image, grid)[:, 200:210])
 
 
+@pytest.mark.parametrize(("span", "range", "told"), [(15, None, True), (17, None, False), (15, (0.0, 15.0), False)])
+def test_little_contrast_is_told_unless_it_was_chosen(
+    tmp_path: Path, span: int, range: tuple[float, float] | None, told: bool
+) -> None:
+    pixels = np.full((3, 60, 60), 9000, np.uint16)
+    pixels[:, :30] += span
+    write_tif(tmp_path / "a.tif", pixels, photometric="rgb")
+    with open_image(tmp_path / "a.tif", value_range=range) as image:
+        assert any("so little contrast" in note for note in image.notes) == told
+
+
 def test_channels_share_one_stretch(tmp_path: Path) -> None:
     pixels = noise(3, 50, 50, high=1000, dtype="uint16") * np.array([1, 2, 3], np.uint16)[:, np.newaxis, np.newaxis]
     with open_image(write_tif(tmp_path / "a.tif", pixels, photometric="rgb")) as image:

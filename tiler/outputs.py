@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tiler.errors import OutputClashError
 from tiler.polygons.request import Format as PolygonFormat
@@ -101,6 +101,15 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
                     f"{other} and {source} would both write {path}; "
                     "rename one, or run them with different --out folders"
                 )
+
+
+def output_names(label: Path) -> Iterator[str]:
+    """Yield the names that masks and polygons of a label mask's image can have, whatever is asked for."""
+    stem = label.stem.removesuffix("_label")
+    for kind in get_args(Kind):
+        for suffix in (".png", ".tif"):
+            yield f"{stem}_{kind}{suffix}"
+    yield from (f"{stem}_polygons{suffix_of(format)}" for format in get_args(PolygonFormat))
 
 
 def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:

@@ -24,6 +24,7 @@ from tiler.truncation import refuse_truncated
 from tiler.window import Window
 
 _SAMPLE_SIDE = 1024
+_LITTLE_CONTRAST = 16
 _VALID_CHUNK_BYTES = 16 * 2**20
 _PALETTE_CHUNK_PX = 16 * 2**20
 
@@ -100,6 +101,8 @@ class ImageReader:
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
         self.stretch = None if channels.palette else self._choose_stretch(value_range)
+        span = _LITTLE_CONTRAST if self.stretch is None else self.stretch.high - self.stretch.low
+        self._flat = value_range is None and not self._float and span < _LITTLE_CONTRAST
 
     @property
     def maybe_invalid(self) -> bool:
@@ -127,6 +130,8 @@ class ImageReader:
         notes.extend(self.info.notes)
         if self.stretch is not None:
             notes.append(f"{self.info.dtype} values {self.stretch}")
+            if self._flat:
+                notes.append("there is so little contrast that noise may look like things; --value-range sets another")
         return tuple(notes)
 
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:

@@ -70,7 +70,8 @@ class PhotoTags:
     def refusal(self, why: str, *names: str, remedy: str) -> PoseError:
         """Return an error that names the file, the reason, what was found under the names, and what would help."""
         shown = [f"{name} {repr(self.values[name])[:_SHOWN_CHARS]}" for name in names if name in self.values]
-        found = ", ".join(shown) or f"none of {', '.join(names)}"
+        more = f" and {len(names) - 1} other tags" if len(names) > 1 else ""
+        found = ", ".join(shown) or f"none of {names[0]}{more}"
         return PoseError("; ".join((f"{self.path}: {why}: found {found}", *self.trouble, remedy)))
 
 

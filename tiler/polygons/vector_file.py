@@ -152,6 +152,7 @@ def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) 
             write_arrow(
                 pyarrow.RecordBatchReader.from_batches(_SCHEMA, stream()), path.absolute(), layer=layer, driver=driver,
                 geometry_name=_GEOMETRY.name, geometry_type="Polygon", crs=crs and crs.to_wkt(), layer_options=options,
+                dataset_options={"VERSION": "1.2"} if driver == "GPKG" else None,
             )  # fmt: skip
         except Exception:
             if failures:  # what the stream raises reaches here as a mere "cannot read"
