@@ -8,8 +8,8 @@ import math
 import os
 import shutil
 import tomllib
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -21,7 +21,6 @@ from segment.logs import configure_logging, one_line
 
 if TYPE_CHECKING:
     from segment.plan import Request, SurveyPlan
-    from segment.shard import Shard
     from tiler.limits import FileLimits
     from tiler.photo.options import PoseOptions
     from tiler.polygons.request import PolygonRequest
@@ -361,7 +360,8 @@ def segment(
             batch_size=batch_size, threads=threads,
         )  # fmt: skip
         stack.enter_context(closing(runner.engine))
-        _refuse_unknown(request.polygon_request, runner.classes.names)
+        with _usage_errors("--only: "):
+            request.polygon_request.chosen(runner.classes.names)
         progress = stack.enter_context(Progress(plan, quiet=_quiet()))
         outcomes = runner.run(plan, request, overwrite=overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):
@@ -448,12 +448,10 @@ def crop(
     from tiler.crops.cut import CropOutcome
     from tiler.crops.make import make_crops
     from tiler.crops.plan import CropRequest
-    from tiler.errors import CropRequestError, NoPairError
+    from tiler.errors import NoPairError
 
-    try:
+    with _usage_errors():
         request = CropRequest(channels=_channels(channels), value_range=_value_range(value_range), **wanted)
-    except CropRequestError as error:
-        raise click.UsageError(str(error)) from error
     table = None if classes is None else read_class_table(classes)
     with Meter("images", quiet=_quiet()) as count:
 
@@ -738,34 +736,36 @@ def _run_command(ctx: click.Context, command: click.Command, **parameters: Any) 
 
 def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Request:
     from segment.plan import Request
-    from tiler.errors import GridError
+    from segment.shard import parse_shard
     from tiler.tiling import Tiling, override
 
-    try:
+    with _usage_errors():
         tiling = override(
             tiling or Tiling(),
             window_px=survey["window"], input_px=survey["input"], overlap=survey["overlap"], gsd_m=survey["gsd"],
         )  # fmt: skip
-    except GridError as error:
-        raise click.UsageError(str(error)) from error
+    with _usage_errors("--shard: "):
+        shard = parse_shard(survey["shard"])
     channels, value_range = _channels(survey["channels"]), _value_range(survey["value_range"])
     _log.info("%s", tiling)
     return Request(
         tiling, out, survey["format"], survey["color"], survey["confidence"], _sidecars(survey["sidecars"]),
         survey["polygons_format"] if survey["polygons"] else None, _polygons(survey, wanted=survey["polygons"]),
         survey["georef"], _pose(survey), channels, value_range, _limits(survey), survey["strict"],
-        _shard(survey["shard"]),
+        shard,
     )  # fmt: skip
 
 
-def _shard(text: str) -> Shard:
-    from segment.errors import ShardError
-    from segment.shard import parse_shard
+@contextmanager
+def _usage_errors(option: str = "") -> Iterator[None]:
+    """Call what noseam cannot make of options a wrong usage."""
+    from segment.errors import SegmentError
+    from tiler.errors import TilerError
 
     try:
-        return parse_shard(text)
-    except ShardError as error:
-        raise click.UsageError(f"--shard: {error}") from error
+        yield
+    except (TilerError, SegmentError) as error:
+        raise click.UsageError(f"{option}{error}") from error
 
 
 def _limits(given: dict[str, Any]) -> FileLimits:
@@ -786,15 +786,6 @@ def _claim(out: Path) -> None:
     except OSError as error:
         reason = f"{out}: the output folder cannot be written to: {error.strerror or error}"
         raise click.ClickException(reason) from error
-
-
-def _refuse_unknown(wanted: PolygonRequest, names: tuple[str, ...]) -> None:
-    from tiler.errors import PolygonError
-
-    try:
-        wanted.chosen(names)
-    except PolygonError as error:
-        raise click.UsageError(f"--only: {error}") from error
 
 
 def _warn(out: Path, plan: SurveyPlan) -> None:
@@ -824,7 +815,6 @@ def _sidecars(text: str) -> frozenset[str]:
 
 
 def _polygons(given: dict[str, Any], *, wanted: bool) -> PolygonRequest:
-    from tiler.errors import PolygonError
     from tiler.extra import require_extra
     from tiler.polygons.request import PolygonRequest
 
@@ -832,14 +822,11 @@ def _polygons(given: dict[str, Any], *, wanted: bool) -> PolygonRequest:
         require_extra("vector")
     elif given["min_area_m2"] or given["simplify_px"] or given["only"]:
         raise click.UsageError("--min-area, --simplify and --only need --polygons")
-    try:
+    with _usage_errors():
         return PolygonRequest(given["min_area_m2"], given["simplify_px"], given["only"])
-    except PolygonError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _pose(given: dict[str, Any]) -> PoseOptions:
-    from tiler.errors import PoseError
     from tiler.extra import require_extra
     from tiler.photo.options import PoseOptions
 
@@ -848,20 +835,15 @@ def _pose(given: dict[str, Any]) -> PoseOptions:
         require_extra("photo")
     elif known or given["yaw_source"] != "gimbal":
         raise click.UsageError("options for the poses of photos need --georef photo")
-    try:
+    with _usage_errors():
         return PoseOptions(yaw_source=given["yaw_source"], **known)
-    except PoseError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _channels(text: str | None) -> tuple[int, ...]:
     from tiler.channels import parse_channels
-    from tiler.errors import ChannelError
 
-    try:
+    with _usage_errors():
         return parse_channels(text) if text else ()
-    except ChannelError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _value_range(values: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -908,14 +890,14 @@ def _name_variables() -> None:
     """Let each option be a variable too, named as on the command line; `plan` goes by those of `segment` as well."""
     for command in (main, *main.commands.values()):
         for option in command.params:
-            if isinstance(option, click.Option):
+            if isinstance(option, click.Option) and option.name != "version":
                 flag = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
                 owners = {"main": [""], "plan": ["PLAN_", "SEGMENT_"]}.get(command.name or "", [f"{command.name}_"])
                 option.envvar = [f"NOSEAM_{owner.upper()}{flag}" for owner in owners]
 
 
 def _refuse_unknown_variables() -> None:
-    known = {"NOSEAM_CACHE"}
+    known = {"NOSEAM_CACHE", "NOSEAM_VERSION"}  # the second is often set in containers
     for command in (main, *main.commands.values()):
         known.update(*(option.envvar or () for option in command.params))
     for name in sorted(name for name in os.environ if name.startswith("NOSEAM_") and name not in known):
