@@ -27,6 +27,7 @@ from segment.under_way import UnderWay
 from tiler.classes import ClassTable
 from tiler.coverage import Coverage, read_coverage
 from tiler.errors import TilerError
+from tiler.outputs import files_beside
 from tiler.provenance import current_tags, digest
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags
@@ -92,7 +93,7 @@ class Runner:
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(Limits(), request.out)
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
-            run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate)
+            run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate, files_beside(plan.outputs))
             pool = ThreadPoolExecutor(self.threads.images)
             try:
                 for outcome in run.outcomes(plan, pool):
@@ -157,6 +158,7 @@ class _Run:
     overwrite: bool
     advance: Callable[[Path, int], None]
     gate: Gate
+    there: frozenset[Path]
 
     def outcomes(self, plan: SurveyPlan, pool: ThreadPoolExecutor) -> Iterator[Outcome]:
         """Yield how the inputs of a survey end, those that were refused first."""
@@ -200,7 +202,7 @@ class _Run:
         end = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
             fingerprint = self.runner.fingerprint(image, self.request)
-            if not self.overwrite and (tags := current_tags(image.outputs, fingerprint)) is not None:
+            if not self.overwrite and (tags := current_tags(image.outputs, fingerprint, self.there)) is not None:
                 return end("skipped", "its masks are up to date", coverage=read_coverage(tags))
             made = self._segment(image, fingerprint)
         except DeviceLostError:  # no image's fault, and no other image would fare better

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from tiler.georef import Georeference
 from tiler.geotiff_sink import BLOCK_PX
 from tiler.grid import LOGITS_STRIDE, Grid, plan_grid
 from tiler.limits import DEFAULT_LIMITS, FileLimits
-from tiler.outputs import Format, Output, all_paths, output_names, plan_outputs, refuse_clashes
+from tiler.outputs import Format, Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
 from tiler.polygons.request import Format as PolygonFormat
@@ -155,6 +155,11 @@ class SurveyPlan:
         return len(self.images) + len(self.refused)
 
     @property
+    def outputs(self) -> Iterator[Output]:
+        """The outputs of all planned images."""
+        return (output for image in self.images for output in image.outputs)
+
+    @property
     def pixels(self) -> int:
         """Number of source pixels of all planned images."""
         return sum(image.pixels for image in self.images)
@@ -186,9 +191,9 @@ def left_behind(plan: SurveyPlan) -> tuple[Path, ...]:
     """Return the files of earlier runs that stay beside the planned ones: masks in other formats or of other kinds."""
     if plan.elsewhere:  # what belongs to other shards is not known here
         return ()
-    planned = {path for image in plan.images for path in all_paths(image.outputs)}
+    planned = set(all_paths(plan.outputs))
     labels = [image.outputs[0].path for image in plan.images]
-    there = {path for folder in {label.parent for label in labels} if folder.is_dir() for path in folder.iterdir()}
+    there = files_beside(plan.outputs)
     possible = dict.fromkeys(label.with_name(name) for label in labels for name in output_names(label))
     return tuple(path for path in possible if path in there and path not in planned)
 

@@ -103,6 +103,12 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
                 )
 
 
+def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:
+    """Return every file in the folders of some outputs."""
+    folders = {output.path.parent for output in outputs}
+    return frozenset(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+
+
 def output_names(label: Path) -> Iterator[str]:
     """Yield the names that masks and polygons of a label mask's image can have, whatever is asked for."""
     stem = label.stem.removesuffix("_label")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,35 @@ def source_stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def current_tags(outputs: Sequence[Output], fingerprint: str) -> Mapping[str, str] | None:
+def current_tags(
+    outputs: Sequence[Output], fingerprint: str, there: Container[Path] = frozenset()
+) -> Mapping[str, str] | None:
     """Return the tags of the first output; None unless all carry the fingerprint and every file beside them exists.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        The outputs of one image.
+    fingerprint : str
+        What they shall carry.
+    there : container of Path
+        Files that are known to exist, which saves a look at each; see `files_beside`.
 
     Raises
     ------
     OutputExistsError
         If a file stands in the way that carries none, so noseam did not write it.
     """
-    tags = [_read_tags(output.path) if output.path.exists() else None for output in outputs]
+
+    def exists(path: Path) -> bool:
+        return path in there or path.exists()
+
+    tags = [_read_tags(output.path) if exists(output.path) else None for output in outputs]
     for output, found in zip(outputs, tags, strict=True):
         if found is not None and FINGERPRINT_KEY not in found:
             raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
     current = all(found is not None and found[FINGERPRINT_KEY] == fingerprint for found in tags)
-    whole = all(side.path.exists() for output in outputs for side in output.sidecars)
+    whole = all(exists(side.path) for output in outputs for side in output.sidecars)
     return tags[0] if current and whole else None
 
 
