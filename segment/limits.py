@@ -47,9 +47,9 @@ class Gate:
         return self.end == "complete"
 
     def shut(self, why: End) -> None:
-        """Let no further image begin; the first reason stays."""
+        """Let no further image begin; the first reason stays, unless it is over anyway because a drive hangs."""
         with self._lock:
-            if self.end == "complete":
+            if self.end == "complete" or why == "stalled":
                 self.end = why
 
     def see(self, outcome: Outcome) -> None:
