@@ -46,6 +46,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _log = logging.getLogger("noseam")
 
 
+class _ClassName(click.types.StringParamType):
+    """The name of a class; a variable holds several with commas between them, for names can hold spaces."""
+
+    envvar_list_splitter = ","
+
+
 class _Group(click.Group):
     """Turn noseam's own errors into one line and an exit code."""
 
@@ -226,7 +232,7 @@ def _polygon_options(command: _Command) -> _Command:
                          help="Smaller patches become part of their largest neighbour."),
             click.option("--simplify", "simplify_px", type=click.FloatRange(0), default=0.0, metavar="PX",
                          help="How far outlines of polygons may leave those of the pixels; neighbours stay gap-free."),
-            click.option("--only", "only", multiple=True, metavar="CLASS", show_default="all",
+            click.option("--only", "only", multiple=True, type=_ClassName(), metavar="CLASS", show_default="all",
                          help="Write polygons of this class alone, by name or id; may be repeated."),
         )
     ):  # fmt: skip
@@ -326,12 +332,16 @@ def segment(
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
     from segment.checkpoint import DRONE_MODEL, describe_checkpoint
+    from segment.limits import Gate, Limits
     from segment.plan_report import place_note
+    from segment.signals import exit_now, giving_up
 
     if model is None:
         raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
     if model.startswith("--"):
         raise click.UsageError(f"--model needs a value; the next option was found: {model}")
+    gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime, 60 * max_stall))
+    ctx.with_resource(giving_up(gate.pulse, 60 * max_stall, FAILED))
     description = describe_checkpoint(model)
     request = _request(survey, out, description.tiling)
     if request.tiling == description.tiling:
@@ -342,18 +352,16 @@ def segment(
     if note := place_note(plan):
         _log.info("%s", note)
     from segment.job import open_runner
-    from segment.limits import Gate, Limits
     from segment.lock import hold_folder
     from segment.progress import Progress
     from segment.records import Sums
-    from segment.signals import exit_now
 
     _claim(out)
-    gate = Gate(Limits(max_errors, None if max_runtime is None else 60 * max_runtime, 60 * max_stall), out)
     sums = Sums(plan.inputs)
     with hold_folder(out, request.shard), ExitStack() as stack:
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(out, gate.end), indent=2)))
+        stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
         _warn(out, plan)
         runner = open_runner(
             description, classes, tile_px=request.tiling.input_px, kind=engine, device=device, precision=precision,
@@ -900,9 +908,12 @@ def _refuse_unknown_variables() -> None:
     known = {"NOSEAM_CACHE", "NOSEAM_VERSION"}  # the second is often set in containers
     for command in (main, *main.commands.values()):
         known.update(*(option.envvar or () for option in command.params))
+    commands = tuple(f"NOSEAM_{name}_".upper() for name in main.commands)
     for name in sorted(name for name in os.environ if name.startswith("NOSEAM_") and name not in known):
-        meant = get_close_matches(name, known, 1)
-        raise click.UsageError(f"variable {name}: no such option" + (f"; did you mean {meant[0]}?" if meant else ""))
+        meant = get_close_matches(name, known, 1, 0.8)
+        if meant or name.startswith(commands):  # others may be of the container or the cluster
+            hint = f"; did you mean {meant[0]}?" if meant else ""
+            raise click.UsageError(f"variable {name}: no such option{hint}")
 
 
 _name_variables()

@@ -26,8 +26,9 @@ from segment.threads import Threads, share_cores
 from segment.under_way import UnderWay
 from tiler.classes import ClassTable
 from tiler.coverage import Coverage, read_coverage
-from tiler.errors import TilerError
+from tiler.errors import DiskFullError, TilerError
 from tiler.outputs import files_beside
+from tiler.polygons.make import refuse_foreign_polygons
 from tiler.provenance import current_tags, digest
 from tiler.raster import FINGERPRINT_KEY
 from tiler.seams import grid_tags
@@ -89,9 +90,9 @@ class Runner:
         DeviceLostError
             If the device fails for good; images without an outcome are not done.
         """
-        covered: dict[Path, Coverage] = {}
+        covered: list[tuple[Path, Coverage]] = []
         request.out.mkdir(parents=True, exist_ok=True)
-        gate = gate or Gate(Limits(), request.out)
+        gate = gate or Gate(Limits())
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate, files_beside(plan.outputs))
             pool = ThreadPoolExecutor(self.threads.images)
@@ -100,17 +101,17 @@ class Runner:
                     gate.see(outcome)
                     manifest.append(outcome)
                     if outcome.coverage is not None:
-                        covered[outcome.relative] = outcome.coverage
+                        covered.append((outcome.relative, outcome.coverage))
                     yield outcome
-            except BaseException:
-                gate.shut("interrupted")
+            except BaseException as error:
+                gate.shut_by(error)
                 raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
                     write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered)
                 finally:
-                    if gate.end == "interrupted":
+                    if gate.end in {"interrupted", "failed"}:
                         self.engine.close()  # whoever waits for logits gives up
                     pool.shutdown(wait=gate.end != "stalled")
 
@@ -182,7 +183,7 @@ class _Run:
     def _stalled(self, plan: SurveyPlan) -> Iterator[Outcome]:
         """Give up the images under way if none of them moved for too long."""
         longest = self.gate.limits.max_stall_s
-        if self.under_way.still_s() <= longest:
+        if self.gate.pulse.still_s() <= longest:
             return
         self.gate.shut("stalled")
         still = self.under_way.paths()
@@ -197,14 +198,22 @@ class _Run:
         with self.under_way.work_on(image.found.path):
             return self._end(image)
 
-    def _end(self, image: ImagePlan) -> Outcome:
+    def _end(self, image: ImagePlan) -> Outcome | None:
         path, started = image.found.path, time.monotonic()
         end = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
             fingerprint = self.runner.fingerprint(image, self.request)
             if not self.overwrite and (tags := current_tags(image.outputs, fingerprint, self.there)) is not None:
                 return end("skipped", "its masks are up to date", coverage=read_coverage(tags))
+            self.under_way.hold(path, image.working_bytes(len(self.runner.classes)))
+            if not self.gate.open:  # it may have waited long
+                return None
+            if not self.overwrite:
+                refuse_foreign_polygons(image.outputs)
             made = self._segment(image, fingerprint)
+        except DiskFullError as error:  # no other image would fare better
+            self.gate.shut("disk full")
+            return end("failed", name_file(path, str(error)), seconds=time.monotonic() - started)
         except DeviceLostError:  # no image's fault, and no other image would fare better
             raise
         except Exception as error:  # one bad image costs only itself, whatever it raised
@@ -214,11 +223,10 @@ class _Run:
         return end("done", seconds=time.monotonic() - started, notes=made.notes, coverage=made.coverage)
 
     def _advance(self, path: Path, pixels: int) -> None:
-        self.under_way.move()
+        self.gate.pulse.move()
         self.advance(path, pixels)
 
     def _segment(self, image: ImagePlan, fingerprint: str) -> Segmented:
-        self.under_way.hold(image.found.path, image.working_bytes(len(self.runner.classes)))
         return segment_image(
             image,
             self.request,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from segment.outcome import Outcome
+from segment.pulse import Pulse
 from segment.records import End
-from tiler.sink import is_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,10 @@ class Gate:
 
     limits: Limits
     """What the user allows."""
-    out: Path
-    """The output folder."""
     end: End = "complete"
     """Why it is shut; `complete` while it is open."""
+    pulse: Pulse = field(default_factory=Pulse)
+    """Whether the run moves."""
     _failed: int = 0
     _made: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,13 +51,16 @@ class Gate:
             if self.end == "complete" or why == "stalled":
                 self.end = why
 
+    def shut_by(self, error: BaseException) -> None:
+        """Let no further image begin because of what was raised."""
+        self.shut("failed" if isinstance(error, Exception) else "interrupted")
+
     def see(self, outcome: Outcome) -> None:
         """Take notice of how an image ended."""
+        self.pulse.move()
         if outcome.state != "failed":
             return
         with self._lock:
             self._failed += 1
         if self.limits.max_errors is not None and self._failed > self.limits.max_errors:
             self.shut("errors")
-        elif is_full(self.out):
-            self.shut("disk full")

@@ -24,7 +24,9 @@ _PATIENCE_S = 2.0
 
 @contextmanager
 def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
-    """Keep other runs out of an output folder, but those of other shards, and sweep what killed ones left there.
+    """Keep other runs out of an output folder, and sweep what killed ones left there.
+
+    Shards of as many parts keep each other out only where they are the same part.
 
     The lock is the operating system's and ends with the process, however that ends. On network
     shares it holds as far as the share passes locks on.
@@ -39,15 +41,19 @@ def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            stack.callback(_lock(out / shard.mark(LOCK)).release)
+            own = out / shard.mark(LOCK)
+            stack.callback(_lock(own).release)
             if shard == WHOLE:
                 for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
                     stack.callback(_lock(path).release)
-            else:
-                _lock(out / LOCK, _PATIENCE_S).release()  # only looked at, as other shards do
+                    _holder(path).unlink(missing_ok=True)  # of one that was killed
+            else:  # those of other kinds are only looked at, as other shards do
+                beside = [path for path in out.glob(_LOCKS_OF_SHARDS) if not path.match(f"*-of-{shard.count}.lock")]
+                for path in (out / LOCK, *sorted(beside)):
+                    _lock(path, _PATIENCE_S).release()
         except OSError as error:
             raise RecordError(f"{out}: cannot be written to: {error.strerror or error}") from error
-        holder = _holder(out / shard.mark(LOCK))
+        holder = _holder(own)
         with suppress(OSError), replacing(holder) as path:  # it only tells others who holds the folder
             path.write_text(json.dumps(_me()), encoding="utf-8")
         sweep(out, of_all=shard == WHOLE)
@@ -63,7 +69,8 @@ def _lock(path: Path, patience_s: float = 0) -> FileLock:
     try:
         lock.acquire()
     except Timeout:
-        reason = f"{path.parent}: in use by another run of noseam{_who(path)}; wait for it, or stop it"
+        who = _who(path) or _who(path.with_name(LOCK))
+        reason = f"{path.parent}: in use by another run of noseam{who}; wait for it, or stop it"
         raise FolderInUseError(reason) from None
     return lock
 

@@ -19,7 +19,7 @@ from tiler.classes import ClassTable
 
 MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
-End = Literal["complete", "errors", "runtime", "disk full", "stalled", "interrupted"]
+End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted"]
 """Why a run took no more work."""
 _BEGINNING = b'{"time":'
 _LONGEST_LINE = 2**20

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from segment.pulse import Pulse
+
 GRACE_S = 8.0
 """Seconds from the first signal until the process ends whatever is still under way."""
+_LOOK_S = 1.0
+_MINUTE_S = 60.0
 _ASKED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -45,6 +49,27 @@ def exit_now(code: int) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
+
+
+@contextmanager
+def giving_up(pulse: Pulse, longest_s: float, code: int) -> Iterator[None]:
+    """End the process where nothing in it moves for that long and up to a minute more, in which it may end in order.
+
+    A read or write on a drive that hangs cannot be interrupted from within, wherever it is.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_S):
+            if (still := pulse.still_s()) > longest_s + min(longest_s, _MINUTE_S):
+                os.write(2, f"nothing moved for {still / _MINUTE_S:.2g} minutes; does a drive hang?\n".encode())
+                os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _first(number: int, _: FrameType | None) -> None:

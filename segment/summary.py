@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +19,7 @@ TOTAL, NO_DATA = "(all images)", "(no data)"
 _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
 
 
-def write_summary(path: Path, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
+def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]]) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
     Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
@@ -31,8 +32,8 @@ def write_summary(path: Path, classes: ClassTable, covered: Mapping[Path, Covera
         The table.
     classes : ClassTable
         Names of the classes.
-    covered : mapping of Path to Coverage
-        Every image with masks, by its place below its source.
+    covered : sequence of (Path, Coverage)
+        Every image with masks: its place below its source, and what its classes cover.
 
     Raises
     ------
@@ -47,13 +48,13 @@ def write_summary(path: Path, classes: ClassTable, covered: Mapping[Path, Covera
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _write(file: TextIO, classes: ClassTable, covered: Mapping[Path, Coverage]) -> None:
+def _write(file: TextIO, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
-    for image, coverage in sorted(covered.items()):
+    for image, coverage in sorted(covered, key=itemgetter(0)):
         writer.writerows((_cell(image), *row) for row in _rows(coverage, classes))
     if covered:
-        writer.writerows((TOTAL, *row) for row in _rows(total(list(covered.values())), classes))
+        writer.writerows((TOTAL, *row) for row in _rows(total([coverage for _, coverage in covered]), classes))
 
 
 def _cell(image: Path) -> str:

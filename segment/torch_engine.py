@@ -77,7 +77,7 @@ class TorchEngine:
         if self._device.type == "cpu" and threads is not None:
             torch.set_num_threads(threads)
         self.classes = len(checkpoint.description.classes)
-        self.name = f"torch {self._device} {chosen}"
+        self.name = f"torch {self._device.type} {chosen}"
         size = batch_size or (4 if self._device.type == "cpu" else 16)
         self.tiles_ahead = _BATCHES_AHEAD * size
         self._batcher = Batcher(self, size)

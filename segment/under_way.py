@@ -1,11 +1,10 @@
-"""The images that a run works on at a time: how much they may hold, and whether they move."""
+"""The images that a run works on at a time, and how much they may hold."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class UnderWay:
-    """Lets images in while what they hold stays within a limit, and remembers when one of them last moved.
+    """Lets images in while what they hold stays within a limit.
 
     Any thread may call any method.
 
@@ -30,20 +29,17 @@ class UnderWay:
         self._limit = limit
         self._held: dict[Path, int] = {}
         self._changed = threading.Condition()
-        self._moved = time.monotonic()
 
     @contextmanager
     def work_on(self, path: Path) -> Iterator[None]:
         """Count an image in for the block."""
         with self._changed:
             self._held[path] = 0
-            self.move()
         try:
             yield
         finally:
             with self._changed:
                 self._held.pop(path, None)
-                self.move()
                 self._changed.notify_all()
 
     def hold(self, path: Path, wanted: int) -> None:
@@ -62,15 +58,6 @@ class UnderWay:
             del self._held[path]
             self._changed.wait_for(lambda: not (held := sum(self._held.values())) or held + wanted <= self._limit)
             self._held[path] = wanted
-            self.move()
-
-    def move(self) -> None:
-        """Take note of a sign of life."""
-        self._moved = time.monotonic()
-
-    def still_s(self) -> float:
-        """Return for how many seconds nothing moved; 0 where no image is worked on."""
-        return time.monotonic() - self._moved if self._held else 0.0
 
     def paths(self) -> set[Path]:
         """Return the images that are worked on, without those that wait for room."""

@@ -216,6 +216,18 @@ def test_a_misspelt_variable_is_refused(photo: Path, monkeypatch: pytest.MonkeyP
     result = noseam("plan", photo)
     assert result.exit_code == 2
     assert "variable NOSEAM_SEGMNT_DEVICE: no such option; did you mean NOSEAM_SEGMENT_DEVICE?" in result.stderr
+    monkeypatch.delenv("NOSEAM_SEGMNT_DEVICE")
+    monkeypatch.setenv("NOSEAM_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("NOSEAM_VERSION", "1")
+    assert noseam("plan", photo).exit_code == 0
+
+
+def test_a_variable_names_several_classes(
+    photo: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOSEAM_SEGMENT_ONLY", "no such class,other")
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", model, "--polygons")
+    assert "--only: no class 'no such class'" in result.stderr
 
 
 def test_every_option_is_a_variable_of_its_name() -> None:

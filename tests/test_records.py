@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,12 +25,15 @@ from segment.lock import HOLDER, LOCK, hold_folder
 from segment.outcome import Outcome
 from segment.pipeline import Segmented, segment_image
 from segment.plan import ImagePlan, Request, plan_survey
+from segment.pulse import Pulse
 from segment.records import MANIFEST, Manifest
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
-from tiler.atomic import hidden_name, sweep
+from tiler.atomic import _PROCESS, hidden_name, sweep
 from tiler.coverage import Coverage
 from tiler.discover import walk_survey
+from tiler.outputs import files_beside
+from tiler.sink import write_error
 from tiler.tiling import Tiling
 
 
@@ -39,7 +46,7 @@ def run(
 ) -> tuple[list[Outcome], Gate]:
     request = Request(Tiling(64, 64, 0.25), out)
     plan = plan_survey(walk_survey([survey], out=out), request)
-    gate = Gate(limits or Limits(), out)
+    gate = Gate(limits or Limits())
     runner: Runner = runner_of(MeanEngine())
     return list(runner.run(plan, request, overwrite=overwrite, gate=gate)), gate
 
@@ -176,17 +183,96 @@ def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, mod
     assert noseam(*command).exit_code == 3
 
 
+def test_the_command_ends_though_its_records_hang(survey: Path, tmp_path: Path, model: Path) -> None:
+    code = "import os, threading\nos.fsync = lambda file: threading.Event().wait()\nfrom cli import main\nmain()"
+    command: list[str | Path] = ["segment", survey, "--out", tmp_path / "out", "--model", model, "--max-stall", "0.05"]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    assert "does a drive hang?" in done.stderr
+
+
+def test_work_without_news_is_no_stall() -> None:
+    pulse = Pulse()
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        sum(range(10_000))
+    assert pulse.still_s() == 0
+    time.sleep(0.6)
+    assert 0.5 < pulse.still_s() < 5
+    pulse.move()
+    assert pulse.still_s() < 0.5
+
+
+def test_an_image_that_waited_for_room_does_not_begin_after_the_end(survey: Path, tmp_path: Path) -> None:
+    def work(*arguments: Any, **options: Any) -> Segmented:
+        time.sleep(0.5)
+        return segment_image(*arguments, **options)
+
+    with patch("segment.job.WORKING_BYTES", 1), patch("segment.job.segment_image", work):  # one at a time
+        outcomes, gate = run(survey, tmp_path / "out", Limits(max_runtime_s=0.25))
+    assert gate.end == "runtime"
+    assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
+
+
+@pytest.mark.parametrize(("options", "end"), [(("--only", "x", "--polygons"), "failed"), ((), "complete")])
+def test_json_says_how_a_run_ended(
+    survey: Path, tmp_path: Path, model: Path, options: tuple[str, ...], end: str
+) -> None:
+    result = noseam("segment", survey, "--out", tmp_path / "out", "--model", model, "--json", *options)
+    assert json.loads(result.stdout)["end"] == end
+
+
+def test_polygons_of_somebody_else_are_not_replaced_unasked(survey: Path, tmp_path: Path, model: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_polygons.gpkg").write_text("my own project")
+    command = "segment", survey, "--out", tmp_path / "out", "--model", model, "--polygons"
+    result = noseam(*command)
+    assert "a_polygons.gpkg exists and noseam did not write it" in result.stderr
+    assert (tmp_path / "out" / "a_polygons.gpkg").read_text() == "my own project"
+    assert not (tmp_path / "out" / "a_label.png").exists()
+    noseam(*command, "--overwrite")
+    assert (tmp_path / "out" / "a_polygons.gpkg").read_bytes().startswith(b"SQLite")
+
+
+def test_a_mask_that_is_removed_meanwhile_is_made_again(survey: Path, tmp_path: Path) -> None:
+    run(survey, tmp_path / "out")
+    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    plan = plan_survey(walk_survey([survey], out=request.out), request)
+    there = files_beside(plan.outputs)
+    (tmp_path / "out" / "a_label.png").unlink()
+    with patch("segment.job.files_beside", lambda outputs: there):
+        outcomes = {outcome.path.name: outcome.state for outcome in runner_of(MeanEngine()).run(plan, request)}
+    assert outcomes == {"a.png": "done", "b.png": "skipped", "bad.png": "failed", "c.png": "skipped"}
+
+
+def test_a_folder_that_cannot_be_listed_costs_its_own_images(survey: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (survey / "sub").mkdir()
+    (survey / "a.png").rename(survey / "sub" / "a.png")
+    (tmp_path / "out" / "sub").write_text("a file where a folder should be")
+    outcomes, _ = run(survey, tmp_path / "out")
+    assert {outcome.path.name: outcome.state for outcome in outcomes} == {
+        "a.png": "failed", "b.png": "done", "bad.png": "failed", "c.png": "done",
+    }  # fmt: skip
+
+
 def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segment.limits.is_full", lambda folder: True)
+    def fill(plan: ImagePlan, *arguments: Any, **options: Any) -> None:
+        raise write_error(plan.outputs[0].path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr("segment.job.segment_image", fill)
+    for index in range(20):
+        shutil.copy(survey / "a.png", survey / f"more_{index}.png")
     outcomes, gate = run(survey, tmp_path / "out")
     assert gate.end == "disk full"
-    assert outcomes[0].state == "failed"
+    assert {outcome.state for outcome in outcomes} == {"failed"}
+    assert len(outcomes) < 10
 
 
 def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) -> None:
     request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
     plan = plan_survey(walk_survey([survey], out=request.out), request)
-    gate = Gate(Limits(), request.out)
+    gate = Gate(Limits())
     outcomes = runner_of(MeanEngine()).run(plan, request, gate=gate)
     next(outcomes)
     next(outcomes)
@@ -224,13 +310,14 @@ def test_the_command_line_says_that_a_folder_is_held(survey: Path, tmp_path: Pat
 def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     left = hidden_name(tmp_path / "a" / "x_label.png")
-    left = left.with_name(left.name.replace(f".{os.getpid()}-", f".{int(dead.stdout)}-"))
-    alive = hidden_name(tmp_path / "a" / "y_label.png")
-    alive = alive.with_name(alive.name.replace(f".{os.getpid()}-", f".{os.getppid()}-"))
-    kept = [alive, *(tmp_path / "a" / name for name in (".hidden.png", "x.part", ".x.1-zz.part"))]
+    left = left.with_name(left.name.replace(f".{os.getpid()}-", f".{int(dead.stdout)}-").replace(_PROCESS, "0" * 8))
+    ours = hidden_name(tmp_path / "a" / "y_label.png")
+    alive = ours.with_name(ours.name.replace(f".{os.getpid()}-", f".{os.getppid()}-").replace(_PROCESS, "0" * 8))
+    kept = [ours, alive, *(tmp_path / "a" / name for name in (".hidden.png", "x.part", ".x.1-zz.part"))]
     gone = [
         left,
         left.with_name(left.name + ".tif"),
+        ours.with_name(ours.name.replace(_PROCESS, "0" * 8)),
         left.with_name(left.name + ".gpkg-journal"),
         left.with_name(left.name + ".gpkg.tmp_rtree_a.db"),
     ]
@@ -240,7 +327,7 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> N
     scratch = left.with_name(left.name + ".scratch")
     scratch.mkdir()
     (scratch / "labels").touch()
-    assert sweep(tmp_path, of_all=False) == 5
+    assert sweep(tmp_path, of_all=False) == 6
     assert set((tmp_path / "a").iterdir()) == set(kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,38 @@ def test_a_shard_keeps_out_the_same_and_the_whole_and_nobody_else(tmp_path: Path
         pass
 
 
+def test_shards_of_other_counts_keep_out_each_other(tmp_path: Path) -> None:
+    with hold_folder(tmp_path, Shard(1, 2)):
+        for shard in (Shard(1, 4), Shard(2, 4)):
+            with pytest.raises(FolderInUseError, match="in use"), hold_folder(tmp_path, shard):
+                pass
+        with hold_folder(tmp_path, Shard(2, 2)):
+            pass
+    with hold_folder(tmp_path, Shard(2, 4)):
+        pass
+
+
+def test_the_holder_that_is_named_is_the_one_that_holds(tmp_path: Path) -> None:
+    (tmp_path / ".noseam.1-of-3.lock").touch()
+    (tmp_path / ".noseam.1-of-3.holder").write_text(json.dumps({"pid": 1, "host": "gone", "since": "long ago"}))
+    refused = pytest.raises(FolderInUseError, match=f"process {os.getpid()} on")
+    with hold_folder(tmp_path), refused, hold_folder(tmp_path, SHARDS[0]):
+        pass
+
+
+def test_shards_in_threads_of_one_process_leave_each_other_alone(tmp_path: Path) -> None:
+    with hold_folder(tmp_path, SHARDS[0]):
+        ours = hidden_name(tmp_path / "a_label.png")
+        ours.touch()
+        with hold_folder(tmp_path, SHARDS[1]):
+            assert ours.exists()
+
+
 def test_what_another_machine_writes_is_swept_only_where_it_writes_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tiler.atomic._MACHINE", "0123abcd")
+    monkeypatch.setattr("tiler.atomic._machine", lambda: "0123abcd")
+    monkeypatch.setattr("tiler.atomic._PROCESS", "0123abcd")
     elsewhere = hidden_name(tmp_path / "a_label.png")
     elsewhere.touch()
     monkeypatch.undo()

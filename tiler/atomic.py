@@ -10,18 +10,19 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 _NAME_BYTES = 100
-_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
-_HIDDEN = re.compile(r"\..+\.(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.part([.-].*)?$", re.DOTALL)
+_PROCESS = secrets.token_hex(4)
+_HIDDEN = re.compile(r"\..+\.(\d+)-([0-9a-f]{8})-([0-9a-f]{8})[0-9a-f]{8}\.part([.-].*)?$", re.DOTALL)
 """What `hidden_name` gives, and what SQLite appends to it."""
 
 
 def hidden_name(final: Path) -> Path:
     """Return a hidden name in the same folder, with the same ending, used by nobody else and short enough to write."""
     stem = os.fsencode(final.name)[:_NAME_BYTES].decode(errors="ignore")
-    return final.with_name(f".{stem}.{os.getpid()}-{_MACHINE}-{secrets.token_hex(4)}.part{final.suffix}")
+    return final.with_name(f".{stem}.{os.getpid()}-{_machine()}-{_PROCESS}{secrets.token_hex(4)}.part{final.suffix}")
 
 
 @contextmanager
@@ -66,9 +67,9 @@ def sweep(folder: Path, *, of_all: bool) -> int:
 
 def _is_left(name: str, of_all: bool) -> bool:
     found = _HIDDEN.match(name)
-    if found is None:
+    if found is None or found[3] == _PROCESS:
         return False
-    return not _runs(int(found[1])) if found[2] == _MACHINE else of_all
+    return not _runs(int(found[1])) if found[2] == _machine() else of_all
 
 
 def _runs(process: int) -> bool:
@@ -79,3 +80,13 @@ def _runs(process: int) -> bool:
     except OSError:  # somebody else's, so there
         return True
     return process != os.getpid()
+
+
+@cache
+def _machine() -> str:
+    """Return 8 hex digits that differ where the same number means another process: host, its start, and container."""
+    facts = [platform.node()]
+    with suppress(OSError):  # Linux alone has them
+        facts += Path("/proc/sys/kernel/random/boot_id").read_text().split()
+        facts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"{zlib.crc32(' '.join(facts).encode()):08x}"

@@ -49,6 +49,10 @@ class RasterWriteError(TilerError, OSError):
     """An output could not be written whole."""
 
 
+class DiskFullError(RasterWriteError):
+    """An output could not be written whole for want of space."""
+
+
 class OutputExistsError(TilerError, FileExistsError):
     """A file that noseam did not write stands where an output belongs."""
 

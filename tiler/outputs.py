@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -104,9 +105,12 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
 
 
 def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:
-    """Return every file in the folders of some outputs."""
-    folders = {output.path.parent for output in outputs}
-    return frozenset(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    """Return every file in the folders of some outputs, without those of folders that cannot be listed."""
+    found: set[Path] = set()
+    for folder in {output.path.parent for output in outputs}:
+        with suppress(OSError):
+            found.update(folder.iterdir())
+    return frozenset(found)
 
 
 def output_names(label: Path) -> Iterator[str]:

@@ -53,9 +53,9 @@ def current_tags(
 
     tags = [_read_tags(output.path) if exists(output.path) else None for output in outputs]
     for output, found in zip(outputs, tags, strict=True):
-        if found is not None and FINGERPRINT_KEY not in found:
+        if found is not None and FINGERPRINT_KEY not in found and output.path.exists():
             raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
-    current = all(found is not None and found[FINGERPRINT_KEY] == fingerprint for found in tags)
+    current = all(found is not None and found.get(FINGERPRINT_KEY) == fingerprint for found in tags)
     whole = all(exists(side.path) for output in outputs for side in output.sidecars)
     return tags[0] if current and whole else None
 

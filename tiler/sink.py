@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.classes import ClassTable
-from tiler.errors import RasterWriteError
+from tiler.errors import DiskFullError, RasterWriteError
 from tiler.georef import Georeference
 from tiler.outputs import Kind, Output
 
 FULL_BYTES = 2**20
 """With less free space than this a disk counts as full."""
 _CAUSE_LENGTH = 300
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CONFIDENCE_TAG = {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"}
 
 
@@ -93,9 +94,12 @@ def writing(path: Path) -> Iterator[None]:
 def write_error(path: Path, error: Exception) -> RasterWriteError:
     """Return what to raise where a file cannot be written; of a full disk GDAL says what broke, not why."""
     cause: object = isinstance(error, OSError) and error.strerror
+    full = isinstance(error, OSError) and error.errno in _NO_SPACE
     if not cause:
-        cause = os.strerror(errno.ENOSPC) if is_full(path.parent) else error.__cause__ or error
-    return RasterWriteError(f"{path}: cannot be written: {cause!s:.{_CAUSE_LENGTH}}")
+        full = full or is_full(path.parent)
+        cause = os.strerror(errno.ENOSPC) if full else error.__cause__ or error
+    kind = DiskFullError if full else RasterWriteError
+    return kind(f"{path}: cannot be written: {cause!s:.{_CAUSE_LENGTH}}")
 
 
 def is_full(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tiler.extra import require_extra
 from tiler.georef import Georeference
+from tiler.outputs import Output
 from tiler.polygons.request import PolygonReport, PolygonRequest
 
 _DEFAULT = PolygonRequest()
@@ -36,6 +37,20 @@ def write_polygons(
     from tiler.polygons.survey import write_survey
 
     return write_survey([read_mask(mask, georeference)], out, request, layer=layer)
+
+
+def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
+    """Raise if a file that noseam did not write stands where polygons of some outputs go.
+
+    Raises
+    ------
+    OutputExistsError
+        Then.
+    """
+    for path in (side.path for output in outputs for side in output.sidecars if side.kind == "polygons"):
+        from tiler.polygons.vector_file import refuse_foreign
+
+        refuse_foreign(path)
 
 
 def write_survey_polygons(
