@@ -70,7 +70,7 @@ class _Group(click.Group):
             ctx.exit(IN_USE)
         except Exception as error:
             ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
-            if not ours and not (isinstance(error, OSError) and error.filename):  # a broken pipe has no file
+            if not ours and (not isinstance(error, OSError) or isinstance(error, BrokenPipeError)):  # Click's own
                 raise
             raise click.ClickException(str(error)) from error
 
@@ -81,7 +81,7 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
         return
     path = path or SETTINGS_FILE
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise click.UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -89,11 +89,13 @@ def _load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) ->
     settings: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
         command = main.get_command(ctx, name)
-        if command is None or not isinstance(table, dict):
+        if not isinstance(table, dict):
+            raise click.UsageError(f"{path}: {name} stands alone; options belong below their command, as [segment]")
+        if command is None:
             raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(main.list_commands(ctx))}")
         options = {flag.lstrip("-"): option for option in command.params for flag in option.opts}
         if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
-            meant = get_close_matches(unknown[0].replace("_", "-"), options, 1)
+            meant = get_close_matches(unknown[0].replace("_", "-"), options, 1, 0.7)
             hint = f"; did you mean {meant[0]}?" if meant else ""
             raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}{hint}")
         settings[name] = {}
@@ -307,7 +309,7 @@ def _class_table_option(default: str) -> Callable[[_Command], _Command]:
               help="Cores that the network uses; fewer leave room for other work on the machine.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Make masks again that are up to date; replace foreign files.")
 @click.option("--max-errors", type=click.IntRange(0), metavar="N", show_default="any number",
-              help="Stop when more images than this have failed.")  # fmt: skip
+              help="Stop when more images than this have failed; those refused unread do not count.")  # fmt: skip
 @click.option("--max-runtime", type=click.FloatRange(0, min_open=True), metavar="MINUTES", show_default="none",
               help="Begin no image after this; the same command again goes on from there.")  # fmt: skip
 @click.option("--max-stall", type=click.FloatRange(0, min_open=True), metavar="MINUTES", default=120.0,
@@ -376,9 +378,8 @@ def segment(
             sums.add(outcome)
             progress.report(outcome)
     if sums.left:
-        _log.warning(
-            "stopped (%s): %d of %d images are left; the same command goes on", gate.end, sums.left, sums.inputs
-        )
+        then = "see to what failed, or allow more" if gate.end == "errors" else "the same command goes on"
+        _log.warning("stopped (%s): %d of %d images are left; %s", gate.end, sums.left, sums.inputs, then)
     if gate.end == "stalled":
         exit_now(FAILED)
     ctx.exit(FAILED if sums.failures else STOPPED if sums.left else 0)
@@ -396,7 +397,7 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
     """Say what segment would do, from headers alone: no pixel is read, nothing is written.
 
     Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
-    that cannot be read, with the reason.
+    whose header cannot be read, with the reason.
 
     \b
     Examples:
@@ -787,10 +788,12 @@ def _limits(given: dict[str, Any]) -> FileLimits:
 
 def _claim(out: Path) -> None:
     """Make the output folder; raise where it cannot be written to, before any work."""
+    from tiler.atomic import hidden_folder
+
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError("permission denied")
+        with hidden_folder(out / "probe"):
+            pass
     except OSError as error:
         reason = f"{out}: the output folder cannot be written to: {error.strerror or error}"
         raise click.ClickException(reason) from error
@@ -803,7 +806,7 @@ def _warn(out: Path, plan: SurveyPlan) -> None:
     free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
     if free < wanted // _TYPICAL_COMPRESSION:
         _log.warning(
-            "%.1f GB are free where the masks go; compressed they take perhaps %.1f GB, at most %.1f GB",
+            "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
             free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
         )  # fmt: skip
     if left := left_behind(plan):

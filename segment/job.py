@@ -98,7 +98,6 @@ class Runner:
             pool = ThreadPoolExecutor(self.threads.images)
             try:
                 for outcome in run.outcomes(plan, pool):
-                    gate.see(outcome)
                     manifest.append(outcome)
                     if outcome.coverage is not None:
                         covered.append((outcome.relative, outcome.coverage))
@@ -109,7 +108,7 @@ class Runner:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
-                    write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered)
+                    write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.inputs)
                 finally:
                     if gate.end in {"interrupted", "failed"}:
                         self.engine.close()  # whoever waits for logits gives up
@@ -178,6 +177,7 @@ class _Run:
             else:
                 left -= 1
                 if outcome is not None:
+                    self.gate.see(outcome)
                     yield outcome
 
     def _stalled(self, plan: SurveyPlan) -> Iterator[Outcome]:

@@ -16,7 +16,7 @@ class Limits:
     """What the user allows a run."""
 
     max_errors: int | None = None
-    """Most images that may fail before the run stops; None: any number."""
+    """Most images that may fail in work before the run stops; None: any number. Those that are refused do not count."""
     max_runtime_s: float | None = None
     """Seconds after which no further image is begun; None: none."""
     max_stall_s: float = 7200.0

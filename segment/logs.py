@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,13 +33,14 @@ def configure_logging(level: int, json_file: Path | None = None) -> None:
     console.addFilter(lambda record: record.levelno >= (level if record.name.split(".")[0] in OURS else logging.ERROR))
     handlers: list[logging.Handler] = [console]
     if json_file is not None:
-        file = logging.FileHandler(json_file, encoding="ascii")
+        file = _JsonFile(json_file, encoding="ascii")
         file.setFormatter(_JsonFormatter())
         handlers.append(file)
     logging.basicConfig(level=logging.ERROR, handlers=handlers, force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(level if json_file is None else min(level, logging.INFO))
-    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+    for message in ("Dataset has no geotransform", "The given matrix is equal to Affine.identity"):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def one_line(text: str) -> str:
@@ -52,6 +54,14 @@ class _LineFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         record.message = one_line(record.message)
         return super().formatMessage(record)
+
+
+class _JsonFile(logging.FileHandler):
+    """Says once that it cannot write, and lets the run go on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        self.setLevel(logging.CRITICAL + 1)
+        logging.getLogger(OURS[0]).error("%s: the log cannot be written: %s", self.baseFilename, sys.exception())
 
 
 class _JsonFormatter(logging.Formatter):

@@ -180,7 +180,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    refused = *(Refused(path, reason, Path(path.name)) for path, reason in survey.unreadable), *refused
+    refused = *(Refused(path, name_file(path, reason), Path(path.name)) for path, reason in survey.unreadable), *refused
     ours = tuple(image for image in images if request.shard.takes(image.found.relative))
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)

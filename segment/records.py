@@ -76,10 +76,10 @@ class Manifest:
         record: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "run": self._run,
-            "image": str(outcome.path) if outcome.relative == Path() else outcome.relative.as_posix(),
-            "path": str(outcome.path.absolute()),
+            "image": _text(str(outcome.path) if outcome.relative == Path() else outcome.relative.as_posix()),
+            "path": _text(str(outcome.path.absolute())),
             "state": outcome.state,
-            "reason": outcome.reason,
+            "reason": _text(outcome.reason),
             "seconds": round(outcome.seconds, 3),
             "megapixels": round(outcome.pixels / 1e6, 6),
             "warnings": list(outcome.notes),
@@ -99,6 +99,11 @@ class Manifest:
             self._file.truncate(size - len(cut))
         elif cut:
             self._file.write(b"\n")
+
+
+def _text(text: str) -> str:
+    """Return what any reader of JSON takes for text: bytes of a name that are not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(slots=True)

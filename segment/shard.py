@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Shard:
 
     def takes(self, path: Path) -> bool:
         """Return whether an input belongs to this part, by its place below its source."""
-        return zlib.crc32(path.as_posix().encode("utf-8", "surrogateescape")) % self.count == self.index - 1
+        name = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(name) % self.count == self.index - 1
 
     def mark(self, name: str) -> str:
         """Return the name of a file that each part has for itself; that of a whole survey's is left as it is."""

@@ -19,7 +19,7 @@ TOTAL, NO_DATA = "(all images)", "(no data)"
 _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
 
 
-def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]]) -> None:
+def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]], inputs: int) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
     Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
@@ -34,6 +34,8 @@ def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path,
         Names of the classes.
     covered : sequence of (Path, Coverage)
         Every image with masks: its place below its source, and what its classes cover.
+    inputs : int
+        Number of images of the run; the rows of its sum say so where some have no masks.
 
     Raises
     ------
@@ -43,18 +45,19 @@ def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path,
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            _write(file, classes, covered)
+            _write(file, classes, covered, inputs)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _write(file: TextIO, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]]) -> None:
+def _write(file: TextIO, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]], inputs: int) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
     for image, coverage in sorted(covered, key=itemgetter(0)):
         writer.writerows((_cell(image), *row) for row in _rows(coverage, classes))
+    name = TOTAL if len(covered) == inputs else f"({len(covered)} of {inputs} images)"
     if covered:
-        writer.writerows((TOTAL, *row) for row in _rows(total([coverage for _, coverage in covered]), classes))
+        writer.writerows((name, *row) for row in _rows(total([coverage for _, coverage in covered]), classes))
 
 
 def _cell(image: Path) -> str:

@@ -88,7 +88,7 @@ def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: P
 def write_table(folder: Path, variant: int) -> None:
     """Write the summary of a run."""
     covered = [(Path(f"{index}.jpg"), Coverage((index, variant, 3), 4)) for index in range(300)]
-    write_summary(folder / SUMMARY, CLASSES, covered)
+    write_summary(folder / SUMMARY, CLASSES, covered, len(covered))
 
 
 def write_record(folder: Path, variant: int) -> None:

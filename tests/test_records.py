@@ -29,6 +29,8 @@ from segment.pulse import Pulse
 from segment.records import MANIFEST, Manifest
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
+from tests.runs import run as run_command
+from tests.runs import segment_command
 from tiler.atomic import _PROCESS, hidden_name, sweep
 from tiler.coverage import Coverage
 from tiler.discover import walk_survey
@@ -101,15 +103,24 @@ def test_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\n.jpg")
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
         manifest.append(Outcome(tmp_path / name, "failed", "why", relative=Path(name)))
-    assert lines_of(tmp_path)[0]["image"] == name
+    assert lines_of(tmp_path)[0]["image"] == "\\udcff\n.jpg"
 
 
-def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path) -> None:
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0))
+def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        time.sleep(0.1)
+        raise OSError("gone")
+
+    for index in range(20):
+        shutil.copy(survey / "a.png", survey / f"more_{index}.png")
+    monkeypatch.setattr("segment.job.segment_image", fail)
+    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=2))
     assert gate.end == "errors"
-    assert len(outcomes) < 4
-    assert lines_of(tmp_path / "out")[0]["state"] == "failed"
-    outcomes, gate = run(survey, tmp_path / "2", Limits(max_errors=1))
+    assert 4 <= len(outcomes) < 12
+
+
+def test_what_is_refused_unread_does_not_keep_a_run_from_the_rest(survey: Path, tmp_path: Path) -> None:
+    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0))
     assert (gate.end, len(outcomes)) == ("complete", 4)
 
 
@@ -254,6 +265,29 @@ def test_a_folder_that_cannot_be_listed_costs_its_own_images(survey: Path, tmp_p
     assert {outcome.path.name: outcome.state for outcome in outcomes} == {
         "a.png": "failed", "b.png": "done", "bad.png": "failed", "c.png": "done",
     }  # fmt: skip
+
+
+def test_a_log_that_cannot_be_written_is_told_once(survey: Path, tmp_path: Path, model: Path) -> None:
+    command = segment_command(survey, tmp_path / "out", model)
+    command[command.index("segment") : command.index("segment")] = ["--log-json", "/dev/full"]
+    done = run_command(command)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("the log cannot be written: [Errno 28] No space left on device") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_results_that_nobody_takes_are_told_in_a_line(survey: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", "plan", str(survey)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

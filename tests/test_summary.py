@@ -71,7 +71,7 @@ def test_the_survey_has_no_area_when_one_image_has_none(survey: Path, tmp_path: 
 
 
 def test_images_of_one_name_in_two_sources_both_count(tmp_path: Path) -> None:
-    write_summary(tmp_path / SUMMARY, class_table(1), [(Path("a.jpg"), Coverage((n,), 0)) for n in (3, 4)])
+    write_summary(tmp_path / SUMMARY, class_table(1), [(Path("a.jpg"), Coverage((n,), 0)) for n in (3, 4)], 2)
     assert [(row["image"], row["pixels"]) for row in rows_of(tmp_path)] == [
         ("a.jpg", "3"), ("a.jpg", "4"), (TOTAL, "7"),
     ]  # fmt: skip
@@ -81,12 +81,12 @@ def test_a_failed_image_has_no_rows(survey: Path, tmp_path: Path) -> None:
     (survey / "bad.tif").write_bytes(b"II*\0nonsense")
     outcomes = run(survey, tmp_path / "out")
     assert [outcome.path.name for outcome in outcomes if outcome.state == "failed"] == ["bad.tif"]
-    assert {row["image"] for row in rows_of(tmp_path / "out")} == {"b/two.tif", "one.tif", TOTAL}
+    assert {row["image"] for row in rows_of(tmp_path / "out")} == {"b/two.tif", "one.tif", "(2 of 3 images)"}
 
 
 def test_names_with_commas_and_quotes_come_back(tmp_path: Path) -> None:
     classes = replace(class_table(2), names=('roof, "flat"', "dirt"))
-    write_summary(tmp_path / "new" / SUMMARY, classes, [(Path("a,b.jpg"), Coverage((3, 1), 0))])
+    write_summary(tmp_path / "new" / SUMMARY, classes, [(Path("a,b.jpg"), Coverage((3, 1), 0))], 1)
     assert [(row["image"], row["class_name"]) for row in rows_of(tmp_path / "new")] == [
         ("a,b.jpg", 'roof, "flat"'), ("a,b.jpg", "dirt"), (TOTAL, 'roof, "flat"'), (TOTAL, "dirt"),
     ]  # fmt: skip
@@ -94,10 +94,10 @@ def test_names_with_commas_and_quotes_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["=1+1.jpg", "-x.tif", "+x.tif", "@x.tif", " =x.tif", "\t=x.tif"])
 def test_no_name_is_a_formula(tmp_path: Path, name: str) -> None:
-    write_summary(tmp_path / SUMMARY, class_table(2), [(Path(name), Coverage((3, 1), 0))])
+    write_summary(tmp_path / SUMMARY, class_table(2), [(Path(name), Coverage((3, 1), 0))], 1)
     assert {row["image"] for row in rows_of(tmp_path)} == {f"'{name}", TOTAL}
 
 
 def test_a_run_without_images_writes_the_head_alone(tmp_path: Path) -> None:
-    write_summary(tmp_path / SUMMARY, class_table(2), [])
+    write_summary(tmp_path / SUMMARY, class_table(2), [], 0)
     assert (tmp_path / SUMMARY).read_text() == "image,class_id,class_name,pixels,percent,m2\n"

@@ -26,6 +26,7 @@ from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
 from tiler.png import PngPixels, png_end, png_head
 from tiler.provenance import current_tags, digest, source_stamp
 from tiler.raster import FINGERPRINT_KEY
+from tiler.sidecars.plan import Sidecar
 from tiler.sink import MaskMeta
 from tiler.writer import MaskWriter
 
@@ -688,6 +689,17 @@ def test_one_source_named_twice_does_not_clash_with_itself() -> None:
     refuse_clashes(planned)
     with pytest.raises(OutputClashError, match="would both write"):
         refuse_clashes([*planned, *_planned("a.png")])
+
+
+def test_a_png_that_loses_its_place_keeps_no_world_file(tmp_path: Path) -> None:
+    def outputs(*sidecars: Sidecar) -> list[Output]:
+        planned = plan_outputs(Path("a.jpg"), tmp_path, georeferenced=True, wanted="png", color=True, sidecars=sidecars)
+        return list(planned)
+
+    _write(outputs("world", "prj", "pam"), _labels(20, 30))
+    assert len(list(tmp_path.glob("a_*.pgw"))) == len(list(tmp_path.glob("a_*.prj"))) == 2
+    _write(outputs("pam"), _labels(20, 30))
+    assert not [*tmp_path.glob("*.pgw"), *tmp_path.glob("*.prj")]
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -158,6 +158,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         cause = error.__cause__ or error
+        if isinstance(cause, UnicodeEncodeError):
+            raise RasterReadError(f"{path}: its name is not UTF-8, and GDAL reads no such files; rename it") from error
         raise RasterReadError(f"{path}: {what} cannot be read: {without_advice(str(cause))}") from error
 
 

@@ -22,7 +22,11 @@ from tiler.sidecars.build import sidecar_bytes
 from tiler.sidecars.plan import Sidecar, SideFile, sidecar_path
 from tiler.sink import MaskMeta, Sink, Staged, remove, writing
 
-_MADE_FROM_PIXELS: tuple[Sidecar, ...] = ("pam", "vat", "vat_encoding")
+_STALE: dict[str, tuple[Sidecar, ...]] = {
+    "png": ("pam", "vat", "vat_encoding", "world", "prj"),
+    "geotiff": ("pam", "vat", "vat_encoding"),
+    "cog": ("pam", "vat", "vat_encoding"),
+}
 
 
 class MaskWriter:
@@ -108,16 +112,15 @@ class MaskWriter:
         for sink, _ in self._sinks:
             sink.close(coverage.tags() if coverage else {})
         beside = [self._write_beside(mask, side, coverage) for mask in self._staged for side in mask.output.sidecars]
-        # The masks get their names last: only they say what they were made from, so a torn set is made again.
-        files = beside + [(mask.temporary, mask.final) for mask in self._staged]
-        for temporary, final in files:
+        masks = [(mask.temporary, mask.final) for mask in self._staged]
+        for temporary, final in beside + masks:
             with writing(final):
                 _sync(temporary, os.O_RDWR)
-        for temporary, final in files:
-            with writing(final):
-                temporary.replace(final)
+        # The masks get their names last: only they say what they were made from, so a torn set is made again.
+        _rename(beside)
         self._remove_stale()
-        for folder in {final.parent for _, final in files}:
+        _rename(masks)
+        for folder in {final.parent for _, final in beside + masks}:
             with suppress(OSError):  # Windows and some network shares cannot; the files themselves are safe
                 _sync(folder, os.O_RDONLY)
 
@@ -136,10 +139,10 @@ class MaskWriter:
         return temporary, side.path
 
     def _remove_stale(self) -> None:
-        """Remove side files of earlier masks that nobody asked for now: their counts and names would be wrong."""
+        """Remove side files of earlier masks that nobody asked for now: their counts, names, place would be wrong."""
         for mask in self._staged:
             planned = {side.path for side in mask.output.sidecars}
-            for kind in _MADE_FROM_PIXELS:
+            for kind in _STALE[mask.output.format]:
                 if (path := sidecar_path(mask.final, kind)) not in planned:
                     remove(path)
 
@@ -168,6 +171,12 @@ def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int) -> Sink:
     if group[0].output.format == "png":
         return PngSink(group, meta)
     return GeoTiffSink(group[0], meta, threads)
+
+
+def _rename(files: Sequence[tuple[Path, Path]]) -> None:
+    for temporary, final in files:
+        with writing(final):
+            temporary.replace(final)
 
 
 def _sync(path: Path, flags: int) -> None:
