@@ -696,7 +696,7 @@ def test_a_png_that_loses_its_place_keeps_no_world_file(tmp_path: Path) -> None:
         planned = plan_outputs(Path("a.jpg"), tmp_path, georeferenced=True, wanted="png", color=True, sidecars=sidecars)
         return list(planned)
 
-    _write(outputs("world", "prj", "pam"), _labels(20, 30))
+    _write(outputs("world", "prj", "pam"), _labels(20, 30), Georeference(UTM, ROTATED))
     assert len(list(tmp_path.glob("a_*.pgw"))) == len(list(tmp_path.glob("a_*.prj"))) == 2
     _write(outputs("pam"), _labels(20, 30))
     assert not [*tmp_path.glob("*.pgw"), *tmp_path.glob("*.prj")]
