@@ -95,7 +95,7 @@ class Runner:
         gate = gate or Gate(Limits())
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate, files_beside(plan.outputs))
-            pool = ThreadPoolExecutor(self.threads.images)
+            pool, broken = ThreadPoolExecutor(self.threads.images), False
             try:
                 for outcome in run.outcomes(plan, pool):
                     manifest.append(outcome)
@@ -104,13 +104,14 @@ class Runner:
                     yield outcome
             except BaseException as error:
                 gate.shut_by(error)
+                broken = True
                 raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 try:
                     write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.inputs)
                 finally:
-                    if gate.end in {"interrupted", "failed"}:
+                    if broken:
                         self.engine.close()  # whoever waits for logits gives up
                     pool.shutdown(wait=gate.end != "stalled")
 
