@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment.errors import DeviceError, EngineError
+from segment.signals import raise_if_asked
 from tiler.grid import Grid, Tile
 from tiler.upsample import MaskRows
 
@@ -110,6 +111,7 @@ def open_engine(
         try:
             return OpenVinoEngine(description, digest, tile_px=tile_px, threads=threads, precision=precision)
         except EngineError as error:
+            raise_if_asked()
             if kind == "openvino":
                 raise
             _log.warning("OpenVINO cannot run this network, PyTorch does, more slowly: %s", error)

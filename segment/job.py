@@ -21,6 +21,7 @@ from segment.outcome import Outcome
 from segment.pipeline import Segmented, segment_image
 from segment.plan import ImagePlan, Request, SurveyPlan, name_file
 from segment.records import MANIFEST, Manifest
+from segment.signals import raise_if_asked
 from segment.summary import SUMMARY, write_summary
 from segment.threads import Threads, share_cores
 from segment.under_way import UnderWay
@@ -97,6 +98,7 @@ class Runner:
             run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate, files_beside(plan.outputs))
             pool, broken = ThreadPoolExecutor(self.threads.images), False
             try:
+                raise_if_asked()
                 for outcome in run.outcomes(plan, pool):
                     manifest.append(outcome)
                     if outcome.coverage is not None:

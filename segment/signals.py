@@ -30,18 +30,28 @@ class Interrupted(KeyboardInterrupt):
         """What the process shall exit with, by the custom of shells."""
 
 
+_received: list[Interrupted] = []
+
+
 @contextmanager
 def ending_in_order() -> Iterator[None]:
     """Raise `Interrupted` in the main thread on SIGINT and SIGTERM; on the second end at once.
 
     Files under their final names are whole at any instant, so ending at once costs work, never truth.
     """
+    _received.clear()
     before = {number: signal.signal(number, _first) for number in _ASKED}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def raise_if_asked() -> None:
+    """Raise `Interrupted` again if a library took it for an error of its own, as bindings to C++ do."""
+    if _received:
+        raise _received[0]
 
 
 def exit_now(code: int) -> NoReturn:
@@ -78,7 +88,8 @@ def _first(number: int, _: FrameType | None) -> None:
     deadline = threading.Timer(GRACE_S, os._exit, [128 + number])
     deadline.daemon = True
     deadline.start()
-    raise Interrupted(number)
+    _received.append(Interrupted(number))
+    raise _received[0]
 
 
 def _second(number: int, _: FrameType | None) -> None:

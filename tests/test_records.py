@@ -267,6 +267,27 @@ def test_a_folder_that_cannot_be_listed_costs_its_own_images(survey: Path, tmp_p
     }  # fmt: skip
 
 
+def test_a_signal_that_a_library_takes_for_its_own_error_ends_the_run(
+    survey: Path, tmp_path: Path, model: Path
+) -> None:
+    code = (
+        "import signal, segment.openvino_engine\n"
+        "from segment.errors import EngineError\n"
+        "def swallow(*arguments, **options):\n"
+        "    try:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "    except BaseException as error:\n"
+        "        raise EngineError(str(error))\n"
+        "segment.openvino_engine.OpenVinoEngine = swallow\n"
+        "from cli import main\n"
+        "main()"
+    )
+    command: list[str | Path] = ["segment", survey, "--out", tmp_path / "out", "--model", model]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130, done.stderr
+    assert not list((tmp_path / "out").glob("*_label*"))
+
+
 def test_a_log_that_cannot_be_written_is_told_once(survey: Path, tmp_path: Path, model: Path) -> None:
     command = segment_command(survey, tmp_path / "out", model)
     command[command.index("segment") : command.index("segment")] = ["--log-json", "/dev/full"]
