@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 from click.core import ParameterSource
 
-from segment.logs import configure_logging, one_line
+from segment.record.logs import configure_logging, one_line
 
 if TYPE_CHECKING:
-    from segment.plan import Request, SurveyPlan
-    from tiler.limits import FileLimits
+    from segment.plan.survey import Request, SurveyPlan
+    from tiler.grid.tiling import Tiling
     from tiler.photo.options import PoseOptions
     from tiler.polygons.request import PolygonRequest
-    from tiler.tiling import Tiling
+    from tiler.source.limits import FileLimits
 
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
 _TYPICAL_COMPRESSION = 20
@@ -57,7 +57,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from segment.errors import FolderInUseError
-        from segment.signals import Interrupted, ending_in_order
+        from segment.guard.signals import Interrupted, ending_in_order
 
         try:
             with ending_in_order():
@@ -333,10 +333,10 @@ def segment(
       noseam segment ortho.tif --out masks/ --model my-checkpoint/ --gsd 0.05
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
-    from segment.checkpoint import DRONE_MODEL, describe_checkpoint
-    from segment.limits import Gate, Limits
-    from segment.plan_report import place_note
-    from segment.signals import exit_now, giving_up
+    from segment.guard.limits import Gate, Limits
+    from segment.guard.signals import exit_now, giving_up
+    from segment.model.checkpoint import DRONE_MODEL, describe_checkpoint
+    from segment.plan.report import place_note
 
     if model is None:
         raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
@@ -353,10 +353,10 @@ def segment(
         _nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {_listed(survey['sources'])}")
     if note := place_note(plan):
         _log.info("%s", note)
-    from segment.job import open_runner
-    from segment.lock import hold_folder
-    from segment.progress import Progress
-    from segment.records import Sums
+    from segment.guard.lock import hold_folder
+    from segment.record.manifest import Sums
+    from segment.record.progress import Progress
+    from segment.run.runner import open_runner
 
     _claim(out)
     sums = Sums(plan.inputs)
@@ -404,8 +404,8 @@ def plan(ctx: click.Context, /, model: str | None, out: Path, as_json: bool, **s
       noseam plan survey/ --window 2000 --input 512 --overlap 0.25
       noseam plan survey/ --model my-checkpoint/ --json
     """
-    from segment.checkpoint import describe_checkpoint
-    from segment.plan_report import plan_as_dict, plan_as_lines
+    from segment.model.checkpoint import describe_checkpoint
+    from segment.plan.report import plan_as_dict, plan_as_lines
 
     planned = _plan(survey["sources"], _request(survey, out, describe_checkpoint(model).tiling if model else None))
     lines = [json.dumps(plan_as_dict(planned), indent=2)] if as_json else map(one_line, plan_as_lines(planned))
@@ -452,7 +452,7 @@ def crop(
       noseam crop images/ masks/ --out crops/
       noseam crop images/ masks_rgb/ --out crops/ --classes class_dict_seg.csv
     """
-    from segment.progress import Meter
+    from segment.record.progress import Meter
     from tiler.classes import read_class_table
     from tiler.crops.cut import CropOutcome
     from tiler.crops.make import make_crops
@@ -541,7 +541,7 @@ def train(crops: Path, out: Path, **wanted: Any) -> None:
       noseam train crops/ --out model/ --base nvidia/mit-b0 --epochs 20 --batch-size 8
       noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
     """
-    from segment.progress import Meter
+    from segment.record.progress import Meter
     from segment.training.request import TrainRequest
     from segment.training.train import train
 
@@ -580,9 +580,9 @@ def evaluate(
       noseam evaluate masks/ truth/ --classes class_dict_seg.csv
       noseam evaluate masks/ truth/ --json --out evaluation/
     """
-    from segment.evaluate import evaluate
-    from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
-    from segment.progress import Meter
+    from segment.evaluation.compare import evaluate
+    from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines, write_report
+    from segment.record.progress import Meter
     from tiler.classes import read_class_table
     from tiler.errors import NoPairError
 
@@ -625,11 +625,11 @@ def polygons(ctx: click.Context, /, masks: tuple[Path, ...], out: Path, format: 
       noseam polygons masks/ortho_label.tif --out ortho.gpkg --min-area 0.5
       noseam polygons masks/ --out polygons/ --format parquet --only car --only 9
     """
-    from segment.progress import Meter
+    from segment.record.progress import Meter
     from tiler.errors import TilerError
+    from tiler.files.vector import SUFFIXES
     from tiler.polygons.make import write_survey_polygons
     from tiler.polygons.plan import plan_files
-    from tiler.polygons.request import SUFFIXES
 
     request = _polygons(wanted, wanted=True)
     chosen = ctx.get_parameter_source("format") is not ParameterSource.DEFAULT
@@ -680,7 +680,7 @@ def scenes(out: Path, **wanted: Any) -> None:
     Example:
       noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
     """
-    from segment.progress import Meter
+    from segment.record.progress import Meter
     from tiler.scenes.survey import IMAGES, TRUTH, SurveyRequest, make_survey
 
     request = SurveyRequest(**wanted)
@@ -707,7 +707,7 @@ def demo(ctx: click.Context, /, out: Path) -> None:
       noseam demo --out noseam-demo/
     """
     from segment.demo import DEMO_SURVEY, DemoFolders, claim, draw_comparison
-    from segment.progress import Meter
+    from segment.record.progress import Meter
     from tiler.scenes.survey import IMAGES, TRUTH, is_made, make_survey
 
     folders = DemoFolders(out)
@@ -744,9 +744,9 @@ def _run_command(ctx: click.Context, command: click.Command, **parameters: Any) 
 
 
 def _request(survey: dict[str, Any], out: Path, tiling: Tiling | None) -> Request:
-    from segment.plan import Request
-    from segment.shard import parse_shard
-    from tiler.tiling import Tiling, override
+    from segment.plan.shard import parse_shard
+    from segment.plan.survey import Request
+    from tiler.grid.tiling import Tiling, override
 
     with _usage_errors():
         tiling = override(
@@ -778,7 +778,7 @@ def _usage_errors(option: str = "") -> Iterator[None]:
 
 
 def _limits(given: dict[str, Any]) -> FileLimits:
-    from tiler.limits import FileLimits
+    from tiler.source.limits import FileLimits
 
     return FileLimits(
         megapixels=given["max_megapixels"], block_mb=given["max_block_mb"],
@@ -788,7 +788,7 @@ def _limits(given: dict[str, Any]) -> FileLimits:
 
 def _claim(out: Path) -> None:
     """Make the output folder; raise where it cannot be written to, before any work."""
-    from tiler.atomic import hidden_folder
+    from tiler.files.atomic import hidden_folder
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -801,7 +801,7 @@ def _claim(out: Path) -> None:
 
 def _warn(out: Path, plan: SurveyPlan) -> None:
     """Say what the user may want to look after in the output folder before a run."""
-    from segment.plan import left_behind
+    from segment.plan.survey import left_behind
 
     free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
     if free < wanted // _TYPICAL_COMPRESSION:
@@ -817,7 +817,7 @@ def _warn(out: Path, plan: SurveyPlan) -> None:
 
 
 def _sidecars(text: str) -> frozenset[str]:
-    from tiler.sidecars.plan import GROUPS
+    from tiler.files.beside import GROUPS
 
     wanted = frozenset(name.strip() for name in text.split(",")) - {"none", ""}
     if unknown := sorted(wanted - GROUPS.keys()):
@@ -851,7 +851,7 @@ def _pose(given: dict[str, Any]) -> PoseOptions:
 
 
 def _channels(text: str | None) -> tuple[int, ...]:
-    from tiler.channels import parse_channels
+    from tiler.source.channels import parse_channels
 
     with _usage_errors():
         return parse_channels(text) if text else ()
@@ -865,8 +865,8 @@ def _value_range(values: tuple[float, float] | None) -> tuple[float, float] | No
 
 
 def _plan(sources: tuple[Path, ...], request: Request) -> SurveyPlan:
-    from segment.plan import plan_survey
-    from tiler.discover import walk_survey
+    from segment.plan.survey import plan_survey
+    from tiler.files.walk import walk_survey
 
     for source in sources:
         if not source.exists() and not source.is_symlink():

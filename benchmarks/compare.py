@@ -33,7 +33,7 @@ from measure import Run, Spread, machine, noseam_command, run, run_undisturbed, 
 from PIL import Image
 from plot import draw
 
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 PEERS = Path(__file__).parent / "peers"
 PEER_PACKAGES = ("torch", "transformers", "monai", "terratorch", "numpy", "pillow", "rasterio")

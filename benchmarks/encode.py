@@ -30,13 +30,13 @@ from PIL import Image
 
 from segment.api import segment
 from tiler.classes import ClassTable, distinct_colours
-from tiler.georef import Georeference
-from tiler.outputs import Format, Kind, Output
-from tiler.png import _filter_paeth, _filter_up
+from tiler.files.outputs import Format, Kind, Output
+from tiler.grid.tiling import Tiling
+from tiler.masks.png import _filter_paeth, _filter_up
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
 from tiler.scenes.survey import SurveyRequest, make_survey
-from tiler.sink import MaskMeta
-from tiler.tiling import Tiling
-from tiler.writer import MaskWriter
+from tiler.source.georef import Georeference
 
 Mask = NDArray[np.uint8]
 Band = tuple[Kind, ...]

@@ -22,11 +22,12 @@ import torch
 from measure import Spread, machine, make_photo, table, write_model
 from numpy.typing import NDArray
 
-from segment.checkpoint import Checkpoint, Description, describe_checkpoint, load_checkpoint, weights_digest
-from segment.engine import Engine, EngineKind, Precision, open_engine
+from segment.engine.choose import open_engine
+from segment.engine.contract import Engine, EngineKind, Precision
 from segment.errors import DeviceError, EngineError
-from segment.threads import share_cores
-from tiler.tiling import Tiling
+from segment.model.checkpoint import Checkpoint, Description, describe_checkpoint, load_checkpoint, weights_digest
+from segment.run.cores import share_cores
+from tiler.grid.tiling import Tiling
 
 Forward = Callable[[], NDArray[np.float32]]
 """Logits of all tiles, shape (N, C, h / 4, w / 4)."""

@@ -35,7 +35,7 @@ def file_of(content: bytes, name: str) -> Iterator[Path]:
 
 
 def fuzz_png(content: bytes) -> None:
-    from tiler.png import read_text
+    from tiler.masks.png import read_text
 
     with file_of(b"\x89PNG\r\n\x1a\n" + content, "a.png") as path, suppress(OSError, ValueError):
         read_text(path)
@@ -65,8 +65,8 @@ def fuzz_settings(content: bytes) -> None:
 
 
 def fuzz_checkpoint(content: bytes) -> None:
-    from segment.checkpoint import describe_checkpoint
     from segment.errors import CheckpointError
+    from segment.model.checkpoint import describe_checkpoint
 
     config, _, processing = content.partition(b"\xff")
     with file_of(config, "config.json") as path, suppress(CheckpointError):
@@ -101,7 +101,7 @@ def fuzz_xmp(content: bytes) -> None:
 
 def fuzz_world(content: bytes) -> None:
     """Read a world file and, after a zero byte, its `.prj`; nothing may be raised at all."""
-    from tiler.sidecars.world import read_world
+    from tiler.source.world import read_world
 
     world, _, prj = content.partition(b"\0")
     with file_of(world, "a.jgw") as path:
@@ -112,9 +112,9 @@ def fuzz_world(content: bytes) -> None:
 
 def fuzz_tags(content: bytes) -> None:
     """Read tags of masks, one to a line, as key=value."""
-    from tiler.coverage import read_coverage
     from tiler.errors import GridError
-    from tiler.seams import read_grid
+    from tiler.grid.seams import read_grid
+    from tiler.masks.coverage import read_coverage
 
     tags: Mapping[str, str] = dict(
         line.split("=", 1) for line in content.decode("utf-8", "replace").split("\n") if "=" in line
@@ -131,13 +131,13 @@ TARGETS: dict[str, Target] = {
 
 def seeds() -> dict[str, list[bytes]]:
     """Return what each target starts from: small files as they should be."""
-    from segment.checkpoint import BUNDLED_MODELS
+    from segment.model.checkpoint import BUNDLED_MODELS
     from tests.photos import POSE, attributes, elements, write_photo, xmp_of
     from tiler.classes import DRONE_CLASSES, write_class_table
-    from tiler.coverage import Coverage
-    from tiler.grid import plan_grid
-    from tiler.png import png_end, png_head
-    from tiler.seams import grid_tags
+    from tiler.grid.seams import grid_tags
+    from tiler.grid.tiles import plan_grid
+    from tiler.masks.coverage import Coverage
+    from tiler.masks.png import png_end, png_head
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -169,8 +169,8 @@ def fuzz_one(name: str, arguments: list[str]) -> None:
     """Fuzz one target in this process, until libFuzzer ends it."""
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=INSTRUMENTED):
-        for module in ("cli", "segment.checkpoint", "tiler.photo.tags", "tiler.sidecars.world", "tiler.seams",
-                       "tiler.png", "tiler.coverage", "defusedxml.ElementTree"):  # fmt: skip
+        for module in ("cli", "segment.model.checkpoint", "tiler.photo.tags", "tiler.source.world", "tiler.grid.seams",
+                       "tiler.masks.png", "tiler.masks.coverage", "defusedxml.ElementTree"):  # fmt: skip
             importlib.import_module(module)
     atheris.Setup([f"fuzz {name}", *arguments], TARGETS[name])
     atheris.Fuzz()

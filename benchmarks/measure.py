@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.presets import Size
-from segment.untrained import write_untrained
+from segment.model.presets import Size
+from segment.model.untrained import write_untrained
 from tiler.classes import ClassTable, distinct_colours
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 PACKAGES = ("noseam", "torch", "transformers", "openvino", "numpy", "pillow", "rasterio", "numba")
 QUIET_CORES = 0.15

@@ -22,7 +22,7 @@ from measure import Run, noseam_command, run, write_model
 from PIL import Image
 from rasterio.windows import Window
 
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 CLASSES = 24
 BAND = 1000

@@ -29,7 +29,7 @@ from rasterio import Affine
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import place_photo
 from tiler.photo.tags import read_tags
-from tiler.raster import read_info
+from tiler.source.raster import read_info
 
 cv2: Any = import_module("cv2")
 RATIO = 0.75

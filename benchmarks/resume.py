@@ -24,14 +24,14 @@ from measure import machine, table, write_model
 from PIL import Image
 from rasterio import Affine
 
-from segment.checkpoint import describe_checkpoint
-from segment.job import open_runner
-from segment.plan import Request, plan_survey
-from tiler.discover import walk_survey
-from tiler.outputs import all_paths
-from tiler.png import read_text
-from tiler.raster import gdal_environment
-from tiler.tiling import Tiling
+from segment.model.checkpoint import describe_checkpoint
+from segment.plan.survey import Request, plan_survey
+from segment.run.runner import open_runner
+from tiler.files.outputs import all_paths
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
+from tiler.masks.png import read_text
+from tiler.source.raster import gdal_environment
 
 SIDE = 64
 REPEATS = 5

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from measure import Run, Spread, machine, noseam_command, run_undisturbed, table, write_model, write_photos
 
-from segment.presets import Size
-from tiler.tiling import Tiling
+from segment.model.presets import Size
+from tiler.grid.tiling import Tiling
 
 FEW, MANY = 4, 16
 

@@ -35,7 +35,7 @@ import numpy as np
 from measure import machine, table, write_model
 from PIL import Image
 
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT

@@ -23,15 +23,15 @@ from typing import Any, TypeVar
 import numpy as np
 from measure import Spread, machine, table, write_model, write_photos
 
-from segment.checkpoint import describe_checkpoint
-from segment.job import Runner, open_runner
-from segment.plan import ImagePlan, Request, SurveyPlan, plan_survey
-from segment.presets import Size
-from tiler.discover import walk_survey
-from tiler.reader import open_image, read_tiles
-from tiler.sink import MaskMeta
-from tiler.tiling import Tiling
-from tiler.writer import MaskWriter
+from segment.model.checkpoint import describe_checkpoint
+from segment.model.presets import Size
+from segment.plan.survey import ImagePlan, Request, SurveyPlan, plan_survey
+from segment.run.runner import Runner, open_runner
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
+from tiler.source.image import open_image, read_tiles
 
 _Result = TypeVar("_Result")
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.exhaustive import sample_all
-from tiler.grid import Grid, plan_grid
-from tiler.mosaic import LogitsBand, Mosaic
-from tiler.upsample import Upsampler
+from tiler.grid.tiles import Grid, plan_grid
+from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.upsample import Upsampler
 
 SHAPE = 4000, 6000
 KINDS = {"smooth": (3.0, 0.0), "rough": (3.0, 0.3), "noise": (0.0, 1.0)}

@@ -8,24 +8,24 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from segment.checkpoint import describe_checkpoint
-from segment.engine import EngineKind, Precision
-from segment.evaluate import Evaluation
-from segment.evaluate import evaluate as compare
-from segment.job import open_runner
-from segment.lock import hold_folder
-from segment.outcome import Outcome
-from segment.plan import Request, plan_survey
+from segment.engine.contract import EngineKind, Precision
+from segment.evaluation.compare import Evaluation
+from segment.evaluation.compare import evaluate as compare
+from segment.guard.lock import hold_folder
+from segment.model.checkpoint import describe_checkpoint
+from segment.plan.survey import Request, plan_survey
+from segment.record.outcome import Outcome
+from segment.run.runner import open_runner
 from segment.training.request import TrainRequest
 from segment.training.train import TrainResult
 from segment.training.train import train as run_training
 from tiler.classes import ClassTable, read_class_table
 from tiler.crops.make import CropReport, make_crops
 from tiler.crops.plan import CropRequest
-from tiler.discover import walk_survey
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import override
 from tiler.polygons.make import write_survey_polygons
 from tiler.polygons.request import PolygonReport, PolygonRequest
-from tiler.tiling import override
 
 AnyPath = str | Path
 
@@ -193,7 +193,7 @@ def evaluate(predicted: AnyPath, truth: AnyPath, *, classes: AnyPath | None = No
     Raises
     ------
     TilerError, SegmentError
-        See `segment.evaluate.evaluate`.
+        See `segment.evaluation.compare.evaluate`.
     """
     return compare(Path(predicted), Path(truth), classes=_table(classes))
 

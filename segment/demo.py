@@ -10,9 +10,9 @@ from PIL import Image
 
 from segment.errors import DemoError
 from tiler.classes import DRONE_CLASSES
-from tiler.grid import plan_grid
-from tiler.reader import open_image
+from tiler.grid.tiles import plan_grid
 from tiler.scenes.survey import SurveyRequest
+from tiler.source.image import open_image
 
 DEMO_SURVEY = SurveyRequest(photos=3, orthomosaics=1, seed=2026)
 """What the demo is about; the bundled model never saw a scene of this seed."""

@@ -7,8 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tiler.classes import NO_LABEL
-from tiler.grid import Grid
-from tiler.upsample import sample_points
+from tiler.grid.tiles import Grid
+from tiler.stitch.upsample import sample_points
 
 
 def sample_all(logits: NDArray[np.float32], grid: Grid) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -21,23 +21,24 @@ from unittest.mock import patch
 import numpy as np
 
 from segment.errors import SegmentError
-from segment.outcome import Outcome
-from segment.records import MANIFEST, Manifest
-from segment.summary import SUMMARY, write_summary
+from segment.record.manifest import MANIFEST, Manifest
+from segment.record.outcome import Outcome
+from segment.record.summary import SUMMARY, write_summary
 from tests.make import UTM, noise
 from tests.models import class_table
 from tests.runs import NORTH_UP
-from tiler.coverage import Coverage
 from tiler.errors import TilerError
-from tiler.georef import Georeference
-from tiler.outputs import Format, Kind, plan_outputs
+from tiler.files.beside import Sidecar
+from tiler.files.outputs import Format, Kind, plan_outputs
+from tiler.files.vector import Format as VectorFormat
+from tiler.files.vector import suffix_of
+from tiler.masks.coverage import Coverage
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
-from tiler.polygons.request import Format as VectorFormat
-from tiler.polygons.request import PolygonRequest, suffix_of
-from tiler.raster import FINGERPRINT_KEY
-from tiler.sidecars.plan import Sidecar
-from tiler.sink import MaskMeta
-from tiler.writer import MaskWriter
+from tiler.polygons.request import PolygonRequest
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY
 
 Write = Callable[[Path, int], None]
 """Writes files to a folder; the number says which contents."""
@@ -94,7 +95,10 @@ def write_table(folder: Path, variant: int) -> None:
 def write_record(folder: Path, variant: int) -> None:
     """Add an image to the record of a run, as if it were always the same moment."""
     outcome = Outcome(Path("/a.jpg"), "done", coverage=Coverage((1, variant, 3), 4), relative=Path("a" * 200))
-    with patch("segment.records.secrets.token_hex", return_value="0"), patch("segment.records.datetime") as clock:
+    with (
+        patch("segment.record.manifest.secrets.token_hex", return_value="0"),
+        patch("segment.record.manifest.datetime") as clock,
+    ):
         clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
         with Manifest(folder / MANIFEST, CLASSES) as manifest:
             manifest.append(outcome)

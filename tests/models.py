@@ -9,17 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.batcher import Batcher, Network
-from segment.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
-from segment.engine import Engine
-from segment.job import Runner
-from segment.presets import Size
-from segment.threads import share_cores
-from segment.untrained import write_untrained
+from segment.engine.batcher import Batcher, Network
+from segment.engine.contract import Engine
+from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
+from segment.model.presets import Size
+from segment.model.untrained import write_untrained
+from segment.run.cores import share_cores
+from segment.run.runner import Runner
 from tiler.classes import ClassTable, distinct_colours
-from tiler.grid import LOGITS_STRIDE, Grid
-from tiler.stitch import Stitcher
-from tiler.tiling import Tiling
+from tiler.grid.tiles import LOGITS_STRIDE, Grid
+from tiler.grid.tiling import Tiling
+from tiler.stitch.stitcher import Stitcher
 
 
 def class_table(count: int) -> ClassTable:

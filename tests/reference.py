@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.grid import LOGITS_STRIDE, Grid, Tile
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 
 _ROWS_AT_ONCE = 128
 

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from segment.ahead import ahead
+from segment.run.ahead import ahead
 
 
 def test_items_come_whole_and_in_order() -> None:

@@ -11,11 +11,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from tests.make import noise, write_tif
-from tiler.channels import Channels, choose_channels, parse_channels
 from tiler.errors import ChannelError
-from tiler.georef import Georeference
-from tiler.raster import RasterInfo, read_info
-from tiler.stretch import PERCENTILES, Stretch, percentile_stretch
+from tiler.source.channels import Channels, choose_channels, parse_channels
+from tiler.source.georef import Georeference
+from tiler.source.raster import RasterInfo, read_info
+from tiler.source.stretch import PERCENTILES, Stretch, percentile_stretch
 
 
 def _info(*interpretations: str, masked: bool = False) -> RasterInfo:

@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import SegformerModel
 
-from segment.checkpoint import (
+from segment.errors import CheckpointError
+from segment.model.checkpoint import (
     DRONE_MODEL,
     Checkpoint,
     Normalisation,
@@ -28,10 +29,9 @@ from segment.checkpoint import (
     load_checkpoint,
     weights_digest,
 )
-from segment.errors import CheckpointError
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import ClassTableError
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_the_published_drone_model_is_cut_as_it_was_trained() -> None:
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./model", "model", "/model", "../x/y", "a b/c"])
 def test_a_name_like_a_path_is_never_looked_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segment.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    monkeypatch.setattr("segment.model.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
     with pytest.raises(CheckpointError, match="no such folder"):
         describe_checkpoint(name)
 
@@ -118,7 +118,7 @@ def test_a_name_like_a_path_is_never_looked_up(name: str, monkeypatch: pytest.Mo
 def test_a_mistyped_folder_in_a_folder_that_exists_is_never_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segment.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    monkeypatch.setattr("segment.model.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     with pytest.raises(CheckpointError, match="models/drnoe: no such folder"):
@@ -176,8 +176,8 @@ def test_a_hub_that_does_not_answer_is_said_with_the_way_out(folder: Path, monke
 
 def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     script = (
-        "import segment.checkpoint\nsegment.checkpoint._HUB_ANSWERS_S = 0.5\n"
-        "segment.checkpoint.describe_checkpoint('owner/name')"
+        "import segment.model.checkpoint\nsegment.model.checkpoint._HUB_ANSWERS_S = 0.5\n"
+        "segment.model.checkpoint.describe_checkpoint('owner/name')"
     )
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         there = {"HF_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}", "HF_HOME": str(tmp_path)}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tiler.crops.plan
-import tiler.grid
+import tiler.grid.tiles
 from segment import api
 from tiler.crops.plan import CropRequest, plan_crops
-from tiler.grid import plan_grid
+from tiler.grid.tiles import plan_grid
+from tiler.grid.window import Window
 from tiler.scenes.survey import SurveyRequest, make_survey
-from tiler.window import Window
 
 
 def tile_windows(shape: tuple[int, int], side: int, overlap: float) -> tuple[Window, ...]:
@@ -24,14 +24,14 @@ def tile_windows(shape: tuple[int, int], side: int, overlap: float) -> tuple[Win
 
 def test_crops_and_tiles_come_from_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int, int]] = []
-    real = tiler.grid.axis_positions
+    real = tiler.grid.tiles.axis_positions
 
     def spy(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
         asked.append((size, tile, overlap))
         return real(size, tile, overlap, align=align)
 
     assert vars(tiler.crops.plan)["axis_positions"] is real
-    monkeypatch.setattr(tiler.grid, "axis_positions", spy)
+    monkeypatch.setattr(tiler.grid.tiles, "axis_positions", spy)
     monkeypatch.setattr(tiler.crops.plan, "axis_positions", spy)
     plan_crops((4096, 6144), CropRequest(window_px=2048, overlap=0.25))
     tile_windows((4096, 6144), 2048, 0.25)

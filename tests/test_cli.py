@@ -21,8 +21,8 @@ import segment.demo
 from cli import main
 from tests.make import ROTATED, UTM, noise, write_tif
 from tests.models import checkpoint_folder
+from tiler.grid.tiling import Tiling
 from tiler.scenes.survey import SurveyRequest
-from tiler.tiling import Tiling
 
 
 @pytest.fixture(scope="module")

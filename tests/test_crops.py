@@ -32,8 +32,8 @@ from tiler.errors import (
     OutputClashError,
     OutputExistsError,
 )
-from tiler.reader import open_image
-from tiler.window import Window
+from tiler.grid.window import Window
+from tiler.source.image import open_image
 
 CLASSES = ClassTable(("NA", "road", "grass, wet"), ((0, 0, 0), (128, 64, 128), (0, 102, 0)))
 SHAPE = (120, 180)

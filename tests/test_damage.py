@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 
-from segment.plan import Request
+from segment.plan.survey import Request
 from tests.make import noise, write_tif
 from tests.models import MeanEngine, runner_of
 from tests.test_job import plan_for
 from tiler.errors import RasterReadError
-from tiler.grid import plan_grid
-from tiler.raster import gdal_environment
-from tiler.reader import open_image, read_tiles
-from tiler.tiling import Tiling
+from tiler.grid.tiles import plan_grid
+from tiler.grid.tiling import Tiling
+from tiler.source.image import open_image, read_tiles
+from tiler.source.raster import gdal_environment
 
 SIDE = 600
 

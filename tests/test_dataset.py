@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from segment.checkpoint import Normalisation
 from segment.errors import TrainError
+from segment.model.checkpoint import Normalisation
 from segment.training.data import read_crop_set
 from segment.training.dataset import Crop, CropDataset, read_labels, read_pixels
 from tests.crops import crop_folder
 from tests.make import noise
 from tests.models import class_table
 from tiler.errors import CropIndexError, RasterReadError
-from tiler.grid import plan_grid
-from tiler.reader import open_image, read_tiles
+from tiler.grid.tiles import plan_grid
+from tiler.source.image import open_image, read_tiles
 
 NORMALISATION = Normalisation(0.5, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 

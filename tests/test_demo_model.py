@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from segment import api
-from segment.checkpoint import BUNDLED_MODELS, describe_checkpoint, load_checkpoint
-from segment.evaluate import Evaluation
-from segment.evaluate import evaluate as compare
+from segment.evaluation.compare import Evaluation
+from segment.evaluation.compare import evaluate as compare
+from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint, load_checkpoint
 from tiler.classes import DRONE_CLASSES
 from tiler.scenes.survey import SurveyRequest, make_survey
 
@@ -89,7 +89,7 @@ def test_hard_cut_tiles_show_the_seams_that_blended_ones_do_not(survey: Path, bl
 def test_the_fast_engine_gives_the_labels_of_transformers(
     survey: Path, blended: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segment.torch_engine.fuse_head", lambda network: network)  # eager, with its own head
+    monkeypatch.setattr("segment.engine.torch_engine.fuse_head", lambda network: network)  # eager, with its own head
     eager = masks(survey, "eager", engine="torch", precision="fp32")
     exact = masks(survey, "exact", engine="openvino", precision="fp32")
     shares = [np.mean([_equal(mask, folder) for mask in eager.glob("*.tif")]) for folder in (exact, blended)]

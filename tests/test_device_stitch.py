@@ -16,15 +16,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from segment import device_stitch
-from segment.device_stitch import DeviceStitcher
+from segment.engine import device_stitch
+from segment.engine.device_stitch import DeviceStitcher
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
-from tiler.grid import Grid, Tile, plan_grid
-from tiler.mosaic import Mosaic
-from tiler.stitch import Stitcher
-from tiler.upsample import MaskRows, sample_points
-from tiler.weights import tile_weights
+from tiler.grid.tiles import Grid, Tile, plan_grid
+from tiler.stitch.mosaic import Mosaic
+from tiler.stitch.stitcher import Stitcher
+from tiler.stitch.taper import tile_weights
+from tiler.stitch.upsample import MaskRows, sample_points
 
 CPU = torch.device("cpu")
 NEAR_TIE = 1e-5

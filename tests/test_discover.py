@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiler.discover import IMAGE_SUFFIXES, Survey, walk_survey
+from tiler.files.walk import IMAGE_SUFFIXES, Survey, walk_survey
 
 
 def _touch(folder: Path, *names: str) -> None:

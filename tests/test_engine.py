@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import SegformerForSemanticSegmentation
 
-from segment.batcher import Batcher
-from segment.engine import _has_cuda
+from segment.engine.batcher import Batcher
+from segment.engine.choose import _has_cuda
+from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
-from segment.outcome import Outcome
-from segment.plan import Request, plan_survey
-from segment.torch_engine import TorchEngine, _Watched
+from segment.plan.survey import Request, plan_survey
+from segment.record.outcome import Outcome
 from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
-from tiler.discover import walk_survey
-from tiler.grid import Tile
-from tiler.tiling import Tiling
-from tiler.upsample import MaskRows
-from tiler.window import Window
+from tiler.files.walk import walk_survey
+from tiler.grid.tiles import Tile
+from tiler.grid.tiling import Tiling
+from tiler.grid.window import Window
+from tiler.stitch.upsample import MaskRows
 
 
 @pytest.fixture(scope="module")

@@ -14,27 +14,27 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment import evaluate as evaluate_module
 from segment.errors import EvaluateError
-from segment.evaluate import Evaluation, evaluate
-from segment.evaluate_report import evaluation_as_dict, evaluation_as_lines, write_report
-from segment.job import Runner
-from segment.metrics import Breaks, confusion, measure
-from segment.plan import Request, plan_survey
+from segment.evaluation import compare as evaluate_module
+from segment.evaluation.compare import Evaluation, evaluate
+from segment.evaluation.metrics import Breaks, confusion, measure
+from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines, write_report
+from segment.plan.survey import Request, plan_survey
+from segment.run.runner import Runner
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
 from tiler.classes import ClassTable
-from tiler.discover import walk_survey
 from tiler.errors import NoPairError, PairError
-from tiler.georef import Georeference
-from tiler.grid import Grid, plan_grid
-from tiler.labels import open_labels
-from tiler.outputs import Format, Output
-from tiler.raster import FINGERPRINT_KEY
-from tiler.seams import grid_tags, read_grid
-from tiler.sink import MaskMeta
-from tiler.tiling import Tiling
-from tiler.writer import MaskWriter
+from tiler.files.outputs import Format, Output
+from tiler.files.walk import walk_survey
+from tiler.grid.seams import grid_tags, read_grid
+from tiler.grid.tiles import Grid, plan_grid
+from tiler.grid.tiling import Tiling
+from tiler.masks.labels import open_labels
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY
 
 TABLE = class_table(4)
 SHAPE = (301, 203)

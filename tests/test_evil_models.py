@@ -21,12 +21,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import SegformerModel
 
-from segment.checkpoint import describe_checkpoint, fit_classes, load_checkpoint
 from segment.errors import CheckpointError
-from segment.weights import weight_files
+from segment.model.checkpoint import describe_checkpoint, fit_classes, load_checkpoint
+from segment.model.weights import weight_files
 from tests.models import checkpoint_folder
 from tiler.errors import ClassTableError
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS, CONFIG, INDEX = "model.safetensors", "config.json", "model.safetensors.index.json"

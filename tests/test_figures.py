@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segment.figures import draw_confusion, draw_learning_curve
+from segment.evaluation.figures import draw_confusion, draw_learning_curve
 
 ROWS: list[Mapping[str, float | None]] = [
     {"epoch": 1, "step": 10, "train_loss": 2.0, "val_loss": 1.9, "miou": 0.1, "accuracy": 0.4},
@@ -90,7 +90,7 @@ def test_an_earlier_picture_is_replaced_and_kept_where_a_new_one_cannot_be_writt
     path = tmp_path / "curve.png"
     path.write_text("earlier")
     with monkeypatch.context() as patch:
-        patch.setattr("segment.figures.Figure.savefig", _full_disk)
+        patch.setattr("segment.evaluation.figures.Figure.savefig", _full_disk)
         with pytest.raises(OSError, match="disk full"):
             draw_learning_curve(ROWS, path)
     assert path.read_text() == "earlier"

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from segment.records import MANIFEST
-from segment.summary import SUMMARY
+from segment.record.manifest import MANIFEST
+from segment.record.summary import SUMMARY
 from tests.full_disk import BEYOND, SIDECARS, STEPS, WRITERS, limit_files, write_masks
 from tests.models import checkpoint_folder
 from tests.runs import HOLDER, ROOT, contents, exit_code, make_survey, run, segment_command
 from tiler.errors import RasterWriteError
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 Try = dict[str, Any]
 Mount = Callable[[str], Path]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from segment.fusion import FusedHead, fuse_head
+from segment.model.fusion import FusedHead, fuse_head
 from tests.models import checkpoint
 
 

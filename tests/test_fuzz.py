@@ -18,23 +18,23 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import cli
-from segment.checkpoint import BUNDLED_MODELS, describe_checkpoint
 from segment.errors import CheckpointError
-from segment.weights import weight_files
+from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint
+from segment.model.weights import weight_files
 from tests.crops import crop_folder
 from tests.make import GCPS, UTM, noise, write_tif
 from tests.photos import POSE, attributes, write_photo, xmp_of
 from tiler.classes import read_class_table, write_class_table
-from tiler.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
 from tiler.crops.index import read_crop_index
 from tiler.errors import ClassTableError, CropIndexError, GridError, PoseError, TilerError
-from tiler.grid import plan_grid
+from tiler.grid.seams import ROWS_KEY, SHAPE_KEY, grid_tags, read_grid
+from tiler.grid.tiles import plan_grid
+from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
+from tiler.masks.png import png_end, png_head, read_text
 from tiler.photo.tags import read_tags
-from tiler.png import png_end, png_head, read_text
-from tiler.raster import read_info
-from tiler.reader import open_image, read_tiles
-from tiler.seams import ROWS_KEY, SHAPE_KEY, grid_tags, read_grid
-from tiler.sidecars.world import read_world
+from tiler.source.image import open_image, read_tiles
+from tiler.source.raster import read_info
+from tiler.source.world import read_world
 
 MANY = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FEW = settings(MANY, max_examples=60)

@@ -16,12 +16,12 @@ from rasterio.crs import CRS
 from tests.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tests.make import ROTATED, UTM
 from tiler.classes import ClassTable
-from tiler.coverage import Coverage
-from tiler.georef import Georeference
-from tiler.outputs import Format, Output
-from tiler.sidecars.plan import GROUPS, Sidecar, plan_sidecars
-from tiler.sink import MaskMeta
-from tiler.writer import MaskWriter
+from tiler.files.beside import GROUPS, Sidecar, plan_sidecars
+from tiler.files.outputs import Format, Output
+from tiler.masks.coverage import Coverage
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
+from tiler.source.georef import Georeference
 
 CLASSES = ClassTable(
     ("unlabeled", 'a <b> & "c"', "Straße 水", "car"), ((0, 0, 0), (0, 102, 0), (9, 143, 150), (255, 22, 96))

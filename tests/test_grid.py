@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiler.errors import GridError
-from tiler.grid import LATTICE_PX, LOGITS_STRIDE, axis_positions, plan_grid
-from tiler.tiling import MAX_SCALE, Tiling, override
-from tiler.window import Window
+from tiler.grid.tiles import LATTICE_PX, LOGITS_STRIDE, axis_positions, plan_grid
+from tiler.grid.tiling import MAX_SCALE, Tiling, override
+from tiler.grid.window import Window
 
 
 @st.composite

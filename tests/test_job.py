@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio import Affine
 
-from segment.checkpoint import Checkpoint, weights_digest
-from segment.engine import Engine
-from segment.job import Runner
-from segment.openvino_engine import OpenVinoEngine
-from segment.outcome import Outcome
-from segment.plan import Request, SurveyPlan, plan_survey
-from segment.records import MANIFEST
-from segment.summary import SUMMARY
-from segment.torch_engine import TorchEngine
-from segment.under_way import UnderWay
+from segment.engine.contract import Engine
+from segment.engine.openvino_engine import OpenVinoEngine
+from segment.engine.torch_engine import TorchEngine
+from segment.model.checkpoint import Checkpoint, weights_digest
+from segment.plan.survey import Request, SurveyPlan, plan_survey
+from segment.record.manifest import MANIFEST
+from segment.record.outcome import Outcome
+from segment.record.summary import SUMMARY
+from segment.run.runner import Runner
+from segment.run.under_way import UnderWay
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
-from tiler.channels import Channels, choose_channels
-from tiler.discover import walk_survey
 from tiler.errors import OutputClashError
-from tiler.grid import Tile
-from tiler.raster import RasterInfo
-from tiler.tiling import Tiling
+from tiler.files.walk import walk_survey
+from tiler.grid.tiles import Tile
+from tiler.grid.tiling import Tiling
+from tiler.source.channels import Channels, choose_channels
+from tiler.source.raster import RasterInfo
 
 RECORDS = {SUMMARY, MANIFEST}
 TILING = Tiling(window_px=128, input_px=64, overlap=0.25)
@@ -219,7 +219,7 @@ def test_a_valid_pixel_without_a_tile_fails_the_image(tmp_path: Path, monkeypatc
         return [(tile, (tile.row, tile.col) != (0, 1)) for tile in grid.row_tiles(row)]  # type: ignore[attr-defined]
 
     Image.fromarray(ramp(100, 300)).save(tmp_path / "image.png")
-    monkeypatch.setattr("tiler.reader._needed", forget_one)
+    monkeypatch.setattr("tiler.source.image._needed", forget_one)
     request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.0))
     outcome = run(runner_of(MeanEngine()), tmp_path, request)["image.png"]
     assert outcome.state == "failed"
@@ -404,7 +404,7 @@ def test_an_unexpected_error_in_a_header_costs_only_that_file(
             raise ZeroDivisionError("by design")
         return choose_channels(info, asked)
 
-    monkeypatch.setattr("segment.plan.choose_channels", fail_on_png)
+    monkeypatch.setattr("segment.plan.survey.choose_channels", fail_on_png)
     plan = plan_for(survey, request_for(tmp_path / "out"))
     assert len(plan.images) == 2
     assert plan.refused[0].reason == f"{survey / 'b' / 'two.png'}: ZeroDivisionError: by design"

@@ -17,7 +17,7 @@ import pytest
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.runs import HOLDER, LOCK, MANIFEST, NORTH_UP, contents, exit_code, make_survey, run, segment_command, start
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 GRACE_S = 10.0

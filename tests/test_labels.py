@@ -13,13 +13,13 @@ from PIL import Image
 from tests.make import noise, write_tif
 from tiler.classes import ClassTable, distinct_colours
 from tiler.errors import LabelError, RasterReadError
-from tiler.georef import Georeference
-from tiler.labels import LabelReader, open_labels
-from tiler.outputs import plan_outputs
-from tiler.raster import FINGERPRINT_KEY
-from tiler.sink import MaskMeta
-from tiler.window import Window
-from tiler.writer import MaskWriter
+from tiler.files.outputs import plan_outputs
+from tiler.grid.window import Window
+from tiler.masks.labels import LabelReader, open_labels
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY
 
 SHAPE = (90, 130)
 CLASSES = ClassTable(

@@ -12,13 +12,13 @@ import pytest
 import rasterio
 from PIL import Image
 
-from segment.plan import ImagePlan, Refused, Request, plan_image
+from segment.plan.survey import ImagePlan, Refused, Request, plan_image
 from tests.make import noise, write_tif
-from tiler.discover import Found
 from tiler.errors import RasterReadError
-from tiler.limits import FileLimits
-from tiler.raster import read_info
-from tiler.tiling import Tiling
+from tiler.files.walk import Found
+from tiler.grid.tiling import Tiling
+from tiler.source.limits import FileLimits
+from tiler.source.raster import read_info
 
 
 def _empty(path: Path, side: int = 100_000, **options: Any) -> Path:

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from segment.errors import EvaluateError
-from segment.metrics import (
+from segment.evaluation.metrics import (
     Breaks,
     Metrics,
     class_rows,

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.torch_engine import TorchEngine
+from segment.engine.torch_engine import TorchEngine
 from tests.models import checkpoint
 from tests.reference import judge
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
-from tiler.grid import Grid, Tile, plan_grid
-from tiler.mosaic import LogitsBand, Mosaic
-from tiler.reader import open_image, read_tiles
-from tiler.stitch import Stitcher
-from tiler.upsample import Upsampler, sample_points
-from tiler.weights import taper, tile_weights
+from tiler.grid.tiles import Grid, Tile, plan_grid
+from tiler.source.image import open_image, read_tiles
+from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.stitcher import Stitcher
+from tiler.stitch.taper import taper, tile_weights
+from tiler.stitch.upsample import Upsampler, sample_points
 
 Logits = NDArray[np.float32]
 

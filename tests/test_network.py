@@ -14,7 +14,7 @@ import pytest
 
 from tests.models import checkpoint_folder
 from tests.test_samples import SAMPLES, digests, files_of
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 ROOT = Path(__file__).parent.parent
 MOST_SECONDS, MOST_BYTES = 250, 4 * 2**30

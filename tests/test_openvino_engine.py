@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment import convert, engine
-from segment.checkpoint import Checkpoint, weights_digest
-from segment.engine import open_engine
+from segment.engine import choose, convert
+from segment.engine.choose import open_engine
+from segment.engine.contract import Engine
+from segment.engine.openvino_engine import OpenVinoEngine
+from segment.engine.torch_engine import TorchEngine
 from segment.errors import DeviceError, EngineError
-from segment.normalised import Normalised
-from segment.openvino_engine import OpenVinoEngine
-from segment.torch_engine import TorchEngine
+from segment.model.checkpoint import Checkpoint, weights_digest
+from segment.model.normalised import Normalised
 from tests.models import checkpoint
 
 SIDE = 64
@@ -196,7 +197,7 @@ def test_logits_that_differ_from_pytorchs_are_refused(
     assert not list(cache.rglob("model.xml"))
 
 
-def open_by(model: Checkpoint, **options: Any) -> engine.Engine:
+def open_by(model: Checkpoint, **options: Any) -> Engine:
     return open_engine(model.description, weights_digest(model.description), tile_px=SIDE, threads=2, **options)
 
 
@@ -209,7 +210,7 @@ def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
     model: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr("segment.openvino_engine.openvino_core", convert.openvino_core.__wrapped__)
+    monkeypatch.setattr("segment.engine.openvino_engine.openvino_core", convert.openvino_core.__wrapped__)
     assert open_by(model, device="cpu").name == "torch cpu fp32"
     assert "OpenVINO cannot run this network" in caplog.text
     with pytest.raises(EngineError, match="does not load"):
@@ -222,14 +223,14 @@ def test_openvino_on_another_device_is_refused(model: Checkpoint) -> None:
 
 
 def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_CUDA_DRIVER", "no-such-library.so")
+    monkeypatch.setattr(choose, "_CUDA_DRIVER", "no-such-library.so")
     monkeypatch.setattr(torch.cuda, "is_available", refuse)
-    assert not engine._has_cuda()
+    assert not choose._has_cuda()
 
 
 def test_openvino_cannot_report_its_use() -> None:
     script = (
-        "import sys; from segment.convert import load_openvino; load_openvino(); "
+        "import sys; from segment.engine.convert import load_openvino; load_openvino(); "
         "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
@@ -243,7 +244,8 @@ def test_all_engines_share_one_core_for_the_stack_of_signal_handlers_is_its_own(
 def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     opened(model)
     script = (
-        "import sys; from segment.job import open_runner; from segment.checkpoint import describe_checkpoint; "
+        "import sys; from segment.run.runner import open_runner; "
+        "from segment.model.checkpoint import describe_checkpoint; "
         f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), tile_px={SIDE}, device='cpu'); "
         "runner.engine.close(); print([name for name in ('torch', 'transformers', 'pandas') if name in sys.modules])"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tiler.errors import PairError
-from tiler.pairs import Pair, pair_files
+from tiler.files.pairs import Pair, pair_files
 
 
 def _touch(folder: Path, *names: str) -> Path:

@@ -22,8 +22,8 @@ from tiler.errors import MissingExtraError, PoseError, RasterReadError, TilerErr
 from tiler.photo.geometry import to_utm
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
-from tiler.raster import read_info
 from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.source.raster import read_info
 
 UTM = CRS.from_epsg(32633)
 NO_XMP = b"<x/>"

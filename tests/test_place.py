@@ -12,17 +12,17 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
-from segment.outcome import Outcome
-from segment.plan import Request, SurveyPlan, plan_survey
-from segment.plan_report import place_note, plan_as_dict, plan_as_lines
+from segment.plan.report import place_note, plan_as_dict, plan_as_lines
+from segment.plan.survey import Request, SurveyPlan, plan_survey
+from segment.record.outcome import Outcome
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, runner_of
 from tests.photos import write_photo
-from tiler.discover import walk_survey
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
 from tiler.photo.options import PoseOptions
 from tiler.polygons.make import write_polygons
 from tiler.polygons.request import PolygonRequest
-from tiler.tiling import Tiling
 
 SQUARE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 SOUTH_UP_ROTATED = Affine(0.3, 0.1, 500_000, -0.1, 0.3, 5_000_000)

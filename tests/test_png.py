@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.make import noise
-from tiler.png import Filter, PngPixels, _filter_paeth, png_end, png_head
+from tiler.masks.png import Filter, PngPixels, _filter_paeth, png_end, png_head
 
 PALETTE = noise(256, 4, seed=1)
 TEXT = {

@@ -12,8 +12,8 @@ from cli import main
 from tests.make import UTM, noise
 from tests.test_polygons_make import NORTH_UP, write_mask
 from tiler.errors import OutputClashError, PolygonError
-from tiler.georef import Georeference
 from tiler.polygons.plan import plan_files
+from tiler.source.georef import Georeference
 
 
 def noseam(*arguments: object) -> Result:
@@ -122,6 +122,6 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch:
     def refuse(path: Path) -> None:
         raise OSError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("tiler.discover.os.scandir", refuse)
+    monkeypatch.setattr("tiler.files.walk.os.scandir", refuse)
     with pytest.raises(PolygonError, match="the folder cannot be listed: Permission denied"):
         plan_files([tmp_path], tmp_path / "out", "gpkg")

@@ -34,14 +34,15 @@ from tiler.errors import (
     RasterWriteError,
     TilerError,
 )
-from tiler.georef import Georeference
-from tiler.outputs import plan_outputs
+from tiler.files.outputs import plan_outputs
+from tiler.files.vector import SUFFIXES
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
 from tiler.polygons import vector_file
 from tiler.polygons.make import write_polygons, write_survey_polygons
-from tiler.polygons.request import SUFFIXES, PolygonRequest
-from tiler.raster import FINGERPRINT_KEY
-from tiler.sink import MaskMeta
-from tiler.writer import MaskWriter
+from tiler.polygons.request import PolygonRequest
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY
 
 NAMES = ("road", "roof", "tree")
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import SegformerForSemanticSegmentation
 
-from segment.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
-from segment.presets import SIZES, Size, make_config, tiling_entry
-from segment.save import write_checkpoint
+from segment.model.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
+from segment.model.presets import SIZES, Size, make_config, tiling_entry
+from segment.model.save import write_checkpoint
 from tests.models import class_table
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 TILING = Tiling(2000, 512, 0.25)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segment.outcome import Outcome
-from segment.plan import Refused, Request, SurveyPlan, plan_survey
-from segment.progress import Progress
-from tiler.discover import walk_survey
-from tiler.tiling import Tiling
+from segment.plan.survey import Refused, Request, SurveyPlan, plan_survey
+from segment.record.outcome import Outcome
+from segment.record.progress import Progress
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_long_image_gives_signs_of_life(
     plan: SurveyPlan, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("segment.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("segment.record.progress.time.monotonic", lambda: clock[0])
     path = plan.images[0].found.path
     with caplog.at_level(logging.INFO), Progress(plan) as progress:
         for seconds in (30.0, 70.0, 100.0):

@@ -16,11 +16,11 @@ from rasterio.errors import RasterioIOError
 
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
 from tiler.errors import RasterReadError
-from tiler.georef import Georeference
-from tiler.grid import plan_grid
-from tiler.limits import FileLimits
-from tiler.raster import RAW_SUFFIXES, read_info, sniff_driver
-from tiler.reader import open_image
+from tiler.grid.tiles import plan_grid
+from tiler.source.georef import Georeference
+from tiler.source.image import open_image
+from tiler.source.limits import FileLimits
+from tiler.source.raster import RAW_SUFFIXES, read_info, sniff_driver
 
 SQUARE = Affine(0.05, 0, 500_000, 0, -0.05, 5_000_000)
 SOUTH_UP = Affine(0.05, 0, 500_000, 0, 0.05, 5_000_000)

@@ -15,9 +15,9 @@ from rasterio.enums import Resampling
 
 from tests.make import noise, write_tif
 from tiler.errors import ChannelError, RasterReadError
-from tiler.grid import Grid, plan_grid
-from tiler.reader import ImageReader, open_image, read_tiles
-from tiler.stretch import Stretch, percentile_stretch
+from tiler.grid.tiles import Grid, plan_grid
+from tiler.source.image import ImageReader, open_image, read_tiles
+from tiler.source.stretch import Stretch, percentile_stretch
 
 SHAPE = (701, 1103)
 SCALES = [0.256, 0.61, 1, 1.7]
@@ -346,7 +346,7 @@ def test_valid_columns_are_read_in_chunks_of_any_size(tmp_path: Path, monkeypatc
     alpha = 255 * noise(1, 12, 9, high=10) // 9 // 255
     path = write_tif(tmp_path / "a.tif", np.concatenate((noise(3, 12, 9), alpha)), photometric="rgb", alpha="yes")
     for chunk_bytes in (1, 9, 20, 10**6):
-        monkeypatch.setattr("tiler.reader._VALID_CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr("tiler.source.image._VALID_CHUNK_BYTES", chunk_bytes)
         with open_image(path) as image:
             np.testing.assert_array_equal(image.valid_columns(2, 12), alpha[0, 2:].any(axis=0))
 

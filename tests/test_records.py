@@ -19,24 +19,24 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from segment.job import Runner
-from segment.limits import Gate, Limits
-from segment.lock import HOLDER, LOCK, hold_folder
-from segment.outcome import Outcome
-from segment.pipeline import Segmented, segment_image
-from segment.plan import ImagePlan, Request, plan_survey
-from segment.pulse import Pulse
-from segment.records import MANIFEST, Manifest
+from segment.guard.limits import Gate, Limits
+from segment.guard.lock import HOLDER, LOCK, hold_folder
+from segment.guard.pulse import Pulse
+from segment.plan.survey import ImagePlan, Request, plan_survey
+from segment.record.manifest import MANIFEST, Manifest
+from segment.record.outcome import Outcome
+from segment.run.image import Segmented, segment_image
+from segment.run.runner import Runner
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
 from tests.runs import run as run_command
 from tests.runs import segment_command
-from tiler.atomic import _PROCESS, hidden_name, sweep
-from tiler.coverage import Coverage
-from tiler.discover import walk_survey
-from tiler.outputs import files_beside
-from tiler.sink import write_error
-from tiler.tiling import Tiling
+from tiler.files.atomic import _PROCESS, hidden_name, sweep
+from tiler.files.outputs import files_beside
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
+from tiler.masks.coverage import Coverage
+from tiler.masks.sink import write_error
 
 
 def lines_of(out: Path) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path, monkeypatch:
 
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
-    monkeypatch.setattr("segment.job.segment_image", fail)
+    monkeypatch.setattr("segment.run.runner.segment_image", fail)
     outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=2))
     assert gate.end == "errors"
     assert 4 <= len(outcomes) < 12
@@ -142,7 +142,7 @@ def test_a_drive_that_hangs_costs_what_it_holds_and_ends_the_run(
             answers.wait()
         return segment_image(plan, *arguments, **options)
 
-    monkeypatch.setattr("segment.job.segment_image", hang)
+    monkeypatch.setattr("segment.run.runner.segment_image", hang)
     outcomes, gate = run(survey, tmp_path / "out", Limits(max_stall_s=0.6))
     assert gate.end == "stalled"
     found = {outcome.path.name: outcome for outcome in outcomes}
@@ -169,7 +169,7 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
         begun.wait()
         raise OSError("gone")
 
-    monkeypatch.setattr("segment.job.segment_image", hang_or_fail)
+    monkeypatch.setattr("segment.run.runner.segment_image", hang_or_fail)
     (survey / "bad.png").unlink()
     outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0, max_stall_s=0.6))
     answers.set()
@@ -179,8 +179,8 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
 
 def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, model: Path) -> None:
     code = (
-        "import threading, segment.job\n"
-        "segment.job.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
+        "import threading, segment.run.runner\n"
+        "segment.run.runner.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
         "from cli import main\n"
         "main()"
     )
@@ -219,7 +219,7 @@ def test_an_image_that_waited_for_room_does_not_begin_after_the_end(survey: Path
         time.sleep(0.5)
         return segment_image(*arguments, **options)
 
-    with patch("segment.job.WORKING_BYTES", 1), patch("segment.job.segment_image", work):  # one at a time
+    with patch("segment.run.runner.WORKING_BYTES", 1), patch("segment.run.runner.segment_image", work):  # one at a time
         outcomes, gate = run(survey, tmp_path / "out", Limits(max_runtime_s=0.25))
     assert gate.end == "runtime"
     assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
@@ -251,7 +251,7 @@ def test_a_mask_that_is_removed_meanwhile_is_made_again(survey: Path, tmp_path: 
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     there = files_beside(plan.outputs)
     (tmp_path / "out" / "a_label.png").unlink()
-    with patch("segment.job.files_beside", lambda outputs: there):
+    with patch("segment.run.runner.files_beside", lambda outputs: there):
         outcomes = {outcome.path.name: outcome.state for outcome in runner_of(MeanEngine()).run(plan, request)}
     assert outcomes == {"a.png": "done", "b.png": "skipped", "bad.png": "failed", "c.png": "skipped"}
 
@@ -271,14 +271,14 @@ def test_a_signal_that_a_library_takes_for_its_own_error_ends_the_run(
     survey: Path, tmp_path: Path, model: Path
 ) -> None:
     code = (
-        "import signal, segment.openvino_engine\n"
+        "import signal, segment.engine.openvino_engine\n"
         "from segment.errors import EngineError\n"
         "def swallow(*arguments, **options):\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
         "    except BaseException as error:\n"
         "        raise EngineError(str(error))\n"
-        "segment.openvino_engine.OpenVinoEngine = swallow\n"
+        "segment.engine.openvino_engine.OpenVinoEngine = swallow\n"
         "from cli import main\n"
         "main()"
     )
@@ -315,7 +315,7 @@ def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: py
     def fill(plan: ImagePlan, *arguments: Any, **options: Any) -> None:
         raise write_error(plan.outputs[0].path, OSError(errno.ENOSPC, "No space left on device"))
 
-    monkeypatch.setattr("segment.job.segment_image", fill)
+    monkeypatch.setattr("segment.run.runner.segment_image", fill)
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
     outcomes, gate = run(survey, tmp_path / "out")
@@ -341,7 +341,7 @@ def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) ->
 def test_a_folder_that_is_held_is_refused_and_its_holder_named(tmp_path: Path) -> None:
     with hold_folder(tmp_path):
         code = (
-            "import sys; from pathlib import Path; from segment.lock import hold_folder\n"
+            "import sys; from pathlib import Path; from segment.guard.lock import hold_folder\n"
             "with hold_folder(Path(sys.argv[1])): pass"
         )
         child = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)

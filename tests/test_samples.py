@@ -16,8 +16,8 @@ from rio_cogeo.cogeo import cog_validate
 from cli import main
 from tests.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tests.models import checkpoint_folder
-from tiler.raster import gdal_environment
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
+from tiler.source.raster import gdal_environment
 
 SAMPLES = Path(__file__).parent.parent.parent / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample folder is not here")

@@ -12,7 +12,6 @@ from PIL import ExifTags, Image
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, read_class_table
 from tiler.errors import OutputExistsError
-from tiler.raster import read_info
 from tiler.scenes import canvas as canvas_module
 from tiler.scenes import materials
 from tiler.scenes.canvas import Canvas
@@ -20,6 +19,7 @@ from tiler.scenes.scene import GSD_M, make_scene
 from tiler.scenes.shapes import Shape, blob, box, ellipse, union
 from tiler.scenes.survey import SurveyRequest, make_survey
 from tiler.scenes.things import ID
+from tiler.source.raster import read_info
 
 RED = materials.plain((200, 20, 20), grain=0)
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiler.errors import GridError
-from tiler.grid import Grid, plan_grid
-from tiler.seams import SEAM_PX, grid_tags, read_grid, seam_bands, seam_lines
+from tiler.grid.seams import SEAM_PX, grid_tags, read_grid, seam_bands, seam_lines
+from tiler.grid.tiles import Grid, plan_grid
 
 
 @st.composite

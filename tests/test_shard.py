@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segment.errors import FolderInUseError, ShardError
-from segment.lock import hold_folder
-from segment.plan import Request, plan_survey
-from segment.shard import WHOLE, Shard, parse_shard
-from segment.summary import SUMMARY
+from segment.guard.lock import hold_folder
+from segment.plan.shard import WHOLE, Shard, parse_shard
+from segment.plan.survey import Request, plan_survey
+from segment.record.summary import SUMMARY
 from tests.make import noise
 from tests.models import checkpoint_folder
 from tests.runs import contents, run, segment_command, start
-from tiler.atomic import hidden_name, sweep
-from tiler.discover import walk_survey
-from tiler.tiling import Tiling
+from tiler.files.atomic import hidden_name, sweep
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
 
 SHARDS = [Shard(index, 3) for index in (1, 2, 3)]
 
@@ -150,8 +150,8 @@ def test_shards_in_threads_of_one_process_leave_each_other_alone(tmp_path: Path)
 def test_what_another_machine_writes_is_swept_only_where_it_writes_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tiler.atomic._machine", lambda: "0123abcd")
-    monkeypatch.setattr("tiler.atomic._PROCESS", "0123abcd")
+    monkeypatch.setattr("tiler.files.atomic._machine", lambda: "0123abcd")
+    monkeypatch.setattr("tiler.files.atomic._PROCESS", "0123abcd")
     elsewhere = hidden_name(tmp_path / "a_label.png")
     elsewhere.touch()
     monkeypatch.undo()

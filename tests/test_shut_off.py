@@ -11,7 +11,7 @@ import pytest
 from rasterio import Affine
 
 from tests.make import UTM, noise, write_tif
-from tiler.shut_off import DRIVERS, SETTINGS, allow_vrt, shut_off
+from tiler.source.shut_off import DRIVERS, SETTINGS, allow_vrt, shut_off
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,7 +38,7 @@ def test_variables_are_set_but_those_of_the_user_stay() -> None:
     assert environment["GDAL_SKIP"].split() == ["HDF5", *(name for name in DRIVERS if name != "VRT")]
 
 
-@pytest.mark.parametrize("package", ["tiler.raster", "segment.plan", "segment.api"])
+@pytest.mark.parametrize("package", ["tiler.source.raster", "segment.plan.survey", "segment.api"])
 def test_gdal_starts_without_drivers_that_open_other_files_and_hosts(package: str) -> None:
     code = (
         f"import rasterio, {package}\nwith rasterio.Env() as env: print(*env.drivers())\n"
@@ -69,12 +69,12 @@ def _vrt(path: Path, source: Path) -> Path:
 READ = """
 import sys
 from pathlib import Path
-from segment.plan import Request, plan_survey
-from tiler.discover import walk_survey
-from tiler.limits import FileLimits
-from tiler.reader import open_image
-from tiler.tiling import Tiling
-from tiler.window import Window
+from segment.plan.survey import Request, plan_survey
+from tiler.files.walk import walk_survey
+from tiler.source.limits import FileLimits
+from tiler.source.image import open_image
+from tiler.grid.tiling import Tiling
+from tiler.grid.window import Window
 source, limits = Path(sys.argv[1]), FileLimits(vrt=sys.argv[2] == "allowed")
 plan = plan_survey(walk_survey([source], out=None), Request(Tiling(), Path("out"), limits=limits))
 print(*(refused.reason for refused in plan.refused))
@@ -101,9 +101,9 @@ def test_allowing_vrt_opens_no_other_format(tmp_path: Path) -> None:
 
 def test_what_gdal_writes_and_masks_need_no_vrt_driver(tmp_path: Path) -> None:
     code = """
-import sys, numpy as np, rasterio, tiler.raster
+import sys, numpy as np, rasterio, tiler.source.raster
 from rasterio.vrt import WarpedVRT
-with tiler.raster.gdal_environment(), rasterio.open(sys.argv[1]) as source:
+with tiler.source.raster.gdal_environment(), rasterio.open(sys.argv[1]) as source:
     with WarpedVRT(source, crs="EPSG:4326") as warped:
         print(warped.read().any(), source.dataset_mask().any())
 """

@@ -15,12 +15,12 @@ from rasterio.crs import CRS
 from tests.make import GCPS, ROTATED, UTM
 from tiler.classes import DRONE_CLASSES, ClassTable, distinct_colours
 from tiler.errors import ClassTableError
-from tiler.georef import Georeference
-from tiler.sidecars.build import sidecar_bytes
-from tiler.sidecars.pam import pam_xml
-from tiler.sidecars.plan import GROUPS, Sidecar, plan_sidecars
-from tiler.sidecars.style import qml_style
-from tiler.sidecars.vat import VAT_CPG, vat_dbf
+from tiler.files.beside import GROUPS, Sidecar, plan_sidecars
+from tiler.masks.sidecars.build import sidecar_bytes
+from tiler.masks.sidecars.pam import pam_xml
+from tiler.masks.sidecars.style import qml_style
+from tiler.masks.sidecars.vat import VAT_CPG, vat_dbf
+from tiler.source.georef import Georeference
 
 CLASSES = ClassTable(("road", 'a <b> & "c"', "Straße 水"), ((128, 64, 128), (0, 102, 0), (9, 143, 150)))
 PIXELS = [5, 0, 10**10]

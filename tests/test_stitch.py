@@ -7,10 +7,10 @@ import pytest
 
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
-from tiler.grid import Grid, plan_grid
-from tiler.mosaic import Mosaic
-from tiler.stitch import Stitcher
-from tiler.upsample import Upsampler
+from tiler.grid.tiles import Grid, plan_grid
+from tiler.stitch.mosaic import Mosaic
+from tiler.stitch.stitcher import Stitcher
+from tiler.stitch.upsample import Upsampler
 
 GRID = plan_grid((300, 420), scale=0.5, tile_px=64, overlap_px=16)
 

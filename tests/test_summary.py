@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from segment.outcome import Outcome
-from segment.plan import Request, plan_survey
-from segment.summary import NO_DATA, SUMMARY, TOTAL, write_summary
+from segment.plan.survey import Request, plan_survey
+from segment.record.outcome import Outcome
+from segment.record.summary import NO_DATA, SUMMARY, TOTAL, write_summary
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, class_table, runner_of
-from tiler.coverage import Coverage
-from tiler.discover import walk_survey
-from tiler.tiling import Tiling
+from tiler.files.walk import walk_survey
+from tiler.grid.tiling import Tiling
+from tiler.masks.coverage import Coverage
 
 SQUARE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 

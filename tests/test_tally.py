@@ -9,9 +9,9 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from tests.make import ROTATED, UTM, noise
-from tiler.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
-from tiler.georef import Georeference
-from tiler.tally import Tally
+from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
+from tiler.masks.tally import Tally
+from tiler.source.georef import Georeference
 
 
 @given(

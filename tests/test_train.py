@@ -24,10 +24,10 @@ from safetensors.torch import load_file, save_file
 from transformers import SegformerForImageClassification, SegformerForSemanticSegmentation, SegformerModel
 
 import cli
-from segment.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
 from segment.errors import CheckpointError, TrainError
-from segment.presets import make_config
-from segment.save import write_checkpoint
+from segment.model.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
+from segment.model.presets import make_config
+from segment.model.save import write_checkpoint
 from segment.training.base import load_base
 from segment.training.card import Facts, model_card
 from segment.training.data import read_crop_set
@@ -38,7 +38,7 @@ from segment.training.train import train
 from tests.crops import crop_folder
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 ROOT = Path(__file__).parent.parent
 TILING = Tiling(64, 64, 0.25)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from tests.exhaustive import sample_all
 from tiler.classes import NO_LABEL
-from tiler.confidence import CERTAIN, confidence_levels
-from tiler.grid import Grid, plan_grid
-from tiler.mosaic import LogitsBand
-from tiler.upsample import Upsampler
+from tiler.grid.tiles import Grid, plan_grid
+from tiler.stitch.confidence import CERTAIN, confidence_levels
+from tiler.stitch.mosaic import LogitsBand
+from tiler.stitch.upsample import Upsampler
 
 Logits = NDArray[np.float32]
 KINDS = ("smooth", "noise", "few values", "constant", "one class far ahead", "huge", "tiny", "almost tied")

@@ -17,10 +17,10 @@ from rasterio.crs import CRS
 from rasterio.enums import WktVersion
 
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
-from tiler.georef import Georeference
-from tiler.raster import read_info
-from tiler.reader import open_image
-from tiler.sidecars.world import prj_text, read_world, world_text
+from tiler.source.georef import Georeference
+from tiler.source.image import open_image
+from tiler.source.raster import read_info
+from tiler.source.world import prj_text, read_world, world_text
 
 SQUARE = Affine(0.05, 0, 500_000, 0, -0.05, 5_000_000)
 SOUTH_UP = Affine(0.05, 0, 500_000, 0, 0.05, 5_000_000)

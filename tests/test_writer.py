@@ -18,17 +18,17 @@ from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
-from tiler import geotiff_sink, png_sink
 from tiler.classes import DRONE_CLASSES, ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
-from tiler.georef import Georeference
-from tiler.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
-from tiler.png import PngPixels, png_end, png_head
-from tiler.provenance import current_tags, digest, source_stamp
-from tiler.raster import FINGERPRINT_KEY
-from tiler.sidecars.plan import Sidecar
-from tiler.sink import MaskMeta
-from tiler.writer import MaskWriter
+from tiler.files.beside import Sidecar
+from tiler.files.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
+from tiler.masks import geotiff_sink, png_sink
+from tiler.masks.png import PngPixels, png_end, png_head
+from tiler.masks.provenance import current_tags, digest, source_stamp
+from tiler.masks.sink import MaskMeta
+from tiler.masks.writer import MaskWriter
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY
 
 CLASSES = ClassTable(("ground", "tree", "water"), ((130, 76, 0), (100, 76, 30), (10, 76, 120)))
 TAGS = {FINGERPRINT_KEY: "0123456789abcdef", "NOSEAM_CLASSES": json.dumps({"0": "ground", "1": "Bäume"})}

@@ -9,12 +9,12 @@ import torch
 from transformers import SegformerForSemanticSegmentation
 from transformers.utils import logging
 
-from segment.checkpoint import Normalisation, locate_base
 from segment.errors import CheckpointError
-from segment.presets import Size, class_entries, make_config, tiling_entry
-from segment.weights import load_network
+from segment.model.checkpoint import Normalisation, locate_base
+from segment.model.presets import Size, class_entries, make_config, tiling_entry
+from segment.model.weights import load_network
 from tiler.classes import ClassTable
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 _HEAD = "decode_head."
 
@@ -30,7 +30,7 @@ def load_base(
     Parameters
     ----------
     base : str
-        A preset of `segment.presets`: random weights; or a checkpoint folder or hub id, of an
+        A preset of `segment.model.presets`: random weights; or a checkpoint folder or hub id, of an
         encoder such as nvidia/mit-b0 or of a whole model.
     classes : ClassTable
         What the network shall tell apart.

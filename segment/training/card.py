@@ -8,10 +8,10 @@ from dataclasses import MISSING, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
-from segment.presets import Size
+from segment.model.presets import Size
 from segment.training.data import CropSet, Split
 from segment.training.request import TrainRequest
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 _OPTIONS = {"input_px": "input"}
 _ASIDE = {"crops", "fresh"}

@@ -13,13 +13,13 @@ from rasterio.enums import Resampling
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from segment.checkpoint import Normalisation
 from segment.errors import TrainError
+from segment.model.checkpoint import Normalisation
 from segment.training.augment import augment
 from tiler.classes import NO_LABEL
-from tiler.grid import plan_grid
-from tiler.raster import open_raster, reading
-from tiler.reader import open_image
+from tiler.grid.tiles import plan_grid
+from tiler.source.image import open_image
+from tiler.source.raster import open_raster, reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback
 
 from segment.errors import TrainError
-from segment.metrics import confusion, measure
+from segment.evaluation.metrics import confusion, measure
 from segment.training.dataset import CropDataset
 from tiler.classes import NO_LABEL
 

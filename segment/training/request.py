@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from segment.engine import Precision
+from segment.engine.contract import Precision
 from segment.errors import TrainError
-from tiler.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
+from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Names of learning rate schedules, and what transformers calls them."""

@@ -15,9 +15,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from segment.checkpoint import Normalisation
 from segment.errors import TrainError
-from tiler.atomic import replacing
+from segment.model.checkpoint import Normalisation
+from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
 MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")

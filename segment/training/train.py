@@ -20,11 +20,11 @@ from torch.utils.data import default_collate
 from transformers import SegformerForSemanticSegmentation, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from segment.checkpoint import Normalisation
+from segment.engine.torch_engine import choose_device, choose_precision
 from segment.errors import SegmentError, TrainError
-from segment.figures import draw_learning_curve
-from segment.save import write_checkpoint
-from segment.torch_engine import choose_device, choose_precision
+from segment.evaluation.figures import draw_learning_curve
+from segment.model.checkpoint import Normalisation
+from segment.model.save import write_checkpoint
 from segment.training.base import load_base, load_state
 from segment.training.card import Facts, model_card
 from segment.training.data import CropSet, read_crop_set
@@ -47,7 +47,7 @@ from segment.training.state import (
 )
 from tiler.classes import write_class_table
 from tiler.errors import TilerError
-from tiler.tiling import Tiling
+from tiler.grid.tiling import Tiling
 
 _COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
 _log = logging.getLogger(__name__)

@@ -25,12 +25,12 @@ from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.plan import CropRequest, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
 from tiler.errors import PairError, RasterWriteError, TilerError
-from tiler.georef import Georeference
-from tiler.labels import LabelReader, open_labels
-from tiler.pairs import Pair
-from tiler.raster import RasterInfo
-from tiler.reader import ImageReader, open_image
-from tiler.window import Window
+from tiler.files.pairs import Pair
+from tiler.grid.window import Window
+from tiler.masks.labels import LabelReader, open_labels
+from tiler.source.georef import Georeference
+from tiler.source.image import ImageReader, open_image
+from tiler.source.raster import RasterInfo
 
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 3

@@ -24,8 +24,8 @@ from tiler.crops.record import (
     remove_empty_folders,
 )
 from tiler.errors import NoPairError, OutputClashError, OutputExistsError
-from tiler.pairs import Pair, Pairs, pair_files
-from tiler.provenance import digest, source_stamp
+from tiler.files.pairs import Pair, Pairs, pair_files
+from tiler.masks.provenance import digest, source_stamp
 
 CROP_VERSION = 1
 """Counted up when a change of noseam changes crops, so that they are made again."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tiler.errors import CropRequestError
-from tiler.grid import axis_positions, overlap_pixels
-from tiler.window import Window
+from tiler.grid.tiles import axis_positions, overlap_pixels
+from tiler.grid.window import Window
 
 CropFormat = Literal["png", "jpeg"]
 Split = Literal["train", "val"]

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tiler.provenance import digest
-from tiler.window import Window
+from tiler.grid.window import Window
+from tiler.masks.provenance import digest
 
 RECORDS = ".sources"
 """Folder of the records, below the crops' own."""

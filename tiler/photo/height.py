@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from tiler.errors import PoseError
 from tiler.photo.options import PoseOptions
 from tiler.photo.tags import ALTITUDE, PhotoTags
-from tiler.raster import open_raster, reading
+from tiler.source.raster import open_raster, reading
 
 NAMES = ("LRFTargetDistance", "AbsoluteAltitude", "RelativeAltitude")
 """What is looked for, for messages."""

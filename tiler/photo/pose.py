@@ -11,7 +11,6 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from tiler.extra import require_extra
-from tiler.georef import Georeference
 from tiler.photo.accuracy import estimate_error_m, position_error_m
 from tiler.photo.focal import NAMES as FOCALS
 from tiler.photo.focal import Focal, focal_length
@@ -20,6 +19,7 @@ from tiler.photo.height import NAMES as HEIGHTS
 from tiler.photo.height import Height, flying_height
 from tiler.photo.options import PoseOptions, YawSource
 from tiler.photo.tags import LATITUDE, LONGITUDE, PhotoTags, read_tags
+from tiler.source.georef import Georeference
 
 AFFINE_TILT_DEG = 3.0
 """Up to this tilt from straight down a photo gets an affine, beyond it control points."""

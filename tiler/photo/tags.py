@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from tiler.errors import PoseError
-from tiler.raster import sniff_driver
+from tiler.source.raster import sniff_driver
 
 LATITUDE, LONGITUDE, ALTITUDE = "GPSLatitude", "GPSLongitude", "GPSAltitude"
 """Names of EXIF's position; degrees north and east, metres."""

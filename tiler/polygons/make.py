@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiler.extra import require_extra
-from tiler.georef import Georeference
-from tiler.outputs import Output
+from tiler.files.outputs import Output
 from tiler.polygons.request import PolygonReport, PolygonRequest
+from tiler.source.georef import Georeference
 
 _DEFAULT = PolygonRequest()
 
@@ -34,7 +34,7 @@ def write_polygons(
     """
     require_extra("vector")
     from tiler.polygons.mask import read_mask
-    from tiler.polygons.survey import write_survey
+    from tiler.polygons.stream import write_survey
 
     return write_survey([read_mask(mask, georeference)], out, request, layer=layer)
 
@@ -93,6 +93,6 @@ def write_survey_polygons(
     """
     require_extra("vector")
     from tiler.polygons.mask import read_mask
-    from tiler.polygons.survey import write_survey
+    from tiler.polygons.stream import write_survey
 
     return write_survey([read_mask(mask) for mask in masks], out, request, advance=advance)

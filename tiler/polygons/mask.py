@@ -13,10 +13,10 @@ from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
 from tiler.errors import PolygonError
-from tiler.georef import Georeference
-from tiler.labels import open_labels
+from tiler.masks.labels import open_labels
 from tiler.polygons.request import PolygonRequest
-from tiler.raster import RasterInfo, read_info
+from tiler.source.georef import Georeference
+from tiler.source.raster import RasterInfo, read_info
 
 _UPRIGHT = Affine.scale(1, -1)
 _ROUNDING = 1e-6

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiler.discover import Found, walk_survey
 from tiler.errors import OutputClashError, PolygonError
-from tiler.polygons.request import SUFFIXES, Format, suffix_of
+from tiler.files.vector import SUFFIXES, Format, suffix_of
+from tiler.files.walk import Found, walk_survey
 
 _LABEL = re.compile(r"(?<=.)_label$", re.IGNORECASE)
 _FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from rasterio.features import sieve
 from rasterio.windows import Window as RasterioWindow
 
-from tiler.atomic import hidden_folder
 from tiler.classes import NO_LABEL
 from tiler.errors import RasterWriteError, TilerError
-from tiler.window import Window
+from tiler.files.atomic import hidden_folder
+from tiler.grid.window import Window
 
 Read = Callable[[Window], NDArray[np.uint8]]
 """Gives the labels of a window."""

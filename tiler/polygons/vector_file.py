@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from pyogrio.raw import open_arrow, write_arrow
 from rasterio.crs import CRS
 
-from tiler.atomic import replacing
 from tiler.errors import OutputExistsError, TilerError
-from tiler.polygons.request import Format, format_of
-from tiler.sink import write_error
+from tiler.files.atomic import replacing
+from tiler.files.vector import Format, format_of
+from tiler.masks.sink import write_error
 
 _FIELDS = [
     pyarrow.field("class_id", pyarrow.int32()),
@@ -263,7 +263,7 @@ def _count_lines(path: Path) -> int:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yield what `tiler.atomic.replacing` does; the file gets the mode of any other, for SQLite gives others less."""
+    """Yield what `replacing` does; the file gets the mode of any other, for SQLite gives others less."""
     with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode

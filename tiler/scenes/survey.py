@@ -18,9 +18,9 @@ from rasterio.enums import ColorInterp
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, write_class_table
 from tiler.errors import OutputExistsError
-from tiler.raster import FINGERPRINT_KEY, gdal_environment
 from tiler.scenes.scene import GSD_M, Scene, make_scene
 from tiler.scenes.shapes import axes
+from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
 
 IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
 """What a survey folder holds: the images, label masks of the same names, and the class table."""

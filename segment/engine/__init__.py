@@ -1,0 +1,1 @@
+"""What runs the network: tiles in, logits out."""

@@ -1,0 +1,147 @@
+"""Collect tiles of any image into batches and run them through one network."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from segment.engine.contract import Tiles
+from segment.errors import DeviceMemoryError, EngineError
+
+_LINGER_S = 0.01
+_log = logging.getLogger(__name__)
+
+
+class Network(Protocol):
+    """What the batcher needs of a network."""
+
+    name: str
+    """For messages."""
+
+    def __call__(self, tiles: Tiles) -> Any:
+        """Return logits of shape (N, C, h / 4, w / 4) for tiles of shape (N, 3, h, w).
+
+        Raises
+        ------
+        DeviceMemoryError
+            If so many tiles are too many.
+        """
+
+
+class Batcher:
+    """One thread that batches the tiles which the image threads submit; use as a context manager.
+
+    A batch goes when it is full or nothing more came for 10 ms. When the device runs out of memory
+    the batch is halved, for good; a single tile that is too much fails, and with it its image.
+
+    Parameters
+    ----------
+    network : Network
+        Takes whole batches.
+    batch_size : int
+        Most tiles per call, at least 1.
+    """
+
+    def __init__(self, network: Network, batch_size: int) -> None:
+        self._network = network
+        self.batch_size = self._announced = batch_size
+        self._queue: queue.Queue[tuple[Tiles, Future[Any]] | None] = queue.Queue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Batcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, pixels: Tiles) -> Future[Any]:
+        """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
+
+        Whoever submits bounds how many tiles wait. After `close` the future is cancelled.
+        """
+        future: Future[Any] = Future()
+        with self._closing:  # nothing enters the queue behind its end
+            if self._closed:
+                future.cancel()
+            else:
+                self._queue.put((pixels, future))
+        return future
+
+    def close(self) -> None:
+        """Stop after the batch at hand; tiles that still wait are cancelled."""
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while batch := self._collect():
+            if self._closed:
+                for _, future in batch:
+                    future.cancel()
+                continue
+            try:
+                results = self._run([tile for tile, _ in batch])
+            except Exception as error:  # it belongs to the images whose tiles these are
+                for _, future in batch:
+                    future.set_exception(error)
+                continue
+            for (_, future), logits in zip(batch, results, strict=True):
+                future.set_result(logits)
+
+    def _collect(self) -> list[tuple[Tiles, Future[Any]]]:
+        batch: list[tuple[Tiles, Future[Any]]] = []
+        while len(batch) < self.batch_size:
+            try:
+                item = self._queue.get(timeout=_LINGER_S if batch else None)
+            except queue.Empty:
+                break
+            if item is None:
+                self._queue.put(None)  # for the next round, which finds nothing else
+                break
+            batch.append(item)
+        return batch
+
+    def _run(self, pixels: list[Tiles]) -> list[Any]:
+        results: list[Any] = []
+        while len(results) < len(pixels):
+            chunk = pixels[len(results) : len(results) + self.batch_size]
+            if (logits := self._logits(chunk)) is None:
+                self._shrink(len(chunk))
+            else:
+                self._announce()
+                results.extend(logits)
+        return results
+
+    def _logits(self, chunk: list[Tiles]) -> Any:
+        """Return the logits of some tiles; None where memory does not suffice for so many."""
+        try:
+            logits = self._network(np.stack(chunk))
+        except DeviceMemoryError:
+            if len(chunk) == 1:
+                raise
+            return None
+        if len(logits) != len(chunk):
+            raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+        return logits
+
+    def _shrink(self, count: int) -> None:
+        """Halve the batch; called where no handler's traceback holds the tensors of the failed one any more."""
+        self.batch_size = count // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _announce(self) -> None:
+        if self.batch_size < self._announced:
+            self._announced = self.batch_size
+            _log.warning("%s: out of memory; batches are of %d tiles from now on", self._network.name, self.batch_size)

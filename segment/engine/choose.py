@@ -1,0 +1,95 @@
+"""What the pipeline needs of a network, and which engine runs it on this machine."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from segment.engine.contract import Engine, EngineKind, Precision
+from segment.errors import DeviceError, EngineError
+from segment.guard.signals import raise_if_asked
+
+if TYPE_CHECKING:
+    from segment.model.checkpoint import Description
+
+_CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_log = logging.getLogger(__name__)
+
+
+def open_engine(
+    description: Description,
+    digest: str,
+    *,
+    tile_px: int,
+    threads: int,
+    kind: EngineKind = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+    batch_size: int | None = None,
+) -> Engine:
+    """Load a checkpoint's weights and put them on a device.
+
+    Parameters
+    ----------
+    description : Description
+        The checkpoint.
+    digest : str
+        Of its weights, see `weights_digest`; what was converted for it once is found again.
+    tile_px : int
+        Side of the tiles, model pixels.
+    threads : int
+        Cores that the network may use on the CPU.
+    kind : str
+        `auto` (OpenVINO on the CPU, or PyTorch where it does not work; PyTorch on CUDA), `openvino` or `torch`.
+    device : str
+        `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+    precision : str
+        `auto` (bf16 where the processor or device computes in it natively, else fp32 on the CPU and fp16
+        on CUDA; PyTorch on the CPU: fp32), `fp32`, `bf16` or `fp16`.
+    batch_size : int or None
+        Most tiles per call of PyTorch; None: what suits the device. OpenVINO takes one per core.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights will not do.
+    DeviceError
+        If the device is not there, or cannot compute in the precision.
+    EngineError
+        If OpenVINO was asked for and cannot run the network.
+    """
+    on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
+    if kind == "openvino" and device not in {"auto", "cpu"}:
+        raise DeviceError(f"engine openvino runs on the CPU, device {device!r} was asked for; use --engine torch")
+    if kind == "openvino" or (kind == "auto" and on_cpu):
+        from segment.engine.openvino_engine import OpenVinoEngine
+
+        try:
+            return OpenVinoEngine(description, digest, tile_px=tile_px, threads=threads, precision=precision)
+        except EngineError as error:
+            raise_if_asked()
+            if kind == "openvino":
+                raise
+            _log.warning("OpenVINO cannot run this network, PyTorch does, more slowly: %s", error)
+    from segment.engine.torch_engine import TorchEngine
+    from segment.model.checkpoint import load_checkpoint
+
+    return TorchEngine(
+        load_checkpoint(description), device=device, precision=precision, batch_size=batch_size, threads=threads
+    )
+
+
+def _has_cuda() -> bool:
+    """Return whether PyTorch can use a CUDA device; it is slow to import, so without a driver it is not asked."""
+    try:
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return False
+    import torch
+
+    if not torch.cuda.is_available():
+        _log.warning("there is a CUDA driver here, but PyTorch cannot use it, so the network runs on the CPU")
+        return False
+    return True

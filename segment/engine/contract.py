@@ -1,0 +1,50 @@
+"""What the pipeline needs of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.grid.tiles import Grid, Tile
+from tiler.stitch.upsample import MaskRows
+
+EngineKind = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Tiles = NDArray[np.uint8]
+
+
+class Stitcher(Protocol):
+    """Turn the logits of one image's tiles into rows of its masks; tiles come in row-major order."""
+
+    def add(self, tile: Tile, logits: Any) -> Iterator[MaskRows]:
+        """Blend one tile in; yield the rows that it finished."""
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        """Leave one tile out; yield the rows that it finished."""
+
+
+class Engine(Protocol):
+    """A network on a device. Logits stay where they are made: only the engine's own stitcher takes them."""
+
+    classes: int
+    """Number of classes C."""
+    name: str
+    """Engine, device and precision, for the log and the fingerprint."""
+    tiles_ahead: int
+    """How many tiles of one image should wait at once, so that the device never does."""
+
+    def submit(self, pixels: Tiles) -> Future[Any]:
+        """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
+
+        Whoever submits bounds how many tiles wait. After `close` the future is cancelled or never made.
+        """
+
+    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+        """Return what blends and labels one image."""
+
+    def close(self) -> None:
+        """Stop after what is being computed; tiles that still wait are cancelled."""

@@ -1,0 +1,136 @@
+"""Convert a checkpoint to OpenVINO's form once, check it, and keep it on disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from segment.errors import EngineError
+from segment.model.checkpoint import Description, load_checkpoint
+
+_FORM = 1  # counted up when the converted network changes, so that what was kept is not used
+_TOLERANCE = 1e-3
+_log = logging.getLogger(__name__)
+
+
+def load_openvino() -> Any:
+    """Return the module `openvino`, imported so that it sends nothing.
+
+    On import OpenVINO reports its use to a web service unless the package `openvino_telemetry` is
+    missing; so it is made to look missing.
+
+    Raises
+    ------
+    EngineError
+        If it is not installed or does not load on this machine.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError(f"OpenVINO does not load: {error}") from error
+    return openvino
+
+
+@cache
+def openvino_core() -> Any:
+    """Return the one `openvino.Core` of this process.
+
+    Each sets a stack for signal handlers in the thread that makes it, and takes it away when it is destroyed; with
+    several, a signal may then find a stack that is gone, and kills the process (seen with 2026.4.1).
+
+    Raises
+    ------
+    EngineError
+        As `load_openvino`.
+    """
+    return load_openvino().Core()
+
+
+def converted(description: Description, digest: str, tile_px: int) -> Any:
+    """Return a checkpoint as an OpenVINO network for single tiles: uint8 (1, 3, tile_px, tile_px) in, logits out.
+
+    It is converted with its head folded, from PyTorch, held against PyTorch in fp32 on one tile of noise, and
+    kept under the digest of the weights in the user's cache folder, or the one that the variable `NOSEAM_CACHE`
+    names; the next run finds it there and needs no PyTorch. Where it cannot be written, every run converts.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights will not do.
+    EngineError
+        If it cannot be converted, or its logits differ by more than 1e-3 of the largest.
+    """
+    core = openvino_core()
+    folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
+    kept = folder / f"{digest}-{tile_px}-{version('openvino')}-{_FORM}"
+    if (kept / "model.xml").exists():
+        try:
+            return core.read_model(kept / "model.xml")
+        except Exception as error:
+            _log.warning("%s is damaged and made again: %s", kept, error)
+            shutil.rmtree(kept, ignore_errors=True)
+    _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
+    network = _convert(description, tile_px)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            model = Path(temporary, "model.xml")
+            load_openvino().save_model(network, model, compress_to_fp16=False)
+            try:
+                _keep(Path(temporary), kept)
+            except OSError as error:
+                _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
+            # Read from what was stored, for it may differ in the last bits from what was not.
+            return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
+    except (OSError, RuntimeError) as error:
+        raise EngineError(
+            f"{description.name}: cannot be stored for OpenVINO in the folder for temporary files, which the variable "
+            f"TMPDIR names: {error}"
+        ) from error
+
+
+def _convert(description: Description, tile_px: int) -> Any:
+    import torch
+
+    from segment.model.fusion import fuse_head
+    from segment.model.normalised import Normalised
+
+    network = Normalised(fuse_head(load_checkpoint(description).network), description.normalisation).eval()
+    noise = np.random.default_rng(0).integers(0, 256, (1, 3, tile_px, tile_px), dtype=np.uint8)
+    tile = torch.from_numpy(noise)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracing warns that sizes become constants, as they shall
+            model = load_openvino().convert_model(network, example_input=tile, input=[noise.shape])
+        exact = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        found = exact({0: noise})[0]
+    except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
+        raise EngineError(f"{description.name}: cannot be converted for OpenVINO: {error}") from error
+    with torch.inference_mode():
+        expected = network(tile).numpy()
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not difference <= _TOLERANCE:
+        raise EngineError(
+            f"{description.name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest"
+        )
+    return model
+
+
+def _keep(made: Path, kept: Path) -> None:
+    """Copy a folder to its name, whole at once; or leave the one that another run just put there."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
+        whole = Path(shutil.copytree(made, Path(beside, "whole")))
+        if not kept.exists():
+            whole.replace(kept)

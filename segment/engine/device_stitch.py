@@ -1,0 +1,338 @@
+"""Blend, upsample and label on the device that made the logits, so that only uint8 comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tiler.classes import NO_LABEL
+from tiler.errors import LogitsError
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+from tiler.stitch.confidence import CERTAIN
+from tiler.stitch.cover import Cover
+from tiler.stitch.taper import tile_weights
+from tiler.stitch.upsample import MaskRows, sample_points
+
+_BAND_BYTES = 192 * 2**20
+"""Most bytes of device memory that one band of rows takes while it is computed, beside the blended logits."""
+_PIXEL_BYTES = 48
+"""What a pixel needs beside its logits: winners so far, winners among the next classes, and their merging."""
+_CLASSES_AT_ONCE = 32
+
+
+class DeviceStitcher:
+    """Turn the logits of tiles into full-width rows of the masks, on the device of the logits.
+
+    What `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do, with the same results but for the
+    rounding of float32. The work is queued on the device's current stream, behind the forward that
+    made the logits; adding a tile never waits for the device.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the tiles lie.
+    classes : int
+        Number of classes C, at most 255.
+    device : torch.device
+        Where the logits are and the work is done.
+    confidence : bool
+        Whether to say also how sure each label is.
+    """
+
+    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False) -> None:
+        self._mosaic = _DeviceMosaic(grid, classes, device)
+        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence)
+
+    def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
+        """Blend one tile in; return the rows that it finished.
+
+        Parameters
+        ----------
+        tile : Tile
+            Rows of tiles come top to bottom; within a row the order does not matter for the cover.
+        logits : Tensor of any float type, shape (C, tile_px / 4, tile_px / 4)
+            The network's output for the tile, on the device; blended in float32. Its memory is free
+            again for work that is queued after this call.
+
+        Returns
+        -------
+        iterator of MaskRows
+            Empty but for the last tile of a row of tiles. May be drawn from after later tiles came;
+            the arrays are the caller's own.
+
+        Raises
+        ------
+        LogitsError
+            If the logits have another shape; if any of the row of tiles holds NaN or infinity, once
+            the first rows are drawn.
+        CoverError
+            If the tile came before, or belongs to another row of tiles.
+        """
+        return self._rows(self._mosaic.add(tile, logits))
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
+        return self._rows(self._mosaic.skip(tile))
+
+    def _rows(self, band: _Band | None) -> Iterator[MaskRows]:
+        return iter(()) if band is None else self._upsampler.rows(band)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """How many logits of a tile are unusable, not yet known to the host."""
+
+    name: str
+    """The tile, as errors name it."""
+    total: int
+    """Number of logits."""
+    unusable: Tensor
+    """Number of NaN and infinite logits: int64, on the device, no axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Consecutive full-width rows of the blended logits grid that no later tile touches."""
+
+    row_off: int
+    """First row, cells; the last row of the band before it, so that bands share one row."""
+    values: Tensor
+    """Blended logits, shape (C, rows, width); NaN in cells that no tile covers."""
+    checks: tuple[_Check, ...]
+    """One for each tile that was blended in since the band before."""
+
+    @property
+    def row_stop(self) -> int:
+        """One past the last row, cells."""
+        return self.row_off + self.values.shape[1]
+
+
+class _DeviceMosaic:
+    """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
+
+    Both are one array: the weights are channel C. Row 0 is the last row of the band before, already
+    divided; the row of tiles follows from row 1.
+    """
+
+    def __init__(self, grid: Grid, classes: int, device: torch.device) -> None:
+        self._grid, self._classes, self._device = grid, classes, device
+        self._cover = Cover(grid)
+        self._side = grid.tile_px // LOGITS_STRIDE
+        self._sums = self._rows_of_zeros()
+        self._weights: dict[tuple[int, ...], Tensor] = {}
+        self._checks: list[_Check] = []
+
+    def add(self, tile: Tile, logits: Tensor) -> _Band | None:
+        expected = (self._classes, self._side, self._side)
+        if logits.shape != expected:
+            raise LogitsError(
+                f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
+            )
+        complete = self._cover.take(tile)
+        self._blend(tile, logits)
+        return self._finish_row(tile.row) if complete else None
+
+    def skip(self, tile: Tile) -> _Band | None:
+        return self._finish_row(tile.row) if self._cover.take(tile) else None
+
+    @torch.inference_mode()
+    def _blend(self, tile: Tile, logits: Tensor) -> None:
+        weights = self._tile_weights(tile)
+        weighted = logits.float() * weights
+        # x - x is 0 unless x is NaN or infinite, and NaN counts as non-zero
+        unusable = torch.count_nonzero(weighted - weighted)
+        self._checks.append(_Check(self._cover.name(tile), logits.numel(), unusable))
+        sums = self._sums[:, 1:, tile.cells.slices[1]]
+        sums[:-1] += weighted
+        sums[-1] += weights
+
+    @torch.inference_mode()
+    def _finish_row(self, row: int) -> _Band:
+        first, done = self._cover.finished_cells(row)
+        sums, carried = self._sums, int(row > 0)
+        sums[:-1, 1 : 1 + done] /= sums[-1, 1 : 1 + done]  # 0 / 0 is NaN: no tile
+        # The band keeps the old array, so that it may be read while tiles of the next row come.
+        if row + 1 < len(self._grid.row_offs):
+            self._sums = self._rows_of_zeros()
+            self._sums[:, : 1 + self._side - done] = sums[:, done:]
+        checks, self._checks = tuple(self._checks), []
+        return _Band(first - carried, sums[:-1, 1 - carried : 1 + done], checks)
+
+    @torch.inference_mode()
+    def _rows_of_zeros(self) -> Tensor:
+        shape = self._classes + 1, 1 + self._side, self._grid.cells_shape[1]
+        return torch.zeros(shape, dtype=torch.float32, device=self._device)
+
+    def _tile_weights(self, tile: Tile) -> Tensor:
+        """Return the weights of a tile, copied to the device once for all tiles with the same strides around."""
+        strides = *_strides(self._grid.row_offs, tile.row), *_strides(self._grid.col_offs, tile.col)
+        if strides not in self._weights:
+            self._weights[strides] = _on(self._device, tile_weights(self._grid, tile))
+        return self._weights[strides]
+
+
+def _strides(offs: tuple[int, ...], index: int) -> tuple[int, int]:
+    """Return the strides from the tile before and to the tile after, model pixels; 0 at the border."""
+    here = offs[index]
+    return here - offs[max(index - 1, 0)], offs[min(index + 1, len(offs) - 1)] - here
+
+
+class _DeviceUpsampler:
+    """Turn bands of blended logits into full-width rows of the masks, a bounded number at a time."""
+
+    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool) -> None:
+        (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
+        self._confidence = confidence
+        self._row_lower, row_fraction = sample_points(source=height, model=grid.model_shape[0], cells=rows)
+        col_lower, col_fraction = sample_points(source=width, model=grid.model_shape[1], cells=cols)
+        self._rows = _on(device, self._row_lower), _on(device, row_fraction[:, np.newaxis])
+        self._cols = _on(device, col_lower), _on(device, col_fraction)
+        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        pixels, logits = _PIXEL_BYTES * width, 8 * (width + cols)  # bytes of a row: left cells and steps, on both axes
+        fitting = (_BAND_BYTES - pixels) // logits
+        self._classes_at_once = max(min(classes, _CLASSES_AT_ONCE, fitting), 1)
+        self._rows_at_once = max(_BAND_BYTES // (pixels + logits * self._classes_at_once), 1)
+
+    def rows(self, band: _Band) -> Iterator[MaskRows]:
+        """Yield the source rows whose cells lie within one band, each while the next are computed."""
+        checks = self._launch_checks(band)
+        start, stop = np.searchsorted(self._row_lower, (band.row_off, band.row_stop - 1)).tolist()
+        flying: _Flight | None = None
+        for first in range(start, stop, self._rows_at_once):
+            launched = self._launch_rows(band, slice(first, min(first + self._rows_at_once, stop)))
+            if flying is None:
+                _refuse_unusable(band, checks)
+            else:
+                yield _landed(flying)
+            flying = launched
+        if flying is None:
+            _refuse_unusable(band, checks)
+        else:
+            yield _landed(flying)
+
+    @torch.inference_mode()
+    def _launch_checks(self, band: _Band) -> _Flight:
+        counts = [check.unusable for check in band.checks]
+        return _Flight([torch.stack(counts)] if counts else [], self._copies)
+
+    @torch.inference_mode()
+    def _launch_rows(self, band: _Band, rows: slice) -> _Flight:
+        lower, fraction = self._rows
+        top, bottom = self._row_lower[rows.start], self._row_lower[rows.stop - 1] + 2
+        cells = band.values[:, top - band.row_off : bottom - band.row_off]
+        axis = lower[rows] - top, fraction[rows]
+        chunks = range(0, len(cells), self._classes_at_once)
+        best = reduce(_merged, (self._best(cells, first, axis) for first in chunks))
+        return _Flight(_masks(best), self._copies)
+
+    def _best(self, cells: Tensor, first: int, rows: tuple[Tensor, Tensor]) -> _Best:
+        """Return the winners among a few classes from `first`."""
+        lines = _interpolated(cells[first : first + self._classes_at_once], 1, *rows)
+        return _best_of(_interpolated(lines, 2, *self._cols), first=first, runner_up=self._confidence)
+
+
+def _on(device: torch.device, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def _interpolated(values: Tensor, axis: int, lower: Tensor, fraction: Tensor) -> Tensor:
+    """Sample an axis linearly between the cells `lower` and `lower + 1`."""
+    sampled = values.index_select(axis, lower)
+    # Differences are taken where there are fewer values: before the axis grows.
+    return sampled.addcmul_(values.diff(dim=axis).index_select(axis, lower), fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The winners among some classes; every array of shape (rows, width)."""
+
+    value: Tensor
+    """Largest logit; NaN where there is none."""
+    label: Tensor
+    """Its class, uint8; the lowest of those that tie."""
+    second: Tensor | None
+    """Largest logit of another class, minus infinity where there is no other; None unless asked for."""
+
+
+def _best_of(logits: Tensor, *, first: int, runner_up: bool) -> _Best:
+    """Return the winners among consecutive classes from `first`; overwrites the logits, (classes, rows, width)."""
+    value, index = logits.max(dim=0)
+    second = logits.scatter_(0, index.unsqueeze(0), -math.inf).amax(dim=0) if runner_up else None
+    return _Best(value, (index + first).to(torch.uint8), second)
+
+
+def _merged(low: _Best, high: _Best) -> _Best:
+    """Return the winners among two sets of classes, the lower ids in `low`."""
+    label = torch.where(high.value > low.value, high.label, low.label)
+    second = None
+    if low.second is not None and high.second is not None:
+        second = torch.maximum(torch.minimum(low.value, high.value), torch.maximum(low.second, high.second))
+    return _Best(torch.maximum(low.value, high.value), label, second)
+
+
+def _masks(best: _Best) -> list[Tensor]:
+    """Return the labels and, where the runners-up are known, the confidence `254 tanh(margin / 2)`."""
+    missing = best.value.isnan()
+    masks = [best.label.masked_fill(missing, NO_LABEL)]
+    if best.second is not None:
+        level = torch.tanh((best.value - best.second) / 2) * CERTAIN
+        masks.append(level.round_().masked_fill_(missing, NO_LABEL).to(torch.uint8))
+    return masks
+
+
+class _Flight:
+    """Arrays on their way to the host.
+
+    On CUDA the copy runs beside the stream that computes: it waits for what is queued there by now,
+    and what is queued there later does not wait for it.
+
+    Parameters
+    ----------
+    arrays : list of Tensor
+        What to copy.
+    stream : torch.cuda.Stream or None
+        Where to copy; None: the arrays are on the host already.
+    """
+
+    def __init__(self, arrays: list[Tensor], stream: torch.cuda.Stream | None) -> None:
+        self._arrays = arrays
+        self._event: torch.cuda.Event | None = None
+        if stream is not None:
+            stream.wait_stream(torch.cuda.current_stream(stream.device))
+            with torch.cuda.stream(stream):
+                self._arrays = [_pinned(array, stream) for array in arrays]
+                # blocking: whoever waits sleeps, for the cores have other work
+                self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+                self._event.record(stream)
+
+    def land(self) -> list[NDArray[np.uint8]]:
+        """Wait for the copies; return them."""
+        if self._event is not None:
+            self._event.synchronize()
+        return [array.numpy() for array in self._arrays]
+
+
+def _pinned(array: Tensor, stream: torch.cuda.Stream) -> Tensor:
+    array.record_stream(stream)  # else its memory is given away once Python drops it
+    host = torch.empty(array.shape, dtype=array.dtype, pin_memory=True)
+    return host.copy_(array, non_blocking=True)
+
+
+def _landed(flight: _Flight) -> MaskRows:
+    labels, *confidence = flight.land()
+    return MaskRows(labels, confidence[0] if confidence else None)
+
+
+def _refuse_unusable(band: _Band, flight: _Flight) -> None:
+    for counts in flight.land():
+        for check, count in zip(band.checks, counts.tolist(), strict=True):
+            if count:
+                raise LogitsError(f"{check.name}: {count} of {check.total} logits are NaN or infinite")

@@ -1,0 +1,109 @@
+"""Run the network with OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment.engine.contract import Precision, Tiles
+from segment.engine.convert import converted, openvino_core
+from segment.errors import DeviceError, EngineError
+from segment.model.checkpoint import Description
+from tiler.grid.tiles import Grid
+from tiler.stitch.stitcher import Stitcher
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU, one tile per core at a time.
+
+    Every tile runs alone on one core ("stream"), whatever else is under way: that is the fastest
+    way to use many cores (measured in benchmarks/README.md), it leaves no core waiting for another, and
+    the logits of a tile are the same bits in any company.
+
+    Parameters
+    ----------
+    description : Description
+        The checkpoint.
+    digest : str
+        Of its weights; the converted network is kept under it.
+    tile_px : int
+        Side of the tiles, model pixels.
+    threads : int
+        Cores to use.
+    precision : str
+        `auto` (bf16 where the processor computes in it, else fp32), `fp32` or `bf16`.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights will not do.
+    DeviceError
+        If the processor cannot compute in the precision.
+    EngineError
+        If OpenVINO cannot run the network, or gives other logits than PyTorch.
+    """
+
+    def __init__(
+        self, description: Description, digest: str, *, tile_px: int, threads: int, precision: Precision = "auto"
+    ) -> None:
+        core = openvino_core()
+        chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[chosen],
+            "NUM_STREAMS": str(threads),
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, stitching and writing
+        }
+        model = converted(description, digest, tile_px)
+        try:
+            network = core.compile_model(model, "CPU", settings)
+        except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
+            raise EngineError(f"{description.name}: OpenVINO cannot compile the network: {error}") from error
+        self.classes = len(description.classes)
+        self.name = f"openvino cpu {chosen}"
+        self.tiles_ahead = 2 * threads
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(threads):
+            self._idle.put(network.create_infer_request())
+        # OpenVINO's binding sets up its access to NumPy on first use, and two threads that do so at once
+        # wait for each other for ever (seen with 2026.4.1). So the first use is here, by one.
+        self._infer(np.zeros((3, tile_px, tile_px), np.uint8))
+        self._pool = ThreadPoolExecutor(threads, "network")
+
+    def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
+        """Hand in one tile; see `Engine`."""
+        return self._pool.submit(self._infer, pixels)
+
+    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+        """Return what blends and labels one image."""
+        return Stitcher(grid, self.classes, confidence=confidence)
+
+    def close(self) -> None:
+        """Stop after the tiles at hand; those that still wait are cancelled."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _infer(self, pixels: Tiles) -> NDArray[np.float32]:
+        tile = np.ascontiguousarray(pixels)[np.newaxis]
+        request = self._idle.get()
+        try:
+            logits: NDArray[np.float32] = request.infer({0: tile}, share_inputs=True)[0][0]
+        finally:
+            self._idle.put(request)
+        return logits
+
+
+def _choose_precision(capabilities: Any, asked: Precision) -> Literal["fp32", "bf16"]:
+    native = "BF16" in capabilities
+    if asked == "fp16":
+        raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
+    if asked == "bf16" and not native:
+        raise DeviceError("precision bf16: this processor cannot compute in it; use fp32")
+    if asked == "auto":
+        return "bf16" if native else "fp32"
+    return asked

@@ -1,0 +1,1 @@
+"""Masks held against the truth."""

@@ -1,0 +1,66 @@
+"""When a run takes no more work: after so many failures, after so long, on a full disk, on a signal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from segment.guard.pulse import Pulse
+from segment.record.manifest import End
+from segment.record.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the user allows a run."""
+
+    max_errors: int | None = None
+    """Most images that may fail in work before the run stops; None: any number. Those that are refused do not count."""
+    max_runtime_s: float | None = None
+    """Seconds after which no further image is begun; None: none."""
+    max_stall_s: float = 7200.0
+    """Seconds without any sign of life after which the images under way are given up: their drives hang."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """Says whether further images may begin; any thread may ask. Its time runs from its making."""
+
+    limits: Limits
+    """What the user allows."""
+    end: End = "complete"
+    """Why it is shut; `complete` while it is open."""
+    pulse: Pulse = field(default_factory=Pulse)
+    """Whether the run moves."""
+    _failed: int = 0
+    _made: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def open(self) -> bool:
+        """Whether further images may begin."""
+        longest = self.limits.max_runtime_s
+        if longest is not None and time.monotonic() - self._made >= longest:
+            self.shut("runtime")
+        return self.end == "complete"
+
+    def shut(self, why: End) -> None:
+        """Let no further image begin; the first reason stays, unless it is over anyway because a drive hangs."""
+        with self._lock:
+            if self.end == "complete" or why == "stalled":
+                self.end = why
+
+    def shut_by(self, error: BaseException) -> None:
+        """Let no further image begin because of what was raised."""
+        self.shut("failed" if isinstance(error, Exception) else "interrupted")
+
+    def see(self, outcome: Outcome) -> None:
+        """Take notice of how an image ended."""
+        self.pulse.move()
+        if outcome.state != "failed":
+            return
+        with self._lock:
+            self._failed += 1
+        if self.limits.max_errors is not None and self._failed > self.limits.max_errors:
+            self.shut("errors")

@@ -1,0 +1,91 @@
+"""One run at a time per output folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from segment.errors import FolderInUseError, RecordError
+from segment.plan.shard import WHOLE, Shard
+from tiler.files.atomic import replacing, sweep
+
+LOCK, HOLDER = ".noseam.lock", ".holder"
+"""Hidden file in an output folder that is locked, and the ending of one beside it that says by whom."""
+_LOCKS_OF_SHARDS = ".noseam.*-of-*.lock"
+_PATIENCE_S = 2.0
+
+
+@contextmanager
+def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
+    """Keep other runs out of an output folder, and sweep what killed ones left there.
+
+    Shards of as many parts keep each other out only where they are the same part.
+
+    The lock is the operating system's and ends with the process, however that ends. On network
+    shares it holds as far as the share passes locks on.
+
+    Raises
+    ------
+    FolderInUseError
+        If another run holds the folder; names it.
+    RecordError
+        If the folder cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            own = out / shard.mark(LOCK)
+            stack.callback(_lock(own).release)
+            if shard == WHOLE:
+                for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
+                    stack.callback(_lock(path).release)
+                    _holder(path).unlink(missing_ok=True)  # of one that was killed
+            else:  # those of other kinds are only looked at, as other shards do
+                beside = [path for path in out.glob(_LOCKS_OF_SHARDS) if not path.match(f"*-of-{shard.count}.lock")]
+                for path in (out / LOCK, *sorted(beside)):
+                    _lock(path, _PATIENCE_S).release()
+        except OSError as error:
+            raise RecordError(f"{out}: cannot be written to: {error.strerror or error}") from error
+        holder = _holder(own)
+        with suppress(OSError), replacing(holder) as path:  # it only tells others who holds the folder
+            path.write_text(json.dumps(_me()), encoding="utf-8")
+        sweep(out, of_all=shard == WHOLE)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                holder.unlink()
+
+
+def _lock(path: Path, patience_s: float = 0) -> FileLock:
+    lock = FileLock(path, timeout=patience_s)
+    try:
+        lock.acquire()
+    except Timeout:
+        who = _who(path) or _who(path.with_name(LOCK))
+        reason = f"{path.parent}: in use by another run of noseam{who}; wait for it, or stop it"
+        raise FolderInUseError(reason) from None
+    return lock
+
+
+def _me() -> dict[str, object]:
+    return {"pid": os.getpid(), "host": platform.node(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _holder(lock: Path) -> Path:
+    return lock.with_suffix(HOLDER)
+
+
+def _who(lock: Path) -> str:
+    try:
+        holder = json.loads(_holder(lock).read_text(encoding="utf-8"))
+        return f": process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or just ended
+        return ""

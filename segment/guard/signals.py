@@ -1,0 +1,96 @@
+"""End in order when asked to from outside: the first signal stops the work, the second the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from segment.guard.pulse import Pulse
+
+GRACE_S = 8.0
+"""Seconds from the first signal until the process ends whatever is still under way."""
+_LOOK_S = 1.0
+_MINUTE_S = 60.0
+_ASKED = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+        """What the process shall exit with, by the custom of shells."""
+
+
+_received: list[Interrupted] = []
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Raise `Interrupted` in the main thread on SIGINT and SIGTERM; on the second end at once.
+
+    Files under their final names are whole at any instant, so ending at once costs work, never truth.
+    """
+    _received.clear()
+    before = {number: signal.signal(number, _first) for number in _ASKED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def raise_if_asked() -> None:
+    """Raise `Interrupted` again if a library took it for an error of its own, as bindings to C++ do."""
+    if _received:
+        raise _received[0]
+
+
+def exit_now(code: int) -> NoReturn:
+    """End the process with what is written so far, though threads of it hang, for which Python would wait."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+@contextmanager
+def giving_up(pulse: Pulse, longest_s: float, code: int) -> Iterator[None]:
+    """End the process where nothing in it moves for that long and up to a minute more, in which it may end in order.
+
+    A read or write on a drive that hangs cannot be interrupted from within, wherever it is.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_S):
+            if (still := pulse.still_s()) > longest_s + min(longest_s, _MINUTE_S):
+                os.write(2, f"nothing moved for {still / _MINUTE_S:.2g} minutes; does a drive hang?\n".encode())
+                os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _first(number: int, _: FrameType | None) -> None:
+    for each in _ASKED:
+        signal.signal(each, _second)
+    deadline = threading.Timer(GRACE_S, os._exit, [128 + number])
+    deadline.daemon = True
+    deadline.start()
+    _received.append(Interrupted(number))
+    raise _received[0]
+
+
+def _second(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)

@@ -1,0 +1,1 @@
+"""A checkpoint: described, loaded, checked, folded, written."""

@@ -1,0 +1,323 @@
+"""Load a SegFormer checkpoint folder or hub id, and refuse whatever would load as a random model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segment.errors import CheckpointError
+from segment.model.presets import class_entries
+from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
+from tiler.classes import ClassTable, distinct_colours, read_class_table
+from tiler.errors import ClassTableError, TilerError
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
+from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DRONE_MODEL = "deep-learning-analytics/segformer_semantic_segmentation"
+"""Hub id of the model fine-tuned on the Semantic Drone Dataset; its config holds no tiling."""
+_DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
+
+BUNDLED_MODELS = {"demo": Path(__file__).parents[1] / "demo_model"}
+"""Checkpoints that come with noseam, by the name that `--model` takes."""
+
+_TEXTS = ["config.json", "preprocessor_config.json"]
+_SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
+_PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
+_HUB_ANSWERS_S = 10
+_LARGEST_WEIGHT = 1e12
+"""No training leads to such; a flipped bit of the exponent does, more often than to NaN."""
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a value of the wrong kind raises."""
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How samples 0 to 255 become the network's input: `(value * rescale - mean) / std`."""
+
+    rescale: float = 1 / 255
+    """Factor on the samples."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Per channel, red, green, blue; the default is that of ImageNet."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Per channel, red, green, blue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the text files of a checkpoint say; no weights are read."""
+
+    name: str
+    """The folder or hub id that the user gave."""
+    folder: Path
+    """Where its files lie."""
+    classes: ClassTable
+    """Names from `id2label`; colours from the `tiling` entry, or made up."""
+    tiling: Tiling
+    """From the `tiling` entry, or else what the preprocessor's size says, at scale 1."""
+    tiling_source: str
+    """Where the tiling came from, for the log."""
+    normalisation: Normalisation
+    """From `preprocessor_config.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model ready to run."""
+
+    description: Description
+    """What its text files say."""
+    network: nn.Module
+    """`SegformerForSemanticSegmentation`, in evaluation mode, float32, on the CPU."""
+
+
+def describe_checkpoint(model: str) -> Description:
+    """Return what the text files of a checkpoint say.
+
+    Parameters
+    ----------
+    model : str
+        A folder, a hub id of the form owner/name, which is downloaded unless it is cached, or `demo`,
+        the checkpoint that comes with noseam.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's.
+    """
+    folder, config, processing = _read_files(model)
+    try:
+        tiling, source = _read_tiling(model, config, processing)
+        return Description(model, folder, _read_classes(config), tiling, source, _read_normalisation(processing))
+    except (TilerError, *_NONSENSE) as error:
+        raise CheckpointError(f"{model}: {error}") from error
+
+
+def locate_base(model: str) -> tuple[Path, Normalisation]:
+    """Return the folder and the normalisation of a SegFormer to start training from; its head may be missing.
+
+    Raises
+    ------
+    CheckpointError
+        As `describe_checkpoint`; but any number and names of classes will do.
+    """
+    folder, _, processing = _read_files(model)
+    try:
+        return folder, _read_normalisation(processing)
+    except _NONSENSE as error:
+        raise CheckpointError(f"{model}: {error}") from error
+
+
+def fit_classes(description: Description, table: Path | None) -> ClassTable:
+    """Return the class table to use: the one in a CSV file if given, else the checkpoint's own.
+
+    Raises
+    ------
+    ClassTableError
+        If the file is malformed, or its classes are not as many as the checkpoint's; shows both.
+    """
+    own = description.classes
+    if table is None:
+        return own
+    classes = read_class_table(table)
+    if len(classes) != len(own):
+        raise ClassTableError(
+            f"{table} has {len(classes)} classes ({', '.join(classes.names)}), "
+            f"{description.name} has {len(own)} ({', '.join(own.names)})"
+        )
+    return classes
+
+
+def load_checkpoint(description: Description) -> Checkpoint:
+    """Load the weights of a described checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, damaged, of another shape than the config says, or not finite.
+    """
+    network, report = load_network(description.folder, **class_entries(description.classes))
+    _refuse_gaps(description.name, report)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not bool((tensor.abs() < _LARGEST_WEIGHT).all()):
+            raise CheckpointError(
+                f"{description.name}: weights {name} hold NaN, infinity or numbers beyond {_LARGEST_WEIGHT:g}; "
+                "the file is damaged, or the training failed"
+            )
+    return Checkpoint(description, network.float().eval())
+
+
+def weights_digest(description: Description) -> str:
+    """Return 32 hex digits of a checkpoint's weights, shape and normalisation: all that decides its logits.
+
+    Raises
+    ------
+    CheckpointError
+        If it has no weights or they cannot be read.
+    """
+    files = weight_files(description.folder)
+    config = read_json(description.folder / "config.json")
+    shape = {key: config.get(key) for key in NETWORK_KEYS} | {"classes": len(description.classes)}
+    hasher = hashlib.sha256(json.dumps(shape).encode() + repr(description.normalisation).encode())
+    try:
+        for path in files:
+            hasher.update(path.name.encode())
+            with path.open("rb") as file:
+                hasher.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise CheckpointError(f"{description.name}: the weights cannot be read: {error}") from error
+    return hasher.hexdigest()[:32]
+
+
+def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Return the folder of a SegFormer, its config, and what its preprocessor says, if anything."""
+    folder = _locate(model)
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{model}: no config.json there; expected a SegFormer folder, such as noseam train writes"
+        )
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != "segformer":
+        raise CheckpointError(
+            f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found; noseam runs no other kind"
+        )
+    if config.get("num_channels", 3) != 3:
+        raise CheckpointError(f"{model}: num_channels 3 expected (red, green, blue), {config['num_channels']!r} found")
+    preprocessor = folder / "preprocessor_config.json"
+    return folder, config, read_json(preprocessor) if preprocessor.is_file() else {}
+
+
+def _locate(model: str) -> Path:
+    """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
+    if model in BUNDLED_MODELS and Path(model).is_dir():
+        raise CheckpointError(f"{model} comes with noseam and is a folder here: say ./{model} for the folder")
+    folder = BUNDLED_MODELS.get(model) or Path(model)
+    with suppress(RuntimeError):  # no such user
+        folder = folder.expanduser()
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(model) or folder.parent.exists():
+        raise CheckpointError(f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL})")
+    return _download(model)
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        found = _ask_hub(model)
+        folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_SAFE_WEIGHTS], **found))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_PICKLED_WEIGHTS], **found))
+    except Exception as error:  # the hub client raises its HTTP library's errors too
+        raise CheckpointError(
+            f"{model}: cannot be fetched from the Hugging Face hub ({error}); "
+            "check the name and the network, or give the folder of a checkpoint on this machine"
+        ) from error
+    return folder
+
+
+def _ask_hub(model: str) -> dict[str, Any]:
+    """Return which state of a model to take: the hub's newest, or what is cached where the hub does not answer.
+
+    `snapshot_download` asks too, but waits for ever where the answer does not come (huggingface-hub 2.4).
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        return {"revision": HfApi().model_info(model, timeout=_HUB_ANSWERS_S).sha}
+    except Exception:
+        with suppress(Exception):
+            snapshot_download(model, allow_patterns=_TEXTS, local_files_only=True)
+            return {"local_files_only": True}
+        raise
+
+
+def _read_classes(config: dict[str, Any]) -> ClassTable:
+    entry = config.get("id2label")
+    if not isinstance(entry, dict):
+        raise ValueError(f"id2label expected, a name for each class, {entry!r:.80} found")
+    labels = {int(key): str(name) for key, name in entry.items()}
+    if sorted(labels) != list(range(len(labels))):
+        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)!r:.80}")
+    names = tuple(labels[index] for index in range(len(labels)))
+    colours = (config.get("tiling") or {}).get("colors")
+    if colours is None:
+        return ClassTable(names, distinct_colours(len(names)))
+    return ClassTable(names, tuple((int(red), int(green), int(blue)) for red, green, blue in colours))
+
+
+def _read_tiling(model: str, config: dict[str, Any], processing: dict[str, Any]) -> tuple[Tiling, str]:
+    entry = config.get("tiling")
+    if entry is None:
+        if model == DRONE_MODEL:
+            return _DRONE_TILING, "the published recipe of this model"
+        size = processing.get("size", DEFAULT_INPUT_PX)
+        if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
+            size = size.get("height") or size.get("shortest_edge") or DEFAULT_INPUT_PX
+        side = max(round(int(size) / LATTICE_PX) * LATTICE_PX, MIN_TILE_PX)
+        return Tiling(
+            window_px=side, input_px=side
+        ), "no tiling in the checkpoint, so its input size at full resolution"
+    if not isinstance(entry, dict):
+        raise ValueError(f"tiling: an object expected, {entry!r:.80} found")
+    unknown = set(entry) - _TILING_KEYS
+    if unknown:
+        raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")
+    gsd_m, window_px = entry.get("gsd_m"), entry.get("window_px")
+    tiling = Tiling(
+        window_px=None if window_px is None else int(window_px),
+        input_px=int(entry.get("input_px", DEFAULT_INPUT_PX)),
+        overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
+        gsd_m=None if gsd_m is None else float(gsd_m),
+    )
+    return tiling, "the checkpoint"
+
+
+def _read_normalisation(processing: dict[str, Any]) -> Normalisation:
+    default = Normalisation()
+    rescale = float(processing.get("rescale_factor", default.rescale)) if processing.get("do_rescale", True) else 1.0
+    mean, std = processing.get("image_mean", default.mean), processing.get("image_std", default.std)
+    if not processing.get("do_normalize", True):
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (rescale, *mean, *std))) and min(rescale, *std) > 0):
+        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}")
+    return Normalisation(rescale, _triple(mean), _triple(std))
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = map(float, values)
+    return first, second, third
+
+
+def _refuse_gaps(name: str, report: dict[str, Any]) -> None:
+    missing = sorted(map(str, report["missing_keys"]))
+    if missing:
+        raise CheckpointError(
+            f"{name}: {len(missing)} weights are missing and would be random, such as {missing[0]}; "
+            "an encoder alone cannot segment, it needs fine-tuning first"
+        )
+    mismatched = [_name_mismatch(entry) for entry in report["mismatched_keys"]]
+    if mismatched:
+        raise CheckpointError(
+            f"{name}: {len(mismatched)} weights do not fit the config: {'; '.join(sorted(mismatched))}; "
+            "config.json and the weights are of two models"
+        )
+
+
+def _name_mismatch(entry: Any) -> str:
+    """Say what does not fit; transformers 4 names the weight alone, 5 its two shapes too."""
+    if isinstance(entry, str):
+        return entry
+    key, found, expected = entry
+    return f"{key} is {tuple(found)} in the file and {tuple(expected)} by the config"

@@ -1,0 +1,71 @@
+"""Shapes of SegFormers that can be trained from random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from tiler.classes import ClassTable
+from tiler.grid.tiling import Tiling
+
+if TYPE_CHECKING:
+    from transformers import SegformerConfig
+
+Size = Literal["nano", "mini", "b0", "b1", "b2", "b3", "b4", "b5"]
+
+
+def _shape(depths: list[int], hidden: list[int], heads: list[int], decoder: int) -> dict[str, Any]:
+    return {"depths": depths, "hidden_sizes": hidden, "num_attention_heads": heads, "decoder_hidden_size": decoder}
+
+
+_NARROW, _WIDE, _HEADS = [32, 64, 160, 256], [64, 128, 320, 512], [1, 2, 5, 8]
+
+SIZES: Mapping[Size, dict[str, Any]] = {
+    "nano": _shape([1, 1, 1, 1], [8, 16, 24, 32], [1, 2, 3, 4], 32),
+    "mini": _shape([2, 2, 2, 2], [32, 64, 128, 192], [1, 2, 4, 6], 128),
+    "b0": _shape([2, 2, 2, 2], _NARROW, _HEADS, 256),
+    "b1": _shape([2, 2, 2, 2], _WIDE, _HEADS, 256),
+    "b2": _shape([3, 4, 6, 3], _WIDE, _HEADS, 768),
+    "b3": _shape([3, 4, 18, 3], _WIDE, _HEADS, 768),
+    "b4": _shape([3, 8, 27, 3], _WIDE, _HEADS, 768),
+    "b5": _shape([3, 6, 40, 3], _WIDE, _HEADS, 768),
+}
+"""Keywords of `SegformerConfig` per preset: `b0` to `b5` are MiT-B0 to MiT-B5 (Xie et al., SegFormer,
+NeurIPS 2021, table 6); `nano` (58 thousand weights) and `mini` (2.3 million) are ours, for tests and CPUs."""
+
+
+def make_config(size: Size, classes: ClassTable, tiling: Tiling, **more: Any) -> SegformerConfig:
+    """Return the config of a network of preset shape.
+
+    Parameters
+    ----------
+    size : str
+        A key of `SIZES`.
+    classes : ClassTable
+        Names and colours.
+    tiling : Tiling
+        Goes into the `tiling` entry.
+    **more
+        Other keywords of `SegformerConfig`.
+    """
+    from transformers import SegformerConfig
+
+    return SegformerConfig(**SIZES[size], **class_entries(classes), tiling=tiling_entry(tiling, classes), **more)
+
+
+def class_entries(classes: ClassTable) -> dict[str, Any]:
+    """Return the entries of a config that name its classes."""
+    return {
+        "id2label": dict(enumerate(classes.names)),
+        "label2id": {name: index for index, name in enumerate(classes.names)},
+    }
+
+
+def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
+    """Return the `tiling` entry of a config: how to cut images, and the classes' colours."""
+    entry: dict[str, Any] = {
+        "window_px": tiling.window_px, "input_px": tiling.input_px, "overlap": tiling.overlap
+    }  # fmt: skip
+    if tiling.gsd_m is not None:
+        entry["gsd_m"] = tiling.gsd_m
+    return {**entry, "colors": [list(colour) for colour in classes.colours]}

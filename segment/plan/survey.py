@@ -1,0 +1,272 @@
+"""Plan a survey from headers alone: tiles, outputs, clashes; no pixel is read, no model loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rasterio import Affine
+
+from segment.plan.shard import WHOLE, Shard
+from tiler.errors import PoseError, TilerError
+from tiler.files.beside import GROUPS, Sidecar
+from tiler.files.outputs import Format, Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
+from tiler.files.vector import Format as PolygonFormat
+from tiler.files.walk import Found, Survey
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
+from tiler.grid.tiling import Tiling
+from tiler.masks.geotiff_sink import BLOCK_PX
+from tiler.masks.provenance import source_stamp
+from tiler.photo.options import PoseOptions
+from tiler.photo.pose import Placement, place_photo
+from tiler.polygons.request import PolygonRequest
+from tiler.source.channels import choose_channels
+from tiler.source.georef import Georeference
+from tiler.source.limits import DEFAULT_LIMITS, FileLimits
+from tiler.source.raster import RasterInfo, read_info
+from tiler.source.shut_off import allow_vrt
+
+_HEADER_THREADS = 8
+_NAME_MAX_BYTES = 255
+_EVERY_POLYGON = PolygonRequest()
+_AS_PHOTOS_SAY = PoseOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked of a survey, model and device aside."""
+
+    tiling: Tiling
+    """How to cut the images."""
+    out: Path
+    """Output folder."""
+    format: Literal["auto"] | Format = "auto"
+    """How to store masks; `auto`: COG where the image is georeferenced, else PNG."""
+    color: bool | None = None
+    """Whether to write colour masks; None: with PNG only."""
+    confidence: bool = False
+    """Whether to write how far the best class is ahead of the second."""
+    sidecars: frozenset[str] = frozenset(GROUPS)
+    """Files to write beside the masks: `aux`, `qml`, `vat`, `world`."""
+    polygons: PolygonFormat | None = None
+    """How to write polygons of the labels too; None: not at all."""
+    polygon_request: PolygonRequest = _EVERY_POLYGON
+    """Which polygons."""
+    georef: Literal["auto", "photo", "none"] = "auto"
+    """Where masks lie: as the file says; by a photo's pose too, where the file does not say; nowhere."""
+    pose: PoseOptions = _AS_PHOTOS_SAY
+    """What is known of the poses of photos."""
+    channels: tuple[int, ...] = ()
+    """Channels to read; empty: by their colour interpretation."""
+    value_range: tuple[float, float] | None = None
+    """Values that become 0 and 255 in files that are not 8-bit; None: each file's own percentiles."""
+    limits: FileLimits = DEFAULT_LIMITS
+    """What the header of an image may claim."""
+    strict: bool = False
+    """Whether an image fails whose damage GDAL decodes over; else it is done, with a note."""
+    shard: Shard = WHOLE
+    """Which part of the survey."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """One image that can be segmented, as far as its header tells."""
+
+    found: Found
+    """Where it is."""
+    info: RasterInfo
+    """What its header says."""
+    grid: Grid
+    """Its tiles."""
+    outputs: tuple[Output, ...]
+    """The files its masks go to."""
+    stamp: tuple[int, int]
+    """Size in bytes and modification time in ns when it was planned."""
+    placement: Placement | None = None
+    """Where its pose puts it, where that was asked for and needed."""
+    unplaced: str = ""
+    """Why its pose puts it nowhere, where that was asked for and needed."""
+
+    no_polygons: str = ""
+    """Why it gets no polygons, where they were asked for."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about its place."""
+        reasons = ("not placed", self.unplaced), ("no polygons", self.no_polygons)
+        found = self.placement.notes if self.placement else ()
+        return (*found, *(f"{what}: {why}" for what, why in reasons if why))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What its masks shall say about its place."""
+        return self.placement.tags if self.placement else {}
+
+    @property
+    def pixels(self) -> int:
+        """Number of source pixels."""
+        return self.info.height * self.info.width
+
+    @property
+    def output_bytes(self) -> int:
+        """Most bytes that its masks can take: one a pixel, four in a colour GeoTIFF; compression comes on top."""
+        return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+
+    def working_bytes(self, classes: int) -> int:
+        """Return about how many bytes the image holds while it is worked on; follows its width, not its height."""
+        side, width = self.grid.tile_px, self.grid.padded_shape[1]
+        cells = side // LOGITS_STRIDE * (width // LOGITS_STRIDE)
+        strips, blended = 4 * 3 * side * width, 3 * 4 * (classes + 1) * cells
+        return strips + blended + 8 * BLOCK_PX * self.info.width
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One input that cannot be segmented."""
+
+    path: Path
+    """Where it is."""
+    reason: str
+    """Why, in full."""
+    relative: Path
+    """Its place below its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyPlan:
+    """Every input of a survey, each either planned or refused."""
+
+    images: tuple[ImagePlan, ...]
+    """Images that can be segmented, in the order of the survey."""
+    refused: tuple[Refused, ...]
+    """Inputs that cannot, with reasons."""
+    masks: int = 0
+    """Files that are passed over because noseam itself wrote them."""
+    elsewhere: int = 0
+    """Inputs of other shards."""
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs, each either planned or refused."""
+        return len(self.images) + len(self.refused)
+
+    @property
+    def outputs(self) -> Iterator[Output]:
+        """The outputs of all planned images."""
+        return (output for image in self.images for output in image.outputs)
+
+    @property
+    def pixels(self) -> int:
+        """Number of source pixels of all planned images."""
+        return sum(image.pixels for image in self.images)
+
+
+def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
+    """Plan every image of a survey, or of the shard of it that is asked for.
+
+    Raises
+    ------
+    OutputClashError
+        If two images would write one output, of this shard or another.
+    """
+    if request.limits.vrt:
+        allow_vrt()
+    with ThreadPoolExecutor(_HEADER_THREADS) as pool:
+        planned = list(pool.map(lambda found: plan_image(found, request), survey.images))
+    images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
+    refused = tuple(plan for plan in planned if isinstance(plan, Refused))
+    refuse_clashes((image.found.path, image.outputs) for image in images)
+    refused = *(Refused(path, name_file(path, reason), Path(path.name)) for path, reason in survey.unreadable), *refused
+    ours = tuple(image for image in images if request.shard.takes(image.found.relative))
+    ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
+    elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
+    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere)
+
+
+def left_behind(plan: SurveyPlan) -> tuple[Path, ...]:
+    """Return the files of earlier runs that stay beside the planned ones: masks in other formats or of other kinds."""
+    if plan.elsewhere:  # what belongs to other shards is not known here
+        return ()
+    planned = set(all_paths(plan.outputs))
+    labels = [image.outputs[0].path for image in plan.images]
+    there = files_beside(plan.outputs)
+    possible = dict.fromkeys(label.with_name(name) for label in labels for name in output_names(label))
+    return tuple(path for path in possible if path in there and path not in planned)
+
+
+def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
+    """Plan one image from its header; None for a mask that noseam wrote."""
+    try:
+        stamp = source_stamp(found.path)
+        info = read_info(found.path, request.limits)
+        if info.made_by_noseam:
+            return None
+        choose_channels(info, request.channels)
+        info, placement, unplaced = _locate(info, request)
+        scale = request.tiling.scale(info.gsd_m)
+        grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
+    except Exception as error:  # one bad header costs only itself, whatever it raised
+        return Refused(found.path, name_file(found.path, _reason(error)), found.relative)
+    no_polygons = _without_polygons(info, request)
+    outputs = plan_outputs(
+        found.relative,
+        request.out,
+        georeferenced=info.georeference.present,
+        wanted=request.format,
+        color=request.color,
+        confidence=request.confidence,
+        sidecars=_sidecars(info.georeference, request),
+        polygons=None if no_polygons else request.polygons,
+    )
+    if too_long := [path.name for path in all_paths(outputs) if len(os.fsencode(path.name)) > _NAME_MAX_BYTES]:
+        return Refused(
+            found.path,
+            f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}",
+            found.relative,
+        )
+    return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TilerError):
+        return str(error)
+    return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {error}"
+
+
+def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
+    """Return the header with the georeference that is asked for, and what a photo's pose says, or why nothing."""
+    if request.georef == "none":
+        return replace(info, georeference=Georeference()), None, ""
+    if request.georef == "auto" or info.georeference.present:
+        return info, None, ""
+    try:
+        placed = place_photo(info.path, info.height, info.width, request.pose)
+    except PoseError as error:
+        return info, None, str(error).removeprefix(f"{info.path}: ")
+    return replace(info, georeference=placed.georeference), placed, ""
+
+
+def _without_polygons(info: RasterInfo, request: Request) -> str:
+    """Return why an image cannot have the polygons that are asked for; empty if it can."""
+    if request.polygons and request.polygon_request.min_area_m2 and info.gsd_m is None:
+        return "a least area in square metres needs an image with CRS and transform"
+    if request.polygons == "geojsonseq" and info.georeference.crs is None:
+        return "GeoJSON holds longitude and latitude, and the image has no CRS"
+    return ""
+
+
+def _sidecars(georeference: Georeference, request: Request) -> set[Sidecar]:
+    """Return the side files that are asked for and that the georeference has content for."""
+    wanted = {kind for group in request.sidecars for kind in GROUPS[group]}
+    if georeference.transform == Affine.identity():
+        wanted -= {"world", "prj"}
+    return wanted - {"prj"} if georeference.crs is None else wanted
+
+
+def name_file(path: Path, reason: str) -> str:
+    """Return a reason that names the input, which may be one of an output or of the network."""
+    return reason if str(path) in reason else f"{path}: {reason}"

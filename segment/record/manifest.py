@@ -1,0 +1,150 @@
+"""What a run leaves for programs to read: a line per image as it ends, and its sums."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from segment.errors import RecordError
+from segment.record.outcome import Outcome
+from tiler.classes import ClassTable
+
+MANIFEST = "manifest.jsonl"
+"""Name of the record in the output folder."""
+End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted"]
+"""Why a run took no more work."""
+_BEGINNING = b'{"time":'
+_LONGEST_LINE = 2**20
+
+
+class Manifest:
+    """Append one line of JSON per image to the record of a run; use as a context manager.
+
+    What is done or failed is on the disk before the next line begins. Each run has an id of its own.
+
+    Parameters
+    ----------
+    path : Path
+        The record.
+    classes : ClassTable
+        Names of the classes.
+
+    Raises
+    ------
+    RecordError
+        From any method, if the record cannot be written.
+    """
+
+    def __init__(self, path: Path, classes: ClassTable) -> None:
+        self._classes = classes
+        self._run = secrets.token_hex(4)
+        self._path = path
+        try:
+            self._file = self._path.open("ab+", buffering=0)
+            self._drop_cut_line()
+        except OSError as error:
+            raise RecordError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def append(self, outcome: Outcome) -> None:
+        """Record how an image ended."""
+        line = json.dumps(self._record(outcome), ensure_ascii=True, separators=(",", ":")) + "\n"
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line.encode("ascii")) != len(line):
+                raise OSError("the disk is full")
+            if outcome.state != "skipped":
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(size)
+            raise RecordError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+
+    def _record(self, outcome: Outcome) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "run": self._run,
+            "image": _text(str(outcome.path) if outcome.relative == Path() else outcome.relative.as_posix()),
+            "path": _text(str(outcome.path.absolute())),
+            "state": outcome.state,
+            "reason": _text(outcome.reason),
+            "seconds": round(outcome.seconds, 3),
+            "megapixels": round(outcome.pixels / 1e6, 6),
+            "warnings": list(outcome.notes),
+        }
+        if outcome.coverage is not None:
+            counts = zip(self._classes.names, outcome.coverage.pixels, strict=True)
+            record["pixels"] = {name: pixels for name, pixels in counts if pixels}
+            record["no_data"] = outcome.coverage.no_data
+        return record
+
+    def _drop_cut_line(self) -> None:
+        """Remove what a killed run left of its last line, or end a last line that noseam did not write."""
+        size = self._file.seek(0, os.SEEK_END)
+        self._file.seek(max(0, size - _LONGEST_LINE))
+        cut = self._file.read().rpartition(b"\n")[2]
+        if cut and _BEGINNING.startswith(cut[: len(_BEGINNING)]):
+            self._file.truncate(size - len(cut))
+        elif cut:
+            self._file.write(b"\n")
+
+
+def _text(text: str) -> str:
+    """Return what any reader of JSON takes for text: bytes of a name that are not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(slots=True)
+class Sums:
+    """The sums of a run."""
+
+    inputs: int
+    """Images that were found."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """How many are done, skipped and failed."""
+    pixels: int = 0
+    """Pixels of those that are done."""
+    failures: list[Outcome] = field(default_factory=list)
+    """Those that failed."""
+    started: float = field(default_factory=time.monotonic)
+    """When it began, by the monotonic clock."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an image."""
+        self.counts[outcome.state] += 1
+        if outcome.state == "done":
+            self.pixels += outcome.pixels
+        elif outcome.state == "failed":
+            self.failures.append(outcome)
+
+    @property
+    def left(self) -> int:
+        """Images that nobody got to."""
+        return self.inputs - self.counts.total()
+
+    def as_dict(self, out: Path, end: End) -> dict[str, Any]:
+        """Return the sums as JSON-able values."""
+        return {
+            "out": str(out),
+            "inputs": self.inputs,
+            "done": self.counts["done"],
+            "skipped": self.counts["skipped"],
+            "failed": self.counts["failed"],
+            "left": self.left,
+            "end": end,
+            "seconds": round(time.monotonic() - self.started, 3),
+            "megapixels": round(self.pixels / 1e6, 6),
+            "failures": [{"path": str(outcome.path), "reason": outcome.reason} for outcome in self.failures],
+        }

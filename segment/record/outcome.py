@@ -1,0 +1,31 @@
+"""How one input of a run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tiler.masks.coverage import Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one input ended."""
+
+    path: Path
+    """The input."""
+    state: Literal["done", "skipped", "failed"]
+    """`skipped`: its masks were already there, made by the same model and settings."""
+    reason: str = ""
+    """Why it was skipped or failed."""
+    pixels: int = 0
+    """Number of source pixels, where they are known."""
+    seconds: float = 0.0
+    """Wall time from its start to its end."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how it was read."""
+    coverage: Coverage | None = None
+    """What its classes cover, where it has masks."""
+    relative: Path = Path()
+    """Its place below its source."""

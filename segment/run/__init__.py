@@ -1,0 +1,1 @@
+"""A survey brought to its end: image by image, several in flight."""

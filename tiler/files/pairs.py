@@ -1,0 +1,117 @@
+"""Pair the files of two folders by their names: photos with masks, or masks with masks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiler.errors import PairError
+from tiler.files.walk import walk_survey
+
+_ENDING = re.compile(r"(?<=.)_(label|mask|color|confidence)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two files that belong together."""
+
+    name: Path
+    """Relative path of `first`, without suffix and a trailing `_label`, `_mask`, `_color` or `_confidence`."""
+    first: Path
+    """The file of the first side."""
+    second: Path
+    """The file of the second side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What two sides have in common, and what not."""
+
+    pairs: tuple[Pair, ...]
+    """Sorted by name; no two names are equal."""
+    only_first: tuple[Path, ...]
+    """Files of the first side without a partner."""
+    only_second: tuple[Path, ...]
+    """Files of the second side without a partner."""
+
+
+def pair_files(first: Path, second: Path) -> Pairs:
+    """Return the files of two folders that belong together; or two files as the one pair.
+
+    Partners have the same relative path, suffix and one trailing `_label`, `_mask`, `_color` or `_confidence`
+    aside. What is left is matched by its bare file name, where each side has one file of that name in all. Where a
+    side has `x_label`, `x_color` and `x_confidence`, as noseam writes them, `x_label` counts and the others do not.
+
+    Parameters
+    ----------
+    first, second : Path
+        Both files, or both folders; a folder within the other is not walked with it.
+
+    Raises
+    ------
+    PairError
+        If one is a file and the other a folder, one does not exist, a folder cannot be listed, or
+        two files of one side have the same name.
+    """
+    for path in (first, second):
+        if not path.exists():
+            raise PairError(f"{path}: no such file or folder")
+    if first.is_dir() != second.is_dir():
+        raise PairError(f"{first} and {second}: expected two files or two folders, found one of each")
+    if not first.is_dir():
+        return Pairs((Pair(_key(Path(first.name)), first, second),), (), ())
+    firsts, seconds = _files(first, apart=second), _files(second, apart=first)
+    partners = {key: key for key in firsts.keys() & seconds.keys()}
+    partners |= {
+        key: other for key, other in _by_stem(firsts, seconds).items()
+        if key not in partners and other not in partners
+    }  # fmt: skip
+    return Pairs(
+        tuple(Pair(key, firsts[key], seconds[partners[key]]) for key in sorted(partners)),
+        _left(firsts, partners.keys()),
+        _left(seconds, partners.values()),
+    )
+
+
+def _key(relative: Path) -> Path:
+    return relative.with_name(_ENDING.sub("", relative.stem))
+
+
+def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
+    survey = walk_survey([folder], out=apart)
+    for path, reason in survey.unreadable:
+        raise PairError(f"{path}: {reason}")
+    found: dict[Path, list[Path]] = {}
+    for image in survey.images:
+        found.setdefault(_key(image.relative), []).append(image.path)
+    return {key: _only(paths) for key, paths in found.items()}
+
+
+def _only(paths: list[Path]) -> Path:
+    if any(_ends(path, "_label") for path in paths):
+        paths = [path for path in paths if not (_ends(path, "_color") or _ends(path, "_confidence"))]
+    if len(paths) > 1:
+        raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
+    return paths[0]
+
+
+def _ends(path: Path, ending: str) -> bool:
+    return path.stem.lower().endswith(ending)
+
+
+def _by_stem(firsts: Iterable[Path], seconds: Iterable[Path]) -> dict[Path, Path]:
+    unique = _unique_names(seconds)
+    return {key: unique[name] for name, key in _unique_names(firsts).items() if name in unique}
+
+
+def _unique_names(keys: Iterable[Path]) -> dict[str, Path]:
+    keys = list(keys)
+    counts = Counter(key.name for key in keys)
+    return {key.name: key for key in keys if counts[key.name] == 1}
+
+
+def _left(files: Mapping[Path, Path], paired: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(files[key] for key in sorted(files.keys() - set(paired)))

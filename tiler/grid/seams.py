@@ -1,0 +1,163 @@
+"""Where the tiles of a mask meet: stored in its tags, and as bands of source pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.errors import GridError
+from tiler.grid.tiles import Grid
+
+SEAM_PX = 32
+"""Least width of the band where two tiles meet, model pixels: tiles that are cut hard share no pixel at all."""
+_MOST_DIGITS = 10
+MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
+"""Tag: height and width of the model grid, as `h x w`."""
+SHAPE_KEY = "NOSEAM_SHAPE"
+"""Tag: height and width of the mask, as `h x w`; where it is another, the mask was cut or resampled since."""
+TILE_KEY = "NOSEAM_TILE"
+"""Tag: side of a tile, model pixels."""
+ROWS_KEY = "NOSEAM_TILE_ROWS"
+"""Tag: first model row of each row of tiles, separated by spaces."""
+COLS_KEY = "NOSEAM_TILE_COLS"
+"""Tag: first model column of each column of tiles, separated by spaces."""
+
+
+def grid_tags(grid: Grid) -> dict[str, str]:
+    """Return the tags that tell where the tiles of a mask lay; `read_grid` is the inverse."""
+    return {
+        SHAPE_KEY: "{} x {}".format(*grid.source_shape),
+        MODEL_SHAPE_KEY: "{} x {}".format(*grid.model_shape),
+        TILE_KEY: f"{grid.tile_px}",
+        ROWS_KEY: " ".join(map(str, grid.row_offs)),
+        COLS_KEY: " ".join(map(str, grid.col_offs)),
+    }
+
+
+def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | None:
+    """Return the grid that a mask's tags tell of.
+
+    Parameters
+    ----------
+    tags : mapping of str to str
+        Tags of the mask.
+    source_shape : tuple of int
+        (height, width) of the mask, source pixels.
+
+    Returns
+    -------
+    Grid or None
+        None where the tags do not say where tiles lay, or speak of a mask of another size.
+
+    Raises
+    ------
+    GridError
+        If the tags say so only in part, or tell of tiles that do not cover the image.
+    """
+    if not tags.keys() & {SHAPE_KEY, ROWS_KEY, COLS_KEY}:
+        return None
+    if _numbers(tags, SHAPE_KEY, count=2, separator="x") != source_shape:
+        return None
+    height, width = _numbers(tags, MODEL_SHAPE_KEY, count=2, separator="x")
+    (tile_px,) = _numbers(tags, TILE_KEY, count=1)
+    row_offs, col_offs = _numbers(tags, ROWS_KEY), _numbers(tags, COLS_KEY)
+    for key, offsets, size in ((ROWS_KEY, row_offs, height), (COLS_KEY, col_offs, width)):
+        _check_cover(key, offsets, tile_px, size)
+    return Grid(source_shape, (height, width), tile_px, row_offs, col_offs)
+
+
+def _numbers(
+    tags: Mapping[str, str], key: str, *, count: int | None = None, separator: str | None = None
+) -> tuple[int, ...]:
+    text = tags.get(key, "")
+    words = [word.strip() for word in text.split(separator)]
+    if not words or (count or len(words)) != len(words) or not all(map(_is_number, words)):
+        wanted = "whole numbers" if count is None else f"{count} whole number{'s' if count > 1 else ''}"
+        raise GridError(f"tag {key}: {wanted} expected, {text[:80]!r} found")
+    return tuple(map(int, words))
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < _MOST_DIGITS
+
+
+def _check_cover(key: str, offsets: Sequence[int], tile_px: int, size: int) -> None:
+    """Raise unless the tiles start at 0, follow one another without a gap and reach the end of the axis."""
+    steps = [after - before for before, after in pairwise(offsets)]
+    if tile_px < 1 or size < 1 or offsets[0] or not all(0 < step <= tile_px for step in steps):
+        raise GridError(f"tag {key}: tiles of {tile_px} px without gaps from 0 expected, {list(offsets)[:12]} found")
+    if offsets[-1] + tile_px < size:
+        raise GridError(f"tag {key}: the tiles end at {offsets[-1] + tile_px} of {size} model px")
+
+
+def seam_lines(offsets: Sequence[int], tile_px: int, model_size: int, source_size: int) -> NDArray[np.bool_]:
+    """Return which source rows (or columns) are the first beyond a line where two neighbouring tiles meet.
+
+    Parameters
+    ----------
+    offsets, tile_px, model_size, source_size
+        See `seam_bands`.
+
+    Returns
+    -------
+    ndarray of bool, shape (source_size,)
+        True for the first pixel whose centre lies on or beyond the middle of an overlap, for each
+        two neighbouring tiles; a label that changes from the pixel before it to it changes at the seam.
+    """
+    lines = np.zeros(source_size, np.bool_)
+    centres = (2 * np.arange(source_size, dtype=np.int64) + 1) * model_size
+    for before, after in pairwise(offsets):
+        first = int(np.searchsorted(centres, (before + tile_px + after) * source_size))
+        if 0 < first < source_size:
+            lines[first] = True
+    return lines
+
+
+def seam_bands(
+    offsets: Sequence[int], tile_px: int, model_size: int, source_size: int, *, width_px: int | None = None
+) -> NDArray[np.bool_]:
+    """Return which source rows (or columns) lie where two neighbouring tiles meet.
+
+    The seam zone of an image is where its row band or its column band is True.
+
+    Parameters
+    ----------
+    offsets : sequence of int
+        First model row (or column) of each tile.
+    tile_px : int
+        Side of a tile, model pixels.
+    model_size : int
+        Length of the axis, model pixels; the last tile may reach beyond it.
+    source_size : int
+        Length of the axis, source pixels.
+    width_px : int or None
+        None: each band is the overlap, but at least `SEAM_PX` model pixels. Otherwise each is so
+        many model pixels: the same band for a blended and for a hard-cut mask, so that the two can
+        be compared.
+
+    Returns
+    -------
+    ndarray of bool, shape (source_size,)
+        True where a band `start <= m < stop` holds the pixel's centre, which for source row `r` is
+        `m = (r + 0.5) * model_size / source_size`. Bands are centred on the middle of the overlap:
+        the line where the two tiles meet, where they share nothing.
+
+    Raises
+    ------
+    GridError
+        If `width_px` is not positive.
+    """
+    if width_px is not None and width_px < 1:
+        raise GridError(f"a seam band must be at least 1 px wide, got {width_px}")
+    bands = np.zeros(source_size, np.bool_)
+    # Everything times 2 * source_size, so that halves and centres are whole numbers and no edge is rounded.
+    centres = (2 * np.arange(source_size, dtype=np.int64) + 1) * model_size
+    for before, after in pairwise(offsets):
+        overlap = before + tile_px - after
+        width = max(overlap, SEAM_PX) if width_px is None else width_px
+        middle = before + tile_px + after
+        bands |= (centres >= (middle - width) * source_size) & (centres < (middle + width) * source_size)
+    return bands

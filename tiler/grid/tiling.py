@@ -1,0 +1,119 @@
+"""How a model wants its images cut: window, input size, overlap, ground sample distance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from tiler.errors import GridError
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, overlap_pixels
+
+DEFAULT_INPUT_PX = 512
+DEFAULT_OVERLAP = 0.25
+MIN_SCALE, MAX_SCALE = 0.001, 8
+"""Least and most model pixels per source pixel: beyond them a wrong unit is likelier than a wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """The cut of an image into tiles; what a checkpoint's `tiling` entry holds."""
+
+    window_px: int | None = DEFAULT_INPUT_PX
+    """Side of the source window that becomes one tile, source pixels; None: by `gsd_m` alone."""
+    input_px: int = DEFAULT_INPUT_PX
+    """Side of a tile as the network sees it, model pixels; a multiple of 32, at least 64."""
+    overlap: float = DEFAULT_OVERLAP
+    """Least total overlap of neighbouring tiles, as a fraction of the tile."""
+    gsd_m: float | None = None
+    """Ground sample distance that the model expects, metres per model pixel; used instead of
+    `window_px` wherever the source says its own."""
+
+    def __post_init__(self) -> None:
+        if self.window_px is None and self.gsd_m is None:
+            raise GridError("a tiling needs a window or a ground sample distance")
+        if self.window_px is not None and self.window_px < 1:
+            raise GridError(f"the window must be at least 1 pixel, got {self.window_px}")
+        if self.input_px % LATTICE_PX or self.input_px < MIN_TILE_PX:
+            raise GridError(
+                f"the input size must be a multiple of {LATTICE_PX} and at least {MIN_TILE_PX} pixels, "
+                f"got {self.input_px}"
+            )
+        if not 0 <= self.overlap < 1:
+            raise GridError(f"the overlap is a fraction of the tile, 0 <= overlap < 1, got {self.overlap}")
+        if self.input_px - self.overlap_px < LATTICE_PX:
+            raise GridError(
+                f"overlap {self.overlap} of a {self.input_px} px tile leaves a stride of "
+                f"{self.input_px - self.overlap_px} px, the least is {LATTICE_PX} px"
+            )
+        if self.gsd_m is not None and not 0 < self.gsd_m < math.inf:
+            raise GridError(f"the ground sample distance must be a positive number of metres, got {self.gsd_m}")
+
+    @property
+    def overlap_px(self) -> int:
+        """Least total overlap of neighbouring tiles, model pixels."""
+        return overlap_pixels(self.overlap, self.input_px)
+
+    def __str__(self) -> str:
+        by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
+        by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
+        scale = " or ".join(filter(None, (by_gsd, by_window)))
+        return f"{scale}, tiles of {self.input_px} px, overlap {self.overlap:g}"
+
+    def scale(self, source_gsd_m: float | None = None) -> float:
+        """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
+
+        Parameters
+        ----------
+        source_gsd_m : float or None
+            Ground sample distance of the source, metres per pixel, where it is known.
+
+        Returns
+        -------
+        float
+            `source_gsd_m / gsd_m` where both are known, else `input_px / window_px`.
+
+        Raises
+        ------
+        GridError
+            If only the ground sample distance could tell and the source does not say its own, or
+            if the image would be enlarged more than 8 or reduced more than 1000 times.
+        """
+        if self.gsd_m is not None and source_gsd_m is not None:
+            scale = source_gsd_m / self.gsd_m
+        elif self.window_px is not None:
+            scale = self.input_px / self.window_px
+        else:
+            raise GridError(
+                f"a ground sample distance of {self.gsd_m} m was asked for, but the image has no georeference "
+                "to tell its own; use --window and --input"
+            )
+        if scale > MAX_SCALE:
+            raise GridError(f"the image would be enlarged {scale:.1f} times, {MAX_SCALE} is the most")
+        if scale < MIN_SCALE:
+            raise GridError(f"the image would be reduced {1 / scale:.0f} times, {1 / MIN_SCALE:.0f} is the most")
+        return scale
+
+
+def override(
+    tiling: Tiling, *, window_px: int | None, input_px: int | None, overlap: float | None, gsd_m: float | None
+) -> Tiling:
+    """Return a tiling with the user's own settings in place; None leaves one as it is.
+
+    A window replaces a ground sample distance and the other way round.
+
+    Raises
+    ------
+    GridError
+        If both are given, or the result cannot be.
+    """
+    if window_px is not None and gsd_m is not None:
+        raise GridError("a window and a ground sample distance both set the scale: give one of them")
+    if window_px is not None:
+        tiling = replace(tiling, window_px=window_px, gsd_m=None)
+    if gsd_m is not None:
+        tiling = replace(tiling, window_px=None, gsd_m=gsd_m)
+    return replace(
+        tiling,
+        input_px=tiling.input_px if input_px is None else input_px,
+        overlap=tiling.overlap if overlap is None else overlap,
+    )

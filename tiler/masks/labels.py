@@ -1,0 +1,253 @@
+"""Read masks of class labels by window: ids, palettes and colours all become class ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
+
+from tiler.classes import MAX_CLASSES, NO_LABEL, ClassTable, Colour
+from tiler.errors import ChannelError, LabelError
+from tiler.grid.window import Window
+from tiler.masks.png import read_text
+from tiler.source.channels import Channels, choose_channels
+from tiler.source.raster import RasterInfo, describe, open_raster, reading
+
+_BLACK = (0, 0, 0)
+_LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
+
+
+@contextmanager
+def open_labels(path: Path, classes: ClassTable | None) -> Iterator[LabelReader]:
+    """Open a mask of class labels.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG or TIFF of class ids (one channel) or of the classes' colours. Lossy JPEG passes only
+        where every colour came through unchanged.
+    classes : ClassTable or None
+        Ids and colours to expect; without it every id 0 to 254 is accepted, and no colour.
+
+    Raises
+    ------
+    RasterReadError, LabelError
+        If the file is no image, is damaged, or cannot hold labels.
+    """
+    with open_raster(path) as dataset:
+        info = describe(path, dataset)
+        yield LabelReader(dataset, info, _choose(info), classes)
+
+
+def _choose(info: RasterInfo) -> Channels:
+    try:
+        return choose_channels(info)
+    except ChannelError as error:
+        found = ", ".join(info.interpretations)
+        raise LabelError(f"{info.path}: one channel of ids or red, green, blue expected, {found} found") from error
+
+
+class LabelReader:
+    """Class ids of one open mask; belongs to one thread.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        The open file.
+    info : RasterInfo
+        Its header.
+    channels : Channels
+        What to read.
+    classes : ClassTable or None
+        See `open_labels`.
+    """
+
+    def __init__(self, dataset: Any, info: RasterInfo, channels: Channels, classes: ClassTable | None) -> None:
+        self.info = info
+        self._dataset = dataset
+        self._channels = channels
+        self._classes = classes
+        self._lossy = info.driver == "JPEG" or info.colour_space == "YCbCr"
+        self._refuse_samples()
+        invented = info.driver == "GTiff" and info.bits == 1  # GDAL gives gray TIFFs of one bit a black and white one
+        self._palette = self._read_palette() if channels.palette and not invented else {}
+        by_colour = len(channels.colour) == 3 or _maps_by_colour(self._palette, classes)
+        self._ids_by_colour = self._colour_table() if by_colour else None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width), pixels."""
+        return self.info.shape
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the file says about itself: TIFF tags, or the text of a PNG that noseam wrote."""
+        if self.info.driver == "GTiff":
+            return dict(self._dataset.tags())
+        if self.info.driver == "PNG" and self.info.made_by_noseam:
+            with reading(self.info.path, "the text"):
+                return read_text(self.info.path)
+        return {}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names by id that the file carries; none where noseam did not write it.
+
+        Raises
+        ------
+        LabelError
+            If its tag is no list of names.
+        """
+        text = self.tags.get("CLASS_NAMES", "[]")
+        try:
+            names = json.loads(text)
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise LabelError(f"{self.info.path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
+        return tuple(names)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Return the class ids of a window.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width)
+            255 = no label: so stored, or transparent, nodata or masked in the file.
+
+        Raises
+        ------
+        LabelError
+            If a pixel holds an id or a colour that no class has; names its place.
+        RasterReadError
+            If the pixels cannot be decoded.
+        """
+        samples, valid = self._samples(window)
+        if len(samples) == 3:
+            return self._from_colours(samples, valid, window)
+        if self._palette:
+            return self._from_palette(samples[0], valid, window)
+        return self._from_ids(samples[0], valid, window)
+
+    def _samples(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return the samples and the valid mask; alpha comes with the same read, for a PNG decodes from its top."""
+        wanted = list(self._channels.colour)
+        alpha = "alpha" in self.info.interpretations
+        if alpha:
+            wanted.append(self.info.interpretations.index("alpha") + 1)
+        area = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+        with reading(self.info.path, f"the labels of {window}"):
+            samples = self._dataset.read(wanted, window=area)
+            if alpha:
+                return samples[:-1], samples[-1] > 0
+            return samples, self._dataset.dataset_mask(window=area) > 0 if self._channels.dataset_mask else None
+
+    def _from_colours(
+        self, samples: NDArray[np.uint8], valid: NDArray[np.bool_] | None, window: Window
+    ) -> NDArray[np.uint8]:
+        assert self._ids_by_colour is not None
+        packed = samples[0].astype(np.uint32)
+        for level in samples[1:]:
+            packed <<= 8
+            packed |= level
+        labels: NDArray[np.uint8] = self._ids_by_colour[packed]
+        unknown = labels == NO_LABEL
+        if valid is not None:
+            unknown &= valid
+            labels[~valid] = NO_LABEL
+        if unknown.any():
+            row, col = _first(unknown)
+            self._refuse_colour(samples[:, row, col], unknown, window)
+        return labels
+
+    def _from_palette(
+        self, indices: NDArray[Any], valid: NDArray[np.bool_] | None, window: Window
+    ) -> NDArray[np.uint8]:
+        entries = np.zeros((np.iinfo(indices.dtype).max + 1, 4), np.uint8)
+        entries[list(self._palette)] = list(self._palette.values())
+        opaque = entries[indices, 3] > 0
+        valid = opaque if valid is None else valid & opaque
+        if self._ids_by_colour is None:
+            return self._from_ids(indices, valid, window)
+        return self._from_colours(np.moveaxis(entries[indices, :3], -1, 0), valid, window)
+
+    def _from_ids(self, ids: NDArray[Any], valid: NDArray[np.bool_] | None, window: Window) -> NDArray[np.uint8]:
+        count = MAX_CLASSES if self._classes is None else len(self._classes)
+        wrong = (ids < 0) | (ids >= count) & (ids != NO_LABEL)
+        if valid is not None:
+            wrong &= valid
+        if wrong.any():
+            row, col = _first(wrong)
+            raise LabelError(
+                f"{self.info.path}: class id {ids[row, col]} at {_place(row, col, window)}; "
+                f"expected 0 to {count - 1}, or {NO_LABEL} for no label" + self._hint()
+            )
+        labels: NDArray[np.uint8] = ids.astype(np.uint8)
+        return labels if valid is None else np.where(valid, labels, np.uint8(NO_LABEL))
+
+    def _refuse_samples(self) -> None:
+        if len(self._channels.colour) == 1:
+            if self._lossy:  # a changed id is some other class's
+                raise LabelError(f"{self.info.path}: class ids stored as JPEG" + _LOSSY)
+            if self.info.dtype.startswith("float"):
+                raise LabelError(f"{self.info.path}: {self.info.dtype} samples; expected whole numbers for class ids")
+            return
+        if self.info.dtype != "uint8":
+            raise LabelError(f"{self.info.path}: colours of {self.info.dtype} samples; expected 8-bit colours")
+        if self._classes is None:
+            raise LabelError(
+                f"{self.info.path}: the mask holds colours; name them with --classes, a CSV with name,r,g,b"
+            )
+
+    def _refuse_colour(self, colour: NDArray[np.uint8], unknown: NDArray[np.bool_], window: Window) -> None:
+        row, col = _first(unknown)
+        raise LabelError(
+            f"{self.info.path}: colour {','.join(map(str, colour))} at {_place(row, col, window)} is no class's; "
+            f"{unknown.sum()} pixels of {window} have colours that are not in the class table" + self._hint()
+        )
+
+    def _hint(self) -> str:
+        return _LOSSY if self._lossy else ""
+
+    def _read_palette(self) -> dict[int, tuple[int, ...]]:
+        with reading(self.info.path, "the palette"):
+            palette: dict[int, tuple[int, ...]] = self._dataset.colormap(self._channels.colour[0])
+        return palette
+
+    def _colour_table(self) -> NDArray[np.uint8]:
+        """Return the class id of every 24-bit colour; one look-up per pixel is the fastest way from colours to ids."""
+        assert self._classes is not None
+        table = np.full(2**24, NO_LABEL, np.uint8)
+        for index, (red, green, blue) in enumerate(self._classes.colours):
+            table[red << 16 | green << 8 | blue] = index
+        return table
+
+
+def _maps_by_colour(palette: dict[int, tuple[int, ...]], classes: ClassTable | None) -> bool:
+    """Return whether a palette holds the classes' colours in an order of its own, so that its indices are no ids.
+
+    Programs that shrink a colour image to a palette number the colours as they come, and leave out those that
+    the image does not use; TIFF fills the rest with black.
+    """
+    if classes is None or not palette:
+        return False
+    if all(palette.get(index, ())[:3] == colour for index, colour in enumerate(classes.colours)):
+        return False
+    found: set[Colour] = {(red, green, blue) for red, green, blue, alpha in palette.values() if alpha}
+    wanted = set(classes.colours)
+    return wanted <= found or (bool(found - {_BLACK}) and found - {_BLACK} <= wanted)
+
+
+def _first(wrong: NDArray[np.bool_]) -> tuple[int, int]:
+    row, col = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(col)
+
+
+def _place(row: int, col: int, window: Window) -> str:
+    return f"row {window.row_off + row}, column {window.col_off + col}"

@@ -1,0 +1,116 @@
+"""What the writers of PNG and of GeoTIFF masks share: their contract, their names on the way, their errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.classes import ClassTable
+from tiler.errors import DiskFullError, RasterWriteError
+from tiler.files.outputs import Kind, Output
+from tiler.source.georef import Georeference
+
+FULL_BYTES = 2**20
+"""With less free space than this a disk counts as full."""
+_CAUSE_LENGTH = 300
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_CONFIDENCE_TAG = {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskMeta:
+    """What every mask of one image carries besides its pixels."""
+
+    shape: tuple[int, int]
+    """(height, width) of the source and so of the mask."""
+    classes: ClassTable
+    """Names and colours."""
+    georeference: Georeference
+    """The source's own."""
+    tags: Mapping[str, str]
+    """Provenance, stored as TIFF tags or PNG text."""
+
+
+class Sink(Protocol):
+    """Takes the rows of one band for its output files, top to bottom.
+
+    Every method raises `RasterWriteError` naming the file that it fails for, but `abandon`, which never raises.
+    """
+
+    def write(self, rows: NDArray[np.uint8]) -> None:
+        """Take the next full-width rows."""
+
+    def close(self, tags: Mapping[str, str]) -> None:
+        """Add tags that were not known before, complete the temporary files and read them back."""
+
+    def abandon(self) -> None:
+        """Let go of the temporary files, whatever their state, and remove them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An output on its way to its final name."""
+
+    output: Output
+    """What it will be."""
+    temporary: Path
+    """Where it is written, in the same folder."""
+
+    @property
+    def final(self) -> Path:
+        """The name it gets."""
+        return self.output.path
+
+
+def mask_tags(kind: Kind, meta: MaskMeta) -> dict[str, str]:
+    """Return what a mask says about itself."""
+    return {**meta.tags, **(_CONFIDENCE_TAG if kind == "confidence" else {})}
+
+
+def refuse_difference(found: int, written: int) -> None:
+    """Raise unless the checksums of what was written and of what was read back are the same."""
+    if found != written:
+        raise RasterWriteError("what was read back differs from what was written")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn whatever a write raises into a `RasterWriteError` that names the final file."""
+    try:
+        yield
+    except Exception as error:
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: Exception) -> RasterWriteError:
+    """Return what to raise where a file cannot be written; of a full disk GDAL says what broke, not why."""
+    cause: object = isinstance(error, OSError) and error.strerror
+    full = isinstance(error, OSError) and error.errno in _NO_SPACE
+    if not cause:
+        full = full or is_full(path.parent)
+        cause = os.strerror(errno.ENOSPC) if full else error.__cause__ or error
+    kind = DiskFullError if full else RasterWriteError
+    return kind(f"{path}: cannot be written: {cause!s:.{_CAUSE_LENGTH}}")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether a folder's disk has less than a megabyte left; False where nobody can tell."""
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there and can be removed."""
+    with suppress(OSError):
+        path.unlink()

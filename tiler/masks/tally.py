@@ -1,0 +1,58 @@
+"""Count the pixels of every class, and the ground that they cover, while the rows of a mask pass by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.classes import NO_LABEL
+from tiler.kernel import compiled
+from tiler.masks.coverage import Coverage
+
+
+class Tally:
+    """Count labels row by row, top to bottom.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes.
+    cumulative_area_m2 : ndarray of float64, shape (height + 1,), or None
+        See `Georeference.cumulative_area_m2`.
+    """
+
+    def __init__(self, classes: int, cumulative_area_m2: NDArray[np.float64] | None) -> None:
+        self._classes = classes
+        self._row_m2 = None if cumulative_area_m2 is None else np.diff(cumulative_area_m2)
+        self._pixels = np.zeros(NO_LABEL + 1, np.int64)
+        self._area_m2 = np.zeros(NO_LABEL + 1)
+        self._row = 0
+
+    def add(self, labels: NDArray[np.uint8]) -> None:
+        """Count the next full-width rows, uint8 of shape (n, width)."""
+        counts = np.zeros((len(labels), NO_LABEL + 1), np.int32)
+        _count_rows(labels, counts)
+        self._pixels += counts.sum(axis=0)
+        if self._row_m2 is not None:
+            self._area_m2 += self._row_m2[self._row : self._row + len(labels)] @ counts
+        self._row += len(labels)
+
+    def coverage(self) -> Coverage:
+        """Return what was counted so far."""
+        pixels = self._pixels.tolist()
+        area = None if self._row_m2 is None else tuple(self._area_m2[: self._classes].tolist())
+        return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area)
+
+
+@compiled
+def _count_rows(labels: Any, counts: Any) -> None:
+    """Add each row's labels to its own row of counts, run by run, for neighbours mostly are of one class."""
+    for row in range(labels.shape[0]):
+        label, start = labels[row, 0], 0
+        for col in range(1, labels.shape[1]):
+            if labels[row, col] != label:
+                counts[row, label] += col - start
+                label, start = labels[row, col], col
+        counts[row, label] += labels.shape[1] - start

@@ -1,0 +1,187 @@
+"""Write the masks of one image: streamed, read back, and under their final names whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.errors import RasterWriteError
+from tiler.files.atomic import hidden_name
+from tiler.files.beside import Sidecar, SideFile, sidecar_path
+from tiler.files.outputs import Output
+from tiler.masks.coverage import Coverage
+from tiler.masks.geotiff_sink import GeoTiffSink
+from tiler.masks.png_sink import PngSink
+from tiler.masks.sidecars.build import sidecar_bytes
+from tiler.masks.sink import MaskMeta, Sink, Staged, remove, writing
+from tiler.source.raster import gdal_environment
+
+_STALE: dict[str, tuple[Sidecar, ...]] = {
+    "png": ("pam", "vat", "vat_encoding", "world", "prj"),
+    "geotiff": ("pam", "vat", "vat_encoding"),
+    "cog": ("pam", "vat", "vat_encoding"),
+}
+
+
+class MaskWriter:
+    """Write all output files of one image; use as a context manager.
+
+    Leaving the block without `commit` removes every trace.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        The files; their folders are made.
+    meta : MaskMeta
+        What they carry.
+    threads : int
+        Threads that GDAL may use to compress a GeoTIFF or COG; the bytes do not depend on it.
+    polygonise : callable, optional
+        Called with the finished label mask and the vector file to write, where one stands beside it.
+
+    Raises
+    ------
+    RasterWriteError
+        From any method, if a file cannot be written whole; names the file.
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        meta: MaskMeta,
+        *,
+        threads: int = 1,
+        polygonise: Callable[[Path, Path], object] | None = None,
+    ) -> None:
+        self._meta, self._polygonise = meta, polygonise
+        self._missing, self._width = meta.shape
+        self._staged = [Staged(output, hidden_name(output.path)) for output in outputs]
+        self._sinks: list[tuple[Sink, bool]] = []
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            stack.enter_context(gdal_environment())
+            for group in _groups(self._staged):
+                sink = _open_sink(group, meta, threads)
+                stack.callback(sink.abandon)
+                self._sinks.append((sink, group[0].output.kind == "confidence"))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> MaskWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def write(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> None:
+        """Write the next full-width rows to every file.
+
+        Parameters
+        ----------
+        labels : ndarray of uint8, shape (n, width)
+            Class ids; 255 where there is no data.
+        confidence : ndarray of uint8, shape (n, width), optional
+            `round(254 * (p1 - p2) / (p1 + p2))` of the two likeliest classes; 255 where there is no
+            data. Given exactly where an output of that kind is planned.
+
+        Raises
+        ------
+        ValueError
+            If confidence is missing, of another shape than the labels, or not planned.
+        """
+        self._check(labels, confidence)
+        self._missing -= len(labels)
+        for sink, wants_confidence in self._sinks:
+            sink.write(confidence if wants_confidence and confidence is not None else labels)
+
+    def commit(self, coverage: Coverage | None = None) -> None:
+        """Complete every file, read it back, and give all of them their final names.
+
+        Parameters
+        ----------
+        coverage : Coverage, optional
+            What the classes cover; goes into the tags of every file.
+        """
+        if self._missing:
+            raise RasterWriteError(f"{self._staged[0].final}: {self._missing} rows are missing")
+        for sink, _ in self._sinks:
+            sink.close(coverage.tags() if coverage else {})
+        beside = [self._write_beside(mask, side, coverage) for mask in self._staged for side in mask.output.sidecars]
+        masks = [(mask.temporary, mask.final) for mask in self._staged]
+        for temporary, final in beside + masks:
+            with writing(final):
+                _sync(temporary, os.O_RDWR)
+        # The masks get their names last: only they say what they were made from, so a torn set is made again.
+        _rename(beside)
+        self._remove_stale()
+        _rename(masks)
+        for folder in {final.parent for _, final in beside + masks}:
+            with suppress(OSError):  # Windows and some network shares cannot; the files themselves are safe
+                _sync(folder, os.O_RDONLY)
+
+    def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:
+        """Write a side file of a finished mask and return its temporary and its final name."""
+        temporary = hidden_name(side.path)
+        self._stack.callback(remove, temporary)
+        with writing(side.path):
+            if side.kind != "polygons":
+                classes = self._meta.classes if mask.output.kind == "label" else None
+                place = self._meta.georeference if mask.output.format == "png" else None
+                pixels = coverage.pixels if coverage and classes else None
+                temporary.write_bytes(sidecar_bytes(side.kind, classes, pixels, place))
+            elif self._polygonise is not None:
+                self._polygonise(mask.temporary, temporary)
+        return temporary, side.path
+
+    def _remove_stale(self) -> None:
+        """Remove side files of earlier masks that nobody asked for now: their counts, names, place would be wrong."""
+        for mask in self._staged:
+            planned = {side.path for side in mask.output.sidecars}
+            for kind in _STALE[mask.output.format]:
+                if (path := sidecar_path(mask.final, kind)) not in planned:
+                    remove(path)
+
+    def _check(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> None:
+        if labels.ndim != 2 or labels.shape[1] != self._width or len(labels) > self._missing:
+            raise RasterWriteError(
+                f"{self._staged[0].final}: at most {self._missing} rows of {self._width} pixels expected, "
+                f"got shape {labels.shape}"
+            )
+        planned = any(wants_confidence for _, wants_confidence in self._sinks)
+        if planned != (confidence is not None):
+            raise ValueError(f"confidence is {'planned but not given' if planned else 'given but not planned'}")
+        if confidence is not None and confidence.shape != labels.shape:
+            raise ValueError(f"confidence has shape {confidence.shape}, labels have {labels.shape}")
+
+
+def _groups(staged: Sequence[Staged]) -> Iterator[list[Staged]]:
+    """Yield the outputs that one sink writes: PNGs of the same rows are encoded once."""
+    shared = [entry for entry in staged if entry.output.format == "png" and entry.output.kind != "confidence"]
+    if shared:
+        yield shared
+    yield from ([entry] for entry in staged if entry not in shared)
+
+
+def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int) -> Sink:
+    if group[0].output.format == "png":
+        return PngSink(group, meta)
+    return GeoTiffSink(group[0], meta, threads)
+
+
+def _rename(files: Sequence[tuple[Path, Path]]) -> None:
+    for temporary, final in files:
+        with writing(final):
+            temporary.replace(final)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,93 @@
+"""Which channels of a file are red, green and blue, and which one marks valid pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiler.errors import ChannelError
+from tiler.source.raster import RasterInfo
+
+_RGB = ("red", "green", "blue")
+_UNREADABLE_SPACES = frozenset({"CMYK", "CIELAB", "ICCLAB", "ITULAB"})
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels to read, numbered from 1 as GIS programs do."""
+
+    colour: tuple[int, ...]
+    """Three channels (red, green, blue), or one that stands for all three."""
+    valid: int | None
+    """Channel whose zeros mark invalid pixels."""
+    palette: bool
+    """Whether the one channel holds palette indices."""
+    dataset_mask: bool
+    """Whether the file's own nodata, alpha or internal mask marks invalid pixels."""
+    nodata: float | None = None
+    """Value that marks invalid samples of the colour channels, where the file's alpha is set aside."""
+    note: str = ""
+    """What was assumed, for the log; empty where the file says it all."""
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Return channel numbers from text such as `3,2,1` or `1,2,3,4`.
+
+    Raises
+    ------
+    ChannelError
+        If the text is not one, three or four whole numbers from 1 up, separated by commas.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in {1, 3, 4} or not all(part.isdecimal() and len(part) < 9 and int(part) for part in parts):
+        raise ChannelError(f"channels {text!r}: expected one (grey), three (red,green,blue) or four (+valid) numbers")
+    return tuple(int(part) for part in parts)
+
+
+def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
+    """Return the channels to read from a file.
+
+    Parameters
+    ----------
+    info : RasterInfo
+        What the header says.
+    asked : tuple of int
+        The user's choice: one channel, three, or three and a valid channel; then an alpha channel
+        that is not among them counts for nothing (8-bit near-infrared often hides as alpha).
+
+    Raises
+    ------
+    ChannelError
+        If the header does not settle it, or the choice does not fit the file.
+    """
+    if info.dtype.startswith("complex"):
+        raise ChannelError(f"{info.path}: {info.dtype} samples; expected real numbers")
+    if info.driver == "GTiff" and info.colour_space in _UNREADABLE_SPACES:
+        raise ChannelError(f"{info.path}: colours are stored as {info.colour_space}; expected RGB, grey or a palette")
+    if asked:
+        return _asked(info, asked)
+    names = info.interpretations
+    if all(names.count(name) == 1 for name in _RGB):
+        colour = tuple(names.index(name) + 1 for name in _RGB)
+        return Channels(colour, valid=None, palette=False, dataset_mask=info.masked)
+    if names[0] in {"gray", "palette"} and set(names[1:]) <= {"alpha"}:
+        return Channels((1,), valid=None, palette=names[0] == "palette", dataset_mask=info.masked)
+    if len(names) == 3 and "alpha" not in names:
+        note = f"channels are {', '.join(names)}; taken as red, green, blue (--channels says otherwise)"
+        return Channels((1, 2, 3), valid=None, palette=False, dataset_mask=info.masked, note=note)
+    raise ChannelError(
+        f"{info.path}: {len(names)} channels ({', '.join(names)}) do not say which are red, green and blue; "
+        "name them with --channels, such as --channels 1,2,3"
+    )
+
+
+def _asked(info: RasterInfo, asked: tuple[int, ...]) -> Channels:
+    if max(asked) > len(info.interpretations):
+        raise ChannelError(f"{info.path}: channel {max(asked)} was asked for, the file has {len(info.interpretations)}")
+    aside = "alpha" in info.interpretations  # then the file's own mask would count alpha in
+    return Channels(
+        colour=asked[:3],
+        valid=asked[3] if len(asked) == 4 else None,
+        palette=len(asked) == 1 and info.interpretations[asked[0] - 1] == "palette",
+        dataset_mask=info.masked and not aside,
+        nodata=info.nodata if aside else None,
+    )

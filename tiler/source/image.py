@@ -1,0 +1,362 @@
+"""Read an image onto its model grid, tile by tile, a strip at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.windows import Window as RasterioWindow
+
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+from tiler.grid.window import Window
+from tiler.source.channels import Channels, choose_channels
+from tiler.source.damage import Damage
+from tiler.source.limits import DEFAULT_LIMITS, FileLimits
+from tiler.source.raster import RasterInfo, describe, open_raster, reading
+from tiler.source.stretch import Stretch, percentile_stretch
+from tiler.source.truncation import refuse_truncated
+
+_SAMPLE_SIDE = 1024
+_LITTLE_CONTRAST = 16
+_VALID_CHUNK_BYTES = 16 * 2**20
+_PALETTE_CHUNK_PX = 16 * 2**20
+
+
+@contextmanager
+def open_image(
+    path: Path,
+    *,
+    channels: tuple[int, ...] = (),
+    value_range: tuple[float, float] | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
+    strict: bool = False,
+) -> Iterator[ImageReader]:
+    """Open an image to be segmented.
+
+    Parameters
+    ----------
+    path : Path
+        A JPEG, PNG or TIFF.
+    channels : tuple of int
+        The user's choice of channels, see `choose_channels`.
+    value_range : tuple of float, optional
+        Values that become 0 and 255 in files that are not 8-bit; by default each file's own
+        2nd and 98th percentile.
+    limits : FileLimits
+        What the file may claim to be.
+    strict : bool
+        Whether damage that GDAL decodes over is an error.
+
+    Raises
+    ------
+    RasterReadError, ChannelError
+        If the file is no image, is damaged, or its channels are not settled.
+    """
+    damage = Damage(path, strict=strict)
+    with ExitStack() as stack:
+        with damage.opening():
+            dataset = stack.enter_context(open_raster(path, limits))
+        info = describe(path, dataset)
+        refuse_truncated(path, dataset)
+        yield ImageReader(dataset, info, choose_channels(info, channels), value_range, damage)
+
+
+class ImageReader:
+    """Pixels and valid mask of one open image; several threads may read, one at a time.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        The open file.
+    info : RasterInfo
+        Its header.
+    channels : Channels
+        What to read.
+    value_range : tuple of float or None
+        See `open_image`.
+    damage : Damage
+        Takes what GDAL complains of.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        info: RasterInfo,
+        channels: Channels,
+        value_range: tuple[float, float] | None,
+        damage: Damage,
+    ) -> None:
+        self.info = info
+        self.channels = channels
+        self._dataset = dataset
+        self._damage = damage
+        self._lock = threading.Lock()  # GDAL's handles take one thread at a time
+        self._palette = self._read_palette() if channels.palette else None
+        self._float = info.dtype.startswith("float")
+        self.stretch = None if channels.palette else self._choose_stretch(value_range)
+        span = _LITTLE_CONTRAST if self.stretch is None else self.stretch.high - self.stretch.low
+        self._flat = value_range is None and not self._float and span < _LITTLE_CONTRAST
+
+    @property
+    def maybe_invalid(self) -> bool:
+        """Whether any pixel can be invalid at all; ordinary photos answer no."""
+        transparent = self._palette is not None and not self._palette[:, 3].all()
+        marked = self.channels.valid is not None or self.channels.nodata is not None
+        return self.channels.dataset_mask or marked or self._float or transparent
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What GDAL complained of while it decoded and went on: pixels may be wrong; final once all are read."""
+        return self._damage.found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about how the image is read."""
+        notes = [self.channels.note] if self.channels.note else []
+        if self.info.pages > 1:
+            notes.append(f"the file holds {self.info.pages} images; the first is read")
+        with suppress(OSError):  # a name too long to exist
+            if self.info.path.with_name(self.info.path.name + ".msk").exists():
+                notes.append("the external mask beside it (.msk) is not read; put it inside the file")
+        if self.info.orientation != 1:
+            notes.append(f"EXIF orientation {self.info.orientation} is not applied: pixels stay as they are stored")
+        notes.extend(self.info.notes)
+        if self.stretch is not None:
+            notes.append(f"{self.info.dtype} values {self.stretch}")
+            if self._flat:
+                notes.append("there is so little contrast that noise may look like things; --value-range sets another")
+        return tuple(notes)
+
+    def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
+
+        GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve;
+        what it returns for a row does not depend on `start` and `stop`. Palette images are expanded
+        first and resampled by Pillow, whose rounding may then move a sample by one level.
+
+        Parameters
+        ----------
+        grid : Grid
+            The grid of this image.
+        start, stop : int
+            Model rows, `0 <= start < stop <= grid.model_shape[0]`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (3, stop - start, model width)
+            Red, green, blue.
+
+        Raises
+        ------
+        RasterReadError
+            If the pixels cannot be decoded.
+        """
+        if self._palette is not None:
+            return self._palette_rows(grid, start, stop, self._palette)
+        per_model = self.info.height / grid.model_shape[0]
+        window = RasterioWindow(0, start * per_model, self.info.width, (stop - start) * per_model)
+        shape = (len(self.channels.colour), stop - start, grid.model_shape[1])
+        dtype = "uint8" if self.stretch is None else "float32"
+        pixels = self._read(self.channels.colour, window, shape, dtype, Resampling.bilinear)
+        if self.stretch is not None:
+            pixels = self.stretch.apply(pixels)
+        return np.broadcast_to(pixels, (3, *shape[1:]))
+
+    def pixels(self, window: Window) -> NDArray[np.uint8]:
+        """Return a window at full resolution, by the same channels, scaling and palette as `model_rows`.
+
+        Parameters
+        ----------
+        window : Window
+            Source pixels, within the image.
+
+        Returns
+        -------
+        ndarray of uint8, shape (3, height, width)
+            Red, green, blue.
+
+        Raises
+        ------
+        RasterReadError
+            If the pixels cannot be decoded.
+        """
+        area = _area(window)
+        if self._palette is not None:
+            return np.moveaxis(self._palette[self._indices(area), :3], -1, 0)
+        pixels = self._read(self.channels.colour, area, dtype="uint8" if self.stretch is None else "float32")
+        if self.stretch is not None:
+            pixels = self.stretch.apply(pixels)
+        return np.broadcast_to(pixels, (3, window.height, window.width))
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Return the valid mask of a window of source pixels.
+
+        Returns
+        -------
+        ndarray of bool, shape (height, width)
+            True = a real measurement, by nodata, alpha, internal mask or the valid channel; a
+            pixel with NaN or infinity in a colour channel is not one.
+        """
+        valid = np.ones((window.height, window.width), np.bool_)
+        if not self.maybe_invalid:
+            return valid
+        area = _area(window)
+        if self.channels.dataset_mask:
+            with self._decoding(f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"):
+                valid &= self._dataset.dataset_mask(window=area) > 0
+        if self.channels.valid is not None:
+            valid &= self._read((self.channels.valid,), area)[0] > 0
+        if self.channels.nodata is not None:
+            valid &= (self._read(self.channels.colour, area) != self.channels.nodata).any(axis=0)
+        if self._float:
+            valid &= np.isfinite(self._read(self.channels.colour, area)).all(axis=0)
+        if self._palette is not None:
+            valid &= self._palette[self._indices(area), 3] > 0
+        return valid
+
+    def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return `valid` of full-width source rows, shape (stop - start, width)."""
+        return self.valid(Window(start, 0, stop - start, self.info.width))
+
+    def valid_columns(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which columns hold a valid pixel in any of the source rows, shape (width,)."""
+        step = max(_VALID_CHUNK_BYTES // self.info.width, 1)
+        columns = np.zeros(self.info.width, np.bool_)
+        for first in range(start, stop, step):
+            columns |= self.valid_rows(first, min(first + step, stop)).any(axis=0)
+        return columns
+
+    def _read(
+        self,
+        channels: tuple[int, ...],
+        window: RasterioWindow,
+        shape: tuple[int, int, int] | None = None,
+        dtype: str | None = None,
+        resampling: Resampling = Resampling.nearest,
+    ) -> NDArray[Any]:
+        first, last = int(window.row_off), int(window.row_off + window.height)
+        with self._decoding(f"the pixels of rows {first} to {last - 1}"):
+            pixels: NDArray[Any] = self._dataset.read(
+                list(channels), window=window, out_shape=shape, out_dtype=dtype, resampling=resampling
+            )
+        return pixels
+
+    @contextmanager
+    def _decoding(self, what: str) -> Iterator[None]:
+        with self._lock, self._damage.decoding(), reading(self.info.path, what):
+            yield
+
+    def _choose_stretch(self, value_range: tuple[float, float] | None) -> Stretch | None:
+        if self.info.dtype == "uint8":
+            stretch = Stretch(0, 2 ** (self.info.bits or 8) - 1)
+        elif value_range is not None:
+            stretch = Stretch(*value_range)
+        else:
+            stretch = percentile_stretch(self._sample())
+        if self.info.white_is_zero:
+            stretch = Stretch(stretch.high, stretch.low)
+        return None if stretch == Stretch(0, 255) else stretch
+
+    def _sample(self) -> NDArray[np.float64]:
+        """Return valid samples of the colour channels from an even sampling of the whole image."""
+        height, width = (min(side, _SAMPLE_SIDE) for side in self.info.shape)
+        whole = RasterioWindow(0, 0, self.info.width, self.info.height)
+        shape = (len(self.channels.colour), height, width)
+        pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
+        valid = np.ones((height, width), np.bool_)
+        if self.channels.dataset_mask:
+            with self._decoding("the valid mask"):
+                valid &= self._dataset.dataset_mask(out_shape=(height, width)) > 0
+        if self.channels.valid is not None:
+            valid &= self._read((self.channels.valid,), whole, (1, height, width))[0] > 0
+        if self.channels.nodata is not None:
+            valid &= (pixels != self.channels.nodata).any(axis=0)
+        return pixels[:, valid].ravel()
+
+    def _read_palette(self) -> NDArray[np.uint8]:
+        """Return the palette as rows of red, green, blue, alpha; indices beyond it are transparent."""
+        with reading(self.info.path, "the palette"):
+            entries = self._dataset.colormap(self.channels.colour[0])
+        palette = np.zeros((np.iinfo(self.info.dtype).max + 1, 4), np.uint8)
+        palette[list(entries)] = list(entries.values())
+        return palette
+
+    def _indices(self, window: RasterioWindow) -> NDArray[Any]:
+        indices: NDArray[Any] = self._read(self.channels.colour, window)[0]
+        return indices
+
+    def _palette_rows(self, grid: Grid, start: int, stop: int, palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Expand to colours first: a mean of two palette indices is some third, unrelated colour."""
+        per_model = self.info.height / grid.model_shape[0]
+        top, bottom = start * per_model, stop * per_model
+        if (bottom - top) * self.info.width > _PALETTE_CHUNK_PX and stop - start > 1:
+            middle = (start + stop) // 2
+            halves = (start, middle), (middle, stop)
+            return np.concatenate([self._palette_rows(grid, *half, palette) for half in halves], axis=1)
+        reach = int(np.ceil(max(per_model, 1))) + 1
+        first, last = max(int(top) - reach, 0), min(int(np.ceil(bottom)) + reach, self.info.height)
+        indices = self._indices(RasterioWindow(0, first, self.info.width, last - first))
+        image = Image.fromarray(np.ascontiguousarray(palette[indices, :3]))
+        size = grid.model_shape[1], stop - start
+        box = (0, top - first, self.info.width, bottom - first)
+        return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
+
+
+def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
+    """Yield every tile of an image in row-major order.
+
+    Holds one strip of the model grid, a tile high, at a time. Beyond the bottom and right edge the
+    image is reflected.
+
+    Yields
+    ------
+    tile : Tile
+        Where it lies.
+    pixels : ndarray of uint8, shape (3, tile_px, tile_px), or None
+        Red, green, blue; None where no label of a valid pixel needs the tile.
+
+    Raises
+    ------
+    RasterReadError
+        If the pixels cannot be decoded.
+    """
+    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
+    strip_off = 0
+    for row, row_off in enumerate(grid.row_offs):
+        stop = min(row_off + grid.tile_px, grid.model_shape[0])
+        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
+        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
+        strip_off = row_off
+        padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
+        for tile, needed in _needed(image, grid, row):
+            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+
+
+def _area(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+
+
+def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
+    return np.pad(strip, missing, mode="reflect")
+
+
+def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:
+    """Say of each tile of a row whether a valid pixel lies in it or within reach of its logits.
+
+    Bilinear upsampling reaches one cell, so a valid pixel one cell outside still needs the tile.
+    """
+    tiles = list(grid.row_tiles(row))
+    if not image.maybe_invalid:
+        yield from ((tile, True) for tile in tiles)
+        return
+    reached = [grid.source_window(tile.window, margin=LOGITS_STRIDE) for tile in tiles]
+    valid = image.valid_columns(reached[0].row_off, reached[0].row_stop)
+    yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))

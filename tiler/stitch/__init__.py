@@ -1,0 +1,1 @@
+"""From the logits of tiles to rows of labels."""

@@ -1,0 +1,53 @@
+"""From the logits of tiles to rows of masks: blend, upsample, label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.grid.tiles import Grid, Tile
+from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.upsample import MaskRows, Upsampler
+
+
+class Stitcher:
+    """Make the masks of one image of its tiles, in rows as they are finished.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the tiles lie.
+    classes : int
+        Number of classes C.
+    confidence : bool
+        Also say how sure each label is.
+    """
+
+    def __init__(self, grid: Grid, classes: int, *, confidence: bool = False) -> None:
+        self._mosaic = Mosaic(grid, classes)
+        self._upsampler = Upsampler(grid, confidence)
+
+    def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
+        """Blend one tile in, at once, and return the rows that it finished.
+
+        Parameters
+        ----------
+        tile, logits
+            As for `Mosaic.add`, which also says what is raised.
+
+        Returns
+        -------
+        iterator of MaskRows
+            Empty unless the tile was the last of its row of tiles. The rows are labelled as they are
+            asked for; over all tiles every source row comes once, in order.
+        """
+        return self._rows(self._mosaic.add(tile, logits))
+
+    def skip(self, tile: Tile) -> Iterator[MaskRows]:
+        """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
+        return self._rows(self._mosaic.skip(tile))
+
+    def _rows(self, band: LogitsBand | None) -> Iterator[MaskRows]:
+        return iter(()) if band is None else self._upsampler.rows(band)

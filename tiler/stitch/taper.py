@@ -1,0 +1,59 @@
+"""Blend weights: how much each tile counts in each cell of the logits grid."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+
+
+def taper(cells: int, *, rise: int, fall: int) -> NDArray[np.float32]:
+    """Return blend weights along one axis of a tile.
+
+    Raised-cosine (Hann) ramps, `sin^2(pi/2 * (i + 1/2) / n)` over the `n` shared cells. Two
+    neighbours' ramps over one overlap are `sin^2` and `cos^2` of the same angle, so they sum to 1.
+
+    Parameters
+    ----------
+    cells : int
+        Length of the tile on the logits grid.
+    rise, fall : int
+        Cells shared with the tile before and after; 0 at the border of the image, where the
+        weight stays 1 to the edge.
+
+    Returns
+    -------
+    ndarray of float32, shape (cells,)
+        In (0, 1], never 0.
+    """
+    weights = np.ones(cells)
+    for ramp, view in ((rise, weights), (fall, weights[::-1])):
+        view[:ramp] *= np.sin(np.pi / 2 * (np.arange(ramp) + 0.5) / max(ramp, 1)) ** 2
+    return weights.astype(np.float32)
+
+
+def tile_weights(grid: Grid, tile: Tile) -> NDArray[np.float32]:
+    """Return the blend weights of one tile.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid that the tile belongs to; its neighbours give the length of each ramp.
+    tile : Tile
+        The tile.
+
+    Returns
+    -------
+    ndarray of float32, shape (tile_px / 4, tile_px / 4)
+        Separable, positive everywhere.
+    """
+    rows = _axis_weights(grid.row_offs, tile.row, grid.tile_px)
+    cols = _axis_weights(grid.col_offs, tile.col, grid.tile_px)
+    return rows[:, np.newaxis] * cols
+
+
+def _axis_weights(offs: tuple[int, ...], index: int, tile_px: int) -> NDArray[np.float32]:
+    rise = max(offs[index - 1] + tile_px - offs[index], 0) if index > 0 else 0
+    fall = max(offs[index] + tile_px - offs[index + 1], 0) if index + 1 < len(offs) else 0
+    return taper(tile_px // LOGITS_STRIDE, rise=rise // LOGITS_STRIDE, fall=fall // LOGITS_STRIDE)

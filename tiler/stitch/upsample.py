@@ -1,0 +1,102 @@
+"""Rows of labels from the blended logits grid, with their confidence where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.grid.tiles import LOGITS_STRIDE, Grid
+from tiler.stitch.confidence import confidence_levels, rate_rows
+from tiler.stitch.labelling import columns, label_rows
+from tiler.stitch.mosaic import LogitsBand
+
+_CHUNK_BYTES = 2 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRows:
+    """Consecutive full-width source rows of the masks."""
+
+    labels: NDArray[np.uint8]
+    """Class ids, shape (rows, width); 255 where a cell that the pixel needs has no logits."""
+    confidence: NDArray[np.uint8] | None
+    """Shape (rows, width), None unless asked for: 0 a tie with the second-best class, 254 certain, 255 no label."""
+
+
+def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return where the pixels of one source axis fall on the logits grid.
+
+    The centre of source pixel `p` lies at `v = (p + 1/2) * model / source / 4 - 1/2` cells: the
+    half-pixel-centre ("align_corners=False") convention of `torch.nn.functional.interpolate`, with
+    `v` clamped to the first and last cell centre.
+
+    Parameters
+    ----------
+    source, model, cells : int
+        Length of the axis in source pixels, model pixels and logits cells (at least 2).
+
+    Returns
+    -------
+    lower : ndarray of int64, shape (source,)
+        Cell at or before the pixel, `0 <= lower <= cells - 2`, non-decreasing.
+    fraction : ndarray of float32, shape (source,)
+        Share of cell `lower + 1` in [0, 1]; cell `lower` has the rest.
+    """
+    position = (np.arange(source) + 0.5) * (model / source / LOGITS_STRIDE) - 0.5
+    position = np.clip(position, 0, cells - 1)
+    lower = np.minimum(position.astype(np.int64), cells - 2)
+    return lower, (position - lower).astype(np.float32)
+
+
+class Upsampler:
+    """Turn bands of blended logits into full-width rows of masks.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid of the image.
+    confidence : bool
+        Also say how sure each label is.
+    """
+
+    def __init__(self, grid: Grid, confidence: bool = False) -> None:
+        (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
+        self._width = width
+        self._rows = sample_points(source=height, model=grid.model_shape[0], cells=rows)
+        self._cols = columns(*sample_points(source=width, model=grid.model_shape[1], cells=cols), cols)
+        self._levels = confidence_levels() if confidence else None
+
+    def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
+        """Yield the masks of the source rows whose cells lie within one band.
+
+        Over the consecutive bands of a `Mosaic` the arrays hold every source row once, in order.
+        What a pixel gets depends on its four cells alone, so never on where bands end.
+
+        Parameters
+        ----------
+        band : LogitsBand
+            Blended logits; a cell holds numbers for all classes or NaN for all.
+
+        Yields
+        ------
+        MaskRows
+            The lower id wins a tie of the sampled logits.
+        """
+        lower = self._rows[0]
+        start, stop = np.searchsorted(lower, (band.row_off, band.row_stop - 1))
+        step = max(_CHUNK_BYTES // self._width, 1)
+        for first in range(start, stop, step):
+            yield self._mask_rows(band, slice(first, min(first + step, stop)))
+
+    def _mask_rows(self, band: LogitsBand, rows: slice) -> MaskRows:
+        lower, fraction = (axis[rows] for axis in self._rows)
+        labels = np.empty((len(lower), self._width), np.uint8)
+        if self._levels is None:
+            label_rows(band.values, lower - band.row_off, fraction, *self._cols, labels)
+            return MaskRows(labels, None)
+        confidence = np.empty_like(labels)
+        rate_rows(band.values, lower - band.row_off, fraction, *self._cols, self._levels, labels, confidence)
+        return MaskRows(labels, confidence)
