@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 from rasterio import Affine
 
+from tests import ROOT
 from tests.make import UTM, noise, write_tif
 
-ROOT = Path(__file__).parents[1]
 MANIFEST = "manifest.jsonl"
 LOCK, HOLDER = ".noseam.lock", ".noseam.holder"
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)

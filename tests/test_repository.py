@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import configparser
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
 
 
 def test_every_path_that_the_architecture_page_names_exists() -> None:

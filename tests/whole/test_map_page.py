@@ -13,8 +13,9 @@ import rasterio
 from click.testing import CliRunner
 
 from cli import main
+from tests import ROOT
 
-PAGE = Path(__file__).parent.parent / "docs" / "map.md"
+PAGE = ROOT / "docs" / "map.md"
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from rasterio import Affine
 
+from tests import ROOT
 from tests.make import UTM, noise, write_tif
 from tiler.source.shut_off import DRIVERS, SETTINGS, allow_vrt, shut_off
-
-ROOT = Path(__file__).parent.parent
 
 
 def _python(code: str, *arguments: object) -> str:

@@ -1,6 +1,6 @@
-"""Run every writer under ever larger limits of a file's size; what `tests.test_full_disk` starts as a process.
+"""Run every writer under ever larger limits of a file's size; what `tests.whole.test_full_disk` starts as a process.
 
-    python -m tests.full_disk FOLDER
+    python -m tests.whole.full_disk FOLDER
 
 prints one line of JSON per try. A limit belongs to the whole process, so it cannot be set in that of the tests.
 """

@@ -17,6 +17,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
+from tests import ROOT
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
 from tiler.classes import DRONE_CLASSES, ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
@@ -550,7 +551,7 @@ SWEEP = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from tests.test_writer import _labels, _names, _output, _write
+from tests.masks.test_writer import _labels, _names, _output, _write
 from tiler.errors import RasterWriteError
 
 folder, format, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -584,7 +585,7 @@ def test_a_full_disk_never_leaves_a_wrong_file(tmp_path: Path, format: Format, k
         check=True,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     results = [json.loads(line) for line in done.stdout.splitlines()]
     name = _output(tmp_path, format, kind).path.name

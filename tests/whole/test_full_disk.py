@@ -18,9 +18,10 @@ import pytest
 
 from segment.record.manifest import MANIFEST
 from segment.record.summary import SUMMARY
-from tests.full_disk import BEYOND, SIDECARS, STEPS, WRITERS, limit_files, write_masks
+from tests import ROOT
 from tests.models import checkpoint_folder
-from tests.runs import HOLDER, ROOT, contents, exit_code, make_survey, run, segment_command
+from tests.runs import HOLDER, contents, exit_code, make_survey, run, segment_command
+from tests.whole.full_disk import BEYOND, SIDECARS, STEPS, WRITERS, limit_files, write_masks
 from tiler.errors import RasterWriteError
 from tiler.grid.tiling import Tiling
 
@@ -31,7 +32,7 @@ Mount = Callable[[str], Path]
 @pytest.fixture(scope="module")
 def tries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Try]]:
     folder = tmp_path_factory.mktemp("sweep")
-    command = [sys.executable, "-W", "ignore", "-m", "tests.full_disk", str(folder)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.whole.full_disk", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     found = defaultdict(list)

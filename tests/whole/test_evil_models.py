@@ -24,11 +24,11 @@ from transformers import SegformerModel
 from segment.errors import CheckpointError
 from segment.model.checkpoint import describe_checkpoint, fit_classes, load_checkpoint
 from segment.model.weights import weight_files
+from tests import ROOT
 from tests.models import checkpoint_folder
 from tiler.errors import ClassTableError
 from tiler.grid.tiling import Tiling
 
-ROOT = Path(__file__).parent.parent
 WEIGHTS, CONFIG, INDEX = "model.safetensors", "config.json", "model.safetensors.index.json"
 SECONDS = 30
 """Far more than any refusal takes, far less than waiting for a network that is not there."""

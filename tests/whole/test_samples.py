@@ -14,12 +14,13 @@ from click.testing import CliRunner, Result
 from rio_cogeo.cogeo import cog_validate
 
 from cli import main
-from tests.gdalinfo import Report, attribute_table, program_report, wheel_report
+from tests import ROOT
 from tests.models import checkpoint_folder
+from tests.whole.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tiler.grid.tiling import Tiling
 from tiler.source.raster import gdal_environment
 
-SAMPLES = Path(__file__).parent.parent.parent / "shared" / "samples"
+SAMPLES = ROOT.parent / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample folder is not here")
 
 # Intact by their header but without the pixels that it promises, or without the channels that a network needs.

@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 
 from tests.make import noise, write_tif
 from tests.photos import CAMERA, PLACE, POSE, SHAPE, attributes, gps_of, write_photo, xmp_of
-from tests.test_samples import SAMPLES
+from tests.whole.test_samples import SAMPLES
 from tiler.errors import MissingExtraError, PoseError, RasterReadError, TilerError
 from tiler.photo.geometry import to_utm
 from tiler.photo.options import PoseOptions

@@ -21,7 +21,7 @@ import cli
 from segment.errors import CheckpointError
 from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint
 from segment.model.weights import weight_files
-from tests.crops import crop_folder
+from tests.crop_folder import crop_folder
 from tests.make import GCPS, UTM, noise, write_tif
 from tests.photos import POSE, attributes, write_photo, xmp_of
 from tiler.classes import read_class_table, write_class_table

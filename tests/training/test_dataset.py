@@ -13,7 +13,7 @@ from segment.errors import TrainError
 from segment.model.checkpoint import Normalisation
 from segment.training.data import read_crop_set
 from segment.training.dataset import Crop, CropDataset, read_labels, read_pixels
-from tests.crops import crop_folder
+from tests.crop_folder import crop_folder
 from tests.make import noise
 from tests.models import class_table
 from tiler.errors import CropIndexError, RasterReadError

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cli import main
 from tests.make import UTM, noise
-from tests.test_polygons_make import NORTH_UP, write_mask
+from tests.polygons.test_make import NORTH_UP, write_mask
 from tiler.errors import OutputClashError, PolygonError
 from tiler.polygons.plan import plan_files
 from tiler.source.georef import Georeference

@@ -35,12 +35,12 @@ from segment.training.learner import balance_classes, pixel_loss
 from segment.training.request import TrainRequest
 from segment.training.state import is_whole
 from segment.training.train import train
-from tests.crops import crop_folder
+from tests import ROOT
+from tests.crop_folder import crop_folder
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
 from tiler.grid.tiling import Tiling
 
-ROOT = Path(__file__).parent.parent
 TILING = Tiling(64, 64, 0.25)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.models import checkpoint_folder
-from tests.test_samples import SAMPLES, digests, files_of
+from tests.whole.test_samples import SAMPLES, digests, files_of
 from tiler.grid.tiling import Tiling
 
-ROOT = Path(__file__).parent.parent
 MOST_SECONDS, MOST_BYTES = 250, 4 * 2**30
 LOCAL = {"AF_UNIX", "AF_NETLINK"}
 HOSTILE = {

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from segment.evaluation.figures import draw_confusion, draw_learning_curve
+from tests import ROOT
 
 ROWS: list[Mapping[str, float | None]] = [
     {"epoch": 1, "step": 10, "train_loss": 2.0, "val_loss": 1.9, "miou": 0.1, "accuracy": 0.4},
@@ -106,4 +107,4 @@ def _full_disk(figure: object, path: Path, **options: object) -> None:
 
 def test_pictures_need_no_pyplot() -> None:
     code = "import sys, segment.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0

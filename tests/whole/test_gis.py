@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 
-from tests.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tests.make import ROTATED, UTM
+from tests.whole.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tiler.classes import ClassTable
 from tiler.files.beside import GROUPS, Sidecar, plan_sidecars
 from tiler.files.outputs import Format, Output

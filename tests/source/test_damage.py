@@ -18,7 +18,7 @@ from rasterio.enums import Resampling
 from segment.plan.survey import Request
 from tests.make import noise, write_tif
 from tests.models import MeanEngine, runner_of
-from tests.test_job import plan_for
+from tests.run.test_runner import plan_for
 from tiler.errors import RasterReadError
 from tiler.grid.tiles import plan_grid
 from tiler.grid.tiling import Tiling
