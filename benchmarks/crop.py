@@ -35,9 +35,9 @@ CUT = """
 import sys
 from pathlib import Path
 from tiler.crops.make import make_crops
-from tiler.crops.plan import CropRequest
+from tiler.crops.plan import CropOptions
 images, masks, out, jobs = sys.argv[1:]
-report = make_crops(Path(images), Path(masks), Path(out), CropRequest(), classes=None, jobs=int(jobs))
+report = make_crops(Path(images), Path(masks), Path(out), CropOptions(), classes=None, jobs=int(jobs))
 assert not report.failed, report.failed
 """
 

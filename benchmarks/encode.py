@@ -35,7 +35,8 @@ from tiler.grid.tiling import Tiling
 from tiler.masks.png import _filter_paeth, _filter_up
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
-from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.scenes.request import SceneOptions
+from tiler.scenes.survey import make_survey
 from tiler.source.georef import Georeference
 
 Mask = NDArray[np.uint8]
@@ -88,7 +89,7 @@ class Cost:
 
 def make_masks(folder: Path) -> Iterator[tuple[Mask, Mask]]:
     """Yield labels and confidence of the masks to encode."""
-    make_survey(folder / "scenes", SurveyRequest(photos=1, photo_shape=(HEIGHT, WIDTH), orthomosaics=0))
+    make_survey(folder / "scenes", SceneOptions(photos=1, photo_shape=(HEIGHT, WIDTH), orthomosaics=0))
     photos = folder / "scenes" / "images", write_photos(folder / "photos", 1, HEIGHT, WIDTH)
     untrained = write_model(folder / "model", 24, "b0", Tiling(2000, 512, 0.25))
     for index, (source, model) in enumerate([(photos[0], "demo"), (photos[1], "demo"), (photos[0], str(untrained))]):

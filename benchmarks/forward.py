@@ -23,7 +23,8 @@ from measure import Spread, machine, make_photo, table, write_model
 from numpy.typing import NDArray
 
 from segment.engine.choose import open_engine
-from segment.engine.contract import Engine, EngineKind, Precision
+from segment.engine.contract import Engine
+from segment.engine.request import EngineKind, Precision
 from segment.errors import DeviceError, EngineError
 from segment.model.checkpoint import Checkpoint, Description, describe_checkpoint, load_checkpoint, weights_digest
 from segment.run.cores import share_cores

@@ -42,10 +42,10 @@ WRITE = """
 import json, sys, time
 from pathlib import Path
 from tiler.polygons.make import write_polygons
-from tiler.polygons.request import PolygonRequest
+from tiler.polygons.request import PolygonOptions
 mask, out, request = sys.argv[1:]
 started = time.monotonic()
-report = write_polygons(Path(mask), Path(out), PolygonRequest(**json.loads(request)))
+report = write_polygons(Path(mask), Path(out), PolygonOptions(**json.loads(request)))
 print(json.dumps([report.polygons, time.monotonic() - started]))
 """
 

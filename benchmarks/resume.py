@@ -25,7 +25,8 @@ from PIL import Image
 from rasterio import Affine
 
 from segment.model.checkpoint import describe_checkpoint
-from segment.plan.survey import Request, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from segment.run.runner import open_runner
 from tiler.files.outputs import all_paths
 from tiler.files.walk import walk_survey
@@ -77,7 +78,7 @@ def measure(folder: Path, count: int, *, georeferenced: bool) -> list[str]:
     write_images(source, count, georeferenced=georeferenced)
     tiling = Tiling(SIDE, SIDE, 0.25)
     model = write_model(folder / "model", 4, "nano", tiling)
-    request = Request(tiling, out)
+    request = Request(tiling=tiling, out=out)
     survey = walk_survey([source], out=out)
     plan = plan_survey(survey, request)
     runner = open_runner(describe_checkpoint(str(model)), tile_px=SIDE)

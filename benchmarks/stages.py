@@ -25,7 +25,8 @@ from measure import Spread, machine, table, write_model, write_photos
 
 from segment.model.checkpoint import describe_checkpoint
 from segment.model.presets import Size
-from segment.plan.survey import ImagePlan, Request, SurveyPlan, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan, SurveyPlan, plan_survey
 from segment.run.runner import Runner, open_runner
 from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
@@ -122,7 +123,7 @@ def main() -> None:
             tiling = Tiling(case.window, 512, 0.25)
             model = write_model(folder / name, 24, case.size, tiling)
             source = write_photos(folder / f"photos-{count}", count, height, width)
-            request = Request(tiling, folder / "masks")
+            request = Request(tiling=tiling, out=folder / "masks")
             plan = plan_survey(walk_survey([source], out=request.out), request)
             runner = open_runner(describe_checkpoint(str(model)), device="cpu")
             with closing(runner.engine):

@@ -1,39 +1,69 @@
-"""The commands of noseam as functions, for Python: `crop`, `train`, `segment`, `evaluate`, `polygons`."""
+"""The commands of noseam as functions, for Python: the same as `import noseam`.
+
+Every function takes the options of its command as keywords, with the same defaults and bounds; the page
+`docs/reference.md` says what each of them does. Text stands for paths. Nothing heavy is imported before a
+function is called.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from segment.engine.contract import EngineKind, Precision
-from segment.evaluation.compare import Evaluation
-from segment.evaluation.compare import evaluate as compare
-from segment.guard.lock import hold_folder
-from segment.model.checkpoint import describe_checkpoint
-from segment.plan.survey import Request, plan_survey
-from segment.record.outcome import Outcome
-from segment.run.runner import open_runner
-from segment.training.request import TrainRequest
-from segment.training.train import TrainResult
-from segment.training.train import train as run_training
-from tiler.classes import ClassTable, read_class_table
-from tiler.crops.make import CropReport, make_crops
-from tiler.crops.plan import CropRequest
-from tiler.files.walk import walk_survey
-from tiler.grid.tiling import override
-from tiler.polygons.make import write_survey_polygons
-from tiler.polygons.request import PolygonReport, PolygonRequest
+from segment import steps
+from segment.engine.request import EngineKind, EngineOptions, Precision
+from segment.evaluation.request import EvaluateRequest
+from segment.guard.request import RunLimits
+from segment.plan.request import PlanRequest
+from segment.plan.shard import Shard
+from segment.run.request import SegmentRequest
+from segment.steps import Progress
+from segment.training.request import Schedule, TrainRequest
+from tiler.crops.plan import CropFormat, CropOptions
+from tiler.crops.request import CropRequest
+from tiler.files.beside import SidecarGroup
+from tiler.files.outputs import Format
+from tiler.files.vector import Format as PolygonFormat
+from tiler.grid.tiling import TilingOptions
+from tiler.option import gather
+from tiler.photo.options import PoseOptions, YawSource
+from tiler.polygons.request import PolygonOptions, PolygonsRequest
+from tiler.source.options import FileLimits, ReadingOptions
 
+if TYPE_CHECKING:
+    from segment.evaluation.compare import Evaluation
+    from segment.plan.survey import SurveyPlan
+    from segment.record.outcome import Outcome
+    from segment.training.train import TrainResult
+    from tiler.crops.make import CropReport
+
+__all__ = ["crop", "evaluate", "plan", "polygons", "segment", "train"]
 AnyPath = str | Path
 
-warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # so do most photos
+
+def _unheard(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 def crop(
-    images: AnyPath, masks: AnyPath, out: AnyPath, *, classes: AnyPath | None = None, jobs: int = -1, **options: Any
+    images: AnyPath,
+    masks: AnyPath,
+    out: AnyPath,
+    *,
+    classes: AnyPath | None = CropRequest.classes,
+    jobs: int | None = CropRequest.jobs,
+    window_px: int = CropOptions.window_px,
+    overlap: float = CropOptions.overlap,
+    split: float = CropOptions.split,
+    seed: int = CropOptions.seed,
+    min_labelled: float = CropOptions.min_labelled,
+    skip_empty: bool = CropOptions.skip_empty,
+    balance: bool = CropOptions.balance,
+    format: CropFormat = CropOptions.format,
+    channels: Sequence[int] | str = ReadingOptions.channels,
+    value_range: tuple[float, float] | None = ReadingOptions.value_range,
+    progress: Progress = _unheard,
 ) -> CropReport:
     """Cut images and their masks into training crops.
 
@@ -43,12 +73,10 @@ def crop(
         Two files, or two folders whose files are paired by name.
     out : path
         Folder of the crops.
-    classes : path, optional
-        Class table, CSV; needed where masks hold colours.
-    jobs : int
-        Processes; -1: one per core.
+    progress : callable
+        Told (sources done, sources in all), from the calling thread.
     **options
-        Fields of `CropRequest`: window_px, overlap, split, seed and so on.
+        Those of `noseam crop`.
 
     Returns
     -------
@@ -57,16 +85,39 @@ def crop(
 
     Raises
     ------
-    TilerError
-        See `make_crops`.
+    NoseamError
+        If the options or the folders will not do, or another run writes to `out`; see `make_crops`.
     """
-    request = CropRequest(**options)
-    # Absolute, for the workers of an earlier call may stand in another folder.
-    images, masks, out = (Path(path).absolute() for path in (images, masks, out))
-    return make_crops(images, masks, out, request, classes=_table(classes), jobs=jobs)
+    request = gather(CropRequest, locals())
+    return steps.crop(request, lambda outcome, done, total: progress(done, total))
 
 
-def train(crops: AnyPath, out: AnyPath, **options: Any) -> TrainResult:
+def train(
+    crops: AnyPath,
+    out: AnyPath,
+    *,
+    base: str = TrainRequest.base,
+    epochs: float = TrainRequest.epochs,
+    max_steps: int | None = TrainRequest.max_steps,
+    lr: float = TrainRequest.lr,
+    schedule: Schedule = TrainRequest.schedule,
+    warmup: float = TrainRequest.warmup,
+    weight_decay: float = TrainRequest.weight_decay,
+    batch_size: int = TrainRequest.batch_size,
+    accumulate: int = TrainRequest.accumulate,
+    input_px: int = TrainRequest.input_px,
+    overlap: float = TrainRequest.overlap,
+    class_weights: bool = TrainRequest.class_weights,
+    augment: bool = TrainRequest.augment,
+    device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
+    precision: Precision = TrainRequest.precision,
+    workers: int = TrainRequest.workers,
+    seed: int = TrainRequest.seed,
+    half: bool = TrainRequest.half,
+    tensorboard: bool = TrainRequest.tensorboard,
+    fresh: bool = TrainRequest.fresh,
+    progress: Progress = _unheard,
+) -> TrainResult:
     """Train a model on crops, or go on with its training.
 
     Parameters
@@ -75,8 +126,10 @@ def train(crops: AnyPath, out: AnyPath, **options: Any) -> TrainResult:
         Folder that `crop` made.
     out : path
         Folder of the model.
+    progress : callable
+        Told (steps done, steps in all) after every step.
     **options
-        Fields of `TrainRequest`: base, epochs, lr, batch_size, input_px and so on.
+        Those of `noseam train`.
 
     Returns
     -------
@@ -85,10 +138,68 @@ def train(crops: AnyPath, out: AnyPath, **options: Any) -> TrainResult:
 
     Raises
     ------
-    TilerError, SegmentError
-        See `segment.training.train.train`.
+    NoseamError
+        If the options, the crops, the base or the device will not do, or another run writes to `out`; see
+        `segment.training.train.train`.
     """
-    return run_training(TrainRequest(crops=Path(crops), out=Path(out), **options))
+    return steps.train(gather(TrainRequest, locals()), progress)
+
+
+def plan(
+    sources: AnyPath | Sequence[AnyPath],
+    out: AnyPath = PlanRequest.out,
+    *,
+    model: str | None = PlanRequest.model,
+    window_px: int | None = TilingOptions.window_px,
+    input_px: int | None = TilingOptions.input_px,
+    overlap: float | None = TilingOptions.overlap,
+    gsd_m: float | None = TilingOptions.gsd_m,
+    channels: Sequence[int] | str = ReadingOptions.channels,
+    value_range: tuple[float, float] | None = ReadingOptions.value_range,
+    max_megapixels: float = FileLimits.max_megapixels,
+    max_block_mb: float = FileLimits.max_block_mb,
+    max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
+    strict: bool = PlanRequest.strict,
+    allow_vrt: bool = FileLimits.allow_vrt,
+    shard: Shard | str = PlanRequest.shard,
+    format: Literal["auto"] | Format = PlanRequest.format,
+    color: bool | None = PlanRequest.color,
+    confidence: bool = PlanRequest.confidence,
+    sidecars: Iterable[SidecarGroup] | str = PlanRequest.sidecars,
+    georef: Literal["auto", "photo", "none"] = PlanRequest.georef,
+    flying_height_m: float | None = PoseOptions.flying_height_m,
+    ground_elevation_m: float | None = PoseOptions.ground_elevation_m,
+    dem: AnyPath | None = PoseOptions.dem,
+    yaw_source: YawSource = PoseOptions.yaw_source,
+    focal_px: float | None = PoseOptions.focal_px,
+    polygons: bool = PlanRequest.polygons,
+    polygons_format: PolygonFormat = PlanRequest.polygons_format,
+    min_area_m2: float = PolygonOptions.min_area_m2,
+    simplify_px: float = PolygonOptions.simplify_px,
+    only: Sequence[str] = PolygonOptions.only,
+) -> SurveyPlan:
+    """Return what `segment` would do, from headers alone: no pixel is read, nothing is written.
+
+    Parameters
+    ----------
+    sources : path or sequence of paths
+        Images, and folders that are walked recursively.
+    out : path
+        Output folder of the planned run.
+    **options
+        Those of `noseam plan`.
+
+    Returns
+    -------
+    SurveyPlan
+        Every input, either planned or refused with its reason.
+
+    Raises
+    ------
+    NoseamError
+        If the options or the checkpoint will not do, or two images would write one output.
+    """
+    return steps.plan(gather(PlanRequest, locals())).survey
 
 
 def segment(
@@ -96,17 +207,44 @@ def segment(
     out: AnyPath,
     *,
     model: str,
-    window_px: int | None = None,
-    input_px: int | None = None,
-    overlap: float | None = None,
-    gsd_m: float | None = None,
-    engine: EngineKind = "auto",
-    device: str = "auto",
-    precision: Precision = "auto",
-    batch_size: int | None = None,
-    threads: int | None = None,
-    overwrite: bool = False,
-    **options: Any,
+    classes: AnyPath | None = SegmentRequest.classes,
+    window_px: int | None = TilingOptions.window_px,
+    input_px: int | None = TilingOptions.input_px,
+    overlap: float | None = TilingOptions.overlap,
+    gsd_m: float | None = TilingOptions.gsd_m,
+    device: str = EngineOptions.device,
+    engine: EngineKind = EngineOptions.engine,
+    precision: Precision = EngineOptions.precision,
+    batch_size: int | None = EngineOptions.batch_size,
+    threads: int | None = EngineOptions.threads,
+    channels: Sequence[int] | str = ReadingOptions.channels,
+    value_range: tuple[float, float] | None = ReadingOptions.value_range,
+    max_megapixels: float = FileLimits.max_megapixels,
+    max_block_mb: float = FileLimits.max_block_mb,
+    max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
+    strict: bool = SegmentRequest.strict,
+    allow_vrt: bool = FileLimits.allow_vrt,
+    shard: Shard | str = SegmentRequest.shard,
+    format: Literal["auto"] | Format = SegmentRequest.format,
+    color: bool | None = SegmentRequest.color,
+    confidence: bool = SegmentRequest.confidence,
+    sidecars: Iterable[SidecarGroup] | str = SegmentRequest.sidecars,
+    overwrite: bool = SegmentRequest.overwrite,
+    georef: Literal["auto", "photo", "none"] = SegmentRequest.georef,
+    flying_height_m: float | None = PoseOptions.flying_height_m,
+    ground_elevation_m: float | None = PoseOptions.ground_elevation_m,
+    dem: AnyPath | None = PoseOptions.dem,
+    yaw_source: YawSource = PoseOptions.yaw_source,
+    focal_px: float | None = PoseOptions.focal_px,
+    polygons: bool = SegmentRequest.polygons,
+    polygons_format: PolygonFormat = SegmentRequest.polygons_format,
+    min_area_m2: float = PolygonOptions.min_area_m2,
+    simplify_px: float = PolygonOptions.simplify_px,
+    only: Sequence[str] = PolygonOptions.only,
+    max_errors: int | None = RunLimits.max_errors,
+    max_runtime_min: float | None = RunLimits.max_runtime_min,
+    max_stall_min: float = RunLimits.max_stall_min,
+    progress: Progress = _unheard,
 ) -> tuple[Outcome, ...]:
     """Segment images and folders of images; write full-resolution masks.
 
@@ -118,72 +256,82 @@ def segment(
         Output folder.
     model : str
         Checkpoint folder, hub id, or `demo`.
-    window_px, input_px, overlap, gsd_m
-        See `Tiling`; None: the checkpoint's own.
-    engine, device, precision, batch_size, threads
-        See `open_runner`.
-    overwrite : bool
-        Make masks again that are up to date.
+    progress : callable
+        Told (images ended, images in all), from the calling thread.
     **options
-        Further fields of `Request`: format, color, confidence, sidecars, polygons, georef, channels, value_range
-        and so on.
+        Those of `noseam segment`.
 
     Returns
     -------
     tuple of Outcome
-        One per input, as they ended; a bad image is one of them, not an exception.
+        One per input that was got to, as they ended; a bad image is one of them, not an exception.
 
     Raises
     ------
-    TilerError, SegmentError
-        If the run cannot start.
+    NoseamError
+        If the run cannot start: the options, the checkpoint or the device will not do, two images would write one
+        output, or another run writes to `out`.
     """
-    description = describe_checkpoint(model)
-    tiling = override(description.tiling, window_px=window_px, input_px=input_px, overlap=overlap, gsd_m=gsd_m)
-    request = Request(tiling, Path(out), **options)
-    plan = plan_survey(walk_survey(_paths(sources), out=request.out), request)
-    runner = open_runner(
-        description, tile_px=tiling.input_px, kind=engine, device=device, precision=precision,
-        batch_size=batch_size, threads=threads,
-    )  # fmt: skip
-    with closing(runner.engine), hold_folder(request.out, request.shard):
-        return tuple(runner.run(plan, request, overwrite=overwrite))
+    return steps.segment(gather(SegmentRequest, locals()), progress)
 
 
-def polygons(masks: AnyPath | Sequence[AnyPath], out: AnyPath, **options: Any) -> PolygonReport:
-    """Write the polygons of label masks to one vector file; its ending chooses the format.
+def polygons(
+    masks: AnyPath | Sequence[AnyPath],
+    out: AnyPath,
+    *,
+    format: PolygonFormat = PolygonsRequest.format,
+    min_area_m2: float = PolygonOptions.min_area_m2,
+    simplify_px: float = PolygonOptions.simplify_px,
+    only: Sequence[str] = PolygonOptions.only,
+    progress: Progress = _unheard,
+) -> tuple[steps.Written, ...]:
+    """Turn label masks into polygons for a GIS.
 
     Parameters
     ----------
     masks : path or sequence of paths
-        Label masks, all in one CRS.
+        Label masks, and folders in which every `*_label.png` and `*_label.tif` counts.
     out : path
-        Such as `survey.gpkg`.
+        Such as `survey.gpkg`, which gets the polygons of all masks; or a folder, which gets a file for each.
+    progress : callable
+        Told (masks done, masks in all), from the calling thread.
     **options
-        Fields of `PolygonRequest`: min_area_m2, simplify_px, classes.
+        Those of `noseam polygons`.
 
     Returns
     -------
-    PolygonReport
-        How many, their areas, and what the user should know.
+    tuple of Written
+        One per file: how many polygons, their areas, what the user should know; or why it failed.
 
     Raises
     ------
-    TilerError
-        See `write_survey_polygons`.
+    NoseamError
+        If the files cannot be planned, all masks go to one file and that fails, or another run writes there.
     """
-    return write_survey_polygons(list(_paths(masks)), Path(out), PolygonRequest(**options))
+    return tuple(steps.polygons(gather(PolygonsRequest, locals()), progress))
 
 
-def evaluate(predicted: AnyPath, truth: AnyPath, *, classes: AnyPath | None = None) -> Evaluation:
+def evaluate(
+    predicted: AnyPath,
+    truth: AnyPath,
+    *,
+    classes: AnyPath | None = EvaluateRequest.classes,
+    seam_px: int | None = EvaluateRequest.seam_px,
+    out: AnyPath | None = EvaluateRequest.out,
+    progress: Progress = _unheard,
+) -> Evaluation:
     """Compare predicted masks with the truth.
 
     Parameters
     ----------
     predicted, truth : path
         Two files, or two folders whose files are paired by name.
-    classes : path, optional
-        Class table, CSV; without it the names that the predicted masks carry.
+    out : path, optional
+        Folder for a report.
+    progress : callable
+        Told (pairs done, pairs in all), from the calling thread.
+    **options
+        Those of `noseam evaluate`.
 
     Returns
     -------
@@ -192,15 +340,7 @@ def evaluate(predicted: AnyPath, truth: AnyPath, *, classes: AnyPath | None = No
 
     Raises
     ------
-    TilerError, SegmentError
-        See `segment.evaluation.compare.evaluate`.
+    NoseamError
+        If the two sides cannot be compared, or the report not be written; see `segment.evaluation.compare.evaluate`.
     """
-    return compare(Path(predicted), Path(truth), classes=_table(classes))
-
-
-def _table(classes: AnyPath | None) -> ClassTable | None:
-    return None if classes is None else read_class_table(Path(classes))
-
-
-def _paths(sources: AnyPath | Sequence[AnyPath]) -> Iterable[Path]:
-    return [Path(sources)] if isinstance(sources, (str, Path)) else map(Path, sources)
+    return steps.evaluate(gather(EvaluateRequest, locals()), progress)

@@ -33,6 +33,10 @@ class EvaluateError(SegmentError, ValueError):
     """Predictions and truth cannot be compared, or the report on them not be written."""
 
 
+class RequestError(SegmentError, ValueError):
+    """A run was asked for that cannot be."""
+
+
 class TrainError(SegmentError, ValueError):
     """A training cannot start, go on or end as it was asked for."""
 

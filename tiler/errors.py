@@ -37,6 +37,10 @@ class CropIndexError(TilerError, ValueError):
     """A folder of training crops is missing, incomplete or malformed."""
 
 
+class SceneError(TilerError, ValueError):
+    """Scenes were asked for that cannot be made."""
+
+
 class PoseError(TilerError, ValueError):
     """A photo does not say well enough where and how it was taken to be placed on the ground."""
 

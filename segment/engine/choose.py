@@ -7,7 +7,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from segment.engine.contract import Engine, EngineKind, Precision
+from segment.engine.contract import Engine
+from segment.engine.request import EngineKind, Precision
 from segment.errors import DeviceError, EngineError
 from segment.guard.signals import raise_if_asked
 

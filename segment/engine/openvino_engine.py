@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.engine.contract import Precision, Tiles
+from segment.engine.contract import Tiles
 from segment.engine.convert import converted, openvino_core
+from segment.engine.request import Precision
 from segment.errors import DeviceError, EngineError
 from segment.model.checkpoint import Description
 from tiler.grid.tiles import Grid

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segment.engine.batcher import Batcher
-from segment.engine.contract import Precision, Stitcher, Tiles
+from segment.engine.contract import Stitcher, Tiles
 from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher
+from segment.engine.request import Precision
 from segment.errors import DeviceError
 from segment.model.checkpoint import Checkpoint
 from segment.model.fusion import fuse_head

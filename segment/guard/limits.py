@@ -7,27 +7,16 @@ import time
 from dataclasses import dataclass, field
 
 from segment.guard.pulse import Pulse
+from segment.guard.request import RunLimits
 from segment.record.manifest import End
 from segment.record.outcome import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the user allows a run."""
-
-    max_errors: int | None = None
-    """Most images that may fail in work before the run stops; None: any number. Those that are refused do not count."""
-    max_runtime_s: float | None = None
-    """Seconds after which no further image is begun; None: none."""
-    max_stall_s: float = 7200.0
-    """Seconds without any sign of life after which the images under way are given up: their drives hang."""
 
 
 @dataclass(slots=True)
 class Gate:
     """Says whether further images may begin; any thread may ask. Its time runs from its making."""
 
-    limits: Limits
+    limits: RunLimits
     """What the user allows."""
     end: End = "complete"
     """Why it is shut; `complete` while it is open."""

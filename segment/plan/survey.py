@@ -7,69 +7,25 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from rasterio import Affine
 
-from segment.plan.shard import WHOLE, Shard
+from segment.plan.request import Request
 from tiler.errors import PoseError, TilerError
 from tiler.files.beside import GROUPS, Sidecar
-from tiler.files.outputs import Format, Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
-from tiler.files.vector import Format as PolygonFormat
+from tiler.files.outputs import Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
-from tiler.grid.tiling import Tiling
 from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
-from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
-from tiler.polygons.request import PolygonRequest
 from tiler.source.channels import choose_channels
 from tiler.source.georef import Georeference
-from tiler.source.limits import DEFAULT_LIMITS, FileLimits
 from tiler.source.raster import RasterInfo, read_info
 from tiler.source.shut_off import allow_vrt
 
 _HEADER_THREADS = 8
 _NAME_MAX_BYTES = 255
-_EVERY_POLYGON = PolygonRequest()
-_AS_PHOTOS_SAY = PoseOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked of a survey, model and device aside."""
-
-    tiling: Tiling
-    """How to cut the images."""
-    out: Path
-    """Output folder."""
-    format: Literal["auto"] | Format = "auto"
-    """How to store masks; `auto`: COG where the image is georeferenced, else PNG."""
-    color: bool | None = None
-    """Whether to write colour masks; None: with PNG only."""
-    confidence: bool = False
-    """Whether to write how far the best class is ahead of the second."""
-    sidecars: frozenset[str] = frozenset(GROUPS)
-    """Files to write beside the masks: `aux`, `qml`, `vat`, `world`."""
-    polygons: PolygonFormat | None = None
-    """How to write polygons of the labels too; None: not at all."""
-    polygon_request: PolygonRequest = _EVERY_POLYGON
-    """Which polygons."""
-    georef: Literal["auto", "photo", "none"] = "auto"
-    """Where masks lie: as the file says; by a photo's pose too, where the file does not say; nowhere."""
-    pose: PoseOptions = _AS_PHOTOS_SAY
-    """What is known of the poses of photos."""
-    channels: tuple[int, ...] = ()
-    """Channels to read; empty: by their colour interpretation."""
-    value_range: tuple[float, float] | None = None
-    """Values that become 0 and 255 in files that are not 8-bit; None: each file's own percentiles."""
-    limits: FileLimits = DEFAULT_LIMITS
-    """What the header of an image may claim."""
-    strict: bool = False
-    """Whether an image fails whose damage GDAL decodes over; else it is done, with a note."""
-    shard: Shard = WHOLE
-    """Which part of the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +129,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     OutputClashError
         If two images would write one output, of this shard or another.
     """
-    if request.limits.vrt:
+    if request.limits.allow_vrt:
         allow_vrt()
     with ThreadPoolExecutor(_HEADER_THREADS) as pool:
         planned = list(pool.map(lambda found: plan_image(found, request), survey.images))
@@ -205,7 +161,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         info = read_info(found.path, request.limits)
         if info.made_by_noseam:
             return None
-        choose_channels(info, request.channels)
+        choose_channels(info, request.reading.channels)
         info, placement, unplaced = _locate(info, request)
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
@@ -220,7 +176,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         color=request.color,
         confidence=request.confidence,
         sidecars=_sidecars(info.georeference, request),
-        polygons=None if no_polygons else request.polygons,
+        polygons=request.polygons_format if request.polygons and not no_polygons else None,
     )
     if too_long := [path.name for path in all_paths(outputs) if len(os.fsencode(path.name)) > _NAME_MAX_BYTES]:
         return Refused(
@@ -252,9 +208,9 @@ def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement |
 
 def _without_polygons(info: RasterInfo, request: Request) -> str:
     """Return why an image cannot have the polygons that are asked for; empty if it can."""
-    if request.polygons and request.polygon_request.min_area_m2 and info.gsd_m is None:
+    if request.polygons and request.polygon_options.min_area_m2 and info.gsd_m is None:
         return "a least area in square metres needs an image with CRS and transform"
-    if request.polygons == "geojsonseq" and info.georeference.crs is None:
+    if request.polygons and request.polygons_format == "geojsonseq" and info.georeference.crs is None:
         return "GeoJSON holds longitude and latitude, and the image has no CRS"
     return ""
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from segment.engine.contract import Engine, Stitcher, Tiles
-from segment.plan.survey import ImagePlan, Request
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan
 from segment.run.ahead import ahead
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.errors import CoverError, RasterReadError
@@ -89,8 +90,8 @@ def segment_image(
     _refuse_changed(plan)
     with open_image(
         path,
-        channels=request.channels,
-        value_range=request.value_range,
+        channels=request.reading.channels,
+        value_range=request.reading.value_range,
         limits=request.limits,
         strict=request.strict,
     ) as image:
@@ -98,7 +99,7 @@ def segment_image(
         georeference = plan.info.georeference
         meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})
         polygonise = partial(
-            write_polygons, request=request.polygon_request, georeference=georeference, layer=path.stem
+            write_polygons, request=request.polygon_options, georeference=georeference, layer=path.stem
         )
         stitcher = engine.stitcher(grid, confidence=request.confidence)
         tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))

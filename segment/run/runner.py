@@ -14,12 +14,15 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from segment.engine.choose import open_engine
-from segment.engine.contract import Engine, EngineKind, Precision
+from segment.engine.contract import Engine
+from segment.engine.request import EngineKind, Precision
 from segment.errors import DeviceLostError, SegmentError
-from segment.guard.limits import Gate, Limits
+from segment.guard.limits import Gate
+from segment.guard.request import RunLimits
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
-from segment.plan.survey import ImagePlan, Request, SurveyPlan, name_file
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan, SurveyPlan, name_file
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY, write_summary
@@ -94,7 +97,7 @@ class Runner:
         """
         covered: list[tuple[Path, Coverage]] = []
         request.out.mkdir(parents=True, exist_ok=True)
-        gate = gate or Gate(Limits())
+        gate = gate or Gate(RunLimits())
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             run = _Run(self, request, UnderWay(WORKING_BYTES), overwrite, advance, gate, files_beside(plan.outputs))
             pool, broken = ThreadPoolExecutor(self.threads.images), False
@@ -129,10 +132,10 @@ class Runner:
                 "classes": [self.classes.names, self.classes.colours],
                 "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
                 "georeference": image.info.georeference.key,
-                "polygons": request.polygon_request if request.polygons else None,
+                "polygons": request.polygon_options.key if request.polygons else None,
                 "strict": request.strict,
-                "channels": request.channels,
-                "value_range": request.value_range,
+                "channels": request.reading.channels,
+                "value_range": request.reading.value_range,
                 "formats": [(output.path.name, output.format) for output in image.outputs],
                 "beside": [side.path.name for output in image.outputs for side in output.sidecars],
             }

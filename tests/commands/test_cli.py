@@ -22,7 +22,7 @@ from cli import main
 from tests.make import ROTATED, UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tiler.grid.tiling import Tiling
-from tiler.scenes.survey import SurveyRequest
+from tiler.scenes.request import SceneOptions
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_pa
         (["--overlap", "0.9"], "leaves a stride"),
         (["--channels", "1,2"], "expected one"),
         (["--value-range", "5", "5"], "two different finite numbers"),
-        (["--value-range", "nan", "1"], "two different finite numbers"),
+        (["--value-range", "nan", "1"], "2 finite numbers expected, (nan, 1.0) found"),
         (["--channels", "r,g,b"], "expected one"),
         (["--format", "bmp"], "is not one of"),
         (["--widnow", "3"], "No such option"),
@@ -359,7 +359,7 @@ def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
 
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = SurveyRequest(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
+    small = SceneOptions(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
     monkeypatch.setattr(segment.demo, "DEMO_SURVEY", small)
 
 

@@ -23,7 +23,7 @@ from tiler.crops import make
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
 from tiler.crops.index import read_crop_index, repeat_factors
 from tiler.crops.make import CropReport, make_crops
-from tiler.crops.plan import CropRequest, plan_crops, split_sources
+from tiler.crops.plan import CropOptions, plan_crops, split_sources
 from tiler.crops.record import record_path
 from tiler.errors import (
     CropIndexError,
@@ -34,10 +34,11 @@ from tiler.errors import (
 )
 from tiler.grid.window import Window
 from tiler.source.image import open_image
+from tiler.source.options import ReadingOptions
 
 CLASSES = ClassTable(("NA", "road", "grass, wet"), ((0, 0, 0), (128, 64, 128), (0, 102, 0)))
 SHAPE = (120, 180)
-REQUEST = CropRequest(window_px=60)
+REQUEST = CropOptions(window_px=60)
 
 
 class Survey:
@@ -55,7 +56,7 @@ class Survey:
             Image.fromarray(array).save(path)
         return pixels
 
-    def cut(self, request: CropRequest = REQUEST, *, classes: ClassTable | None = CLASSES, jobs: int = 1) -> CropReport:
+    def cut(self, request: CropOptions = REQUEST, *, classes: ClassTable | None = CLASSES, jobs: int = 1) -> CropReport:
         """Cut in this process, unless more jobs are asked for."""
         return make_crops(self.images, self.masks, self.out, request, classes=classes, jobs=jobs)
 
@@ -81,14 +82,14 @@ def _read(path: Path) -> NDArray[Any]:
 
 
 def test_a_drone_photo_gives_six_crops() -> None:
-    assert plan_crops((4000, 6000), CropRequest()) == tuple(
+    assert plan_crops((4000, 6000), CropOptions()) == tuple(
         Window(row, col, 2000, 2000) for row in (0, 2000) for col in (0, 2000, 4000)
     )
 
 
 def test_the_recipe_of_400_photos_gives_2100_and_300_crops() -> None:
     names = [f"{index:03d}" for index in range(400)]
-    per_source = len(plan_crops((4000, 6000), CropRequest()))
+    per_source = len(plan_crops((4000, 6000), CropOptions()))
     sides = list(split_sources(names, split=0.875, seed=0).values())
     assert per_source * len(names) == 2400
     assert (per_source * sides.count("train"), per_source * sides.count("val")) == (2100, 300)
@@ -97,7 +98,7 @@ def test_the_recipe_of_400_photos_gives_2100_and_300_crops() -> None:
 @given(st.tuples(st.integers(1, 300), st.integers(1, 300)), st.integers(1, 120), st.floats(0, 0.99, exclude_max=True))
 def test_crops_cover_the_image_and_share_the_overlap(shape: tuple[int, int], window_px: int, overlap: float) -> None:
     try:
-        request = CropRequest(window_px=window_px, overlap=overlap)
+        request = CropOptions(window_px=window_px, overlap=overlap)
     except CropRequestError:
         return
     covered = np.zeros(shape, int)
@@ -145,12 +146,12 @@ def test_another_seed_splits_otherwise() -> None:
 )
 def test_requests_that_cannot_be_cut_are_refused(keywords: dict[str, Any], match: str) -> None:
     with pytest.raises(CropRequestError, match=match):
-        CropRequest(**keywords)
+        CropOptions(**keywords)
 
 
 def test_crops_are_the_pixels_of_the_source(survey: Survey) -> None:
     pixels = survey.add("day 1/a")
-    report = survey.cut(CropRequest(window_px=70, overlap=0.1))
+    report = survey.cut(CropOptions(window_px=70, overlap=0.1))
     index, classes = read_crop_index(survey.out)
     ids = _read(survey.masks / "day 1/a_label.png")
     assert classes == CLASSES
@@ -208,7 +209,7 @@ def test_ids_without_a_class_table_get_made_up_names(survey: Survey) -> None:
 def test_no_source_stands_on_both_sides(survey: Survey) -> None:
     for name in "abcd":
         survey.add(name)
-    report = survey.cut(CropRequest(window_px=60, split=0.5))
+    report = survey.cut(CropOptions(window_px=60, split=0.5))
     index, _ = read_crop_index(survey.out)
     assert (index.groupby("source")["split"].nunique() == 1).all()
     assert report.train == report.val == 12
@@ -228,9 +229,9 @@ def test_what_has_no_partner_is_reported(survey: Survey) -> None:
 @pytest.mark.parametrize("shape", [(50, 90), (20, 30), (1, 64), (1, 1), (64, 1)])
 def test_a_small_image_is_reflected_and_its_mask_says_so(survey: Survey, shape: tuple[int, int]) -> None:
     pixels = survey.add("a", np.ones(shape, np.uint8))
-    survey.cut(CropRequest(window_px=64))
+    survey.cut(CropOptions(window_px=64))
     index, _ = read_crop_index(survey.out)
-    assert len(index) == len(plan_crops(shape, CropRequest(window_px=64)))
+    assert len(index) == len(plan_crops(shape, CropOptions(window_px=64)))
     crop = _read(survey.out / index["image"][0])
     mask = _read(survey.out / index["mask"][0])[0]
     assert crop.shape == (3, 64, 64)
@@ -250,7 +251,7 @@ def test_jpeg_crops_are_near_the_source(survey: Survey) -> None:
     survey.add("a")
     smooth = (np.indices(SHAPE).sum(axis=0) // 2).astype(np.uint8)[..., np.newaxis].repeat(3, axis=2)
     Image.fromarray(smooth).save(survey.images / "a.png")
-    survey.cut(CropRequest(window_px=60, format="jpeg"))
+    survey.cut(CropOptions(window_px=60, format="jpeg"))
     found = _read(survey.out / "images/a_r60_c120.jpg").astype(int)
     assert np.abs(found - smooth[60:120, 120:180].transpose(2, 0, 1)).max() <= 3
     assert (survey.out / "masks/a_r60_c120.png").is_file()
@@ -263,7 +264,7 @@ def test_geotiff_crops_know_where_they_lie(survey: Survey, format_: Any) -> None
     (survey.images / "a.png").unlink()
     pixels = noise(3, *SHAPE, seed=1)
     write_tif(survey.images / "a.tif", pixels, photometric="rgb", crs=UTM, transform=ROTATED)
-    assert not survey.cut(CropRequest(window_px=60, format=format_)).failed
+    assert not survey.cut(CropOptions(window_px=60, format=format_)).failed
     ids = _read(survey.masks / "a_label.png")[0]
     for kind in ("images", "masks"):
         with rasterio.open(survey.out / kind / "a_r60_c120.tif") as dataset:
@@ -316,17 +317,17 @@ def test_crops_without_enough_labels_are_left_out(survey: Survey) -> None:
     ids[0, 60] = 2
     survey.add("a", ids)
     assert survey.cut().filtered == 0
-    report = survey.cut(CropRequest(window_px=60, skip_empty=True))
+    report = survey.cut(CropOptions(window_px=60, skip_empty=True))
     assert (report.filtered, report.train) == (4, 2)
     assert len(survey.files()) == 4
-    report = survey.cut(CropRequest(window_px=60, min_labelled=1.0))
+    report = survey.cut(CropOptions(window_px=60, min_labelled=1.0))
     assert (report.filtered, report.train) == (5, 1)
     assert list(survey.files()) == ["images/a_r0_c0.png", "masks/a_r0_c0.png"]
 
 
 def test_the_least_labelled_fraction_is_of_the_pixels_that_exist(survey: Survey) -> None:
     survey.add("a", np.ones((30, 30), np.uint8))
-    assert survey.cut(CropRequest(window_px=60, min_labelled=1.0)).train == 1
+    assert survey.cut(CropOptions(window_px=60, min_labelled=1.0)).train == 1
 
 
 def test_balance_repeats_training_crops_with_rare_classes(survey: Survey) -> None:
@@ -335,21 +336,21 @@ def test_balance_repeats_training_crops_with_rare_classes(survey: Survey) -> Non
     survey.add("b", ids.copy())
     ids[:60, :60] = 2
     survey.add("rare", ids)
-    request = CropRequest(window_px=60, split=0.5, balance=True)
+    request = CropOptions(window_px=60, split=0.5, balance=True)
     seed = next(
         seed for seed in range(99) if split_sources(["a", "b", "rare"], split=0.5, seed=seed)["rare"] == "train"
     )
-    survey.cut(CropRequest(**{**_fields(request), "seed": seed}))
+    survey.cut(CropOptions(**{**_fields(request), "seed": seed}))
     index, _ = read_crop_index(survey.out)
     rare = index["px_grass, wet"] > 0
     assert index[rare]["repeat"].tolist() == [round((0.5 * (index["split"] == "train").sum()) ** 0.5)]
     assert set(index[~rare]["repeat"]) == {1}
-    survey.cut(CropRequest(**{**_fields(request), "seed": seed, "balance": False}))
+    survey.cut(CropOptions(**{**_fields(request), "seed": seed, "balance": False}))
     assert set(read_crop_index(survey.out)[0]["repeat"]) == {1}
 
 
-def _fields(request: CropRequest) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in CropRequest.__dataclass_fields__}
+def _fields(request: CropOptions) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in CropOptions.__dataclass_fields__}
 
 
 def test_repeat_factors_follow_the_paper() -> None:
@@ -366,7 +367,7 @@ def test_a_second_run_cuts_nothing(survey: Survey) -> None:
     assert (len(report.done), len(report.skipped)) == (0, 2)
     assert survey.files() == before
     assert (survey.out / "crops.csv").read_bytes() == index
-    report = survey.cut(CropRequest(window_px=60, seed=3, split=0.2, balance=True))
+    report = survey.cut(CropOptions(window_px=60, seed=3, split=0.2, balance=True))
     assert len(report.skipped) == 2
     assert survey.files() == before
 
@@ -374,7 +375,7 @@ def test_a_second_run_cuts_nothing(survey: Survey) -> None:
 def test_another_overlap_cuts_again_and_leaves_nothing_stale(survey: Survey) -> None:
     survey.add("a")
     survey.cut()
-    report = survey.cut(CropRequest(window_px=60, overlap=0.5))
+    report = survey.cut(CropOptions(window_px=60, overlap=0.5))
     index, _ = read_crop_index(survey.out)
     assert len(report.done) == 1
     assert survey.files().keys() == {*index["image"], *index["mask"]}
@@ -492,7 +493,7 @@ def test_crops_of_an_interrupted_run_are_not_left_behind(survey: Survey, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("tiler.crops.cut.remove_files", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            survey.cut(CropRequest(window_px=60, overlap=0.5))
+            survey.cut(CropOptions(window_px=60, overlap=0.5))
     assert len(survey.files()) > 12
     survey.cut()
     assert len(survey.files()) == 12
@@ -568,7 +569,7 @@ def test_channels_and_values_are_read_as_asked_and_said(survey: Survey) -> None:
     bands = noise(4, *SHAPE, dtype="uint16", high=1000, seed=4)
     (survey.images / "a.png").unlink()
     write_tif(survey.images / "a.tif", bands)
-    report = survey.cut(CropRequest(window_px=180, channels=(3, 2, 1), value_range=(0, 1000)))
+    report = survey.cut(CropOptions(window_px=180, reading=ReadingOptions(channels=(3, 2, 1), value_range=(0, 1000))))
     assert report.done[0].notes
     pixels = _read(next((survey.out / "images").glob("*")))
     assert np.abs(pixels[:, :120] - bands[[2, 1, 0]] * 0.255).max() <= 1

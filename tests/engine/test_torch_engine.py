@@ -22,7 +22,8 @@ from segment.engine.batcher import Batcher
 from segment.engine.choose import _has_cuda
 from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
-from segment.plan.survey import Request, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from segment.record.outcome import Outcome
 from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
 from tiler.files.walk import walk_survey
@@ -303,7 +304,7 @@ def test_a_run_ends_when_its_device_is_lost_and_blames_no_image(tmp_path: Path) 
     (tmp_path / "survey").mkdir()
     for index in range(30):
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / f"survey/{index}.png")
-    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
     plan = plan_survey(walk_survey([tmp_path / "survey"], out=request.out), request)
     outcomes: list[Outcome] = []
     with pytest.raises(DeviceLostError, match="cuda:0 is lost"):

@@ -19,7 +19,8 @@ from segment.evaluation import compare as evaluate_module
 from segment.evaluation.compare import Evaluation, evaluate
 from segment.evaluation.metrics import Breaks, confusion, measure
 from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines, write_report
-from segment.plan.survey import Request, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from segment.run.runner import Runner
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
@@ -370,7 +371,7 @@ def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: P
     predicted, truth = folders
     (tmp_path / "survey").mkdir()
     Image.fromarray(noise(150, 220, 3)).save(tmp_path / "survey" / "a.png")
-    request = Request(Tiling(window_px=128, input_px=64, overlap=0.25), predicted)
+    request = Request(tiling=Tiling(window_px=128, input_px=64, overlap=0.25), out=predicted)
     run(runner_of(MeanEngine()), tmp_path / "survey", request)
     write_gray(truth / "a.png", noise(150, 220, high=4))
     found = evaluate(predicted, truth)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tiler.errors import GridError
 from tiler.grid.tiles import LATTICE_PX, LOGITS_STRIDE, axis_positions, plan_grid
-from tiler.grid.tiling import MAX_SCALE, Tiling, override
+from tiler.grid.tiling import MAX_SCALE, Tiling, TilingOptions
 from tiler.grid.window import Window
 
 
@@ -196,12 +196,12 @@ def test_absurd_enlargement_is_refused() -> None:
 
 def test_the_users_settings_replace_the_checkpoints() -> None:
     own = Tiling(window_px=2000, input_px=512, overlap=0.25, gsd_m=0.02)
-    assert override(own, window_px=None, input_px=None, overlap=None, gsd_m=None) == own
-    by_window = override(own, window_px=1000, input_px=256, overlap=0.5, gsd_m=None)
+    assert TilingOptions().over(own) == own
+    by_window = TilingOptions(window_px=1000, input_px=256, overlap=0.5).over(own)
     assert by_window == Tiling(window_px=1000, input_px=256, overlap=0.5, gsd_m=None)
-    assert override(own, window_px=None, input_px=None, overlap=None, gsd_m=0.1).window_px is None
+    assert TilingOptions(gsd_m=0.1).over(own).window_px is None
     with pytest.raises(GridError, match="give one of them"):
-        override(own, window_px=1000, input_px=None, overlap=None, gsd_m=0.1)
+        TilingOptions(window_px=1000, gsd_m=0.1).over(own)
 
 
 @pytest.mark.parametrize(

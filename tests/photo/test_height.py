@@ -30,9 +30,9 @@ def dem(path: Path, **options: Any) -> Path:
 
 
 def test_the_best_that_is_known_counts(tmp_path: Path) -> None:
-    ground, raster = PoseOptions(ground_m=363.0), PoseOptions(dem=dem(tmp_path, **DEGREES))
+    ground, raster = PoseOptions(ground_elevation_m=363.0), PoseOptions(dem=dem(tmp_path, **DEGREES))
     for options, values, metres, source in (
-        (PoseOptions(height_m=70.0, ground_m=3.0), POSE | LASER, 70.0, "given"),
+        (PoseOptions(flying_height_m=70.0, ground_elevation_m=3.0), POSE | LASER, 70.0, "given"),
         (ground, POSE | LASER, 80.0 * math.cos(math.radians(2)), "LRFTargetDistance"),
         (raster, POSE, 453.0 - 50.5, "AbsoluteAltitude less DEM 50.5 m"),
         (ground, POSE, 90.0, "AbsoluteAltitude less ground 363.0 m"),
@@ -54,13 +54,13 @@ def test_a_laser_that_measured_nothing_does_not_count(laser: dict[str, Any]) -> 
 
 
 def test_exifs_altitude_stands_in() -> None:
-    found = height(PoseOptions(ground_m=300.0), GPSAltitude=420.5)
+    found = height(PoseOptions(ground_elevation_m=300.0), GPSAltitude=420.5)
     assert found is not None
     assert found.metres == 120.5
 
 
 def test_nothing_known_is_none() -> None:
-    assert height(PoseOptions(ground_m=300.0), RelativeAltitude="nan") is None
+    assert height(PoseOptions(ground_elevation_m=300.0), RelativeAltitude="nan") is None
     assert height(PoseOptions(), AbsoluteAltitude="+300") is None
 
 
@@ -68,7 +68,7 @@ def test_a_height_below_ground_is_refused() -> None:
     with pytest.raises(
         PoseError, match=r"a\.jpg: a flying height of -47\.0 m \(AbsoluteAltitude less ground 500\.0 m\)"
     ):
-        height(PoseOptions(ground_m=500.0), **POSE)
+        height(PoseOptions(ground_elevation_m=500.0), **POSE)
 
 
 @pytest.mark.parametrize(("placed", "cell"), [(DEGREES, 50.50), (METRES, 39.38)], ids=["degrees", "metres"])

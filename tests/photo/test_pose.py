@@ -22,7 +22,8 @@ from tiler.errors import MissingExtraError, PoseError, RasterReadError, TilerErr
 from tiler.photo.geometry import to_utm
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
-from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.scenes.request import SceneOptions
+from tiler.scenes.survey import make_survey
 from tiler.source.raster import read_info
 
 UTM = CRS.from_epsg(32633)
@@ -68,7 +69,7 @@ def test_what_the_mask_says_of_it(tmp_path: Path) -> None:
 
 
 def test_the_made_up_survey_is_placed_where_it_was_made(tmp_path: Path) -> None:
-    make_survey(tmp_path, SurveyRequest(photos=2, photo_shape=(240, 360), orthomosaics=0, gsd_m=0.05), jobs=1)
+    make_survey(tmp_path, SceneOptions(photos=2, photo_shape=(240, 360), orthomosaics=0, gsd_m=0.05), jobs=1)
     paths = sorted((tmp_path / "images").iterdir())
     first, second = (place_photo(path, 240, 360, PoseOptions()).georeference for path in paths)
     assert first.gsd_m(240, 360) == pytest.approx(0.05, rel=0.001)
@@ -208,13 +209,19 @@ def test_exif_that_is_not_needed_may_be_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"height_m": 0.0}, {"height_m": -3.0}, {"focal_px": float("nan")}, {"ground_m": float("inf")}]
+    "wrong",
+    [
+        {"flying_height_m": 0.0},
+        {"flying_height_m": -3.0},
+        {"focal_px": float("nan")},
+        {"ground_elevation_m": float("inf")},
+    ],
 )
 def test_options_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(PoseError, match=f"{next(iter(wrong))} is .*; expected a number"):
+    with pytest.raises(PoseError, match=f"{next(iter(wrong))}: a finite number.* expected"):
         PoseOptions(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(PoseError, match="both ground_m and dem"):
-        PoseOptions(ground_m=3.0, dem=Path("dem.tif"))
+    with pytest.raises(PoseError, match="both --ground-elevation and --dem"):
+        PoseOptions(ground_elevation_m=3.0, dem=Path("dem.tif"))
 
 
 def test_a_focal_length_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons import vector_file
 from tiler.polygons.make import write_polygons, write_survey_polygons
-from tiler.polygons.request import PolygonRequest
+from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
@@ -102,7 +102,7 @@ def assert_same(polygons: NDArray[np.object_], class_ids: list[int], expected: l
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet"])
 def test_a_file_holds_every_patch_in_its_place(tmp_path: Path, suffix: str, transform: Affine) -> None:
     mask = write_mask(tmp_path, georeference=Georeference(UTM, transform))
-    report = write_polygons(mask, tmp_path / f"out{suffix}", PolygonRequest(tile_px=8))
+    report = write_polygons(mask, tmp_path / f"out{suffix}", PolygonOptions(tile_px=8))
     crs, fields, polygons = read(tmp_path / f"out{suffix}")
     assert crs is not None
     assert crs.to_epsg() == 32633
@@ -166,9 +166,9 @@ def test_geoparquet_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_many_row_groups_hold_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = write_mask(tmp_path)
-    write_polygons(mask, tmp_path / "one.parquet", PolygonRequest(tile_px=5))
+    write_polygons(mask, tmp_path / "one.parquet", PolygonOptions(tile_px=5))
     monkeypatch.setattr(vector_file, "_GROUP_ROWS", 3)
-    write_polygons(mask, tmp_path / "many.parquet", PolygonRequest(tile_px=5))
+    write_polygons(mask, tmp_path / "many.parquet", PolygonOptions(tile_px=5))
     assert pyarrow.parquet.read_metadata(tmp_path / "many.parquet").num_row_groups > 3
     assert pyarrow.parquet.read_table(tmp_path / "many.parquet") == pyarrow.parquet.read_table(tmp_path / "one.parquet")
 
@@ -231,14 +231,14 @@ def test_a_mask_without_labels_gives_a_file_without_polygons(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("wanted", [("tree", "road"), ("2", "0"), ("0", "tree", "2")])
 def test_classes_are_wanted_by_name_or_id(tmp_path: Path, wanted: tuple[str, ...]) -> None:
-    write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonRequest(classes=wanted))
+    write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(only=wanted))
     assert set(read(tmp_path / "out.gpkg")[1]["class_name"]) == {"road", "tree"}
 
 
 @pytest.mark.parametrize("wanted", ["lake", "3", "-1", "", "²"])
 def test_an_unknown_class_is_refused_with_those_known(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(PolygonError, match=rf"IMG_1_label.png: no class '{wanted}'; known: 0 road, 1 roof, 2 tree"):
-        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonRequest(classes=(wanted,)))
+        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(only=(wanted,)))
 
 
 def test_small_patches_become_part_of_their_neighbour_by_their_area_on_the_ground(tmp_path: Path) -> None:
@@ -246,25 +246,25 @@ def test_small_patches_become_part_of_their_neighbour_by_their_area_on_the_groun
     labels[5:9, 5:9] = 1  # 16 pixels of 0.25 square metres
     labels[20:25, 20:23] = 2  # 15 pixels
     mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
-    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonRequest(min_area_m2=4.0))
+    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(min_area_m2=4.0))
     assert report.area_m2 == {"road": (2000 - 16) * 0.25, "roof": 4.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["IMG_1_label.tif", "out.gpkg"]
 
 
 def test_an_area_beyond_the_mask_leaves_one_polygon(tmp_path: Path) -> None:
     mask = write_mask(tmp_path, labels=noise(30, 30, high=3), georeference=Georeference(UTM, NORTH_UP))
-    assert write_polygons(mask, tmp_path / "out.gpkg", PolygonRequest(min_area_m2=1e9)).polygons >= 1
+    assert write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(min_area_m2=1e9)).polygons >= 1
 
 
 def test_a_least_area_needs_metres(tmp_path: Path) -> None:
     with pytest.raises(PolygonError, match=r"IMG_1_label.png: a least area of 2 square metres needs a mask with CRS"):
-        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonRequest(min_area_m2=2))
+        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(min_area_m2=2))
 
 
 def test_simplified_polygons_have_their_own_area(tmp_path: Path) -> None:
     labels = np.tri(60, 80, dtype=np.uint8)
     mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
-    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonRequest(simplify_px=2, tile_px=32))
+    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(simplify_px=2, tile_px=32))
     _, fields, polygons = read(tmp_path / "out.gpkg")
     assert shapely.get_num_coordinates(polygons).max() < 20
     np.testing.assert_allclose(fields["area_m2"], shapely.area(polygons), rtol=1e-9)
@@ -277,7 +277,7 @@ def test_simplified_polygons_have_their_own_area(tmp_path: Path) -> None:
 )
 def test_requests_that_cannot_be_are_refused(wanted: dict[str, Any]) -> None:
     with pytest.raises(PolygonError, match=f"{next(iter(wanted))}: "):
-        PolygonRequest(**wanted)
+        PolygonOptions(**wanted)
 
 
 def _photo(folder: Path) -> Path:
@@ -405,7 +405,7 @@ def test_a_mask_that_breaks_off_leaves_nothing(tmp_path: Path, suffix: str) -> N
     content[block : block + 100] = bytes(100)
     damaged.write_bytes(content)
     with pytest.raises(RasterReadError, match=r"damaged.tif: the labels of rows 512"):
-        write_polygons(damaged, tmp_path / f"out{suffix}", PolygonRequest(tile_px=64))
+        write_polygons(damaged, tmp_path / f"out{suffix}", PolygonOptions(tile_px=64))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["IMG_1_label.tif", "damaged.tif"]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segment.plan.survey import Refused, Request, SurveyPlan, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import Refused, SurveyPlan, plan_survey
 from segment.record.outcome import Outcome
 from segment.record.progress import Progress
 from tiler.files.walk import walk_survey
@@ -22,7 +23,7 @@ def plan(tmp_path: Path) -> SurveyPlan:
     for name in "abc":
         Image.new("L", (1000, 1000)).save(tmp_path / f"{name}.png")
     (tmp_path / "d.png").touch()
-    return plan_survey(walk_survey([tmp_path], out=None), Request(Tiling(), tmp_path / "out"))
+    return plan_survey(walk_survey([tmp_path], out=None), Request(tiling=Tiling(), out=tmp_path / "out"))
 
 
 def outcomes(plan: SurveyPlan) -> list[Outcome]:

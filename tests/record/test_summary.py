@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from segment.plan.survey import Request, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from segment.record.outcome import Outcome
 from segment.record.summary import NO_DATA, SUMMARY, TOTAL, write_summary
 from tests.make import UTM, noise, write_tif
@@ -26,7 +27,7 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 
 
 def run(survey: Path, out: Path, *, overwrite: bool = False) -> list[Outcome]:
-    request = Request(Tiling(64, 64, 0.25), out)
+    request = Request(tiling=Tiling(64, 64, 0.25), out=out)
     return list(runner_of(MeanEngine()).run(plan_survey(walk_survey([survey], out=out), request), request,
                                             overwrite=overwrite))  # fmt: skip
 

@@ -19,7 +19,8 @@ from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
-from segment.plan.survey import Request, SurveyPlan, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import SurveyPlan, plan_survey
 from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY

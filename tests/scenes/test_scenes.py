@@ -15,9 +15,10 @@ from tiler.errors import OutputExistsError
 from tiler.scenes import canvas as canvas_module
 from tiler.scenes import materials
 from tiler.scenes.canvas import Canvas
-from tiler.scenes.scene import GSD_M, make_scene
+from tiler.scenes.request import GSD_M, SceneOptions
+from tiler.scenes.scene import make_scene
 from tiler.scenes.shapes import Shape, blob, box, ellipse, union
-from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.scenes.survey import make_survey
 from tiler.scenes.things import ID
 from tiler.source.raster import read_info
 
@@ -99,7 +100,7 @@ def test_a_colour_without_a_label_leaves_the_labels() -> None:
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small survey of two photos and an orthomosaic."""
     folder = tmp_path_factory.mktemp("survey")
-    request = SurveyRequest(
+    request = SceneOptions(
         photos=2, photo_shape=(240, 360), orthomosaics=1, orthomosaic_shape=(300, 420), gsd_m=0.05, seed=3
     )
     calls: list[tuple[int, int]] = []
@@ -125,12 +126,12 @@ def test_no_run_takes_the_truth_for_photos(survey: Path) -> None:
 def test_two_surveys_are_not_mixed_in_one_folder(survey: Path) -> None:
     before = sorted(survey.rglob("*"))
     with pytest.raises(OutputExistsError, match="holds another made-up survey"):
-        make_survey(survey, SurveyRequest(photos=1, photo_shape=(64, 64), orthomosaics=0), jobs=1)
+        make_survey(survey, SceneOptions(photos=1, photo_shape=(64, 64), orthomosaics=0), jobs=1)
     assert sorted(survey.rglob("*")) == before
 
 
 def test_photos_and_truth_do_not_depend_on_how_many_there_are(survey: Path, tmp_path: Path) -> None:
-    request = SurveyRequest(photos=1, photo_shape=(240, 360), orthomosaics=0, gsd_m=0.05, seed=3)
+    request = SceneOptions(photos=1, photo_shape=(240, 360), orthomosaics=0, gsd_m=0.05, seed=3)
     make_survey(tmp_path, request, jobs=1)
     for file in ("images/IMG_0001.jpg", "truth/IMG_0001.png"):
         assert (tmp_path / file).read_bytes() == (survey / file).read_bytes()

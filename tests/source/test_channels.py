@@ -12,8 +12,9 @@ from PIL import Image
 
 from tests.make import noise, write_tif
 from tiler.errors import ChannelError
-from tiler.source.channels import Channels, choose_channels, parse_channels
+from tiler.source.channels import Channels, choose_channels
 from tiler.source.georef import Georeference
+from tiler.source.options import parse_channels
 from tiler.source.raster import RasterInfo, read_info
 from tiler.source.stretch import PERCENTILES, Stretch, percentile_stretch
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 
-from segment.plan.survey import Request
+from segment.plan.request import Request
 from tests.make import noise, write_tif
 from tests.models import MeanEngine, runner_of
 from tests.run.test_runner import plan_for
@@ -209,7 +209,7 @@ def test_a_reason_gives_no_advice_about_settings_of_gdal(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("strict", "state"), [(False, "done"), (True, "failed")])
 def test_strict_reaches_the_run(scribbled: Path, tmp_path: Path, strict: bool, state: str) -> None:
-    request = Request(Tiling(window_px=128, input_px=64), tmp_path / "out", strict=strict)
+    request = Request(tiling=Tiling(window_px=128, input_px=64), out=tmp_path / "out", strict=strict)
     (outcome,) = runner_of(MeanEngine()).run(plan_for(scribbled, request), request)
     assert outcome.state == state
     assert ("damaged: libjpeg" in outcome.reason) == strict

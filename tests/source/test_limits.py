@@ -12,12 +12,13 @@ import pytest
 import rasterio
 from PIL import Image
 
-from segment.plan.survey import ImagePlan, Refused, Request, plan_image
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan, Refused, plan_image
 from tests.make import noise, write_tif
 from tiler.errors import RasterReadError
 from tiler.files.walk import Found
 from tiler.grid.tiling import Tiling
-from tiler.source.limits import FileLimits
+from tiler.source.options import FileLimits
 from tiler.source.raster import read_info
 
 
@@ -65,7 +66,7 @@ def test_more_pixels_than_asked_are_refused_before_any_is_read(tmp_path: Path) -
     )
     with pytest.raises(RasterReadError, match=expected):
         read_info(path)
-    assert read_info(path, FileLimits(megapixels=22_500)).width == 150_000
+    assert read_info(path, FileLimits(max_megapixels=22_500)).width == 150_000
 
 
 def test_a_jpeg_that_claims_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_jpeg_that_claims_far_more_than_its_size_is_refused(tmp_path: Path) ->
     expected = r"65500 x 65500 pixels claimed in a file of [\d,]+ bytes, [\d,]+ pixels per byte; at most 512 are read"
     with pytest.raises(RasterReadError, match=expected + r" \(--max-pixels-per-byte"):
         read_info(path)
-    assert read_info(path, FileLimits(pixels_per_byte=1e7)).shape == (65500, 65500)
+    assert read_info(path, FileLimits(max_pixels_per_byte=1e7)).shape == (65500, 65500)
 
 
 def test_a_tiff_of_138_bytes_that_claims_2_gigapixels_is_refused(tmp_path: Path) -> None:
@@ -93,15 +94,15 @@ def test_a_strip_larger_than_asked_is_refused(tmp_path: Path, interleave: str, d
     pixels = noise(3, 400, 400, dtype=dtype)
     path = write_tif(tmp_path / "a.tif", pixels, blockysize=400, interleave=interleave, compress="deflate")
     with pytest.raises(RasterReadError, match=r"a block of 400 x 400 pixels claimed, .* MB .*\(--max-block-mb"):
-        read_info(path, FileLimits(block_mb=(found - 1) / 1e6))
-    assert read_info(path, FileLimits(block_mb=found / 1e6)).shape == (400, 400)
+        read_info(path, FileLimits(max_block_mb=(found - 1) / 1e6))
+    assert read_info(path, FileLimits(max_block_mb=found / 1e6)).shape == (400, 400)
 
 
 def test_a_plan_applies_its_limits(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "a.tif", noise(3, 1000, 1001), photometric="rgb")
-    request = Request(Tiling(), tmp_path / "out", limits=FileLimits(megapixels=1))
+    request = Request(tiling=Tiling(), out=tmp_path / "out", limits=FileLimits(max_megapixels=1))
     found = Found(path, Path("a.tif"))
     refused = plan_image(found, request)
     assert isinstance(refused, Refused)
     assert "a.tif: 1001 x 1000 pixels claimed, 1 megapixels; at most 1 are read" in refused.reason
-    assert isinstance(plan_image(found, replace(request, limits=FileLimits(megapixels=1.001))), ImagePlan)
+    assert isinstance(plan_image(found, replace(request, limits=FileLimits(max_megapixels=1.001))), ImagePlan)

@@ -19,7 +19,7 @@ from tiler.errors import RasterReadError
 from tiler.grid.tiles import plan_grid
 from tiler.source.georef import Georeference
 from tiler.source.image import open_image
-from tiler.source.limits import FileLimits
+from tiler.source.limits import MOST_CHANNELS
 from tiler.source.raster import RAW_SUFFIXES, read_info, sniff_driver
 
 SQUARE = Affine(0.05, 0, 500_000, 0, -0.05, 5_000_000)
@@ -261,9 +261,9 @@ def test_the_stored_colour_space_is_read(tmp_path: Path, space: str) -> None:
 
 
 def test_more_channels_than_any_camera_has_are_refused(tmp_path: Path) -> None:
-    most = write_tif(tmp_path / "most.tif", noise(FileLimits().channels, 2, 2))
-    assert len(read_info(most).interpretations) == FileLimits().channels
-    path = write_tif(tmp_path / "more.tif", noise(FileLimits().channels + 1, 2, 2))
+    most = write_tif(tmp_path / "most.tif", noise(MOST_CHANNELS, 2, 2))
+    assert len(read_info(most).interpretations) == MOST_CHANNELS
+    path = write_tif(tmp_path / "more.tif", noise(MOST_CHANNELS + 1, 2, 2))
     with pytest.raises(RasterReadError, match=r"more\.tif: 65 channels claimed, 64 is the most"):
         read_info(path)
 

@@ -68,14 +68,15 @@ def _vrt(path: Path, source: Path) -> Path:
 READ = """
 import sys
 from pathlib import Path
-from segment.plan.survey import Request, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from tiler.files.walk import walk_survey
-from tiler.source.limits import FileLimits
+from tiler.source.options import FileLimits
 from tiler.source.image import open_image
 from tiler.grid.tiling import Tiling
 from tiler.grid.window import Window
-source, limits = Path(sys.argv[1]), FileLimits(vrt=sys.argv[2] == "allowed")
-plan = plan_survey(walk_survey([source], out=None), Request(Tiling(), Path("out"), limits=limits))
+source, limits = Path(sys.argv[1]), FileLimits(allow_vrt=sys.argv[2] == "allowed")
+plan = plan_survey(walk_survey([source], out=None), Request(tiling=Tiling(), out=Path("out"), limits=limits))
 print(*(refused.reason for refused in plan.refused))
 for image in plan.images:
     with open_image(image.found.path, limits=limits) as reader:

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import SegformerForImageClassification, SegformerForSemanticSegmentation, SegformerModel
 
-import cli
+from commands.train import train as train_command
 from segment.errors import CheckpointError, TrainError
 from segment.model.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
 from segment.model.presets import make_config
@@ -40,6 +40,7 @@ from tests.crop_folder import crop_folder
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
 from tiler.grid.tiling import Tiling
+from tiler.option import gather
 
 TILING = Tiling(64, 64, 0.25)
 
@@ -62,7 +63,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def request_(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
     """Three epochs of two steps."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    return TrainRequest(crops, out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
+    return TrainRequest(crops=crops, out=out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +127,8 @@ def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainReq
     card = model_card(Facts(request, crops, TILING, "fp32", 1, scores))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
     arguments = shlex.split(command)[2:]
-    parsed = cli.train.make_context("train", arguments).params
-    assert TrainRequest(**parsed) == request
+    parsed = train_command.make_context("train", arguments).params
+    assert gather(TrainRequest, parsed) == request
 
 
 def test_a_finished_training_is_not_repeated(trained: TrainRequest, caplog: pytest.LogCaptureFixture) -> None:
@@ -151,8 +152,8 @@ SCRIPT = """
 import sys, warnings
 from pathlib import Path
 from segment.training.train import TrainRequest, train
-train(TrainRequest(Path(sys.argv[1]), Path(sys.argv[2]), base="nano", epochs=3, lr=5e-3, input_px=64, workers=0,
-                   device="cpu"))
+train(TrainRequest(crops=Path(sys.argv[1]), out=Path(sys.argv[2]), base="nano", epochs=3, lr=5e-3, input_px=64,
+                   workers=0, device="cpu"))
 """
 
 
@@ -296,7 +297,7 @@ def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: P
 )
 def test_impossible_settings_are_refused(crops: Path, tmp_path: Path, changes: dict[str, Any], match: str) -> None:
     with pytest.raises(TrainError, match=match):
-        TrainRequest(crops, tmp_path, **changes)
+        TrainRequest(crops=crops, out=tmp_path, **changes)
 
 
 def test_tensorboard_must_be_installed(request_: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

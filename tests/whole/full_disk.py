@@ -36,7 +36,7 @@ from tiler.masks.coverage import Coverage
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
-from tiler.polygons.request import PolygonRequest
+from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
@@ -80,7 +80,7 @@ def write_masks(
         writer.commit(Coverage(tuple(np.bincount(labels.ravel(), minlength=3).tolist()), 0))
 
 
-def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: PolygonRequest) -> None:
+def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: PolygonOptions) -> None:
     """Write the polygons of a mask that stands elsewhere."""
     mask = folder.parent / f"mask_{variant}" / "a_label.png"
     write_polygons(mask, folder / f"a{suffix_of(format)}", request)
@@ -109,8 +109,8 @@ WRITERS: dict[str, Write] = {
     "all.png": partial(write_masks, format="png", kinds=KINDS, sidecars=SIDECARS),
     "all.cog": partial(write_masks, format="cog", kinds=KINDS, sidecars=SIDECARS, polygons="gpkg"),
     "small.png": partial(write_masks, format="png", kinds=("label",), sidecars=SIDECARS),
-    **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonRequest()) for format in VECTORS},
-    "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonRequest(min_area_m2=60)),
+    **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonOptions()) for format in VECTORS},
+    "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonOptions(min_area_m2=60)),
     "manifest.jsonl": write_record,
     "summary.csv": write_table,
 }

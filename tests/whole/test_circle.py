@@ -10,10 +10,11 @@ import pytest
 import tiler.crops.plan
 import tiler.grid.tiles
 from segment import api
-from tiler.crops.plan import CropRequest, plan_crops
+from tiler.crops.plan import CropOptions, plan_crops
 from tiler.grid.tiles import plan_grid
 from tiler.grid.window import Window
-from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.scenes.request import SceneOptions
+from tiler.scenes.survey import make_survey
 
 
 def tile_windows(shape: tuple[int, int], side: int, overlap: float) -> tuple[Window, ...]:
@@ -33,7 +34,7 @@ def test_crops_and_tiles_come_from_one_function(monkeypatch: pytest.MonkeyPatch)
     assert vars(tiler.crops.plan)["axis_positions"] is real
     monkeypatch.setattr(tiler.grid.tiles, "axis_positions", spy)
     monkeypatch.setattr(tiler.crops.plan, "axis_positions", spy)
-    plan_crops((4096, 6144), CropRequest(window_px=2048, overlap=0.25))
+    plan_crops((4096, 6144), CropOptions(window_px=2048, overlap=0.25))
     tile_windows((4096, 6144), 2048, 0.25)
     assert asked == [(4096, 2048, 512), (6144, 2048, 512)] * 2
 
@@ -42,7 +43,7 @@ def test_another_overlap_moves_crops_and_tiles_alike() -> None:
     shape, side = (1280, 2048), 512  # gaps that are whole steps of the tile lattice
     plans = []
     for overlap in (0.0, 0.25, 0.5):
-        crops = plan_crops(shape, CropRequest(window_px=side, overlap=overlap))
+        crops = plan_crops(shape, CropOptions(window_px=side, overlap=overlap))
         assert crops == tile_windows(shape, side, overlap)
         plans.append(crops)
     assert [len(plan) for plan in plans] == [12, 15, 28]
@@ -50,7 +51,7 @@ def test_another_overlap_moves_crops_and_tiles_alike() -> None:
 
 def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     survey, crops, model, masks = (tmp_path / name for name in ("survey", "crops", "model", "masks"))
-    request = SurveyRequest(
+    request = SceneOptions(
         photos=5, photo_shape=(256, 384), orthomosaics=1, orthomosaic_shape=(256, 384), gsd_m=0.06, seed=11
     )
     make_survey(survey, request, jobs=1)

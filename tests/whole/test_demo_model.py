@@ -14,7 +14,8 @@ from segment.evaluation.compare import Evaluation
 from segment.evaluation.compare import evaluate as compare
 from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint, load_checkpoint
 from tiler.classes import DRONE_CLASSES
-from tiler.scenes.survey import SurveyRequest, make_survey
+from tiler.scenes.request import SceneOptions
+from tiler.scenes.survey import make_survey
 
 FOLDER = BUNDLED_MODELS["demo"]
 SEAM_PX = 32
@@ -25,7 +26,7 @@ SEAM_PX = 32
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes of a seed that neither the training nor the demo uses; without overlap six tiles cover each exactly."""
     folder = tmp_path_factory.mktemp("survey")
-    make_survey(folder, SurveyRequest(photos=4, photo_shape=(2048, 3072), orthomosaics=0, seed=77))
+    make_survey(folder, SceneOptions(photos=4, photo_shape=(2048, 3072), orthomosaics=0, seed=77))
     return folder
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from rasterio import Affine
 
 from segment.plan.report import place_note, plan_as_dict, plan_as_lines
-from segment.plan.survey import Request, SurveyPlan, plan_survey
+from segment.plan.request import Request
+from segment.plan.survey import SurveyPlan, plan_survey
 from segment.record.outcome import Outcome
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, runner_of
@@ -22,7 +23,7 @@ from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
 from tiler.photo.options import PoseOptions
 from tiler.polygons.make import write_polygons
-from tiler.polygons.request import PolygonRequest
+from tiler.polygons.request import PolygonOptions
 
 SQUARE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 SOUTH_UP_ROTATED = Affine(0.3, 0.1, 500_000, -0.1, 0.3, 5_000_000)
@@ -39,7 +40,7 @@ def run(folder: Path, request: Request, *, overwrite: bool = False) -> dict[str,
 
 
 def request_for(folder: Path, **changes: Any) -> Request:
-    return Request(Tiling(64, 64, 0.25), folder / "out", **changes)
+    return Request(tiling=Tiling(64, 64, 0.25), out=folder / "out", **changes)
 
 
 def names(folder: Path) -> set[str]:
@@ -105,14 +106,14 @@ def test_the_plan_says_how_many_photos_are_placed(survey: Path, tmp_path: Path) 
     assert any("take-off" in line for line in lines)
     found = plan_as_dict(planned)
     assert (found["placed"], found["unplaced"]) == (1, 1)
-    given = plan(survey, request_for(tmp_path, georef="photo", pose=PoseOptions(height_m=90)))
+    given = plan(survey, request_for(tmp_path, georef="photo", pose=PoseOptions(flying_height_m=90)))
     assert "take-off" not in place_note(given)
 
 
 def test_a_height_that_changes_moves_the_mask(survey: Path, tmp_path: Path) -> None:
     write_photo(survey / "a.jpg")
     states = [
-        run(survey, request_for(tmp_path, georef="photo", pose=PoseOptions(height_m=height)))["a.jpg"].state
+        run(survey, request_for(tmp_path, georef="photo", pose=PoseOptions(flying_height_m=height)))["a.jpg"].state
         for height in (80, 80, 90)
     ]
     assert states == ["done", "skipped", "done"]
@@ -170,10 +171,10 @@ def test_a_lost_side_file_is_made_again(survey: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["cog", "geotiff", "png"])
 def test_polygons_of_a_run_are_those_of_its_mask(survey: Path, tmp_path: Path, format: str) -> None:
     write_tif(survey / "a.tif", noise(3, 90, 120), crs=UTM, transform=SQUARE)
-    request = request_for(tmp_path, format=format, polygons="gpkg", polygon_request=PolygonRequest(min_area_m2=2))
+    request = request_for(tmp_path, format=format, polygons="gpkg", polygon_request=PolygonOptions(min_area_m2=2))
     assert run(survey, request)["a.tif"].state == "done"
     mask = tmp_path / ("out/a_label.png" if format == "png" else "out/a_label.tif")
-    write_polygons(mask, tmp_path / "again" / "a_polygons.gpkg", PolygonRequest(min_area_m2=2))
+    write_polygons(mask, tmp_path / "again" / "a_polygons.gpkg", PolygonOptions(min_area_m2=2))
     ours = pyogrio.raw.read(tmp_path / "out/a_polygons.gpkg")
     again = pyogrio.raw.read(tmp_path / "again/a_polygons.gpkg")
     assert ours[0]["crs"] == again[0]["crs"] == "EPSG:32633"
@@ -194,7 +195,7 @@ def test_polygons_are_the_same_bytes_on_every_run(survey: Path, tmp_path: Path) 
 
 def test_an_image_that_cannot_have_such_polygons_gets_its_mask_and_the_reason(survey: Path, tmp_path: Path) -> None:
     write_tif(survey / "a.tif", noise(3, 40, 50))
-    request = request_for(tmp_path, polygons="gpkg", polygon_request=PolygonRequest(min_area_m2=1))
+    request = request_for(tmp_path, polygons="gpkg", polygon_request=PolygonOptions(min_area_m2=1))
     outcome = run(survey, request)["a.tif"]
     assert outcome.state == "done"
     assert [note for note in outcome.notes if note.startswith("no polygons: a least area")]

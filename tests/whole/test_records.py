@@ -19,10 +19,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from segment.guard.limits import Gate, Limits
+from segment.guard.limits import Gate
 from segment.guard.lock import HOLDER, LOCK, hold_folder
 from segment.guard.pulse import Pulse
-from segment.plan.survey import ImagePlan, Request, plan_survey
+from segment.guard.request import RunLimits
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan, plan_survey
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.run.image import Segmented, segment_image
@@ -44,11 +46,11 @@ def lines_of(out: Path) -> list[dict[str, Any]]:
 
 
 def run(
-    survey: Path, out: Path, limits: Limits | None = None, *, overwrite: bool = False
+    survey: Path, out: Path, limits: RunLimits | None = None, *, overwrite: bool = False
 ) -> tuple[list[Outcome], Gate]:
-    request = Request(Tiling(64, 64, 0.25), out)
+    request = Request(tiling=Tiling(64, 64, 0.25), out=out)
     plan = plan_survey(walk_survey([survey], out=out), request)
-    gate = Gate(limits or Limits())
+    gate = Gate(limits or RunLimits())
     runner: Runner = runner_of(MeanEngine())
     return list(runner.run(plan, request, overwrite=overwrite, gate=gate)), gate
 
@@ -114,18 +116,18 @@ def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path, monkeypatch:
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
     monkeypatch.setattr("segment.run.runner.segment_image", fail)
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=2))
+    outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=2))
     assert gate.end == "errors"
     assert 4 <= len(outcomes) < 12
 
 
 def test_what_is_refused_unread_does_not_keep_a_run_from_the_rest(survey: Path, tmp_path: Path) -> None:
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0))
+    outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=0))
     assert (gate.end, len(outcomes)) == ("complete", 4)
 
 
 def test_after_its_time_a_run_begins_no_image_and_the_next_goes_on(survey: Path, tmp_path: Path) -> None:
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_runtime_s=0))
+    outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_runtime_min=1e-9))
     assert (gate.end, [outcome.state for outcome in outcomes]) == ("runtime", ["failed"])
     outcomes, gate = run(survey, tmp_path / "out")
     assert sum(outcome.state == "done" for outcome in outcomes) == 3
@@ -143,7 +145,7 @@ def test_a_drive_that_hangs_costs_what_it_holds_and_ends_the_run(
         return segment_image(plan, *arguments, **options)
 
     monkeypatch.setattr("segment.run.runner.segment_image", hang)
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_stall_s=0.6))
+    outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_stall_min=0.01))
     assert gate.end == "stalled"
     found = {outcome.path.name: outcome for outcome in outcomes}
     assert {name: outcome.state for name, outcome in found.items()} == {
@@ -171,7 +173,7 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
 
     monkeypatch.setattr("segment.run.runner.segment_image", hang_or_fail)
     (survey / "bad.png").unlink()
-    outcomes, gate = run(survey, tmp_path / "out", Limits(max_errors=0, max_stall_s=0.6))
+    outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=0, max_stall_min=0.01))
     answers.set()
     assert gate.end == "stalled"
     assert sorted(outcome.path.name for outcome in outcomes if "nothing moved" in outcome.reason) == ["b.png"]
@@ -220,7 +222,7 @@ def test_an_image_that_waited_for_room_does_not_begin_after_the_end(survey: Path
         return segment_image(*arguments, **options)
 
     with patch("segment.run.runner.WORKING_BYTES", 1), patch("segment.run.runner.segment_image", work):  # one at a time
-        outcomes, gate = run(survey, tmp_path / "out", Limits(max_runtime_s=0.25))
+        outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_runtime_min=0.25 / 60))
     assert gate.end == "runtime"
     assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
 
@@ -247,7 +249,7 @@ def test_polygons_of_somebody_else_are_not_replaced_unasked(survey: Path, tmp_pa
 
 def test_a_mask_that_is_removed_meanwhile_is_made_again(survey: Path, tmp_path: Path) -> None:
     run(survey, tmp_path / "out")
-    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     there = files_beside(plan.outputs)
     (tmp_path / "out" / "a_label.png").unlink()
@@ -325,9 +327,9 @@ def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) -> None:
-    request = Request(Tiling(64, 64, 0.25), tmp_path / "out")
+    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
     plan = plan_survey(walk_survey([survey], out=request.out), request)
-    gate = Gate(Limits())
+    gate = Gate(RunLimits())
     outcomes = runner_of(MeanEngine()).run(plan, request, gate=gate)
     next(outcomes)
     next(outcomes)

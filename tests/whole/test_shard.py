@@ -13,8 +13,9 @@ from PIL import Image
 
 from segment.errors import FolderInUseError, ShardError
 from segment.guard.lock import hold_folder
+from segment.plan.request import Request
 from segment.plan.shard import WHOLE, Shard, parse_shard
-from segment.plan.survey import Request, plan_survey
+from segment.plan.survey import plan_survey
 from segment.record.summary import SUMMARY
 from tests.make import noise
 from tests.models import checkpoint_folder
@@ -62,8 +63,10 @@ def test_only_the_files_of_parts_are_marked() -> None:
 def test_the_plans_of_all_shards_are_that_of_the_survey(survey: Path, tmp_path: Path) -> None:
     (survey / "bad.png").touch()
     found = walk_survey([survey], out=None)
-    whole = plan_survey(found, Request(Tiling(64, 64, 0.25), tmp_path / "out"))
-    parts = [plan_survey(found, Request(Tiling(64, 64, 0.25), tmp_path / "out", shard=shard)) for shard in SHARDS]
+    whole = plan_survey(found, Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out"))
+    parts = [
+        plan_survey(found, Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out", shard=shard)) for shard in SHARDS
+    ]
     assert sorted(image.found.path for part in parts for image in part.images) == sorted(
         image.found.path for image in whole.images
     )

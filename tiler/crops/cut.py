@@ -22,7 +22,7 @@ from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
 
 from tiler.classes import NO_LABEL, ClassTable
-from tiler.crops.plan import CropRequest, plan_crops
+from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
 from tiler.errors import PairError, RasterWriteError, TilerError
 from tiler.files.pairs import Pair
@@ -49,7 +49,7 @@ class CutTask:
     """The image and its mask."""
     out: Path
     """The output folder."""
-    request: CropRequest
+    request: CropOptions
     """How to cut."""
     classes: ClassTable | None
     """Ids and colours to expect in the mask."""
@@ -103,9 +103,9 @@ def cut_source(task: CutTask) -> CropOutcome:
 
 
 def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
-    request = task.request
+    reading = task.request.reading
     with (
-        open_image(task.pair.first, channels=request.channels, value_range=request.value_range) as image,
+        open_image(task.pair.first, channels=reading.channels, value_range=reading.value_range) as image,
         open_labels(task.pair.second, task.classes) as labels,
     ):
         if image.info.shape != labels.shape:
@@ -170,7 +170,7 @@ def _counts(mask: NDArray[np.uint8]) -> tuple[tuple[int, int], ...]:
     return tuple((int(index), int(pixels[index])) for index in pixels.nonzero()[0])
 
 
-def _wanted(row: CropRow, request: CropRequest) -> bool:
+def _wanted(row: CropRow, request: CropOptions) -> bool:
     if request.skip_empty and not row.labelled:
         return False
     return row.labelled >= request.min_labelled * row.window.height * row.window.width

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
-from tiler.crops.plan import CropRequest, split_sources
+from tiler.crops.plan import CropOptions, split_sources
 from tiler.crops.record import CropRow, Record, store
 from tiler.errors import ClassTableError, CropIndexError
 
@@ -25,7 +25,7 @@ _NUMBERS = ("row_off", "col_off", "height", "width", "window_px", "repeat", "lab
 _COUNT = "px_"
 
 
-def build_index(records: Iterable[Record], classes: ClassTable, request: CropRequest) -> pd.DataFrame:
+def build_index(records: Iterable[Record], classes: ClassTable, request: CropOptions) -> pd.DataFrame:
     """Return the table of crops, sorted by source, row and column.
 
     Columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source,
@@ -38,7 +38,7 @@ def build_index(records: Iterable[Record], classes: ClassTable, request: CropReq
         What was cut.
     classes : ClassTable
         Holds every id in the records.
-    request : CropRequest
+    request : CropOptions
         The split and whether to balance.
     """
     records = sorted((record for record in records if record.rows), key=lambda record: record.source)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -12,7 +14,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tiler.classes import ClassTable
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
-from tiler.crops.plan import CropRequest
+from tiler.crops.plan import CropOptions
 from tiler.crops.record import (
     RECORDS,
     Record,
@@ -80,10 +82,11 @@ def make_crops(
     images: Path,
     masks: Path,
     out: Path,
-    request: CropRequest,
+    request: CropOptions,
     *,
     classes: ClassTable | None,
     jobs: int = -1,
+    hold: Callable[[Path], AbstractContextManager[Any]] = nullcontext,
     advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
 ) -> CropReport:
     """Cut images and their masks into square crops for training.
@@ -100,12 +103,14 @@ def make_crops(
         Both files, or both folders; see `pair_files`.
     out : Path
         A folder that is new, empty, or was written by this function.
-    request : CropRequest
+    request : CropOptions
         How to cut, split and balance.
     classes : ClassTable or None
         Ids and colours in the masks; None: ids, which get made-up names and colours.
     jobs : int
         Number of processes; -1: one per core.
+    hold : callable
+        Gives what keeps others from writing to `out` meanwhile; called once all is known to fit.
     advance : callable
         Told of each source as it ends, how many have ended, and how many there are.
 
@@ -125,23 +130,24 @@ def make_crops(
     for folder in (images, masks):
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
-    _claim(out)
-    removed = _forget(out, pairs)
-    outcomes = []
-    for outcome in _outcomes(pairs, out, request, classes, jobs):
-        outcomes.append(outcome)
-        advance(outcome, len(outcomes), len(pairs.pairs))
-    remove_empty_folders(out / "images")
-    remove_empty_folders(out / "masks")
-    return _finish(out, request, classes, pairs, outcomes, removed)
+    _refuse_foreign(out)
+    with hold(out):
+        (out / RECORDS).mkdir(parents=True, exist_ok=True)
+        removed = _forget(out, pairs)
+        outcomes = []
+        for outcome in _outcomes(pairs, out, request, classes, jobs):
+            outcomes.append(outcome)
+            advance(outcome, len(outcomes), len(pairs.pairs))
+        remove_empty_folders(out / "images")
+        remove_empty_folders(out / "masks")
+        return _finish(out, request, classes, pairs, outcomes, removed)
 
 
-def _claim(out: Path) -> None:
+def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; expected a folder")
     if out.exists() and not (out / RECORDS).is_dir() and any(out.iterdir()):
         raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
-    (out / RECORDS).mkdir(parents=True, exist_ok=True)
 
 
 def _forget(out: Path, pairs: Pairs) -> int:
@@ -156,7 +162,7 @@ def _forget(out: Path, pairs: Pairs) -> int:
 
 
 def _outcomes(
-    pairs: Pairs, out: Path, request: CropRequest, classes: ClassTable | None, jobs: int
+    pairs: Pairs, out: Path, request: CropOptions, classes: ClassTable | None, jobs: int
 ) -> Iterator[CropOutcome]:
     tasks = []
     for pair in pairs.pairs:
@@ -167,8 +173,10 @@ def _outcomes(
     yield from _run(tasks, jobs)
 
 
-def _task(pair: Pair, out: Path, request: CropRequest, classes: ClassTable | None) -> CutTask:
-    settings = {key: value for key, value in asdict(request).items() if key not in {"split", "seed", "balance"}}
+def _task(pair: Pair, out: Path, request: CropOptions, classes: ClassTable | None) -> CutTask:
+    settings = asdict(request) | asdict(request.reading)
+    for name in ("split", "seed", "balance", "reading"):  # they change no crop, or stand there already
+        del settings[name]
     fingerprint = digest(
         {
             "crops": CROP_VERSION,
@@ -224,7 +232,7 @@ def _alone(task: CutTask) -> CropOutcome:
 
 def _finish(
     out: Path,
-    request: CropRequest,
+    request: CropOptions,
     classes: ClassTable | None,
     pairs: Pairs,
     outcomes: Sequence[CropOutcome],

@@ -5,53 +5,55 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from tiler.errors import CropRequestError
 from tiler.grid.tiles import axis_positions, overlap_pixels
 from tiler.grid.window import Window
+from tiler.option import check, option
+from tiler.source.options import ReadingOptions
 
 CropFormat = Literal["png", "jpeg"]
 Split = Literal["train", "val"]
 
 
-@dataclass(frozen=True, slots=True)
-class CropRequest:
+@dataclass(frozen=True, kw_only=True)
+class CropOptions:
     """How a survey becomes training crops."""
 
-    window_px: int = 2000
-    """Side of a crop, source pixels."""
-    overlap: float = 0.0
-    """Least total overlap of neighbouring crops, as a fraction of the window."""
-    split: float = 0.875
-    """Fraction of the sources that train; the others validate."""
-    seed: int = 0
-    """Which sources do."""
-    min_labelled: float = 0.0
-    """Crops are left out where a smaller fraction of their pixels, padding aside, carries a label."""
-    skip_empty: bool = False
-    """Whether to leave out crops without any labelled pixel."""
-    balance: bool = False
-    """Whether training crops with rare classes are to be shown more often."""
-    channels: tuple[int, ...] = ()
-    """Channels of the images to read; empty: by their colour interpretation."""
-    value_range: tuple[float, float] | None = None
-    """Values that become 0 and 255 in images that are not 8-bit; None: each image's own percentiles."""
-    format: CropFormat = "png"
-    """`png` is lossless; `jpeg` is of quality 95 without chroma subsampling. GeoTIFFs are compressed likewise."""
+    window_px: int = option(2000, "A crop has this side, in source pixels.", unit="PX", least=1)
+    overlap: float = option(
+        0.0, "Neighbouring crops share at least this fraction of the window.", unit="FRACTION", least=0, below=1
+    )
+    split: float = option(
+        0.875,
+        "This share of the images trains, the others validate; the crops of one image stay together.",
+        unit="FRACTION",
+        least=0,
+        most=1,
+    )
+    seed: int = option(0, "Another seed chooses other images to train.", unit="N", least=0)
+    min_labelled: float = option(
+        0.0,
+        "Crops are left out of which a smaller fraction carries a label; padding does not count.",
+        unit="FRACTION",
+        least=0,
+        most=1,
+    )
+    skip_empty: bool = option(False, "Crops without any label are left out.")
+    balance: bool = option(False, "Training shows crops with rare classes more often.")
+    format: CropFormat = option(
+        "png", "Crops are stored so: png is lossless, jpeg has quality 95. GeoTIFFs stay GeoTIFFs, compressed likewise."
+    )
+    reading: ReadingOptions = ReadingOptions()
+    """How images become 8-bit colours."""
 
     def __post_init__(self) -> None:
-        if self.window_px < 1:
-            raise CropRequestError(f"the window must be at least 1 px, got {self.window_px}")
-        if not 0 <= self.overlap < 1 or self.overlap_px >= self.window_px:
+        check(self, CropRequestError)
+        if self.overlap_px >= self.window_px:
             raise CropRequestError(
-                f"the overlap must be at least 0 and leave a stride of 1 px, got {self.overlap} of {self.window_px} px"
+                f"the overlap must leave a stride of 1 px, got {self.overlap} of {self.window_px} px"
             )
-        for name, fraction in (("split", self.split), ("least labelled fraction", self.min_labelled)):
-            if not 0 <= fraction <= 1:
-                raise CropRequestError(f"the {name} must be 0 to 1, got {fraction}")
-        if self.format not in get_args(CropFormat):
-            raise CropRequestError(f"the format must be one of {', '.join(get_args(CropFormat))}, got {self.format!r}")
 
     @property
     def overlap_px(self) -> int:
@@ -59,14 +61,14 @@ class CropRequest:
         return overlap_pixels(self.overlap, self.window_px)
 
 
-def plan_crops(shape: tuple[int, int], request: CropRequest) -> tuple[Window, ...]:
+def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ...]:
     """Return the windows that an image is cut into, in row-major order.
 
     Parameters
     ----------
     shape : tuple of int
         (height, width) of the image, source pixels.
-    request : CropRequest
+    request : CropOptions
         The window and the overlap.
 
     Returns

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 Sidecar = Literal["pam", "style", "vat", "vat_encoding", "world", "prj", "polygons"]
-GROUPS: dict[str, tuple[Sidecar, ...]] = {
+SidecarGroup = Literal["aux", "qml", "vat", "world"]
+GROUPS: dict[SidecarGroup, tuple[Sidecar, ...]] = {
     "aux": ("pam",),
     "qml": ("style",),
     "vat": ("vat", "vat_encoding"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, overlap_pixels
+from tiler.option import check, option
 
 DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
@@ -94,26 +95,65 @@ class Tiling:
         return scale
 
 
-def override(
-    tiling: Tiling, *, window_px: int | None, input_px: int | None, overlap: float | None, gsd_m: float | None
-) -> Tiling:
-    """Return a tiling with the user's own settings in place; None leaves one as it is.
+@dataclass(frozen=True, kw_only=True)
+class TilingOptions:
+    """The user's own settings of a tiling; None leaves one as the checkpoint has it."""
 
-    A window replaces a ground sample distance and the other way round.
-
-    Raises
-    ------
-    GridError
-        If both are given, or the result cannot be.
-    """
-    if window_px is not None and gsd_m is not None:
-        raise GridError("a window and a ground sample distance both set the scale: give one of them")
-    if window_px is not None:
-        tiling = replace(tiling, window_px=window_px, gsd_m=None)
-    if gsd_m is not None:
-        tiling = replace(tiling, window_px=None, gsd_m=gsd_m)
-    return replace(
-        tiling,
-        input_px=tiling.input_px if input_px is None else input_px,
-        overlap=tiling.overlap if overlap is None else overlap,
+    window_px: int | None = option(
+        None,
+        "A window of this side, in source pixels, becomes one tile.",
+        unit="PX",
+        shown="the checkpoint's",
+        least=1,
+        group="model",
     )
+    input_px: int | None = option(
+        None,
+        f"The network sees tiles of this side, in model pixels; a multiple of {LATTICE_PX}.",
+        unit="PX",
+        shown="the checkpoint's",
+        least=MIN_TILE_PX,
+        multiple=LATTICE_PX,
+        group="model",
+    )
+    overlap: float | None = option(
+        None,
+        "Neighbouring tiles share at least this fraction of a tile.",
+        unit="FRACTION",
+        shown=f"the checkpoint's, or {DEFAULT_OVERLAP:g}",
+        least=0,
+        below=1,
+        group="model",
+    )
+    gsd_m: float | None = option(
+        None,
+        "The model expects this ground sample distance, in metres per pixel. It takes the place of --window for "
+        "georeferenced images.",
+        unit="METRES",
+        shown="the checkpoint's, if any",
+        above=0,
+        group="model",
+    )
+
+    def __post_init__(self) -> None:
+        check(self, GridError)
+        if self.window_px is not None and self.gsd_m is not None:
+            raise GridError("a window and a ground sample distance both set the scale: give one of them")
+
+    def over(self, tiling: Tiling) -> Tiling:
+        """Return a tiling with these settings in place; a window replaces a ground sample distance, and vice versa.
+
+        Raises
+        ------
+        GridError
+            If there is no such tiling.
+        """
+        if self.window_px is not None:
+            tiling = replace(tiling, window_px=self.window_px, gsd_m=None)
+        if self.gsd_m is not None:
+            tiling = replace(tiling, window_px=None, gsd_m=self.gsd_m)
+        return replace(
+            tiling,
+            input_px=tiling.input_px if self.input_px is None else self.input_px,
+            overlap=tiling.overlap if self.overlap is None else self.overlap,
+        )

@@ -58,8 +58,8 @@ def flying_height(
 
 
 def _best(tags: PhotoTags, options: PoseOptions, latitude: float, longitude: float, tilt_deg: float) -> Height | None:
-    if options.height_m is not None:
-        return Height(options.height_m, "given", _MEASURED_ERROR)
+    if options.flying_height_m is not None:
+        return Height(options.flying_height_m, "given", _MEASURED_ERROR)
     distance = tags.number("LRFTargetDistance") or 0
     if distance > 0 and tags.text("LRFStatus") in {"", "Normal"}:
         return Height(distance * math.cos(math.radians(tilt_deg)), "LRFTargetDistance", _MEASURED_ERROR)
@@ -67,9 +67,9 @@ def _best(tags: PhotoTags, options: PoseOptions, latitude: float, longitude: flo
     if altitude is not None and options.dem is not None:
         ground = _sample(options.dem, tags, latitude, longitude)
         return Height(altitude - ground, f"AbsoluteAltitude less DEM {ground:.1f} m", _ALTITUDE_ERROR)
-    if altitude is not None and options.ground_m is not None:
-        source = f"AbsoluteAltitude less ground {options.ground_m:.1f} m"
-        return Height(altitude - options.ground_m, source, _ALTITUDE_ERROR)
+    if altitude is not None and options.ground_elevation_m is not None:
+        source = f"AbsoluteAltitude less ground {options.ground_elevation_m:.1f} m"
+        return Height(altitude - options.ground_elevation_m, source, _ALTITUDE_ERROR)
     relative = tags.number("RelativeAltitude")
     return None if relative is None else Height(relative, TAKE_OFF, _ALTITUDE_ERROR)
 

@@ -1,37 +1,58 @@
-"""What the user knows of a flight that photos do not say, or say badly."""
+"""What the user knows of a flight that photos do not say, or say badly; standard library only."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tiler.errors import PoseError
+from tiler.option import check, option
 
 YawSource = Literal["gimbal", "flight"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PoseOptions:
     """How photos are placed; the same for all photos of a survey."""
 
-    height_m: float | None = None
-    """Flying height above ground, for all photos; better than anything that a photo says."""
-    ground_m: float | None = None
-    """Elevation of the ground, in the vertical datum of the photos' AbsoluteAltitude."""
-    dem: Path | None = None
-    """Raster of ground elevations in that datum, in any CRS; its first channel is sampled under the camera."""
-    yaw_source: YawSource = "gimbal"
-    """Whose yaw turns the image: of the gimbal or of the aircraft."""
-    focal_px: float | None = None
-    """Focal length in pixels of the full image width, for all photos."""
+    flying_height_m: float | None = option(
+        None,
+        "All photos were taken at this height above the ground, in metres.",
+        unit="METRES",
+        shown="by laser, else above take-off",
+        above=0,
+        group="place",
+    )
+    ground_elevation_m: float | None = option(
+        None,
+        "The ground lies at this elevation below all photos, in metres, in the datum of their absolute altitude.",
+        unit="METRES",
+        shown="none",
+        group="place",
+    )
+    dem: Path | None = option(
+        None,
+        "This raster holds elevations of the ground in that datum, in any CRS. Its first channel is sampled below the "
+        "camera.",
+        unit="FILE",
+        shown="none",
+        path="file",
+        exists=True,
+        group="place",
+    )
+    yaw_source: YawSource = option("gimbal", "The heading of this part of the drone turns a photo.", group="place")
+    focal_px: float | None = option(
+        None,
+        "All photos have this focal length, in pixels of the full image width.",
+        unit="PX",
+        flag="--focal-px",
+        shown="by the photo's tags",
+        above=0,
+        group="place",
+    )
 
     def __post_init__(self) -> None:
-        for name, value in (("height_m", self.height_m), ("focal_px", self.focal_px)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise PoseError(f"{name} is {value}; expected a number above 0")
-        if self.ground_m is not None and not math.isfinite(self.ground_m):
-            raise PoseError(f"ground_m is {self.ground_m}; expected a number")
-        if self.ground_m is not None and self.dem is not None:
-            raise PoseError("both ground_m and dem are given; expected one of them")
+        check(self, PoseError)
+        if self.ground_elevation_m is not None and self.dem is not None:
+            raise PoseError("both --ground-elevation and --dem are given; expected one of them")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from tiler.extra import require_extra
 from tiler.files.outputs import Output
-from tiler.polygons.request import PolygonReport, PolygonRequest
+from tiler.polygons.request import PolygonOptions, PolygonReport
 from tiler.source.georef import Georeference
 
-_DEFAULT = PolygonRequest()
+_DEFAULT = PolygonOptions()
 
 
 def write_polygons(
     mask: Path,
     out: Path,
-    request: PolygonRequest = _DEFAULT,
+    request: PolygonOptions = _DEFAULT,
     *,
     georeference: Georeference | None = None,
     layer: str | None = None,
@@ -56,7 +56,7 @@ def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
 def write_survey_polygons(
     masks: Sequence[Path],
     out: Path,
-    request: PolygonRequest = _DEFAULT,
+    request: PolygonOptions = _DEFAULT,
     *,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> PolygonReport:
@@ -73,7 +73,7 @@ def write_survey_polygons(
         PNG or TIFF files of class ids, 255 = no data, such as noseam writes; all in one CRS.
     out : Path
         The file; its ending chooses the format, see `tiler.polygons.request.SUFFIXES`.
-    request : PolygonRequest
+    request : PolygonOptions
         Which polygons, and how fine.
     advance : callable
         Told how many masks are done, and how many there are.

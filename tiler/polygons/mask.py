@@ -14,7 +14,7 @@ from rasterio.transform import from_gcps
 
 from tiler.errors import PolygonError
 from tiler.masks.labels import open_labels
-from tiler.polygons.request import PolygonRequest
+from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo, read_info
 
@@ -50,8 +50,8 @@ class LabelMask:
         """Return the name of a class; a made-up one where the mask has none."""
         return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
 
-    def chosen(self, request: PolygonRequest) -> frozenset[int] | None:
-        """Return the ids of the classes that are wanted, see `PolygonRequest.chosen`."""
+    def chosen(self, request: PolygonOptions) -> frozenset[int] | None:
+        """Return the ids of the classes that are wanted, see `PolygonOptions.chosen`."""
         try:
             return request.chosen(self.names)
         except PolygonError as error:

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tiler.errors import PolygonError
+from tiler.files.vector import Format
+from tiler.option import REQUIRED, check, option
 
 _MOST_CLASSES = 255
 
 
-@dataclass(frozen=True, slots=True)
-class PolygonRequest:
+@dataclass(frozen=True, kw_only=True)
+class PolygonOptions:
     """Which polygons to make of label masks, and how fine."""
 
-    min_area_m2: float = 0.0
-    """Patches of a smaller ground area become part of their largest neighbour; needs georeferenced masks."""
-    simplify_px: float = 0.0
-    """Tolerance of the outlines, pixels; neighbours stay without gaps. 0: outlines follow the pixels."""
-    classes: tuple[str, ...] = ()
-    """Names or ids of the classes that are wanted; empty: all."""
+    min_area_m2: float = option(
+        0.0,
+        "Smaller patches become part of their largest neighbour; their ground area counts, in square metres. "
+        "This needs georeferenced masks.",
+        unit="M2",
+        least=0,
+        group="polygons",
+    )
+    simplify_px: float = option(
+        0.0,
+        "The outlines of polygons may leave those of the pixels by so many pixels; neighbours stay without gaps.",
+        unit="PX",
+        least=0,
+        group="polygons",
+    )
+    only: tuple[str, ...] = option(
+        (),
+        "Polygons of this class alone are written, by its name or id. Give the option again for more classes.",
+        unit="CLASS",
+        shown="all",
+        group="polygons",
+    )
     tile_px: int = 1024
     """Side of the tiles that are traced at once; the polygons do not depend on it unless they are simplified."""
 
     def __post_init__(self) -> None:
-        for name in ("min_area_m2", "simplify_px"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise PolygonError(f"{name}: a number from 0 on expected, {getattr(self, name)} found")
+        check(self, PolygonError)
         if self.tile_px < 1:
             raise PolygonError(f"tile_px: at least 1 expected, {self.tile_px} found")
+
+    @property
+    def key(self) -> str:
+        """What masks carry of these options; another text makes masks with polygons again."""
+        return (
+            f"PolygonRequest(min_area_m2={self.min_area_m2}, simplify_px={self.simplify_px}, "
+            f"classes={self.only}, tile_px={self.tile_px})"
+        )
 
     def chosen(self, names: Sequence[str]) -> frozenset[int] | None:
         """Return the ids of the wanted classes, given the names of all by id; None, which is all, for none wanted.
@@ -39,9 +63,9 @@ class PolygonRequest:
         PolygonError
             If a wanted class is unknown; lists those that are known.
         """
-        if not self.classes:
+        if not self.only:
             return None
-        return frozenset(class_id for wanted in self.classes for class_id in _ids(wanted, names))
+        return frozenset(class_id for wanted in self.only for class_id in _ids(wanted, names))
 
 
 def _ids(wanted: str, names: Sequence[str]) -> list[int]:
@@ -64,3 +88,30 @@ class PolygonReport:
     """Ground area by class name, in order of name; None where a mask does not say where it lies."""
     notes: tuple[str, ...]
     """What the user should know of the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonsRequest:
+    """What the user asked of label masks that become polygons."""
+
+    masks: tuple[Path, ...] = option(
+        REQUIRED,
+        "These label masks become polygons; in a folder every *_label.png and *_label.tif counts.",
+        unit="MASK",
+        exists=True,
+        positional=True,
+    )
+    out: Path = option(
+        REQUIRED,
+        "One file gets the polygons of all masks if this name ends in .gpkg, .fgb, .geojsonl, .geojsons or .parquet. "
+        "Any other name is a folder, which gets one file for each mask.",
+        unit="FILE|DIR",
+    )
+    format: Format = option(
+        "gpkg", "Files in a folder are stored as GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet."
+    )
+    polygons: PolygonOptions = PolygonOptions()
+    """Which polygons, and how fine."""
+
+    def __post_init__(self) -> None:
+        check(self, PolygonError)

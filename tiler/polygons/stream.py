@@ -16,7 +16,7 @@ from tiler.errors import PolygonError
 from tiler.files.vector import format_of
 from tiler.masks.labels import open_labels
 from tiler.polygons.mask import LabelMask
-from tiler.polygons.request import PolygonReport, PolygonRequest
+from tiler.polygons.request import PolygonOptions, PolygonReport
 from tiler.polygons.rings import ground_areas
 from tiler.polygons.sieve import Read, sieved, strips
 from tiler.polygons.trace import trace
@@ -26,7 +26,7 @@ from tiler.polygons.vector_file import Features, refuse_foreign, write_features
 def write_survey(
     masks: Sequence[LabelMask],
     out: Path,
-    request: PolygonRequest,
+    request: PolygonOptions,
     *,
     advance: Callable[[int, int], None] = lambda done, total: None,
     layer: str | None = None,
@@ -61,7 +61,7 @@ def write_survey(
     return PolygonReport(count, dict(sorted(areas.items())) if measured else None, _notes(masks))
 
 
-def _refuse_misfits(masks: Sequence[LabelMask], request: PolygonRequest) -> None:
+def _refuse_misfits(masks: Sequence[LabelMask], request: PolygonOptions) -> None:
     """Raise if masks do not fit together, or one not the request, before any work."""
     if not masks:
         raise PolygonError("polygons of no mask at all; expected at least one")
@@ -83,7 +83,7 @@ def _notes(masks: Sequence[LabelMask]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for mask in masks for note in mask.notes))
 
 
-def _features(mask: LabelMask, request: PolygonRequest, folder: Path) -> Generator[Features, None, None]:
+def _features(mask: LabelMask, request: PolygonOptions, folder: Path) -> Generator[Features, None, None]:
     """Yield the polygons of one mask."""
     with ExitStack() as stack:
         read: Read = stack.enter_context(open_labels(mask.path, None)).read

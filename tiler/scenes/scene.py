@@ -12,11 +12,10 @@ from PIL import Image, ImageFilter
 from tiler.scenes import materials
 from tiler.scenes.canvas import Canvas
 from tiler.scenes.layout import Layout, plan_layout
+from tiler.scenes.request import GSD_M
 from tiler.scenes.shapes import box, union
 from tiler.scenes.things import ID, Random, Thing
 
-GSD_M = 0.015
-"""Ground sample distance of a scene unless said otherwise, metres per pixel."""
 _CHUNK_ROWS = 1024
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ from rasterio.enums import ColorInterp
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, write_class_table
 from tiler.errors import OutputExistsError
-from tiler.scenes.scene import GSD_M, Scene, make_scene
+from tiler.scenes.request import SceneOptions
+from tiler.scenes.scene import Scene, make_scene
 from tiler.scenes.shapes import axes
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
 
@@ -43,27 +43,9 @@ drone-dji:GimbalRollDegree="+0.00" drone-dji:FlightYawDegree="+0.00"/></rdf:RDF>
 _GROUND_M = 353.0
 
 
-@dataclass(frozen=True, slots=True)
-class SurveyRequest:
-    """What a made-up survey shall hold."""
-
-    photos: int = 3
-    """Number of JPEG photos."""
-    photo_shape: tuple[int, int] = (4000, 6000)
-    """(height, width) of a photo, pixels."""
-    orthomosaics: int = 1
-    """Number of georeferenced TIFFs."""
-    orthomosaic_shape: tuple[int, int] = (6000, 8000)
-    """(height, width) of an orthomosaic, pixels; it lies askew, so its corners are empty."""
-    gsd_m: float = GSD_M
-    """Ground sample distance, metres per pixel."""
-    seed: int = 0
-    """Another seed, other scenes."""
-
-
 def make_survey(
     folder: Path,
-    request: SurveyRequest,
+    request: SceneOptions,
     *,
     jobs: int = -1,
     advance: Callable[[int, int], None] = lambda done, total: None,
@@ -74,7 +56,7 @@ def make_survey(
     ----------
     folder : Path
         New, empty, or of an earlier call for the same survey.
-    request : SurveyRequest
+    request : SceneOptions
         What it holds; scene `i` is made from the seed `(seed, i)`, photos first.
     jobs : int
         Processes; -1: one per core.
@@ -90,7 +72,7 @@ def make_survey(
     marker = folder / _MARKER
     if folder.exists() and not marker.exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} holds files that are no made-up survey; choose a new or empty folder")
-    if marker.exists() and marker.read_text() not in {repr(request), _UNFINISHED}:
+    if marker.exists() and marker.read_text() not in {request.key, _UNFINISHED}:
         raise OutputExistsError(f"{folder} holds another made-up survey; choose a new or empty folder")
     for part in (IMAGES, TRUTH):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -101,18 +83,18 @@ def make_survey(
     written = Parallel(n_jobs=max(jobs, 1), return_as="generator_unordered")(tasks)
     for done, _ in enumerate(written, start=1):
         advance(done, len(tasks))
-    marker.write_text(repr(request))
+    marker.write_text(request.key)
 
 
-def is_made(folder: Path, request: SurveyRequest) -> bool:
+def is_made(folder: Path, request: SceneOptions) -> bool:
     """Return whether a folder holds the whole survey of a request."""
     marker, names = folder / _MARKER, list(_names(request))
-    if not marker.exists() or marker.read_text() != repr(request):
+    if not marker.exists() or marker.read_text() != request.key:
         return False
     return (folder / CLASSES).exists() and all((folder / name).exists() for name in names)
 
 
-def _names(request: SurveyRequest) -> Iterator[Path]:
+def _names(request: SceneOptions) -> Iterator[Path]:
     for index in range(request.photos):
         yield Path(IMAGES, f"{_photo(index)}.jpg")
         yield Path(TRUTH, f"{_photo(index)}.png")
@@ -129,14 +111,14 @@ def _orthomosaic(index: int) -> str:
     return f"ortho_{index + 1}"
 
 
-def _tasks(folder: Path, request: SurveyRequest) -> Iterator[object]:
+def _tasks(folder: Path, request: SceneOptions) -> Iterator[object]:
     for index in reversed(range(request.photos, request.photos + request.orthomosaics)):  # the longest first
         yield delayed(_write_orthomosaic)(folder, request, index)
     for index in range(request.photos):
         yield delayed(_write_photo)(folder, request, index)
 
 
-def _write_photo(folder: Path, request: SurveyRequest, index: int) -> None:
+def _write_photo(folder: Path, request: SceneOptions, index: int) -> None:
     scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
@@ -173,7 +155,7 @@ def _degrees(angle: float) -> tuple[float, float, float]:
     return float(int(angle)), float(int(minutes)), round(minutes % 1 * 60, 5)
 
 
-def _write_orthomosaic(folder: Path, request: SurveyRequest, index: int) -> None:
+def _write_orthomosaic(folder: Path, request: SceneOptions, index: int) -> None:
     scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
     name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)

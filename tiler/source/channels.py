@@ -29,20 +29,6 @@ class Channels:
     """What was assumed, for the log; empty where the file says it all."""
 
 
-def parse_channels(text: str) -> tuple[int, ...]:
-    """Return channel numbers from text such as `3,2,1` or `1,2,3,4`.
-
-    Raises
-    ------
-    ChannelError
-        If the text is not one, three or four whole numbers from 1 up, separated by commas.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in {1, 3, 4} or not all(part.isdecimal() and len(part) < 9 and int(part) for part in parts):
-        raise ChannelError(f"channels {text!r}: expected one (grey), three (red,green,blue) or four (+valid) numbers")
-    return tuple(int(part) for part in parts)
-
-
 def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
     """Return the channels to read from a file.
 

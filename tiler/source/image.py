@@ -18,7 +18,7 @@ from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.damage import Damage
-from tiler.source.limits import DEFAULT_LIMITS, FileLimits
+from tiler.source.options import DEFAULT_LIMITS, FileLimits
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
 from tiler.source.stretch import Stretch, percentile_stretch
 from tiler.source.truncation import refuse_truncated

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tiler.errors import RasterReadError
+from tiler.source.options import FileLimits
 
 _COMPLEX_BYTES = 16
 PIXELS_PER_BYTE = {"JPEG": 512.0, "PNG": 8_300.0, "GTiff": 400_000.0}
@@ -16,45 +16,31 @@ PIXELS_PER_BYTE = {"JPEG": 512.0, "PNG": 8_300.0, "GTiff": 400_000.0}
 8,230; a sparse TIFF without any pixel 22,000 with blocks of 512 and 344,000 with blocks of 2048."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileLimits:
-    """The most that the header of a file may claim; damaged and hostile ones claim more."""
-
-    megapixels: float = 20_000
-    """Height x width / 10^6; an orthomosaic of 100,000 x 100,000 has 10,000."""
-    block_mb: float = 2048
-    """Size of one decoded tile or strip, which GDAL holds whole, MB of 10^6 bytes."""
-    pixels_per_byte: float | None = None
-    """Pixels for each byte of the file; None: as the format can have, see `PIXELS_PER_BYTE`."""
-    channels: int = 64
-    """More than any survey camera has."""
-    vrt: bool = False
-    """Whether virtual rasters are read at all; the files that they name are then trusted."""
-
-    def check(self, path: Path, dataset: Any) -> None:
-        """Refuse an open dataset that claims more.
-
-        Raises
-        ------
-        RasterReadError
-            Says what it claims, the most that is read, and which option raises that.
-        """
-        if dataset.count > self.channels:
-            raise RasterReadError(f"{path}: {dataset.count} channels claimed, {self.channels} is the most that is read")
-        pixels = dataset.height * dataset.width
-        size = f"{dataset.width} x {dataset.height} pixels claimed"
-        _refuse(path, size, pixels / 1e6, self.megapixels, "megapixels", "--max-megapixels")
-        if dataset.driver in PIXELS_PER_BYTE:
-            file_bytes = path.stat().st_size
-            size = f"{size} in a file of {file_bytes:,} bytes"
-            most = self.pixels_per_byte or PIXELS_PER_BYTE[dataset.driver]
-            _refuse(path, size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
-        height, width, block_bytes = _largest_block(dataset)
-        block = f"a block of {width} x {height} pixels claimed"
-        _refuse(path, block, block_bytes / 1e6, self.block_mb, "MB when decoded", "--max-block-mb")
+MOST_CHANNELS = 64
+"""More than any survey camera has."""
 
 
-DEFAULT_LIMITS = FileLimits()
+def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
+    """Refuse an open dataset that claims more than its limits.
+
+    Raises
+    ------
+    RasterReadError
+        Says what it claims, the most that is read, and which option raises that.
+    """
+    if dataset.count > MOST_CHANNELS:
+        raise RasterReadError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
+    pixels = dataset.height * dataset.width
+    size = f"{dataset.width} x {dataset.height} pixels claimed"
+    _refuse(path, size, pixels / 1e6, limits.max_megapixels, "megapixels", "--max-megapixels")
+    if dataset.driver in PIXELS_PER_BYTE:
+        file_bytes = path.stat().st_size
+        size = f"{size} in a file of {file_bytes:,} bytes"
+        most = limits.max_pixels_per_byte or PIXELS_PER_BYTE[dataset.driver]
+        _refuse(path, size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
+    height, width, block_bytes = _largest_block(dataset)
+    block = f"a block of {width} x {height} pixels claimed"
+    _refuse(path, block, block_bytes / 1e6, limits.max_block_mb, "MB when decoded", "--max-block-mb")
 
 
 def _refuse(path: Path, claimed: str, found: float, most: float, unit: str, option: str) -> None:

@@ -14,7 +14,8 @@ from rasterio.enums import MaskFlags
 from tiler.errors import RasterReadError
 from tiler.source.damage import without_advice
 from tiler.source.georef import Georeference
-from tiler.source.limits import DEFAULT_LIMITS, FileLimits
+from tiler.source.limits import refuse_claims
+from tiler.source.options import DEFAULT_LIMITS, FileLimits
 from tiler.source.shut_off import CACHE_BYTES, SETTINGS
 from tiler.source.world import read_world
 
@@ -138,12 +139,12 @@ def open_raster(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> Iterator[Any
     RasterReadError
         If the file is not an accepted image, its header is damaged, or it claims too much.
     """
-    driver = sniff_driver(path, vrt=limits.vrt)
+    driver = sniff_driver(path, vrt=limits.allow_vrt)
     with gdal_environment():
         with reading(path, "the header"):
             dataset = rasterio.open(str(path.absolute()), driver=driver)
         with dataset:
-            limits.check(path, dataset)
+            refuse_claims(path, dataset, limits)
             yield dataset
 
 

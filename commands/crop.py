@@ -1,0 +1,65 @@
+"""noseam crop."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.exits import FAILED, nothing_matched
+from commands.options import Command, options_of, quiet, request_of
+from tiler.crops.request import CropRequest
+from tiler.errors import NoPairError
+
+if TYPE_CHECKING:
+    from tiler.crops.cut import CropOutcome
+
+_log = logging.getLogger("noseam")
+
+
+@click.command(cls=Command)
+@options_of(CropRequest)
+@click.pass_context
+def crop(ctx: click.Context, /, **wanted: Any) -> None:
+    """Cut IMAGES and their MASKS into training crops.
+
+    Images and masks are paired by name. Masks hold class ids (255 = no label), or colours of the
+    class table. The same command again cuts only what is new or has changed, and deletes the crops of
+    images that are gone.
+
+    \b
+    Examples:
+      noseam crop images/ masks/ --out crops/
+      noseam crop images/ masks_rgb/ --out crops/ --classes class_dict_seg.csv
+    """
+    from segment.record.progress import Meter
+    from segment.steps import crop
+
+    request = request_of(CropRequest, wanted)
+    with Meter("images", quiet=quiet()) as count:
+
+        def advance(outcome: CropOutcome, done: int, total: int) -> None:
+            count(done, total)
+            if outcome.state == "failed":
+                _log.error("failed: %s", outcome.reason)
+            for note in outcome.notes:
+                _log.info("%s: %s", outcome.path, note)
+
+        try:
+            report = crop(request, advance)
+        except NoPairError as error:
+            nothing_matched(ctx, str(error))
+    for lone, what in ((report.only_images, "image without a mask"), (report.only_masks, "mask without an image")):
+        for path in lone:
+            _log.warning("%s: %s", what, path)
+    click.echo(
+        f"{request.out}: {report.train + report.val} crops of {len(report.done) + len(report.skipped)} images, "
+        f"{report.train} to train, {report.val} to validate; {report.filtered} left out for want of labels\n"
+        f"{len(report.done)} images cut, {len(report.skipped)} up to date, {len(report.failed)} failed, "
+        f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
+        + (f"; crops of {report.removed} images that are gone deleted" if report.removed else "")
+    )
+    if bool(report.train) != bool(report.val):
+        _log.warning("all crops are on one side of the split: training needs two images, and 0 < --split < 1")
+    ctx.exit(FAILED if report.failed else 0)

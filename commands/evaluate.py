@@ -1,0 +1,51 @@
+"""noseam evaluate."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from commands.exits import FAILED, nothing_matched
+from commands.options import Command, json_option, options_of, quiet, request_of
+from segment.evaluation.request import EvaluateRequest
+from segment.record.logs import one_line
+from tiler.errors import NoPairError
+
+
+@click.command(cls=Command)
+@options_of(EvaluateRequest)
+@json_option
+@click.pass_context
+def evaluate(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
+    """Compare PREDICTED masks with the TRUTH, at full resolution.
+
+    Masks are paired by name and hold class ids (255 = no label) or colours of the class table. Prints
+    IoU, F1, precision, recall and support per class, and how the zones where tiles meet fare
+    against the rest.
+
+    \b
+    Examples:
+      noseam evaluate masks/ truth/ --classes class_dict_seg.csv
+      noseam evaluate masks/ truth/ --json --out evaluation/
+    """
+    ctx.exit(run(ctx, request_of(EvaluateRequest, wanted), as_json=as_json))
+
+
+def run(ctx: click.Context, request: EvaluateRequest, *, as_json: bool = False) -> int:
+    """Compare masks with the truth as the user sees it; return the exit code."""
+    from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines
+    from segment.record.progress import Meter
+    from segment.steps import evaluate
+
+    with Meter("masks", quiet=quiet()) as count:
+        try:
+            evaluation = evaluate(request, count)
+        except NoPairError as error:
+            nothing_matched(ctx, str(error))
+    if as_json:
+        click.echo(json.dumps(evaluation_as_dict(evaluation), indent=2))
+    else:
+        click.echo("\n".join(map(one_line, evaluation_as_lines(evaluation))))
+    return FAILED if evaluation.failed else 0

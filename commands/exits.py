@@ -1,0 +1,38 @@
+"""Exit codes, and how a command gets to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from segment.errors import SegmentError
+from segment.record.logs import one_line
+from tiler.errors import TilerError
+
+FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
+"""Some images failed; no image was found; stopped with work left; another run holds the output folder."""
+
+
+def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
+    """Say why there is nothing to do, and end the process."""
+    click.echo(one_line(reason), err=True)
+    ctx.exit(NOTHING_MATCHED)
+
+
+@contextmanager
+def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Call it a wrong usage what noseam cannot make of options; by default every error of its own."""
+    kinds = kinds or (TilerError, SegmentError)
+    try:
+        yield
+    except kinds as error:
+        raise click.UsageError(str(error)) from error
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """Return the first of some paths in words."""
+    return ", ".join(map(str, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

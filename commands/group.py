@@ -1,0 +1,77 @@
+"""The group of all commands: what stands before a command's name, and how errors become exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.exits import IN_USE
+from commands.options import VERBOSITY, _count, set_logging
+from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
+from segment.errors import FolderInUseError, SegmentError
+from segment.guard.signals import Interrupted, ending_in_order
+from segment.record.logs import one_line
+from tiler.errors import TilerError
+
+_RESUMABLE = {
+    **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
+    "train": "; the same command again goes on from the last finished epoch",
+}
+
+
+class Group(click.Group):
+    """Turns noseam's own errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            with ending_in_order():
+                return super().invoke(ctx)
+        except Interrupted as signal:
+            click.echo("interrupted" + _RESUMABLE.get(ctx.invoked_subcommand or "", ""), err=True)
+            ctx.exit(signal.exit_code)
+        except FolderInUseError as error:
+            click.echo(one_line(f"Error: {error}"), err=True)
+            ctx.exit(IN_USE)
+        except (TilerError, SegmentError, OSError) as error:
+            if isinstance(error, BrokenPipeError):  # Click's own
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=Group,
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="noseam")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", is_eager=True,
+              expose_value=False, callback=load_settings, show_default=f"{SETTINGS_FILE}, if it is there",
+              help="Settings come from this TOML file: a table for each command, such as [segment], with its options "
+              "as keys.")  # fmt: skip
+@click.option("-v", "--verbose", count=True, callback=_count, show_default=False, help=VERBOSITY["verbose"])
+@click.option("-q", "--quiet", count=True, callback=_count, show_default=False, help=VERBOSITY["quiet"])
+@click.option("--log-json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_default="none",
+              help="The log is appended to this file too, as lines of JSON.")  # fmt: skip
+@click.pass_context
+def main(ctx: click.Context, verbose: int, quiet: int, log_json: Path | None) -> None:
+    """Turn folders of large aerial images into full-resolution masks, with no seams.
+
+    \b
+    Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
+    4 no image found, 5 stopped by --max-runtime, 75 another run holds the output
+    folder, 130 interrupted, 143 terminated. Every option can be set as a
+    variable, such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
+
+    \b
+    Examples:
+      noseam demo
+      noseam crop images/ masks/ --out crops/ --classes classes.csv
+      noseam train crops/ --out model/
+      noseam segment survey/ --out masks/ --model model/
+      noseam evaluate masks/ truth/ --classes classes.csv
+      noseam polygons masks/ --out polygons/
+    """
+    refuse_unknown_variables(main)
+    set_logging(ctx)

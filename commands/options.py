@@ -1,0 +1,199 @@
+"""Click options, made from the fields of requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import click
+
+from commands.exits import usage_errors
+from segment.record.logs import configure_logging
+from tiler.option import Asked, gather, options_in
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
+_Request = TypeVar("_Request")
+_HEADINGS = ("arguments", "input", "model", "output", "place", "polygons", "limits", "records")
+_VERBOSITY = "noseam.verbosity"
+
+
+class Option(click.Option):
+    """An option that knows under which heading a long help lists it."""
+
+    def __init__(self, *names: Any, group: str = "", **known: Any) -> None:
+        super().__init__(*names, **known)
+        self.group = group
+
+
+class Command(click.Command):
+    """A command that lists its options under headings, and takes -v and -q too."""
+
+    def __init__(self, *names: Any, **known: Any) -> None:
+        super().__init__(*names, **known)
+        self.params += [
+            Option([f"-{word[0]}", f"--{word}"], count=True, expose_value=False, callback=_count, group="records",
+                   is_eager=True, show_default=False, help=help)
+            for word, help in VERBOSITY.items()
+        ]  # fmt: skip
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it logs follows from -v and -q before and after its name."""
+        set_logging(ctx)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, under headings where they have any."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                group = "arguments" if isinstance(param, click.Argument) else getattr(param, "group", "")
+                groups.setdefault(group, []).append(record)
+        if not groups.keys() & {*_HEADINGS[1:-1]}:  # few options stand under one heading
+            groups[""] = groups.get("", []) + groups.pop("records", [])
+        for heading in (*_HEADINGS, ""):
+            if heading in groups:
+                with formatter.section(heading.capitalize() or "Options"):
+                    formatter.write_dl(groups[heading])
+
+
+VERBOSITY = {
+    "verbose": "The log says more: -v tells why images failed.",
+    "quiet": "The log says less: -q warnings and errors only, -qq errors only.",
+}
+"""Options of every command, also before its name."""
+json_option = click.option(
+    "--json", "as_json", cls=Option, is_flag=True, group="records", help="The result is printed as one JSON object."
+)
+
+
+def options_of(request: type) -> Callable[[_Callback], _Callback]:
+    """Return a decorator that gives a command the options of a request."""
+
+    def add(command: _Callback) -> _Callback:
+        in_order = sorted(options_in(request), key=lambda asked: not asked.required)
+        for asked in reversed(in_order):
+            command = (_argument if asked.option.positional else _option)(asked)(command)
+        return command
+
+    return add
+
+
+def request_of(request: type[_Request], wanted: Mapping[str, Any]) -> _Request:
+    """Return the request that a command line stands for; what was not said takes its default."""
+    with usage_errors():
+        return gather(request, {name: value for name, value in wanted.items() if value is not None})
+
+
+def quiet() -> bool:
+    """Return whether the user wants no progress shown."""
+    return bool(click.get_current_context().find_root().meta.get(_VERBOSITY, 0) < 0)
+
+
+def set_logging(ctx: click.Context) -> None:
+    """Let the log say as much as was asked so far."""
+    root = ctx.find_root()
+    level = logging.INFO - 10 * root.meta.get(_VERBOSITY, 0)
+    configure_logging(min(max(level, logging.DEBUG), logging.ERROR), root.params.get("log_json"))
+
+
+def _count(ctx: click.Context, param: click.Parameter, times: int) -> int:
+    root = ctx.find_root()
+    root.meta[_VERBOSITY] = root.meta.get(_VERBOSITY, 0) + (times if param.name == "verbose" else -times)
+    return times
+
+
+def _argument(asked: Asked) -> Callable[[_Callback], _Callback]:
+    many = get_origin(asked.kind) is tuple
+    return click.argument(
+        asked.name,
+        metavar=asked.option.unit + "..." * many,
+        nargs=-1 if many else 1,
+        required=True,
+        type=_path(asked),
+        help=asked.option.help,
+    )
+
+
+def _option(asked: Asked) -> Callable[[_Callback], _Callback]:
+    known = asked.option
+    flags = f"{asked.flag}/--no-{asked.flag[2:]}" if asked.kind is bool and asked.default is not False else asked.flag
+    return click.option(
+        flags,
+        asked.name,
+        cls=Option,
+        group=known.group,
+        help=known.help,
+        metavar=known.unit or None,
+        required=asked.required and not known.shown,
+        default=None if asked.required else _text(asked.default),
+        show_default=known.shown or True,
+        **_reading(asked),
+    )
+
+
+def _reading(asked: Asked) -> dict[str, Any]:
+    """Return what tells Click how to read the text of an option."""
+    if asked.kind is bool:
+        return {"is_flag": True}
+    if asked.option.read is not None:
+        return {"type": _Read(asked.option.read)}
+    inner = get_args(asked.kind)
+    if get_origin(asked.kind) is tuple:
+        many = inner[-1] is Ellipsis
+        return {"multiple": True, "type": _Names()} if many else {"nargs": len(inner), "type": _number(inner[0], asked)}
+    if asked.choices:
+        return {"type": click.Choice(asked.choices)}
+    if asked.kind in {int, float}:
+        return {"type": _number(asked.kind, asked)}
+    return {"type": _path(asked) if asked.kind is Path else str}
+
+
+def _number(kind: type, asked: Asked) -> click.ParamType[Any]:
+    known = asked.option
+    low = known.least if known.above is None else known.above
+    high = known.most if known.below is None else known.below
+    if low is None and high is None:
+        return click.INT if kind is int else click.FLOAT
+    make: Any = click.IntRange if kind is int else click.FloatRange
+    return make(low, high, min_open=known.above is not None, max_open=known.below is not None)  # type: ignore[no-any-return]
+
+
+def _path(asked: Asked) -> click.Path:
+    known = asked.option
+    return click.Path(
+        exists=known.exists, path_type=Path, dir_okay=known.path != "file", file_okay=known.path != "folder"
+    )
+
+
+def _text(default: Any) -> Any:
+    """Return a default as Click takes it: what is read from text, as text; an empty tuple as nothing."""
+    if default == ():
+        return None
+    if isinstance(default, frozenset):
+        return ",".join(sorted(default))
+    return default if isinstance(default, (bool, int, float, str, tuple, Path, type(None))) else str(default)
+
+
+class _Read(click.ParamType[Any]):
+    """A value that a function makes of a text."""
+
+    name = "text"
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Names(click.types.StringParamType):
+    """One name of several; a variable holds them with commas between, for a name can hold a blank."""
+
+    envvar_list_splitter = ","

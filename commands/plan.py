@@ -1,0 +1,42 @@
+"""noseam plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from commands.exits import FAILED, listed, nothing_matched, usage_errors
+from commands.options import Command, json_option, options_of, request_of
+from segment.errors import RequestError
+from segment.plan.request import PlanRequest
+from segment.record.logs import one_line
+
+
+@click.command(cls=Command)
+@options_of(PlanRequest)
+@json_option
+@click.pass_context
+def plan(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
+    """Say what segment would do, from headers alone: no pixel is read, nothing is written.
+
+    Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
+    whose header cannot be read, with the reason.
+
+    \b
+    Examples:
+      noseam plan survey/ --window 2000 --input 512 --overlap 0.25
+      noseam plan survey/ --model my-checkpoint/ --json
+    """
+    from segment.plan.report import plan_as_dict, plan_as_lines
+    from segment.steps import plan
+
+    request = request_of(PlanRequest, wanted)
+    with usage_errors(RequestError):
+        survey = plan(request).survey
+    lines = [json.dumps(plan_as_dict(survey), indent=2)] if as_json else map(one_line, plan_as_lines(survey))
+    click.echo("\n".join(lines))
+    if not survey.inputs + survey.elsewhere:
+        nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {listed(request.sources)}")
+    ctx.exit(FAILED if survey.refused else 0)

@@ -1,0 +1,35 @@
+"""noseam scenes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from commands.options import Command, options_of, quiet, request_of
+from tiler.scenes.request import ScenesRequest
+
+
+@click.command(cls=Command)
+@options_of(ScenesRequest)
+def scenes(**wanted: Any) -> None:
+    """Make up a survey in OUT: photos and orthomosaics with exact label masks.
+
+    For trying out, training and tests: streets, houses, gardens and ponds in 22 of the 24 classes of
+    the Semantic Drone Dataset, in OUT/images, OUT/truth and OUT/classes.csv.
+
+    \b
+    Example:
+      noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
+    """
+    from segment.record.progress import Meter
+    from tiler.scenes.survey import IMAGES, TRUTH, make_survey
+
+    request = request_of(ScenesRequest, wanted)
+    with Meter("images", quiet=quiet()) as count:
+        make_survey(request.out, request.scenes, advance=count)
+    click.echo(
+        f"{request.out}: {request.scenes.photos} photos, {request.scenes.orthomosaics} orthomosaics, and their truth\n"
+        f"Next: noseam segment {request.out / IMAGES} --out masks --model demo && "
+        f"noseam evaluate masks {request.out / TRUTH}"
+    )

@@ -1,0 +1,40 @@
+"""noseam train."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from commands.options import Command, options_of, quiet, request_of
+from segment.training.request import TrainRequest
+
+
+@click.command(cls=Command)
+@options_of(TrainRequest)
+def train(**wanted: Any) -> None:
+    """Train a SegFormer on CROPS that `noseam crop` cut.
+
+    DIR becomes a checkpoint for `noseam segment --model DIR`: weights of the best epoch, class table,
+    the cut of the crops, a model card and the learning curve. The same command again goes on where
+    it was stopped.
+
+    \b
+    Examples:
+      noseam train crops/ --out model/
+      noseam train crops/ --out model/ --base nvidia/mit-b0 --epochs 20 --batch-size 8
+      noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
+    """
+    from segment.record.progress import Meter
+    from segment.steps import train
+
+    request = request_of(TrainRequest, wanted)
+    with Meter("steps", quiet=quiet()) as count:
+        result = train(request, count)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
+        return
+    click.echo(
+        f"{result.folder}: mIoU {result.best_miou:.4f} on the validation crops, {result.steps} steps\n"
+        f"Next: noseam segment YOUR_PHOTOS --out MASKS --model {result.folder}"
+    )

@@ -1,0 +1,60 @@
+"""What a user can ask of the demo, and where it puts things; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segment.errors import DemoError
+from tiler.option import check, option
+from tiler.scenes.request import SceneOptions
+
+DEMO_SCENES = SceneOptions(photos=3, orthomosaics=1, seed=2026)
+"""What the demo is about; the bundled model never saw a scene of this seed."""
+_MARKER = ".noseam-demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest:
+    """What the user asked of the demo."""
+
+    out: Path = option(
+        Path("noseam-demo"), "This folder gets the survey, the masks and the evaluation.", unit="DIR", path="folder"
+    )
+
+    def __post_init__(self) -> None:
+        check(self, DemoError)
+
+    @property
+    def survey(self) -> Path:
+        """The made-up survey."""
+        return self.out / "survey"
+
+    @property
+    def masks(self) -> Path:
+        """What the bundled model says of it."""
+        return self.out / "masks"
+
+    @property
+    def evaluation(self) -> Path:
+        """How right it is."""
+        return self.out / "evaluation"
+
+    @property
+    def picture(self) -> Path:
+        """Photo, mask and both on top of each other."""
+        return self.out / "comparison.png"
+
+    def claim(self) -> None:
+        """Make the demo's folder, or raise.
+
+        Raises
+        ------
+        DemoError
+            If it holds files that no earlier demo made.
+        """
+        marker = self.out / _MARKER
+        if self.out.exists() and not marker.exists() and any(self.out.iterdir()):
+            raise DemoError(f"{self.out} holds files that are not of an earlier demo; choose another --out")
+        self.out.mkdir(parents=True, exist_ok=True)
+        marker.touch()

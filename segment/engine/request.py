@@ -1,0 +1,46 @@
+"""What a user can ask of the engine that runs the network; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from segment.errors import EngineError
+from tiler.option import check, option
+
+EngineKind = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What runs the network, where, and how."""
+
+    device: str = option("auto", "The network runs on this device.", unit="auto|cpu|cuda[:N]", group="model")
+    engine: EngineKind = option(
+        "auto", "This library runs the network; auto: OpenVINO on the CPU, PyTorch on CUDA.", group="model"
+    )
+    precision: Precision = option(
+        "auto",
+        "The network computes in this arithmetic; auto: bf16 where the hardware has it, else fp32 or, on CUDA, fp16.",
+        group="model",
+    )
+    batch_size: int | None = option(
+        None,
+        "PyTorch takes at most so many tiles at once; OpenVINO takes one per core.",
+        unit="TILES",
+        shown="4 on the CPU, 16 on CUDA",
+        least=1,
+        group="model",
+    )
+    threads: int | None = option(
+        None,
+        "The network uses so many cores; fewer leave room for other work on the machine.",
+        unit="CORES",
+        shown="all",
+        least=1,
+        group="model",
+    )
+
+    def __post_init__(self) -> None:
+        check(self, EngineError)

@@ -1,0 +1,144 @@
+"""What a user can ask of a survey before a network runs; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from segment.errors import RequestError
+from segment.plan.shard import WHOLE, Shard, parse_shard
+from tiler.files.beside import GROUPS, SidecarGroup
+from tiler.files.outputs import Format
+from tiler.files.vector import Format as PolygonFormat
+from tiler.grid.tiling import Tiling, TilingOptions
+from tiler.option import REQUIRED, check, option
+from tiler.photo.options import PoseOptions
+from tiler.polygons.request import PolygonOptions
+from tiler.source.options import FileLimits, ReadingOptions
+
+
+def parse_sidecars(text: str) -> frozenset[str]:
+    """Return the side files that a text such as `aux,qml` names; `none` or nothing: none.
+
+    Raises
+    ------
+    RequestError
+        If there are no such side files; lists those that there are.
+    """
+    wanted = frozenset(name.strip() for name in text.split(",")) - {"none", ""}
+    if unknown := sorted(wanted - GROUPS.keys()):
+        raise RequestError(f"{', '.join(unknown)} unknown; known: {', '.join(GROUPS)}, none")
+    return wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyOptions:
+    """What decides how images are read, where masks lie and how they are stored; `plan` and `segment` share it."""
+
+    format: Literal["auto"] | Format = option(
+        "auto", "Masks are stored so; auto: COG for georeferenced images, PNG for others.", group="output"
+    )
+    color: bool | None = option(
+        None,
+        "Masks are also written in the classes' colours.",
+        shown="yes for PNG, no for GeoTIFF and COG",
+        group="output",
+    )
+    confidence: bool = option(
+        False,
+        "A mask is also written of how sure each label is: 0 (a tie of two classes) to 254 (certain).",
+        group="output",
+    )
+    sidecars: frozenset[SidecarGroup] = option(
+        frozenset(GROUPS),
+        "These files stand beside masks. They name and colour the classes in a GIS, and place PNGs: aux (.aux.xml), "
+        "qml (QGIS style), vat (ArcGIS table), world (.pgw and .prj).",
+        unit="LIST|none",
+        group="output",
+        read=parse_sidecars,
+    )
+    strict: bool = option(
+        False,
+        "Images fail whose damage GDAL decodes over; otherwise they are done and called suspect.",
+        group="input",
+    )
+    shard: Shard = option(
+        WHOLE,
+        "This run takes the I-th of N parts of the survey. Start one run for each part, at the same time if you like, "
+        "on other GPUs or machines. Then run once without it, for the summary of the whole.",
+        unit="I/N",
+        group="input",
+        read=parse_shard,
+    )
+    georef: Literal["auto", "photo", "none"] = option(
+        "auto",
+        "Masks lie where this says; auto: the file, or the world file beside it; photo: also the pose in the EXIF and "
+        "XMP of photos without either, which is approximate; none: nowhere.",
+        group="place",
+    )
+    polygons: bool = option(False, "Polygons of the labels are written too.", group="polygons")
+    polygons_format: PolygonFormat = option(
+        "gpkg", "Polygons are stored as GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet.", group="polygons"
+    )
+    reading: ReadingOptions = ReadingOptions()
+    """How images become 8-bit colours."""
+    limits: FileLimits = FileLimits()
+    """What the header of an image may claim."""
+    pose: PoseOptions = PoseOptions()
+    """What is known of the poses of photos."""
+    polygon_options: PolygonOptions = PolygonOptions()
+    """Which polygons."""
+
+    def __post_init__(self) -> None:
+        check(self, RequestError)
+        if self.georef != "photo" and self.pose != PoseOptions():
+            raise RequestError("options for the poses of photos need --georef photo")
+        if not self.polygons and self.polygon_options != PolygonOptions():
+            raise RequestError("--min-area, --simplify and --only need --polygons")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(SurveyOptions):
+    """What a survey is planned for: the options, with the tiling that follows from them and the checkpoint."""
+
+    tiling: Tiling
+    """How to cut the images."""
+    out: Path
+    """Output folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest(SurveyOptions):
+    """What the user asked of a survey that is to be planned."""
+
+    sources: tuple[Path, ...] = option(
+        REQUIRED, "These images, and the images in these folders, are taken.", unit="SRC", positional=True
+    )
+    out: Path = option(
+        Path("masks"),
+        "The planned run would write to this folder. It is not walked, and nothing is written.",
+        unit="DIR",
+        path="folder",
+        group="output",
+    )
+    model: str | None = option(
+        None,
+        "The tiling of this checkpoint is used.",
+        unit="ID|DIR",
+        shown="none, so 512 px tiles at full resolution",
+        group="model",
+    )
+    cut: TilingOptions = TilingOptions()
+    """What replaces the checkpoint's own tiling."""
+
+    def over(self, tiling: Tiling) -> Request:
+        """Return the request for a checkpoint that asks for a tiling.
+
+        Raises
+        ------
+        GridError
+            If it does not go together with the user's own settings of the tiling.
+        """
+        options = {each.name: getattr(self, each.name) for each in fields(SurveyOptions)}
+        return Request(tiling=self.cut.over(tiling), out=self.out, **options)

@@ -1,0 +1,43 @@
+"""What a user can ask of a run; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segment.engine.request import EngineOptions
+from segment.guard.request import RunLimits
+from segment.plan.request import PlanRequest
+from tiler.option import REQUIRED, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRequest(PlanRequest):
+    """What the user asked of a survey that is to be segmented."""
+
+    out: Path = option(
+        REQUIRED, "Masks go to this folder, in the tree of the sources.", unit="DIR", path="folder", group="output"
+    )
+    model: str = option(
+        REQUIRED,
+        "This checkpoint segments: a SegFormer folder, a Hugging Face hub id owner/name, or the bundled `demo`.",
+        unit="ID|DIR|demo",
+        shown="none: you are told the choice",
+        group="model",
+    )
+    classes: Path | None = option(
+        None,
+        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
+        unit="CSV",
+        shown="the checkpoint's",
+        path="file",
+        exists=True,
+        group="model",
+    )
+    overwrite: bool = option(
+        False, "Masks that are up to date are made again, and foreign files are replaced.", group="output"
+    )
+    engine_options: EngineOptions = EngineOptions()
+    """What runs the network."""
+    run_limits: RunLimits = RunLimits()
+    """When the run takes no more work."""

@@ -1,0 +1,258 @@
+"""Each step of noseam by its request: holds the output folder, does the work, returns what came of it.
+
+Imports what a step needs when the step is called, so that `import segment.api` and `noseam --help` load nothing heavy.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segment.errors import RecordError, RequestError
+from tiler.errors import TilerError
+
+if TYPE_CHECKING:
+    from segment.evaluation.compare import Evaluation
+    from segment.evaluation.request import EvaluateRequest
+    from segment.model.checkpoint import Description
+    from segment.plan.request import PlanRequest, Request
+    from segment.plan.survey import SurveyPlan
+    from segment.record.outcome import Outcome
+    from segment.run.request import SegmentRequest
+    from segment.run.runner import Runner
+    from segment.training.request import TrainRequest
+    from segment.training.train import TrainResult
+    from tiler.classes import ClassTable
+    from tiler.crops.cut import CropOutcome
+    from tiler.crops.make import CropReport
+    from tiler.crops.request import CropRequest
+    from tiler.polygons.request import PolygonReport, PolygonsRequest
+
+Progress = Callable[[int, int], None]
+"""Told how many of a step's pieces are done, and how many there are."""
+_TYPICAL_COMPRESSION = 20
+"""Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A survey that can be segmented."""
+
+    description: Description | None
+    """The checkpoint, where one was named."""
+    request: Request
+    """What was asked, with the checkpoint's tiling."""
+    survey: SurveyPlan
+    """Its images."""
+
+
+def plan(request: PlanRequest) -> Planned:
+    """Return what `segment` would do, from headers alone.
+
+    Raises
+    ------
+    RequestError
+        If a source is not there, or the options do not go with the checkpoint.
+    NoseamError
+        If the checkpoint will not do, or two images would write one output.
+    """
+    from segment.model.checkpoint import describe_checkpoint
+    from segment.plan.survey import plan_survey
+    from tiler.extra import require_extra
+    from tiler.files.walk import walk_survey
+    from tiler.grid.tiling import Tiling
+
+    if request.polygons:
+        require_extra("vector")
+    if request.georef == "photo":
+        require_extra("photo")
+    description = None if request.model is None else describe_checkpoint(request.model)
+    try:
+        resolved = request.over(Tiling() if description is None else description.tiling)
+    except TilerError as error:
+        raise RequestError(str(error)) from error
+    _log.info("%s", resolved.tiling)
+    if description is not None and resolved.tiling == description.tiling:
+        _log.info("tiling: %s", description.tiling_source)
+    for source in request.sources:
+        if not source.exists() and not source.is_symlink():
+            raise RequestError(f"{source}: no such file or folder")
+    walked = walk_survey(request.sources, out=request.out)
+    if walked.ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))
+        _log.info("passed over %d files that are not JPEG, PNG or TIFF by name: %s", walked.ignored.total(), kinds)
+    planned = plan_survey(walked, resolved)
+    if planned.masks:
+        _log.info("passed over %d masks that noseam wrote", planned.masks)
+    if planned.elsewhere:
+        _log.info("shard %s: %d of %d inputs", request.shard, planned.inputs, planned.inputs + planned.elsewhere)
+    return Planned(description, resolved, planned)
+
+
+@contextmanager
+def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
+    """Yield a runner for a planned survey; it alone writes to the output folder until the block ends.
+
+    Raises
+    ------
+    FolderInUseError
+        If another run writes there; no weight is read before that is known.
+    NoseamError
+        If the output folder, the model, the device or a class will not do.
+    """
+    from segment.guard.lock import hold_folder
+    from segment.run.runner import open_runner
+
+    assert planned.description is not None
+    engine = request.engine_options
+    _refuse_unwritable(request.out)
+    with hold_folder(request.out, request.shard):
+        _warn(request.out, planned.survey)
+        runner = open_runner(
+            planned.description, request.classes, tile_px=planned.request.tiling.input_px, kind=engine.engine,
+            device=engine.device, precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
+        )  # fmt: skip
+        with closing(runner.engine):
+            try:
+                request.polygon_options.chosen(runner.classes.names)
+            except TilerError as error:
+                raise RequestError(f"--only: {error}") from error
+            yield runner
+
+
+def segment(request: SegmentRequest, advance: Progress = lambda done, total: None) -> tuple[Outcome, ...]:
+    """Segment a survey; see `plan`, `opened` and `Runner.run` for what it raises."""
+    from segment.guard.limits import Gate
+
+    gate = Gate(request.run_limits)
+    planned = plan(request)
+    outcomes: list[Outcome] = []
+    with opened(request, planned) as runner:
+        for outcome in runner.run(planned.survey, planned.request, overwrite=request.overwrite, gate=gate):
+            outcomes.append(outcome)
+            advance(len(outcomes), planned.survey.inputs)
+    return tuple(outcomes)
+
+
+def crop(
+    request: CropRequest, advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None
+) -> CropReport:
+    """Cut a survey and its masks into crops; see `make_crops` for what it raises."""
+    from segment.guard.lock import hold_folder
+    from tiler.crops.make import make_crops
+
+    # Absolute, because the worker processes of an earlier call may stand in another folder.
+    images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
+    return make_crops(images, masks, out, request.crops, classes=_table(request.classes), jobs=request.jobs or -1,
+                      hold=hold_folder, advance=advance)  # fmt: skip
+
+
+def train(request: TrainRequest, advance: Progress = lambda done, total: None) -> TrainResult:
+    """Train a model on crops, or go on with its training; see `segment.training.train.train` for what it raises."""
+    from segment.training.train import train
+
+    return train(request, advance)
+
+
+def evaluate(request: EvaluateRequest, advance: Progress = lambda done, total: None) -> Evaluation:
+    """Compare masks with the truth, and write the report if there is a folder for it.
+
+    Raises
+    ------
+    NoseamError
+        As `segment.evaluation.compare.evaluate` and `segment.evaluation.report.write_report` do.
+    """
+    from segment.evaluation.compare import evaluate
+    from segment.evaluation.report import write_report
+    from segment.guard.lock import hold_folder
+
+    with nullcontext() if request.out is None else hold_folder(request.out):
+        found = evaluate(request.predicted, request.truth, classes=_table(request.classes), seam_px=request.seam_px,
+                         advance=advance)  # fmt: skip
+        if request.out is not None:
+            write_report(found, request.out)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file of polygons, or why there is none."""
+
+    path: Path
+    """The file."""
+    report: PolygonReport | None
+    """What it holds; None: it failed."""
+    reason: str = ""
+    """Why it failed."""
+
+
+def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: None) -> Iterator[Written]:
+    """Turn label masks into polygons; yield the files as they end. One that fails costs only itself.
+
+    Raises
+    ------
+    NoseamError
+        If the files cannot be planned, or all masks go to one file and that fails.
+    """
+    from segment.guard.lock import hold_folder
+    from tiler.extra import require_extra
+    from tiler.polygons.make import write_survey_polygons
+    from tiler.polygons.plan import plan_files
+
+    require_extra("vector")
+    planned = plan_files(request.masks, request.out, request.format)
+    one = bool(planned) and planned[0].path == request.out
+    with hold_folder(request.out.parent if one else request.out) if planned else nullcontext():
+        for done, file in enumerate(planned, 1):
+            told = advance if one else lambda done, total: None
+            try:
+                report = write_survey_polygons(file.masks, file.path, request.polygons, advance=told)
+            except TilerError as error:
+                if one:
+                    raise
+                yield Written(file.path, None, str(error))
+            else:
+                yield Written(file.path, report)
+            if not one:
+                advance(done, len(planned))
+
+
+def _table(classes: Path | None) -> ClassTable | None:
+    from tiler.classes import read_class_table
+
+    return None if classes is None else read_class_table(classes)
+
+
+def _refuse_unwritable(out: Path) -> None:
+    """Make the output folder; raise where it cannot be written to, before any work."""
+    from tiler.files.atomic import hidden_folder
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with hidden_folder(out / "probe"):
+            pass
+    except OSError as error:
+        raise RecordError(f"{out}: the output folder cannot be written to: {error.strerror or error}") from error
+
+
+def _warn(out: Path, plan: SurveyPlan) -> None:
+    """Say what the user may want to look after in the output folder before a run."""
+    from segment.plan.survey import left_behind
+
+    free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
+    if free < wanted // _TYPICAL_COMPRESSION:
+        _log.warning(
+            "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
+            free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
+        )  # fmt: skip
+    if left := left_behind(plan):
+        _log.warning(
+            "%d files of earlier runs stay beside the new masks, such as %s; remove them if you do not want both",
+            len(left), left[0],
+        )  # fmt: skip

@@ -1,0 +1,37 @@
+"""What a user can ask of training crops; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiler.crops.plan import CropOptions
+from tiler.errors import CropRequestError
+from tiler.option import REQUIRED, check, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropRequest:
+    """What the user asked of a survey and its masks."""
+
+    images: Path = option(REQUIRED, "These images are cut: a file, or a folder of them.", unit="IMAGES", exists=True,
+                          positional=True)  # fmt: skip
+    masks: Path = option(REQUIRED, "These masks are cut with them, paired by name.", unit="MASKS", exists=True,
+                         positional=True)  # fmt: skip
+    out: Path = option(
+        REQUIRED, "This folder gets the crops: images/, masks/, crops.csv and classes.csv.", unit="DIR", path="folder"
+    )
+    classes: Path | None = option(
+        None,
+        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
+        unit="CSV",
+        shown="none: masks hold class ids",
+        path="file",
+        exists=True,
+    )
+    jobs: int | None = option(None, "So many images are cut at once.", unit="N", shown="one per core", least=1)
+    crops: CropOptions = CropOptions()
+    """How to cut, split and balance."""
+
+    def __post_init__(self) -> None:
+        check(self, CropRequestError)

@@ -1,0 +1,57 @@
+"""What a user can ask of made-up scenes; standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiler.errors import SceneError
+from tiler.option import REQUIRED, check, option
+
+GSD_M = 0.015
+"""Ground sample distance of a scene unless said otherwise, metres per pixel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOptions:
+    """What a made-up survey shall hold."""
+
+    photos: int = option(3, "The survey holds so many JPEG photos.", unit="N", least=0)
+    photo_shape: tuple[int, int] = option(
+        (4000, 6000), "A photo has so many pixels.", flag="--photo-size", unit="HEIGHT WIDTH", least=64
+    )
+    orthomosaics: int = option(0, "The survey holds so many georeferenced TIFFs.", unit="N", least=0)
+    orthomosaic_shape: tuple[int, int] = option(
+        (6000, 8000),
+        "An orthomosaic has so many pixels; it lies askew, so its corners are empty.",
+        flag="--orthomosaic-size",
+        unit="HEIGHT WIDTH",
+        least=64,
+    )
+    gsd_m: float = option(
+        GSD_M, "A pixel covers so many metres of ground on a side.", unit="METRES", least=0.005, most=0.5
+    )
+    seed: int = option(0, "Another seed gives other scenes.", unit="N", least=0)
+
+    def __post_init__(self) -> None:
+        check(self, SceneError)
+
+    @property
+    def key(self) -> str:
+        """What a survey's folder says that it holds; another text is another survey."""
+        return (
+            f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "
+            f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenesRequest:
+    """What the user asked of a made-up survey."""
+
+    out: Path = option(REQUIRED, "The folder of the survey.", unit="OUT", path="folder", positional=True)
+    scenes: SceneOptions = SceneOptions()
+    """What it holds."""
+
+    def __post_init__(self) -> None:
+        check(self, SceneError)
