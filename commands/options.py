@@ -127,9 +127,9 @@ def _option(asked: Asked) -> Callable[[_Callback], _Callback]:
         help=known.help,
         metavar=known.unit or None,
         required=asked.required and not known.shown,
-        default=None if asked.required else _text(asked.default),
         show_default=known.shown or True,
         **_reading(asked),
+        **({} if asked.required else {"default": _text(asked.default)}),
     )
 
 

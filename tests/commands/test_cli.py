@@ -17,8 +17,8 @@ import rasterio
 from click.testing import CliRunner, Result
 from PIL import Image
 
-import segment.demo
 from cli import main
+from segment.demo import request as demo_request
 from tests.make import ROTATED, UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tiler.grid.tiling import Tiling
@@ -234,7 +234,7 @@ def test_a_variable_names_several_classes(
 def test_every_option_is_a_variable_of_its_name() -> None:
     for name, command in main.commands.items():
         for option in command.params:
-            if isinstance(option, click.Option):
+            if isinstance(option, click.Option) and option.expose_value:
                 flag = max(option.opts, key=len)
                 assert f"NOSEAM_{name}_{flag[2:]}".replace("-", "_").upper() in (option.envvar or ())
 
@@ -360,7 +360,7 @@ def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     small = SceneOptions(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
-    monkeypatch.setattr(segment.demo, "DEMO_SURVEY", small)
+    monkeypatch.setattr(demo_request, "DEMO_SCENES", small)
 
 
 @pytest.mark.usefixtures("small_demo")

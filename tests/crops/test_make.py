@@ -135,13 +135,13 @@ def test_another_seed_splits_otherwise() -> None:
 @pytest.mark.parametrize(
     ("keywords", "match"),
     [
-        ({"window_px": 0}, "at least 1 px, got 0"),
-        ({"overlap": 1.0}, "overlap must be at least 0"),
-        ({"overlap": -0.1}, "overlap must be at least 0"),
+        ({"window_px": 0}, "window_px: a whole number from 1 expected, 0 found"),
+        ({"overlap": 1.0}, "overlap: a finite number from 0 below 1 expected, 1.0 found"),
+        ({"overlap": -0.1}, "overlap: a finite number from 0 below 1 expected, -0.1 found"),
         ({"window_px": 10, "overlap": 0.95}, "leave a stride"),
-        ({"split": 1.5}, "split must be 0 to 1, got 1.5"),
-        ({"min_labelled": float("nan")}, "least labelled fraction must be 0 to 1"),
-        ({"format": "webp"}, "png, jpeg, got 'webp'"),
+        ({"split": 1.5}, "split: a finite number from 0 to 1 expected, 1.5 found"),
+        ({"min_labelled": float("nan")}, "min_labelled: a finite number from 0 to 1 expected, nan found"),
+        ({"format": "webp"}, "format: one of png, jpeg expected, 'webp' found"),
     ],
 )
 def test_requests_that_cannot_be_cut_are_refused(keywords: dict[str, Any], match: str) -> None:
