@@ -58,6 +58,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         from segment.errors import FolderInUseError
         from segment.guard.signals import Interrupted, ending_in_order
+        from tiler.errors import NoseamError
 
         try:
             with ending_in_order():
@@ -69,7 +70,7 @@ class _Group(click.Group):
             click.echo(one_line(f"Error: {error}"), err=True)
             ctx.exit(IN_USE)
         except Exception as error:
-            ours = type(error).__module__ in {"tiler.errors", "segment.errors"}
+            ours = isinstance(error, NoseamError)
             if not ours and (not isinstance(error, OSError) or isinstance(error, BrokenPipeError)):  # Click's own
                 raise
             raise click.ClickException(str(error)) from error

@@ -12,7 +12,7 @@ from typing import Literal
 from rasterio import Affine
 
 from segment.plan.shard import WHOLE, Shard
-from tiler.errors import PoseError, TilerError
+from tiler.errors import PoseError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Format, Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
 from tiler.files.vector import Format as PolygonFormat
@@ -180,7 +180,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    refused = *(Refused(path, name_file(path, reason), Path(path.name)) for path, reason in survey.unreadable), *refused
+    refused = *(Refused(path, f"{path}: {reason}", Path(path.name)) for path, reason in survey.unreadable), *refused
     ours = tuple(image for image in images if request.shard.takes(image.found.relative))
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
@@ -210,7 +210,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
-        return Refused(found.path, name_file(found.path, _reason(error)), found.relative)
+        return Refused(found.path, reason_of(error, found.path), found.relative)
     no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
@@ -229,12 +229,6 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.relative,
         )
     return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TilerError):
-        return str(error)
-    return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {error}"
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
@@ -265,8 +259,3 @@ def _sidecars(georeference: Georeference, request: Request) -> set[Sidecar]:
     if georeference.transform == Affine.identity():
         wanted -= {"world", "prj"}
     return wanted - {"prj"} if georeference.crs is None else wanted
-
-
-def name_file(path: Path, reason: str) -> str:
-    """Return a reason that names the input, which may be one of an output or of the network."""
-    return reason if str(path) in reason else f"{path}: {reason}"

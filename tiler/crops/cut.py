@@ -24,7 +24,7 @@ from rasterio.rpc import RPC
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.plan import CropRequest, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
-from tiler.errors import PairError, RasterWriteError, TilerError
+from tiler.errors import PairError, RasterWriteError, reason_of
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
@@ -96,7 +96,7 @@ def cut_source(task: CutTask) -> CropOutcome:
         with suppress(OSError):
             if has_begun(task.out, task.source):
                 discard(task.out, task.source)
-        reason = str(error) if isinstance(error, TilerError) else f"{task.pair.first}: {type(error).__name__}: {error}"
+        reason = reason_of(error, task.pair.first, task.pair.second)
         return CropOutcome(task.pair.first, "failed", reason, seconds=time.monotonic() - started)
     size = sum(path.stat().st_size for path in (task.pair.first, task.pair.second))
     return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started, notes)

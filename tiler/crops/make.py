@@ -23,7 +23,7 @@ from tiler.crops.record import (
     record_path,
     remove_empty_folders,
 )
-from tiler.errors import NoPairError, OutputClashError, OutputExistsError
+from tiler.errors import NoPairError, OutputClashError, OutputExistsError, reason_of
 from tiler.files.pairs import Pair, Pairs, pair_files
 from tiler.masks.provenance import digest, source_stamp
 
@@ -163,7 +163,7 @@ def _outcomes(
         try:
             tasks.append(_task(pair, out, request, classes))
         except OSError as error:  # a dangling link, or a file that vanished since the walk
-            yield CropOutcome(pair.first, "failed", f"{error.filename}: cannot be read: {error.strerror}")
+            yield CropOutcome(pair.first, "failed", reason_of(error, pair.first, pair.second))
     yield from _run(tasks, jobs)
 
 
