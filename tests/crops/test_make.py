@@ -32,6 +32,7 @@ from tiler.errors import (
     OutputClashError,
     OutputExistsError,
 )
+from tiler.files.atomic import _PROCESS, hidden_name
 from tiler.grid.window import Window
 from tiler.source.image import open_image
 
@@ -496,6 +497,25 @@ def test_crops_of_an_interrupted_run_are_not_left_behind(survey: Survey, monkeyp
     assert len(survey.files()) > 12
     survey.cut()
     assert len(survey.files()) == 12
+
+
+def test_what_a_killed_run_left_is_swept_at_the_end(survey: Survey) -> None:
+    survey.add("a")
+    survey.cut()
+    left = hidden_name(survey.out / "images/b/c.png")
+    left = left.with_name(left.name.replace(_PROCESS, "0" * 8))
+    left.parent.mkdir()
+    left.touch()
+    survey.cut()
+    assert not left.parent.exists()
+    assert len(survey.files()) == 12
+
+
+def test_a_new_folder_may_hold_a_lock(survey: Survey) -> None:
+    survey.add("a")
+    survey.out.mkdir()
+    (survey.out / ".noseam.lock").touch()
+    assert [outcome.state for outcome in survey.cut().outcomes] == ["done"]
 
 
 def test_foreign_folders_are_left_alone(survey: Survey, tmp_path: Path) -> None:

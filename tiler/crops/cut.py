@@ -22,9 +22,11 @@ from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
 
 from tiler.classes import NO_LABEL, ClassTable
+from tiler.crops.folder import IMAGES, MASKS, remove_files
 from tiler.crops.plan import CropRequest, plan_crops
-from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
+from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
 from tiler.errors import PairError, RasterWriteError, reason_of
+from tiler.files.atomic import write_whole
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
@@ -136,7 +138,7 @@ def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:
     suffix = ".jpg" if task.request.format == "jpeg" else ".png"
     image_suffix, mask_suffix = (".tif", ".tif") if info.georeference.present else (suffix, ".png")
     stem = f"{task.source}_r{window.row_off}_c{window.col_off}"
-    return CropRow(f"images/{stem}{image_suffix}", f"masks/{stem}{mask_suffix}", window)
+    return CropRow(f"{IMAGES}/{stem}{image_suffix}", f"{MASKS}/{stem}{mask_suffix}", window)
 
 
 def _crops(
@@ -187,11 +189,11 @@ def _write(
         for path in (image_path, mask_path):
             path.parent.mkdir(parents=True, exist_ok=True)
         if georeference.present:
-            store(image_path, _geotiff(pixels, shifted, lossy=lossy))
-            store(mask_path, _geotiff(mask[np.newaxis], shifted, nodata=NO_LABEL))
+            write_whole(image_path, _geotiff(pixels, shifted, lossy=lossy))
+            write_whole(mask_path, _geotiff(mask[np.newaxis], shifted, nodata=NO_LABEL))
         else:
-            store(image_path, _picture(pixels.transpose(1, 2, 0), lossy=lossy))
-            store(mask_path, _picture(mask, lossy=False))
+            write_whole(image_path, _picture(pixels.transpose(1, 2, 0), lossy=lossy))
+            write_whole(mask_path, _picture(mask, lossy=False))
     except OSError as error:
         raise RasterWriteError(f"{image_path}: cannot be written: {error.strerror or error}") from error
 

@@ -12,8 +12,9 @@ import pandas as pd
 
 from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
 from tiler.crops.plan import CropRequest, split_sources
-from tiler.crops.record import CropRow, Record, store
+from tiler.crops.record import CropRow, Record
 from tiler.errors import ClassTableError, CropIndexError
+from tiler.files.atomic import replacing, write_whole
 
 INDEX = "crops.csv"
 """The table of crops."""
@@ -81,9 +82,10 @@ def made_up_classes(records: Iterable[Record]) -> ClassTable:
 
 
 def write_crop_index(out: Path, index: pd.DataFrame, classes: ClassTable) -> None:
-    """Write the table of crops and the class table, the former whole or not at all."""
-    write_class_table(out / CLASSES, classes)
-    store(out / INDEX, index.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
+    """Write the class table and the table of crops, each whole or not at all."""
+    with replacing(out / CLASSES) as temporary:
+        write_class_table(temporary, classes)
+    write_whole(out / INDEX, index.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
 
 
 def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:

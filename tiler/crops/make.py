@@ -11,19 +11,12 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tiler.classes import ClassTable
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
+from tiler.crops.folder import claim, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropRequest
-from tiler.crops.record import (
-    RECORDS,
-    Record,
-    discard,
-    has_begun,
-    read_record,
-    read_records,
-    record_path,
-    remove_empty_folders,
-)
+from tiler.crops.record import Record, discard, has_begun, read_record, read_records, record_path
 from tiler.errors import NoPairError, OutputClashError, OutputExistsError, reason_of
+from tiler.files.atomic import sweep
 from tiler.files.pairs import Pair, Pairs, pair_files
 from tiler.masks.provenance import digest, source_stamp
 
@@ -114,7 +107,7 @@ def make_crops(
     PairError
         If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
     OutputExistsError
-        If `out` holds something else, or crops of other images only.
+        If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
         If `out` and the images or masks lie within one another: crops would be taken for sources.
     """
@@ -125,23 +118,15 @@ def make_crops(
     for folder in (images, masks):
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
-    _claim(out)
+    claim(out)
     removed = _forget(out, pairs)
     outcomes = []
     for outcome in _outcomes(pairs, out, request, classes, jobs):
         outcomes.append(outcome)
         advance(outcome, len(outcomes), len(pairs.pairs))
-    remove_empty_folders(out / "images")
-    remove_empty_folders(out / "masks")
+    sweep(out, of_all=False)
+    remove_empty_folders(out)
     return _finish(out, request, classes, pairs, outcomes, removed)
-
-
-def _claim(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputExistsError(f"{out} is a file; expected a folder")
-    if out.exists() and not (out / RECORDS).is_dir() and any(out.iterdir()):
-        raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
-    (out / RECORDS).mkdir(parents=True, exist_ok=True)
 
 
 def _forget(out: Path, pairs: Pairs) -> int:
