@@ -14,7 +14,8 @@ from rasterio import Affine
 from segment.plan.shard import WHOLE, Shard
 from tiler.errors import PoseError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
-from tiler.files.outputs import Format, Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
+from tiler.files.names import output_names
+from tiler.files.outputs import Format, Output, all_paths, files_beside, plan_outputs, refuse_clashes
 from tiler.files.vector import Format as PolygonFormat
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid

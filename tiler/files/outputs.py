@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from tiler.errors import OutputClashError
 from tiler.files.beside import Sidecar, SideFile, plan_sidecars
+from tiler.files.names import PNG, TIFF, Kind, mask_name, polygons_name
 from tiler.files.vector import Format as PolygonFormat
-from tiler.files.vector import suffix_of
+from tiler.files.walk import identity
 
 Format = Literal["png", "geotiff", "cog"]
-Kind = Literal["label", "color", "confidence"]
+"""How a mask is stored; a COG is a GeoTIFF that holds itself at smaller sizes too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Output:
     path: Path
     """Its final name."""
     kind: Kind
-    """`label`: class ids; `color`: the same as colours; `confidence`: how far the best class is ahead of the second."""
+    """What it holds."""
     format: Format
     """How it is stored."""
     sidecars: tuple[SideFile, ...] = ()
@@ -42,7 +43,7 @@ def plan_outputs(
     sidecars: Collection[Sidecar] = (),
     polygons: PolygonFormat | None = None,
 ) -> tuple[Output, ...]:
-    """Return the files that one image's masks go to.
+    """Return the files that one image's masks go to; the label mask is the first.
 
     Parameters
     ----------
@@ -64,19 +65,19 @@ def plan_outputs(
         How to store polygons of the labels; None: not at all.
     """
     chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
-    suffix = ".png" if chosen == "png" else ".tif"
+    suffix = PNG if chosen == "png" else TIFF
     kinds: list[Kind] = ["label"]
     if color or (color is None and chosen == "png"):
         kinds.append("color")
     if confidence:
         kinds.append("confidence")
-    stem = out / relative.with_suffix("")
+    folder = out / relative.parent
     outputs = []
     for kind in kinds:
-        path = stem.with_name(f"{stem.name}_{kind}{suffix}")
+        path = folder / mask_name(relative.stem, kind, suffix)
         beside = plan_sidecars(path, labels=kind == "label", georeferenced=georeferenced, wanted=sidecars)
         if polygons and kind == "label":
-            beside = (*beside, SideFile("polygons", stem.with_name(f"{stem.name}_polygons{suffix_of(polygons)}")))
+            beside = (*beside, SideFile("polygons", folder / polygons_name(relative.stem, polygons)))
         outputs.append(Output(path, kind, chosen, beside))
     return tuple(outputs)
 
@@ -90,11 +91,11 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
         Names both sources and the file; or the source that would be written over.
     """
     planned = list(planned)
-    sources = {_identity(source): source for source, _ in planned}
+    sources = {_key(source): source for source, _ in planned}
     writers: dict[str, Path] = {}
     for source, outputs in planned:
         for path in all_paths(outputs):
-            if (victim := sources.get(_identity(path))) is not None:
+            if (victim := sources.get(_key(path))) is not None:
                 raise OutputClashError(f"{source} would write its mask over {victim}; choose another --out folder")
             other = writers.setdefault(str(path).casefold(), source)
             if other != source:
@@ -113,15 +114,6 @@ def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:
     return frozenset(found)
 
 
-def output_names(label: Path) -> Iterator[str]:
-    """Yield the names that masks and polygons of a label mask's image can have, whatever is asked for."""
-    stem = label.stem.removesuffix("_label")
-    for kind in get_args(Kind):
-        for suffix in (".png", ".tif"):
-            yield f"{stem}_{kind}{suffix}"
-    yield from (f"{stem}_polygons{suffix_of(format)}" for format in get_args(PolygonFormat))
-
-
 def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
     """Yield every file of some outputs, side files too."""
     for output in outputs:
@@ -129,5 +121,6 @@ def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
         yield from (side.path for side in output.sidecars)
 
 
-def _identity(path: Path) -> str:
-    return str(path.parent.resolve() / path.name).casefold()
+def _key(path: Path) -> str:
+    """Return what two paths of one file share, on a file system that is case-blind too."""
+    return str(identity(path)).casefold()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiler.errors import PairError
+from tiler.files.names import read_name
 from tiler.files.walk import walk_survey
-
-_ENDING = re.compile(r"(?<=.)_(label|mask|color|confidence)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def pair_files(first: Path, second: Path) -> Pairs:
 
 
 def _key(relative: Path) -> Path:
-    return relative.with_name(_ENDING.sub("", relative.stem))
+    return relative.with_name(read_name(relative.stem).image)
 
 
 def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
@@ -91,15 +89,12 @@ def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
 
 
 def _only(paths: list[Path]) -> Path:
-    if any(_ends(path, "_label") for path in paths):
-        paths = [path for path in paths if not (_ends(path, "_color") or _ends(path, "_confidence"))]
+    kinds = {path: read_name(path.stem).kind for path in paths}
+    if "label" in kinds.values():
+        paths = [path for path in paths if kinds[path] not in {"color", "confidence"}]
     if len(paths) > 1:
         raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
     return paths[0]
-
-
-def _ends(path: Path, ending: str) -> bool:
-    return path.stem.lower().endswith(ending)
 
 
 def _by_stem(firsts: Iterable[Path], seconds: Iterable[Path]) -> dict[Path, Path]:

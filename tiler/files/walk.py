@@ -54,18 +54,19 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     skip = out and out.resolve()
     for source in sources:
         if not source.is_dir():
-            images.setdefault(_identity(source), Found(source, Path(source.name)))
+            images.setdefault(identity(source), Found(source, Path(source.name)))
             continue
         for path in _files(source, skip, unreadable):
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES:
-                images.setdefault(_identity(path), Found(path, path.relative_to(source)))
+                images.setdefault(identity(path), Found(path, path.relative_to(source)))
             else:
                 ignored[suffix or path.name] += 1
     return Survey(tuple(images.values()), tuple(unreadable), ignored)
 
 
-def _identity(path: Path) -> Path:
+def identity(path: Path) -> Path:
+    """Return the path of a file by which it is known, however its folder is reached; a link is a file of its own."""
     return path.parent.resolve() / path.name
 
 
