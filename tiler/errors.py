@@ -87,15 +87,15 @@ class DiskFullError(RasterWriteError):
 
 
 class OutputExistsError(TilerError, FileExistsError):
-    """A file that noseam did not write stands where an output belongs."""
+    """A file or link that noseam did not make stands where an output belongs."""
 
 
 class OutputClashError(TilerError, ValueError):
-    """Two sources would write one output."""
+    """Two sources would write one output, or an output would be written over a source."""
 
 
 class PolygonError(TilerError, ValueError):
-    """Polygons were asked for that a mask cannot give."""
+    """Polygons were asked for that cannot be made of a mask, or cannot be stored."""
 
 
 class MissingExtraError(TilerError, ImportError):

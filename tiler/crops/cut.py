@@ -45,7 +45,7 @@ _BLOCK_PX = 512
 
 @dataclass(frozen=True, slots=True)
 class CutTask:
-    """One source to be cut; travels to the process that cuts it."""
+    """One source that is to be cut; it is sent to the process that cuts it."""
 
     pair: Pair
     """The image and its mask."""
@@ -56,7 +56,7 @@ class CutTask:
     classes: ClassTable | None
     """Ids and colours to expect in the mask."""
     fingerprint: str
-    """Stored with the crops once all are there."""
+    """What the record says once all crops are there; see `Record.fingerprint`."""
 
     @property
     def source(self) -> str:
@@ -85,9 +85,10 @@ class CropOutcome:
 
 
 def cut_source(task: CutTask) -> CropOutcome:
-    """Write the crops of one source and their record; a failure is an outcome.
+    """Write the crops of one source and their record.
 
-    What was cut of a source that fails is removed; crops of an earlier run stay if nothing was cut yet.
+    Nothing is raised: a failure is an outcome too. The crops of a source that fails are removed. Where it fails
+    before the first new crop is written, the crops of an earlier run stay.
     """
     started = time.monotonic()
     try:
@@ -115,7 +116,7 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
                 f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
                 f"{_size(labels.shape)}; expected one size" + _turned(image.info)
             )
-        labels.read(Window(0, 0, 1, labels.shape[1]))  # what is wrong with the whole mask must not cost older crops
+        labels.read(Window(0, 0, 1, labels.shape[1]))  # a damaged mask fails before older crops go
         planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
         old = begin(task.out, Record(task.source, "", planned))
         rows = []
@@ -144,7 +145,7 @@ def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:
 def _crops(
     image: ImageReader, labels: LabelReader, rows: Sequence[CropRow]
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield pixels and mask of each window, with label 255 where the image has no measurement."""
+    """Yield pixels and mask of each window; the mask is 255 where the image has no measurement."""
     for _, abreast in groupby((row.window for row in rows), key=lambda window: window.row_off):
         windows = list(abreast)
         pixels = _read(image.pixels, windows, image.info)
@@ -157,7 +158,7 @@ def _crops(
 def _read(
     read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo
 ) -> Iterator[NDArray[Any]]:
-    """Yield windows that lie abreast; from one full-width read where a second one would decode from the top again."""
+    """Yield windows of the same rows; all from one read of these rows, where each read would decode from the top."""
     first = windows[0]
     if info.driver not in _SEQUENTIAL or first.height * info.width * len(info.interpretations) > _BAND_BYTES:
         yield from map(read, windows)
@@ -199,7 +200,7 @@ def _write(
 
 
 def _pad(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Reflect what lies beyond the bottom and right edge; NumPy repeats the reflection where it is short."""
+    """Return pixels that are reflected beyond the bottom and right edge, as often as it takes to fill a square."""
     for axis in (1, 2):
         missing = [(0, 0)] * 3
         missing[axis] = 0, side - pixels.shape[axis]
@@ -225,10 +226,10 @@ def _picture(pixels: NDArray[np.uint8], *, lossy: bool) -> bytes:
 def _geotiff(
     pixels: NDArray[np.uint8], georeference: Georeference, *, lossy: bool = False, nodata: int | None = None
 ) -> bytes:
-    """Return a GeoTIFF; in memory, for rasterio drops the error that GDAL returns when a write fails at close."""
+    """Return a GeoTIFF as bytes, because rasterio drops the error of GDAL when a write to a file fails at close."""
     count, height, width = pixels.shape
     options: dict[str, Any] = {"compress": "deflate", "predictor": 2} if count > 1 else {"compress": "deflate"}
-    if lossy:  # stored as red, green, blue, for GDAL would halve the chroma of YCbCr
+    if lossy:  # stored as red, green, blue, because GDAL would halve the chroma of YCbCr
         options = {"compress": "jpeg", "jpeg_quality": _JPEG_QUALITY}
     with MemoryFile() as file:
         with file.open(

@@ -21,7 +21,7 @@ from tiler.files.pairs import Pair, Pairs, pair_files
 from tiler.masks.provenance import digest, source_stamp
 
 CROP_VERSION = 1
-"""Counted up when a change of noseam changes crops, so that they are made again."""
+"""Raised by one when a change of noseam changes crops, so that crops made before are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class CropReport:
     val: int
     """Number of validation crops."""
     filtered: int
-    """Number of crops that were left out for want of labels."""
+    """Number of crops that were left out because too few of their pixels carry a label."""
     removed: int
-    """Number of sources whose crops were deleted, for their image or mask is gone."""
+    """Number of sources whose crops were deleted because their image or mask is gone."""
     class_pixels: Mapping[str, int]
     """Pixels of each class in all crops together; where crops overlap they count twice."""
 
@@ -81,18 +81,18 @@ def make_crops(
 ) -> CropReport:
     """Cut images and their masks into square crops for training.
 
-    Writes `images/<name>_r<row>_c<col>` and `masks/` likewise below `out`, an index `crops.csv` (see
-    `tiler.crops.index.build_index`) and the class table `classes.csv`. Crops of georeferenced images are
-    GeoTIFFs that say where they lie; the others are PNG or JPEG. Masks are 8-bit class ids, 255 where
-    a pixel has no label, no measurement, or is padding. Sources whose crops are there already are skipped;
-    crops that a changed setting or a removed source leaves behind are deleted.
+    `out` gets `images/<name>_r<row>_c<col>`, its mask of the same name in `masks`, an index `crops.csv` (see
+    `tiler.crops.index.build_index`) and the class table `classes.csv`. Crops of georeferenced images are GeoTIFFs
+    that say where they lie; the others are PNG or JPEG. Masks hold 8-bit class ids, and 255 where a pixel has no
+    label, has no measurement, or is padding. A source is skipped where its crops are there already. Crops are deleted
+    where another setting or a missing source leaves them behind.
 
     Parameters
     ----------
     images, masks : Path
         Both files, or both folders; see `pair_files`.
     out : Path
-        A folder that is new, empty, or was written by this function.
+        A folder that is new, is empty, or was written by this function.
     request : CropRequest
         How to cut, split and balance.
     classes : ClassTable or None
@@ -100,7 +100,12 @@ def make_crops(
     jobs : int
         Number of processes; -1: one per core.
     advance : callable
-        Told of each source as it ends, how many have ended, and how many there are.
+        Called as each source ends, with its outcome, the number of sources that have ended, and that of all.
+
+    Returns
+    -------
+    CropReport
+        How each source ended, and what the crops hold.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def make_crops(
     OutputExistsError
         If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
-        If `out` and the images or masks lie within one another: crops would be taken for sources.
+        If `out` and the images or masks lie within one another, because crops would be taken for sources.
     """
     pairs = pair_files(images, masks)
     if not pairs.pairs:
@@ -130,7 +135,7 @@ def make_crops(
 
 
 def _forget(out: Path, pairs: Pairs) -> int:
-    """Remove the crops of sources that are gone; return how many were. A wholly other survey is not a gone one."""
+    """Remove the crops of sources that are gone and return how many were; refuse a survey that shares no source."""
     present = {pair.name.as_posix() for pair in pairs.pairs}
     known = {record.source for record in read_records(out)}
     if known and not known & present:
@@ -179,7 +184,7 @@ def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
                 del waiting[outcome.path]
                 yield outcome
         except TerminatedWorkerError:
-            # Joblib does not say whose process died: whoever had begun is run again, each in a process of its own.
+            # Joblib does not say whose process died. So each source that had begun gets a process of its own.
             for task in [task for task in waiting.values() if has_begun(task.out, task.source)] or list(
                 waiting.values()
             ):
@@ -202,7 +207,7 @@ def _alone(task: CutTask) -> CropOutcome:
         outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
     except TerminatedWorkerError:
         discard(task.out, task.source)
-        reason = f"{task.pair.first}: the process that cut it died, perhaps for want of memory"
+        reason = f"{task.pair.first}: the process that cut it died; was there too little memory?"
         return CropOutcome(task.pair.first, "failed", reason)
     return outcome
 

@@ -1,4 +1,4 @@
-"""What was cut from one source, kept beside the crops so that a second run can skip it."""
+"""Records of what was cut from each source, so that a second run can skip it and delete what is out of date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CropRow:
     mask: str
     """Its mask, likewise."""
     window: Window
-    """The source pixels that it holds; the files are padded where it is smaller than asked."""
+    """The source pixels that it holds; the files are padded where these are fewer than asked for."""
     counts: tuple[tuple[int, int], ...] = ()
     """(class id, pixels) of every class in it, ascending."""
 
@@ -41,11 +41,11 @@ class Record:
     source: str
     """Name of the source, a POSIX path."""
     fingerprint: str
-    """Changes when the source or a setting does; empty while the source is being cut."""
+    """Hex digits that change with the source and the settings; empty while the source is being cut."""
     rows: tuple[CropRow, ...]
     """The crops, in row-major order."""
     filtered: int = 0
-    """Number of crops that were left out for want of labels."""
+    """Number of crops that were left out because too few of their pixels carry a label."""
 
     @property
     def files(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Record:
 
 
 def record_path(out: Path, source: str) -> Path:
-    """Return the file of a source's record."""
+    """Return the path of a source's record."""
     return out / RECORDS / f"{digest({'source': source})}.json"
 
 
@@ -107,7 +107,7 @@ def begin(out: Path, record: Record) -> Record:
 
 
 def has_begun(out: Path, source: str) -> bool:
-    """Return whether a source was being cut and has not come to its end."""
+    """Return whether the cutting of a source began and did not end."""
     record = read_record(record_path(out, source))
     return record is not None and not record.fingerprint
 

@@ -43,7 +43,7 @@ def plan_outputs(
     sidecars: Collection[Sidecar] = (),
     polygons: PolygonFormat | None = None,
 ) -> tuple[Output, ...]:
-    """Return the files that one image's masks go to; the label mask is the first.
+    """Return the files that one image's masks go to.
 
     Parameters
     ----------
@@ -52,17 +52,23 @@ def plan_outputs(
     out : Path
         The output folder.
     georeferenced : bool
-        Whether the image says where it lies; `auto` makes those a COG and the others a PNG.
+        Whether it is known where the image lies. With `auto` the masks of such an image are COGs, others PNGs.
     wanted : str
-        `auto`, `png`, `geotiff` or `cog`.
+        How to store the masks: `png`, `geotiff`, `cog`, or `auto`.
     color : bool or None
-        Whether to write a colour mask too; None: with PNG only, for a label GeoTIFF has its palette.
+        Whether to write a colour mask too. None: only where masks are PNG, because a label GeoTIFF carries its
+        colours as a palette.
     confidence : bool
-        Whether to write how sure the labels are.
+        Whether to write a mask of confidence too.
     sidecars : collection of Sidecar
         Side files to write, see `plan_sidecars`.
     polygons : str or None
-        How to store polygons of the labels; None: not at all.
+        How to store polygons of the labels. None: there are none.
+
+    Returns
+    -------
+    tuple of Output
+        The label mask, and then what else is asked for.
     """
     chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
     suffix = PNG if chosen == "png" else TIFF
@@ -83,12 +89,19 @@ def plan_outputs(
 
 
 def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
-    """Raise if two sources would write one file, on a file system that is case-blind too.
+    """Raise if a mask would be written over a source, or two sources would write one file.
+
+    Names that differ in upper and lower case alone count as one, because some file systems do not tell them apart.
+
+    Parameters
+    ----------
+    planned : iterable of (Path, sequence of Output)
+        Each source with its outputs.
 
     Raises
     ------
     OutputClashError
-        Names both sources and the file; or the source that would be written over.
+        If so. The message names the sources and the file.
     """
     planned = list(planned)
     sources = {_key(source): source for source, _ in planned}
@@ -106,7 +119,7 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
 
 
 def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:
-    """Return every file in the folders of some outputs, without those of folders that cannot be listed."""
+    """Return every file that stands in the folders of some outputs; folders that cannot be listed count as empty."""
     found: set[Path] = set()
     for folder in {output.path.parent for output in outputs}:
         with suppress(OSError):
@@ -122,5 +135,5 @@ def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
 
 
 def _key(path: Path) -> str:
-    """Return what two paths of one file share, on a file system that is case-blind too."""
+    """Return one text for all paths of a file; upper and lower case are the same."""
     return str(identity(path)).casefold()

@@ -17,7 +17,7 @@ class Pair:
     """Two files that belong together."""
 
     name: Path
-    """Relative path of `first`, without suffix and a trailing `_label`, `_mask`, `_color` or `_confidence`."""
+    """Relative path of `first`, without its suffix, and without an ending that says what a mask holds."""
     first: Path
     """The file of the first side."""
     second: Path
@@ -26,7 +26,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What two sides have in common, and what not."""
+    """Which files of two sides belong together, and which have no partner."""
 
     pairs: tuple[Pair, ...]
     """Sorted by name; no two names are equal."""
@@ -39,20 +39,26 @@ class Pairs:
 def pair_files(first: Path, second: Path) -> Pairs:
     """Return the files of two folders that belong together; or two files as the one pair.
 
-    Partners have the same relative path, suffix and one trailing `_label`, `_mask`, `_color` or `_confidence`
-    aside. What is left is matched by its bare file name, where each side has one file of that name in all. Where a
-    side has `x_label`, `x_color` and `x_confidence`, as noseam writes them, `x_label` counts and the others do not.
+    Partners have the same relative path, apart from the suffix and one ending `_label`, `_mask`, `_color` or
+    `_confidence` of the name. Files without such a partner are matched by the name alone, where both sides have just
+    one of that name. Where `x_label` stands beside `x_color` and `x_confidence`, as noseam writes them, it counts
+    and the other two do not.
 
     Parameters
     ----------
     first, second : Path
-        Both files, or both folders; a folder within the other is not walked with it.
+        Both files, or both folders. Where one folder lies within the other, its files count for its own side alone.
+
+    Returns
+    -------
+    Pairs
+        The pairs, and the files of both sides that have no partner.
 
     Raises
     ------
     PairError
-        If one is a file and the other a folder, one does not exist, a folder cannot be listed, or
-        two files of one side have the same name.
+        If one is a file and the other a folder, if one does not exist, if a folder cannot be listed, or if two files
+        of one side have the same name.
     """
     for path in (first, second):
         if not path.exists():

@@ -12,7 +12,7 @@ from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
 
 _FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})
-"""Vector files that noseam does not write; nobody means a folder of that name."""
+"""Suffixes of vector formats that noseam does not write; nobody wants a folder of such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     Parameters
     ----------
     sources : sequence of Path
-        Label masks, whatever their names; and folders, in which all PNG and TIFF files named `*_label` count.
+        Label masks, whatever their names; and folders, in which every file counts that is named as a label mask.
     out : Path
-        A name with the ending of a vector format: one file for all masks. Any other: a folder, which gets
-        `NAME_polygons` for each `NAME_label`, in the tree of the sources.
+        Where the suffix is that of a vector format, one file for all masks. Otherwise a folder, which gets the tree of
+        the sources: one `NAME_polygons` for each `NAME_label`.
     format : str
-        Format of the files in a folder.
+        How to store the files in a folder.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     Raises
     ------
     PolygonError
-        If a folder cannot be listed.
+        If a folder cannot be listed, or `out` has the suffix of a vector format that noseam does not write.
     OutputClashError
         If the polygons of two masks would be written to one file.
     """
