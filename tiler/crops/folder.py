@@ -15,11 +15,11 @@ _OWN_HIDDEN = ".noseam"
 """How hidden files begin that a run puts into its output folder before any other, such as its lock."""
 
 
-def claim(out: Path) -> None:
-    """Make an output folder, or take over one that noseam crop made.
+def refuse_foreign(out: Path) -> None:
+    """Raise unless an output folder is new, is empty, or was made by noseam crop.
 
-    A folder may come from a stranger. No folder in it may be a link that leads outside, because crops would be
-    written and deleted there.
+    The last may come from a stranger. No folder in it may be a link that leads outside, because crops would be written
+    and deleted there.
 
     Parameters
     ----------
@@ -36,7 +36,6 @@ def claim(out: Path) -> None:
     if out.exists() and not (out / RECORDS).is_dir() and any(map(_is_foreign, out.iterdir())):
         raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
     _refuse_ways_out(out)
-    (out / RECORDS).mkdir(parents=True, exist_ok=True)
 
 
 def check_name(name: object, kind: str) -> str:

@@ -11,7 +11,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tiler.classes import ClassTable
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
-from tiler.crops.folder import claim, remove_empty_folders
+from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropRequest
 from tiler.crops.record import Record, discard, has_begun, read_record, read_records, record_path
@@ -123,7 +123,8 @@ def make_crops(
     for folder in (images, masks):
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
-    claim(out)
+    refuse_foreign(out)
+    (out / RECORDS).mkdir(parents=True, exist_ok=True)
     removed = _forget(out, pairs)
     outcomes = []
     for outcome in _outcomes(pairs, out, request, classes, jobs):
