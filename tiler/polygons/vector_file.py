@@ -99,7 +99,7 @@ def refuse_foreign(path: Path) -> None:
     Raises
     ------
     OutputExistsError
-        Then: it could be somebody's project.
+        If so, because it could be somebody's own work. The message names the file.
     PolygonError
         If the name does not end as that of a vector file.
     """
