@@ -1,4 +1,4 @@
-"""What can go wrong with models and runs.
+"""Errors of models and runs.
 
 `tiler.errors` draws the rest of the tree, and says what the brackets mean.
 

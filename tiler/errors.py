@@ -1,4 +1,4 @@
-"""What can go wrong with grids, files and classes, and the root of all of noseam's errors.
+"""Errors that noseam raises on purpose, as one tree; those of models and runs stand in `segment.errors`.
 
 An error is also the built-in error that its brackets name, so that callers can catch it without noseam's own names.
 

@@ -1,4 +1,4 @@
-"""The folder that crops are written to: whose it is, and what of it noseam may delete."""
+"""What noseam may write and delete in a folder of crops, which a stranger may have made."""
 
 from __future__ import annotations
 
