@@ -30,7 +30,8 @@ from PIL import Image
 
 from segment.api import segment
 from tiler.classes import ClassTable, distinct_colours
-from tiler.files.outputs import Format, Kind, Output
+from tiler.files.names import Kind
+from tiler.files.outputs import Format, Output
 from tiler.grid.tiling import Tiling
 from tiler.masks.png import _filter_paeth, _filter_up
 from tiler.masks.sink import MaskMeta

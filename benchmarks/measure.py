@@ -136,7 +136,7 @@ def noseam_command(source: Path, out: Path, model: Path, tiling: Tiling, *more: 
 def write_model(folder: Path, classes: int, size: Size, tiling: Tiling) -> Path:
     """Write an untrained checkpoint and return its folder."""
     table = ClassTable(tuple(f"class {index}" for index in range(classes)), distinct_colours(classes))
-    write_untrained(folder, table, tiling, size=size)
+    write_untrained(folder, table, tiling, preset=size)
     return folder
 
 

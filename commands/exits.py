@@ -9,9 +9,8 @@ from typing import NoReturn
 
 import click
 
-from segment.errors import SegmentError
 from segment.record.logs import one_line
-from tiler.errors import TilerError
+from tiler.errors import NoseamError
 
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
 """Some images failed; no image was found; stopped with work left; another run holds the output folder."""
@@ -26,7 +25,7 @@ def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
 @contextmanager
 def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Call it a wrong usage what noseam cannot make of options; by default every error of its own."""
-    kinds = kinds or (TilerError, SegmentError)
+    kinds = kinds or (NoseamError,)
     try:
         yield
     except kinds as error:

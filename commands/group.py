@@ -10,10 +10,10 @@ import click
 from commands.exits import IN_USE
 from commands.options import VERBOSITY, _count, set_logging
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
-from segment.errors import FolderInUseError, SegmentError
+from segment.errors import FolderInUseError
 from segment.guard.signals import Interrupted, ending_in_order
 from segment.record.logs import one_line
-from tiler.errors import TilerError
+from tiler.errors import NoseamError
 
 _RESUMABLE = {
     **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
@@ -35,7 +35,7 @@ class Group(click.Group):
         except FolderInUseError as error:
             click.echo(one_line(f"Error: {error}"), err=True)
             ctx.exit(IN_USE)
-        except (TilerError, SegmentError, OSError) as error:
+        except (NoseamError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # Click's own
                 raise
             raise click.ClickException(str(error)) from error

@@ -1,7 +1,30 @@
-"""What can go wrong with models and runs."""
+"""Errors of models and runs.
+
+`tiler.errors` draws the rest of the tree, and says what the brackets mean.
+
+NoseamError
+└── SegmentError
+    ├── CheckpointError (ValueError)
+    ├── DeviceError (RuntimeError)
+    │   ├── DeviceMemoryError
+    │   └── DeviceLostError
+    ├── EngineError (RuntimeError)
+    ├── DemoError (FileExistsError)
+    ├── EvaluateError (ValueError)
+    ├── RequestError (ValueError)
+    ├── TrainError (ValueError)
+    ├── FolderInUseError (RuntimeError)
+    ├── ShardError (ValueError)
+    ├── ImageMemoryError (MemoryError)
+    └── RecordError (OSError)
+"""
+
+from __future__ import annotations
+
+from tiler.errors import NoseamError
 
 
-class SegmentError(Exception):
+class SegmentError(NoseamError):
     """Root of every error that `segment` raises on purpose."""
 
 

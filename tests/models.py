@@ -29,7 +29,7 @@ def class_table(count: int) -> ClassTable:
 
 def checkpoint_folder(folder: Path, *, classes: int = 24, tiling: Tiling | None = None, size: Size = "nano") -> Path:
     """Write an untrained checkpoint and return its folder."""
-    write_untrained(folder, class_table(classes), tiling or Tiling(), size=size)
+    write_untrained(folder, class_table(classes), tiling or Tiling(), preset=size)
     return folder
 
 

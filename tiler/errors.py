@@ -1,7 +1,41 @@
-"""What can go wrong with grids, files and classes."""
+"""Errors that noseam raises on purpose, as one tree; those of models and runs stand in `segment.errors`.
+
+An error is also the built-in error that its brackets name, so that callers can catch it without noseam's own names.
+
+NoseamError
+├── TilerError
+│   ├── GridError (ValueError)
+│   ├── ChannelError (ValueError)
+│   ├── ClassTableError (ValueError)
+│   ├── LabelError (ValueError)
+│   ├── PairError (ValueError)
+│   │   └── NoPairError
+│   ├── CropRequestError (ValueError)
+│   ├── CropIndexError (ValueError)
+│   ├── SceneError (ValueError)
+│   ├── PoseError (ValueError)
+│   ├── RasterReadError (OSError)
+│   ├── RasterWriteError (OSError)
+│   │   └── DiskFullError
+│   ├── OutputExistsError (FileExistsError)
+│   ├── OutputClashError (ValueError)
+│   ├── PolygonError (ValueError)
+│   ├── MissingExtraError (ImportError)
+│   ├── CoverError
+│   └── LogitsError (ValueError)
+└── SegmentError, whose own tree stands in `segment.errors`
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
-class TilerError(Exception):
+class NoseamError(Exception):
+    """Root of every error that noseam raises on purpose; its message is one sentence that a user can act on."""
+
+
+class TilerError(NoseamError):
     """Root of every error that `tiler` raises on purpose."""
 
 
@@ -18,7 +52,7 @@ class ClassTableError(TilerError, ValueError):
 
 
 class LabelError(TilerError, ValueError):
-    """A mask holds what is no class id and no class's colour."""
+    """A mask holds a pixel that is neither a class id nor the colour of a class."""
 
 
 class PairError(TilerError, ValueError):
@@ -54,19 +88,19 @@ class RasterWriteError(TilerError, OSError):
 
 
 class DiskFullError(RasterWriteError):
-    """An output could not be written whole for want of space."""
+    """An output could not be written whole, because the disk is full."""
 
 
 class OutputExistsError(TilerError, FileExistsError):
-    """A file that noseam did not write stands where an output belongs."""
+    """A file or link that noseam did not make stands where an output belongs."""
 
 
 class OutputClashError(TilerError, ValueError):
-    """Two sources would write one output."""
+    """Two sources would write one output, or an output would be written over a source."""
 
 
 class PolygonError(TilerError, ValueError):
-    """Polygons were asked for that a mask cannot give."""
+    """Polygons were asked for that cannot be made of a mask, or cannot be stored."""
 
 
 class MissingExtraError(TilerError, ImportError):
@@ -79,3 +113,26 @@ class CoverError(TilerError):
 
 class LogitsError(TilerError, ValueError):
     """The network's logits for a tile are unusable: a wrong shape, NaN or infinity."""
+
+
+def reason_of(error: BaseException, *inputs: Path) -> str:
+    """Return why something failed, as a text for people.
+
+    The message of noseam's own errors and of the operating system is enough. Before any other message stands the
+    name of the exception's class, because such a message alone may mean nothing: that of a KeyError is `'width'`.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    *inputs : Path
+        The files that were worked on. They stand first where the message names none of them.
+    """
+    if isinstance(error, NoseamError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    else:
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    named = any(str(path) in reason for path in inputs)
+    return reason if named or not inputs else f"{' and '.join(map(str, inputs))}: {reason}"

@@ -14,12 +14,17 @@ _NEEDS = {
 
 
 def require_extra(extra: Literal["photo", "vector"]) -> None:
-    """Raise unless the packages of one of noseam's extras can be imported.
+    """Raise unless the packages that an optional step needs can be imported.
+
+    Parameters
+    ----------
+    extra : str
+        The extra of noseam that brings them: `photo` or `vector`.
 
     Raises
     ------
     MissingExtraError
-        Names the missing package and says how to install it.
+        If a package cannot be imported. The message names it, and says how to install it.
     """
     step, packages = _NEEDS[extra]
     for package in packages:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.errors import EvaluateError, SegmentError
+from segment.errors import EvaluateError
 from segment.evaluation.metrics import Breaks, Metrics, confusion, count_breaks, measure
 from tiler.classes import ClassTable
-from tiler.errors import NoPairError, TilerError
+from tiler.errors import NoPairError, TilerError, reason_of
 from tiler.files.pairs import Pair, pair_files
 from tiler.grid.seams import read_grid, seam_bands, seam_lines
 from tiler.grid.tiles import Grid
@@ -238,9 +238,7 @@ class _Comparison:
             with open_labels(pair.first, self.table) as predicted, open_labels(pair.second, self.table) as truth:
                 return self._count(name, predicted, truth)
         except Exception as error:  # one bad pair costs only itself, whatever it raised
-            reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
-            named = any(str(path) in reason for path in (pair.first, pair.second))
-            return FailedPair(name, reason if named else f"{pair.first} and {pair.second}: {reason}")
+            return FailedPair(name, reason_of(error, pair.first, pair.second))
 
     def _count(self, name: str, predicted: LabelReader, truth: LabelReader) -> _Counts:
         path = predicted.info.path

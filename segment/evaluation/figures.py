@@ -65,13 +65,13 @@ def _short(name: str) -> str:
     return name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…"
 
 
-def _name_cells(axes: Axes, cols: Sequence[str], rows: Sequence[str], size: float) -> None:
+def _name_cells(axes: Axes, cols: Sequence[str], rows: Sequence[str], font_pt: float) -> None:
     """Write class names beside the cells; they are no mathematics, whatever dollar signs they hold."""
-    size = min(max(size, 3), 9)
+    font_pt = min(max(font_pt, 3), 9)
     axes.set_xticks(
-        range(len(cols)), cols, rotation=55, ha="right", rotation_mode="anchor", fontsize=size, parse_math=False
+        range(len(cols)), cols, rotation=55, ha="right", rotation_mode="anchor", fontsize=font_pt, parse_math=False
     )
-    axes.set_yticks(range(len(rows)), rows, fontsize=size, parse_math=False)
+    axes.set_yticks(range(len(rows)), rows, fontsize=font_pt, parse_math=False)
     axes.set_xlabel("predicted", fontsize=10)
     axes.set_ylabel("truth", fontsize=10)
     axes.tick_params(length=0)
@@ -82,12 +82,12 @@ def _name_cells(axes: Axes, cols: Sequence[str], rows: Sequence[str], size: floa
     axes.spines[:].set_visible(False)
 
 
-def _number_cells(axes: Axes, shares: NDArray[np.float64], size: float) -> None:
+def _number_cells(axes: Axes, shares: NDArray[np.float64], font_pt: float) -> None:
     """Write the percentages that round to at least 1 into their cells."""
     for (row, col), share in np.ndenumerate(shares):
         if share >= 0.005:
             colour = "white" if share > 0.55 else "#26364a"
-            axes.text(col, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=size)
+            axes.text(col, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=font_pt)
 
 
 def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) -> None:

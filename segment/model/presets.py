@@ -34,12 +34,12 @@ SIZES: Mapping[Size, dict[str, Any]] = {
 NeurIPS 2021, table 6); `nano` (58 thousand weights) and `mini` (2.3 million) are ours, for tests and CPUs."""
 
 
-def make_config(size: Size, classes: ClassTable, tiling: Tiling, **more: Any) -> SegformerConfig:
+def make_config(preset: Size, classes: ClassTable, tiling: Tiling, **more: Any) -> SegformerConfig:
     """Return the config of a network of preset shape.
 
     Parameters
     ----------
-    size : str
+    preset : str
         A key of `SIZES`.
     classes : ClassTable
         Names and colours.
@@ -50,7 +50,7 @@ def make_config(size: Size, classes: ClassTable, tiling: Tiling, **more: Any) ->
     """
     from transformers import SegformerConfig
 
-    return SegformerConfig(**SIZES[size], **class_entries(classes), tiling=tiling_entry(tiling, classes), **more)
+    return SegformerConfig(**SIZES[preset], **class_entries(classes), tiling=tiling_entry(tiling, classes), **more)
 
 
 def class_entries(classes: ClassTable) -> dict[str, Any]:

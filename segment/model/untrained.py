@@ -11,7 +11,7 @@ from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
 
 
-def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, size: Size = "nano", seed: int = 0) -> None:
+def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, preset: Size = "nano", seed: int = 0) -> None:
     """Write a checkpoint folder with random weights.
 
     The weights are drawn wider than for training, and the classifier without bias, so that every
@@ -25,7 +25,7 @@ def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, size: 
         Names and colours.
     tiling : Tiling
         Goes into the config's `tiling` entry.
-    size : str
+    preset : str
         A preset, see `segment.model.presets`.
     seed : int
         The same seed gives the same weights.
@@ -33,7 +33,7 @@ def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, size: 
     import torch
     from transformers import SegformerForSemanticSegmentation
 
-    config = make_config(size, classes, tiling, initializer_range=0.1)
+    config = make_config(preset, classes, tiling, initializer_range=0.1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SegformerForSemanticSegmentation(config)

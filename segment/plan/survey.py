@@ -11,9 +11,10 @@ from pathlib import Path
 from rasterio import Affine
 
 from segment.plan.request import Request
-from tiler.errors import PoseError, TilerError
+from tiler.errors import PoseError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
-from tiler.files.outputs import Output, all_paths, files_beside, output_names, plan_outputs, refuse_clashes
+from tiler.files.names import output_names
+from tiler.files.outputs import Output, all_paths, files_beside, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
 from tiler.masks.geotiff_sink import BLOCK_PX
@@ -136,7 +137,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    refused = *(Refused(path, name_file(path, reason), Path(path.name)) for path, reason in survey.unreadable), *refused
+    refused = *(Refused(path, f"{path}: {reason}", Path(path.name)) for path, reason in survey.unreadable), *refused
     ours = tuple(image for image in images if request.shard.takes(image.found.relative))
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
@@ -166,7 +167,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         scale = request.tiling.scale(info.gsd_m)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
-        return Refused(found.path, name_file(found.path, _reason(error)), found.relative)
+        return Refused(found.path, reason_of(error, found.path), found.relative)
     no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
@@ -185,12 +186,6 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.relative,
         )
     return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TilerError):
-        return str(error)
-    return (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {error}"
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
@@ -221,8 +216,3 @@ def _sidecars(georeference: Georeference, request: Request) -> set[Sidecar]:
     if georeference.transform == Affine.identity():
         wanted -= {"world", "prj"}
     return wanted - {"prj"} if georeference.crs is None else wanted
-
-
-def name_file(path: Path, reason: str) -> str:
-    """Return a reason that names the input, which may be one of an output or of the network."""
-    return reason if str(path) in reason else f"{path}: {reason}"

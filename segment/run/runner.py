@@ -16,13 +16,13 @@ from queue import Empty, SimpleQueue
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
 from segment.engine.request import EngineKind, Precision
-from segment.errors import DeviceLostError, SegmentError
+from segment.errors import DeviceLostError
 from segment.guard.limits import Gate
 from segment.guard.request import RunLimits
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.plan.request import Request
-from segment.plan.survey import ImagePlan, SurveyPlan, name_file
+from segment.plan.survey import ImagePlan, SurveyPlan
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY, write_summary
@@ -30,7 +30,7 @@ from segment.run.cores import Threads, share_cores
 from segment.run.image import Segmented, segment_image
 from segment.run.under_way import UnderWay
 from tiler.classes import ClassTable
-from tiler.errors import DiskFullError, TilerError
+from tiler.errors import DiskFullError, reason_of
 from tiler.files.outputs import files_beside
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import Coverage, read_coverage
@@ -220,13 +220,12 @@ class _Run:
             made = self._segment(image, fingerprint)
         except DiskFullError as error:  # no other image would fare better
             self.gate.shut("disk full")
-            return end("failed", name_file(path, str(error)), seconds=time.monotonic() - started)
+            return end("failed", reason_of(error, path), seconds=time.monotonic() - started)
         except DeviceLostError:  # no image's fault, and no other image would fare better
             raise
         except Exception as error:  # one bad image costs only itself, whatever it raised
             _log.debug("%s", path, exc_info=True)
-            reason = str(error) if isinstance(error, (TilerError, SegmentError)) else f"{type(error).__name__}: {error}"
-            return end("failed", name_file(path, reason), seconds=time.monotonic() - started)
+            return end("failed", reason_of(error, path), seconds=time.monotonic() - started)
         return end("done", seconds=time.monotonic() - started, notes=made.notes, coverage=made.coverage)
 
     def _advance(self, path: Path, pixels: int) -> None:

@@ -46,11 +46,11 @@ def load_base(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for size in get_args(Size):
-            if base == size:
+        for preset in get_args(Size):
+            if base == preset:
                 if Path(base).is_dir():
                     raise CheckpointError(f"{base} is a preset and a folder here: say ./{base} for the folder")
-                return SegformerForSemanticSegmentation(make_config(size, classes, tiling)), Normalisation()
+                return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
         return _load(base, classes, tiling)
 
 

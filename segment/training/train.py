@@ -21,7 +21,7 @@ from transformers import SegformerForSemanticSegmentation, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from segment.engine.torch_engine import choose_device, choose_precision
-from segment.errors import SegmentError, TrainError
+from segment.errors import TrainError
 from segment.evaluation.figures import draw_learning_curve
 from segment.model.checkpoint import Normalisation
 from segment.model.save import write_checkpoint
@@ -46,7 +46,7 @@ from segment.training.state import (
     write_text,
 )
 from tiler.classes import write_class_table
-from tiler.errors import TilerError
+from tiler.errors import NoseamError
 from tiler.grid.tiling import Tiling
 
 _COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
@@ -241,7 +241,7 @@ def _explained() -> Iterator[None]:
     """Say in one line what users can mend: bad crops, too little memory, a full disk."""
     try:
         yield
-    except (TilerError, SegmentError) as error:  # a loader's worker wraps its whole traceback around the message
+    except NoseamError as error:  # a loader's worker wraps its whole traceback around the message
         raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{_name(error)}: ")) from error
     except torch.OutOfMemoryError as error:
         raise TrainError(

@@ -22,7 +22,8 @@ from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
 from tiler.classes import DRONE_CLASSES, ClassTable
 from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
 from tiler.files.beside import Sidecar
-from tiler.files.outputs import Format, Kind, Output, plan_outputs, refuse_clashes
+from tiler.files.names import Kind
+from tiler.files.outputs import Format, Output, plan_outputs, refuse_clashes
 from tiler.masks import geotiff_sink, png_sink
 from tiler.masks.png import PngPixels, png_end, png_head
 from tiler.masks.provenance import current_tags, digest, source_stamp

@@ -29,7 +29,8 @@ from tests.models import class_table
 from tests.runs import NORTH_UP
 from tiler.errors import TilerError
 from tiler.files.beside import Sidecar
-from tiler.files.outputs import Format, Kind, plan_outputs
+from tiler.files.names import Kind
+from tiler.files.outputs import Format, plan_outputs
 from tiler.files.vector import Format as VectorFormat
 from tiler.files.vector import suffix_of
 from tiler.masks.coverage import Coverage

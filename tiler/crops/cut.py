@@ -22,9 +22,11 @@ from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
 
 from tiler.classes import NO_LABEL, ClassTable
+from tiler.crops.folder import IMAGES, MASKS, remove_files
 from tiler.crops.plan import CropOptions, plan_crops
-from tiler.crops.record import CropRow, Record, begin, discard, has_begun, remove_files, store, write_record
-from tiler.errors import PairError, RasterWriteError, TilerError
+from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
+from tiler.errors import PairError, RasterWriteError, reason_of
+from tiler.files.atomic import write_whole
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
@@ -43,7 +45,7 @@ _BLOCK_PX = 512
 
 @dataclass(frozen=True, slots=True)
 class CutTask:
-    """One source to be cut; travels to the process that cuts it."""
+    """One source that is to be cut; it is sent to the process that cuts it."""
 
     pair: Pair
     """The image and its mask."""
@@ -54,7 +56,7 @@ class CutTask:
     classes: ClassTable | None
     """Ids and colours to expect in the mask."""
     fingerprint: str
-    """Stored with the crops once all are there."""
+    """What the record says once all crops are there; see `Record.fingerprint`."""
 
     @property
     def source(self) -> str:
@@ -83,9 +85,10 @@ class CropOutcome:
 
 
 def cut_source(task: CutTask) -> CropOutcome:
-    """Write the crops of one source and their record; a failure is an outcome.
+    """Write the crops of one source and their record.
 
-    What was cut of a source that fails is removed; crops of an earlier run stay if nothing was cut yet.
+    Nothing is raised: a failure is an outcome too. The crops of a source that fails are removed. Where it fails
+    before the first new crop is written, the crops of an earlier run stay.
     """
     started = time.monotonic()
     try:
@@ -96,7 +99,7 @@ def cut_source(task: CutTask) -> CropOutcome:
         with suppress(OSError):
             if has_begun(task.out, task.source):
                 discard(task.out, task.source)
-        reason = str(error) if isinstance(error, TilerError) else f"{task.pair.first}: {type(error).__name__}: {error}"
+        reason = reason_of(error, task.pair.first, task.pair.second)
         return CropOutcome(task.pair.first, "failed", reason, seconds=time.monotonic() - started)
     size = sum(path.stat().st_size for path in (task.pair.first, task.pair.second))
     return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started, notes)
@@ -113,7 +116,7 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
                 f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
                 f"{_size(labels.shape)}; expected one size" + _turned(image.info)
             )
-        labels.read(Window(0, 0, 1, labels.shape[1]))  # what is wrong with the whole mask must not cost older crops
+        labels.read(Window(0, 0, 1, labels.shape[1]))  # a damaged mask fails before older crops go
         planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
         old = begin(task.out, Record(task.source, "", planned))
         rows = []
@@ -136,13 +139,13 @@ def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:
     suffix = ".jpg" if task.request.format == "jpeg" else ".png"
     image_suffix, mask_suffix = (".tif", ".tif") if info.georeference.present else (suffix, ".png")
     stem = f"{task.source}_r{window.row_off}_c{window.col_off}"
-    return CropRow(f"images/{stem}{image_suffix}", f"masks/{stem}{mask_suffix}", window)
+    return CropRow(f"{IMAGES}/{stem}{image_suffix}", f"{MASKS}/{stem}{mask_suffix}", window)
 
 
 def _crops(
     image: ImageReader, labels: LabelReader, rows: Sequence[CropRow]
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield pixels and mask of each window, with label 255 where the image has no measurement."""
+    """Yield pixels and mask of each window; the mask is 255 where the image has no measurement."""
     for _, abreast in groupby((row.window for row in rows), key=lambda window: window.row_off):
         windows = list(abreast)
         pixels = _read(image.pixels, windows, image.info)
@@ -155,7 +158,7 @@ def _crops(
 def _read(
     read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo
 ) -> Iterator[NDArray[Any]]:
-    """Yield windows that lie abreast; from one full-width read where a second one would decode from the top again."""
+    """Yield windows of the same rows; all from one read of these rows, where each read would decode from the top."""
     first = windows[0]
     if info.driver not in _SEQUENTIAL or first.height * info.width * len(info.interpretations) > _BAND_BYTES:
         yield from map(read, windows)
@@ -187,17 +190,17 @@ def _write(
         for path in (image_path, mask_path):
             path.parent.mkdir(parents=True, exist_ok=True)
         if georeference.present:
-            store(image_path, _geotiff(pixels, shifted, lossy=lossy))
-            store(mask_path, _geotiff(mask[np.newaxis], shifted, nodata=NO_LABEL))
+            write_whole(image_path, _geotiff(pixels, shifted, lossy=lossy))
+            write_whole(mask_path, _geotiff(mask[np.newaxis], shifted, nodata=NO_LABEL))
         else:
-            store(image_path, _picture(pixels.transpose(1, 2, 0), lossy=lossy))
-            store(mask_path, _picture(mask, lossy=False))
+            write_whole(image_path, _picture(pixels.transpose(1, 2, 0), lossy=lossy))
+            write_whole(mask_path, _picture(mask, lossy=False))
     except OSError as error:
         raise RasterWriteError(f"{image_path}: cannot be written: {error.strerror or error}") from error
 
 
 def _pad(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Reflect what lies beyond the bottom and right edge; NumPy repeats the reflection where it is short."""
+    """Return pixels that are reflected beyond the bottom and right edge, as often as it takes to fill a square."""
     for axis in (1, 2):
         missing = [(0, 0)] * 3
         missing[axis] = 0, side - pixels.shape[axis]
@@ -223,10 +226,10 @@ def _picture(pixels: NDArray[np.uint8], *, lossy: bool) -> bytes:
 def _geotiff(
     pixels: NDArray[np.uint8], georeference: Georeference, *, lossy: bool = False, nodata: int | None = None
 ) -> bytes:
-    """Return a GeoTIFF; in memory, for rasterio drops the error that GDAL returns when a write fails at close."""
+    """Return a GeoTIFF as bytes, because rasterio drops the error of GDAL when a write to a file fails at close."""
     count, height, width = pixels.shape
     options: dict[str, Any] = {"compress": "deflate", "predictor": 2} if count > 1 else {"compress": "deflate"}
-    if lossy:  # stored as red, green, blue, for GDAL would halve the chroma of YCbCr
+    if lossy:  # stored as red, green, blue, because GDAL would halve the chroma of YCbCr
         options = {"compress": "jpeg", "jpeg_quality": _JPEG_QUALITY}
     with MemoryFile() as file:
         with file.open(

@@ -12,8 +12,9 @@ import pandas as pd
 
 from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
 from tiler.crops.plan import CropOptions, split_sources
-from tiler.crops.record import CropRow, Record, store
+from tiler.crops.record import CropRow, Record
 from tiler.errors import ClassTableError, CropIndexError
+from tiler.files.atomic import replacing, write_whole
 
 INDEX = "crops.csv"
 """The table of crops."""
@@ -28,14 +29,15 @@ _COUNT = "px_"
 def build_index(records: Iterable[Record], classes: ClassTable, request: CropOptions) -> pd.DataFrame:
     """Return the table of crops, sorted by source, row and column.
 
-    Columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source,
-    row_off, col_off, height, width (the source pixels in the crop), window_px (side of the files),
-    repeat (how often an epoch shows the crop), labelled (pixels), and `px_<name>` per class (pixels).
+    Its columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source, row_off,
+    col_off, height and width (the source pixels in the crop), window_px (side of the crop's files), repeat (how often
+    an epoch shows the crop), labelled (number of pixels that carry a label), and per class `px_<name>` (number of
+    its pixels).
 
     Parameters
     ----------
     records : iterable of Record
-        What was cut.
+        What was cut from each source; sources without crops are left out.
     classes : ClassTable
         Holds every id in the records.
     request : CropOptions
@@ -59,11 +61,11 @@ def build_index(records: Iterable[Record], classes: ClassTable, request: CropOpt
 
 
 def repeat_factors(crops: Sequence[Iterable[int]]) -> dict[int, float]:
-    """Return how often a crop is to be shown for the sake of each class, at least 1.
+    """Return how often an epoch is to show the crops that hold a class, by class id; at least 1.
 
-    `max(1, sqrt(t / f))` with t = 0.5 and f the fraction of the crops that hold the class: the
-    repeat factor sampling of Gupta, Dollar and Girshick 2019 (LVIS, section 5), which has t = 0.001 for
-    its 1203 classes; t = 0.5 serves the few dozen of a survey.
+    The factor is `max(1, sqrt(t / f))` with t = 0.5, where f is the fraction of the crops that hold the class. It is
+    the repeat factor sampling of Gupta, Dollar and Girshick 2019 (LVIS, section 5). They have 1203 classes and
+    t = 0.001; a survey has a few dozen.
 
     Parameters
     ----------
@@ -75,15 +77,16 @@ def repeat_factors(crops: Sequence[Iterable[int]]) -> dict[int, float]:
 
 
 def made_up_classes(records: Iterable[Record]) -> ClassTable:
-    """Return a class table for ids that came without one: `class 0` to the largest id that was found."""
+    """Return a class table with a name and colour for every id from 0 to the largest in the records."""
     largest = max((index for record in records for row in record.rows for index, _ in row.counts), default=0)
     return ClassTable(tuple(f"class {index}" for index in range(largest + 1)), distinct_colours(largest + 1))
 
 
 def write_crop_index(out: Path, index: pd.DataFrame, classes: ClassTable) -> None:
-    """Write the table of crops and the class table, the former whole or not at all."""
-    write_class_table(out / CLASSES, classes)
-    store(out / INDEX, index.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
+    """Write the class table and the table of crops, each whole or not at all."""
+    with replacing(out / CLASSES) as temporary:
+        write_class_table(temporary, classes)
+    write_whole(out / INDEX, index.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
 
 
 def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:

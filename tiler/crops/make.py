@@ -13,24 +13,17 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tiler.classes import ClassTable
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
+from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropOptions
-from tiler.crops.record import (
-    RECORDS,
-    Record,
-    discard,
-    has_begun,
-    read_record,
-    read_records,
-    record_path,
-    remove_empty_folders,
-)
-from tiler.errors import NoPairError, OutputClashError, OutputExistsError
+from tiler.crops.record import Record, discard, has_begun, read_record, read_records, record_path
+from tiler.errors import NoPairError, OutputClashError, OutputExistsError, reason_of
+from tiler.files.atomic import sweep
 from tiler.files.pairs import Pair, Pairs, pair_files
 from tiler.masks.provenance import digest, source_stamp
 
 CROP_VERSION = 1
-"""Counted up when a change of noseam changes crops, so that they are made again."""
+"""Raised by one when a change of noseam changes crops, so that crops made before are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +41,9 @@ class CropReport:
     val: int
     """Number of validation crops."""
     filtered: int
-    """Number of crops that were left out for want of labels."""
+    """Number of crops that were left out because too few of their pixels carry a label."""
     removed: int
-    """Number of sources whose crops were deleted, for their image or mask is gone."""
+    """Number of sources whose crops were deleted because their image or mask is gone."""
     class_pixels: Mapping[str, int]
     """Pixels of each class in all crops together; where crops overlap they count twice."""
 
@@ -91,18 +84,18 @@ def make_crops(
 ) -> CropReport:
     """Cut images and their masks into square crops for training.
 
-    Writes `images/<name>_r<row>_c<col>` and `masks/` likewise below `out`, an index `crops.csv` (see
-    `tiler.crops.index.build_index`) and the class table `classes.csv`. Crops of georeferenced images are
-    GeoTIFFs that say where they lie; the others are PNG or JPEG. Masks are 8-bit class ids, 255 where
-    a pixel has no label, no measurement, or is padding. Sources whose crops are there already are skipped;
-    crops that a changed setting or a removed source leaves behind are deleted.
+    `out` gets `images/<name>_r<row>_c<col>`, its mask of the same name in `masks`, an index `crops.csv` (see
+    `tiler.crops.index.build_index`) and the class table `classes.csv`. Crops of georeferenced images are GeoTIFFs
+    that say where they lie; the others are PNG or JPEG. Masks hold 8-bit class ids, and 255 where a pixel has no
+    label, has no measurement, or is padding. A source is skipped where its crops are there already. Crops are deleted
+    where another setting or a missing source leaves them behind.
 
     Parameters
     ----------
     images, masks : Path
         Both files, or both folders; see `pair_files`.
     out : Path
-        A folder that is new, empty, or was written by this function.
+        A folder that is new, is empty, or was written by this function.
     request : CropOptions
         How to cut, split and balance.
     classes : ClassTable or None
@@ -112,16 +105,21 @@ def make_crops(
     hold : callable
         Gives what keeps others from writing to `out` meanwhile; called once all is known to fit.
     advance : callable
-        Told of each source as it ends, how many have ended, and how many there are.
+        Called as each source ends, with its outcome, the number of sources that have ended, and that of all.
+
+    Returns
+    -------
+    CropReport
+        How each source ended, and what the crops hold.
 
     Raises
     ------
     PairError
         If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
     OutputExistsError
-        If `out` holds something else, or crops of other images only.
+        If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
-        If `out` and the images or masks lie within one another: crops would be taken for sources.
+        If `out` and the images or masks lie within one another, because crops would be taken for sources.
     """
     pairs = pair_files(images, masks)
     if not pairs.pairs:
@@ -130,7 +128,7 @@ def make_crops(
     for folder in (images, masks):
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
-    _refuse_foreign(out)
+    refuse_foreign(out)
     with hold(out):
         (out / RECORDS).mkdir(parents=True, exist_ok=True)
         removed = _forget(out, pairs)
@@ -138,20 +136,13 @@ def make_crops(
         for outcome in _outcomes(pairs, out, request, classes, jobs):
             outcomes.append(outcome)
             advance(outcome, len(outcomes), len(pairs.pairs))
-        remove_empty_folders(out / "images")
-        remove_empty_folders(out / "masks")
+        sweep(out, of_all=False)
+        remove_empty_folders(out)
         return _finish(out, request, classes, pairs, outcomes, removed)
 
 
-def _refuse_foreign(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputExistsError(f"{out} is a file; expected a folder")
-    if out.exists() and not (out / RECORDS).is_dir() and any(out.iterdir()):
-        raise OutputExistsError(f"{out} holds files that noseam crop did not write; choose a new or empty folder")
-
-
 def _forget(out: Path, pairs: Pairs) -> int:
-    """Remove the crops of sources that are gone; return how many were. A wholly other survey is not a gone one."""
+    """Remove the crops of sources that are gone and return how many were; refuse a survey that shares no source."""
     present = {pair.name.as_posix() for pair in pairs.pairs}
     known = {record.source for record in read_records(out)}
     if known and not known & present:
@@ -169,7 +160,7 @@ def _outcomes(
         try:
             tasks.append(_task(pair, out, request, classes))
         except OSError as error:  # a dangling link, or a file that vanished since the walk
-            yield CropOutcome(pair.first, "failed", f"{error.filename}: cannot be read: {error.strerror}")
+            yield CropOutcome(pair.first, "failed", reason_of(error, pair.first, pair.second))
     yield from _run(tasks, jobs)
 
 
@@ -202,7 +193,7 @@ def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
                 del waiting[outcome.path]
                 yield outcome
         except TerminatedWorkerError:
-            # Joblib does not say whose process died: whoever had begun is run again, each in a process of its own.
+            # Joblib does not say whose process died. So each source that had begun gets a process of its own.
             for task in [task for task in waiting.values() if has_begun(task.out, task.source)] or list(
                 waiting.values()
             ):
@@ -225,7 +216,7 @@ def _alone(task: CutTask) -> CropOutcome:
         outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
     except TerminatedWorkerError:
         discard(task.out, task.source)
-        reason = f"{task.pair.first}: the process that cut it died, perhaps for want of memory"
+        reason = f"{task.pair.first}: the process that cut it died; was there too little memory?"
         return CropOutcome(task.pair.first, "failed", reason)
     return outcome
 

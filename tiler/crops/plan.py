@@ -77,8 +77,8 @@ def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ..
         Windows that cover the image and lie within it, `window_px` on a side; where the image is
         smaller than that, as long as the image.
     """
-    row_offs, col_offs = (axis_positions(size, request.window_px, request.overlap_px) for size in shape)
-    height, width = (min(size, request.window_px) for size in shape)
+    row_offs, col_offs = (axis_positions(length, request.window_px, request.overlap_px) for length in shape)
+    height, width = (min(length, request.window_px) for length in shape)
     return tuple(Window(row_off, col_off, height, width) for row_off in row_offs for col_off in col_offs)
 
 

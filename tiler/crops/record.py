@@ -1,20 +1,18 @@
-"""What was cut from one source, kept beside the crops so that a second run can skip it."""
+"""Records of what was cut from each source, so that a second run can skip it and delete what is out of date."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from tiler.crops.folder import IMAGES, MASKS, RECORDS, check_name, remove_files
+from tiler.files.atomic import write_whole
 from tiler.grid.window import Window
 from tiler.masks.provenance import digest
-
-RECORDS = ".sources"
-"""Folder of the records, below the crops' own."""
-_PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class CropRow:
     mask: str
     """Its mask, likewise."""
     window: Window
-    """The source pixels that it holds; the files are padded where it is smaller than asked."""
+    """The source pixels that it holds; the files are padded where these are fewer than asked for."""
     counts: tuple[tuple[int, int], ...] = ()
     """(class id, pixels) of every class in it, ascending."""
 
@@ -43,11 +41,11 @@ class Record:
     source: str
     """Name of the source, a POSIX path."""
     fingerprint: str
-    """Changes when the source or a setting does; empty while the source is being cut."""
+    """Hex digits that change with the source and the settings; empty while the source is being cut."""
     rows: tuple[CropRow, ...]
     """The crops, in row-major order."""
     filtered: int = 0
-    """Number of crops that were left out for want of labels."""
+    """Number of crops that were left out because too few of their pixels carry a label."""
 
     @property
     def files(self) -> frozenset[str]:
@@ -56,20 +54,21 @@ class Record:
 
 
 def record_path(out: Path, source: str) -> Path:
-    """Return the file of a source's record."""
+    """Return the path of a source's record."""
     return out / RECORDS / f"{digest({'source': source})}.json"
 
 
 def read_record(path: Path) -> Record | None:
-    """Return a record, or None where there is none or it is damaged."""
+    """Return a record; None where there is none, or none that `write_record` can have written.
+
+    What a record names may be deleted, and the folder may come from a stranger. So one that names a file outside
+    `images` and `masks` counts as none.
+    """
     try:
         found = json.loads(path.read_text(encoding="ascii"))
-        rows = tuple(
-            CropRow(row["image"], row["mask"], Window(**row["window"]), tuple((i, n) for i, n in row["counts"]))
-            for row in found["rows"]
-        )
-        return Record(found["source"], found["fingerprint"], rows, found["filtered"])
-    except (OSError, ValueError, TypeError, KeyError):
+        rows = tuple(map(_row, found["rows"]))
+        return Record(_text(found["source"]), _text(found["fingerprint"]), rows, _whole(found["filtered"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
@@ -82,13 +81,25 @@ def read_records(out: Path) -> Iterator[Record]:
 
 def write_record(out: Path, record: Record) -> None:
     """Write a record, whole or not at all."""
-    store(record_path(out, record.source), json.dumps(asdict(record)).encode("ascii"))
+    write_whole(record_path(out, record.source), json.dumps(asdict(record)).encode("ascii"))
 
 
 def begin(out: Path, record: Record) -> Record:
-    """Write down which files are about to be made, and return what stands there now.
+    """Write down which crops are about to be made, beside those that are there; return the record before.
 
     Whatever happens next, a later run knows every file that may lie there.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    record : Record
+        The crops that are about to be made.
+
+    Returns
+    -------
+    Record
+        What stood there; without crops where nothing did.
     """
     old = read_record(record_path(out, record.source)) or replace(record, rows=())
     write_record(out, replace(record, fingerprint="", rows=(*old.rows, *record.rows)))
@@ -96,7 +107,7 @@ def begin(out: Path, record: Record) -> Record:
 
 
 def has_begun(out: Path, source: str) -> bool:
-    """Return whether a source was being cut and has not come to its end."""
+    """Return whether the cutting of a source began and did not end."""
     record = read_record(record_path(out, source))
     return record is not None and not record.fingerprint
 
@@ -110,30 +121,19 @@ def discard(out: Path, source: str) -> None:
         path.unlink()
 
 
-def remove_files(out: Path, files: Iterable[str]) -> None:
-    """Remove files below the output folder, and what an interrupted write left of them."""
-    for file in files:
-        for path in (out / file, _partial(out / file)):
-            path.unlink(missing_ok=True)
+def _row(found: Any) -> CropRow:
+    window = Window(*(_whole(found["window"][side]) for side in ("row_off", "col_off", "height", "width")))
+    counts = tuple((_whole(class_id), _whole(pixels)) for class_id, pixels in found["counts"])
+    return CropRow(check_name(found["image"], IMAGES), check_name(found["mask"], MASKS), window, counts)
 
 
-def remove_empty_folders(folder: Path) -> None:
-    """Remove what is empty in a folder and below; not while sources are being cut."""
-    for path, _, _ in os.walk(folder, topdown=False):
-        with suppress(OSError):  # not empty
-            Path(path).rmdir()
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text expected, {value!r} found")
+    return value
 
 
-def store(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = _partial(path)
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_PART}")
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a whole number expected, {value!r} found")
+    return value

@@ -1,4 +1,4 @@
-"""Which files stand beside a mask, made from it."""
+"""Side files of a mask: which it gets, and what they are called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPS: dict[SidecarGroup, tuple[Sidecar, ...]] = {
     "vat": ("vat", "vat_encoding"),
     "world": ("world", "prj"),
 }
-"""Side files by the names that users know them by; polygons are asked for on their own."""
+"""Side files by the words with which users choose them; polygons have an option of their own."""
 _ENDINGS: dict[Sidecar, str] = {
     "pam": ".aux.xml",
     "vat": ".vat.dbf",
@@ -45,18 +45,24 @@ def plan_sidecars(
 ) -> tuple[SideFile, ...]:
     """Return the side files of a mask, other than polygons.
 
-    Label TIFFs lack names and a legend, PNGs their place as well; a PNG without a place needs none.
+    A label mask gets files that name its classes and colour them in GIS programs. A PNG gets files that say where it
+    lies, because GIS programs look for that beside a PNG. A PNG that lies nowhere gets no side files at all.
 
     Parameters
     ----------
     mask : Path
         A `.tif` or `.png`.
     labels : bool
-        Whether it holds class ids.
+        Whether the mask holds class ids.
     georeferenced : bool
-        Whether it says where it lies.
+        Whether it is known where the mask lies.
     wanted : collection of Sidecar
-        What is asked for and can be said of the image.
+        The side files that are asked for, and for which the image has content. No others are returned.
+
+    Returns
+    -------
+    tuple of SideFile
+        In the order in which they are written.
     """
     if mask.suffix == ".png":
         kinds = (_OF_LABEL_PNG if labels else _OF_OTHER_PNG) if georeferenced else ()
@@ -66,6 +72,6 @@ def plan_sidecars(
 
 
 def sidecar_path(mask: Path, kind: Sidecar) -> Path:
-    """Return the name by which GIS programs look for a side file of a mask."""
+    """Return the path at which GIS programs look for a side file of a mask."""
     name = mask.name if kind in _APPENDED else mask.stem
     return mask.with_name(name + _ENDINGS[kind])

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from tiler.errors import OutputClashError
 from tiler.files.beside import Sidecar, SideFile, plan_sidecars
+from tiler.files.names import PNG, TIFF, Kind, mask_name, polygons_name
 from tiler.files.vector import Format as PolygonFormat
-from tiler.files.vector import suffix_of
+from tiler.files.walk import identity
 
 Format = Literal["png", "geotiff", "cog"]
-Kind = Literal["label", "color", "confidence"]
+"""How a mask is stored; a COG is a GeoTIFF that holds itself at smaller sizes too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Output:
     path: Path
     """Its final name."""
     kind: Kind
-    """`label`: class ids; `color`: the same as colours; `confidence`: how far the best class is ahead of the second."""
+    """What it holds."""
     format: Format
     """How it is stored."""
     sidecars: tuple[SideFile, ...] = ()
@@ -51,50 +52,63 @@ def plan_outputs(
     out : Path
         The output folder.
     georeferenced : bool
-        Whether the image says where it lies; `auto` makes those a COG and the others a PNG.
+        Whether it is known where the image lies. With `auto` the masks of such an image are COGs, others PNGs.
     wanted : str
-        `auto`, `png`, `geotiff` or `cog`.
+        How to store the masks: `png`, `geotiff`, `cog`, or `auto`.
     color : bool or None
-        Whether to write a colour mask too; None: with PNG only, for a label GeoTIFF has its palette.
+        Whether to write a colour mask too. None: only where masks are PNG, because a label GeoTIFF carries its
+        colours as a palette.
     confidence : bool
-        Whether to write how sure the labels are.
+        Whether to write a mask of confidence too.
     sidecars : collection of Sidecar
         Side files to write, see `plan_sidecars`.
     polygons : str or None
-        How to store polygons of the labels; None: not at all.
+        How to store polygons of the labels. None: there are none.
+
+    Returns
+    -------
+    tuple of Output
+        The label mask, and then what else is asked for.
     """
     chosen: Format = ("cog" if georeferenced else "png") if wanted == "auto" else wanted
-    suffix = ".png" if chosen == "png" else ".tif"
+    suffix = PNG if chosen == "png" else TIFF
     kinds: list[Kind] = ["label"]
     if color or (color is None and chosen == "png"):
         kinds.append("color")
     if confidence:
         kinds.append("confidence")
-    stem = out / relative.with_suffix("")
+    folder = out / relative.parent
     outputs = []
     for kind in kinds:
-        path = stem.with_name(f"{stem.name}_{kind}{suffix}")
+        path = folder / mask_name(relative.stem, kind, suffix)
         beside = plan_sidecars(path, labels=kind == "label", georeferenced=georeferenced, wanted=sidecars)
         if polygons and kind == "label":
-            beside = (*beside, SideFile("polygons", stem.with_name(f"{stem.name}_polygons{suffix_of(polygons)}")))
+            beside = (*beside, SideFile("polygons", folder / polygons_name(relative.stem, polygons)))
         outputs.append(Output(path, kind, chosen, beside))
     return tuple(outputs)
 
 
 def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
-    """Raise if two sources would write one file, on a file system that is case-blind too.
+    """Raise if a mask would be written over a source, or two sources would write one file.
+
+    Names that differ in upper and lower case alone count as one, because some file systems do not tell them apart.
+
+    Parameters
+    ----------
+    planned : iterable of (Path, sequence of Output)
+        Each source with its outputs.
 
     Raises
     ------
     OutputClashError
-        Names both sources and the file; or the source that would be written over.
+        If so. The message names the sources and the file.
     """
     planned = list(planned)
-    sources = {_identity(source): source for source, _ in planned}
+    sources = {_key(source): source for source, _ in planned}
     writers: dict[str, Path] = {}
     for source, outputs in planned:
         for path in all_paths(outputs):
-            if (victim := sources.get(_identity(path))) is not None:
+            if (victim := sources.get(_key(path))) is not None:
                 raise OutputClashError(f"{source} would write its mask over {victim}; choose another --out folder")
             other = writers.setdefault(str(path).casefold(), source)
             if other != source:
@@ -105,21 +119,12 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
 
 
 def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:
-    """Return every file in the folders of some outputs, without those of folders that cannot be listed."""
+    """Return every file that stands in the folders of some outputs; folders that cannot be listed count as empty."""
     found: set[Path] = set()
     for folder in {output.path.parent for output in outputs}:
         with suppress(OSError):
             found.update(folder.iterdir())
     return frozenset(found)
-
-
-def output_names(label: Path) -> Iterator[str]:
-    """Yield the names that masks and polygons of a label mask's image can have, whatever is asked for."""
-    stem = label.stem.removesuffix("_label")
-    for kind in get_args(Kind):
-        for suffix in (".png", ".tif"):
-            yield f"{stem}_{kind}{suffix}"
-    yield from (f"{stem}_polygons{suffix_of(format)}" for format in get_args(PolygonFormat))
 
 
 def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
@@ -129,5 +134,6 @@ def all_paths(outputs: Iterable[Output]) -> Iterator[Path]:
         yield from (side.path for side in output.sidecars)
 
 
-def _identity(path: Path) -> str:
-    return str(path.parent.resolve() / path.name).casefold()
+def _key(path: Path) -> str:
+    """Return one text for all paths of a file; upper and lower case are the same."""
+    return str(identity(path)).casefold()

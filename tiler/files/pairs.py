@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiler.errors import PairError
+from tiler.files.names import read_name
 from tiler.files.walk import walk_survey
-
-_ENDING = re.compile(r"(?<=.)_(label|mask|color|confidence)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Pair:
     """Two files that belong together."""
 
     name: Path
-    """Relative path of `first`, without suffix and a trailing `_label`, `_mask`, `_color` or `_confidence`."""
+    """Relative path of `first`, without its suffix, and without an ending that says what a mask holds."""
     first: Path
     """The file of the first side."""
     second: Path
@@ -28,7 +26,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What two sides have in common, and what not."""
+    """Which files of two sides belong together, and which have no partner."""
 
     pairs: tuple[Pair, ...]
     """Sorted by name; no two names are equal."""
@@ -41,20 +39,26 @@ class Pairs:
 def pair_files(first: Path, second: Path) -> Pairs:
     """Return the files of two folders that belong together; or two files as the one pair.
 
-    Partners have the same relative path, suffix and one trailing `_label`, `_mask`, `_color` or `_confidence`
-    aside. What is left is matched by its bare file name, where each side has one file of that name in all. Where a
-    side has `x_label`, `x_color` and `x_confidence`, as noseam writes them, `x_label` counts and the others do not.
+    Partners have the same relative path, apart from the suffix and one ending `_label`, `_mask`, `_color` or
+    `_confidence` of the name. Files without such a partner are matched by the name alone, where both sides have just
+    one of that name. Where `x_label` stands beside `x_color` and `x_confidence`, as noseam writes them, it counts
+    and the other two do not.
 
     Parameters
     ----------
     first, second : Path
-        Both files, or both folders; a folder within the other is not walked with it.
+        Both files, or both folders. Where one folder lies within the other, its files count for its own side alone.
+
+    Returns
+    -------
+    Pairs
+        The pairs, and the files of both sides that have no partner.
 
     Raises
     ------
     PairError
-        If one is a file and the other a folder, one does not exist, a folder cannot be listed, or
-        two files of one side have the same name.
+        If one is a file and the other a folder, if one does not exist, if a folder cannot be listed, or if two files
+        of one side have the same name.
     """
     for path in (first, second):
         if not path.exists():
@@ -77,7 +81,7 @@ def pair_files(first: Path, second: Path) -> Pairs:
 
 
 def _key(relative: Path) -> Path:
-    return relative.with_name(_ENDING.sub("", relative.stem))
+    return relative.with_name(read_name(relative.stem).image)
 
 
 def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
@@ -91,15 +95,12 @@ def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
 
 
 def _only(paths: list[Path]) -> Path:
-    if any(_ends(path, "_label") for path in paths):
-        paths = [path for path in paths if not (_ends(path, "_color") or _ends(path, "_confidence"))]
+    kinds = {path: read_name(path.stem).kind for path in paths}
+    if "label" in kinds.values():
+        paths = [path for path in paths if kinds[path] not in {"color", "confidence"}]
     if len(paths) > 1:
         raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
     return paths[0]
-
-
-def _ends(path: Path, ending: str) -> bool:
-    return path.stem.lower().endswith(ending)
 
 
 def _by_stem(firsts: Iterable[Path], seconds: Iterable[Path]) -> dict[Path, Path]:

@@ -1,4 +1,4 @@
-"""Formats of vector files by the endings of their names."""
+"""Formats of vector files, and the suffixes that stand for them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".geoparquet": "parquet",
 }
-"""Formats by the endings of file names; the first of each is the one that noseam gives."""
+"""Formats by suffix. Where a format has several, noseam gives its files the first."""
 
 
 def suffix_of(format: Format) -> str:
-    """Return the ending of new files of a format."""
+    """Return the suffix that noseam gives to files of a format."""
     return next(suffix for suffix, known in SUFFIXES.items() if known == format)
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that the ending of a file's name stands for.
+    """Return the format that the suffix of a file stands for, in upper or lower case.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Walk a survey: find the images, in a fixed order, without touching them."""
+"""Walk a survey: find its images, in an order that is always the same, without opening them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
-"""File name endings, lower case, that a walk takes for images."""
+"""Suffixes of files that a walk takes for images, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Found:
     path: Path
     """The file."""
     relative: Path
-    """Its place below the source it was found in; the output tree mirrors this."""
+    """Its path below the source in which it was found; its masks get the same path below the output folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,27 @@ class Survey:
     unreadable: tuple[tuple[Path, str], ...]
     """Folders that could not be listed, with the reason."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """How many files with other endings were passed over, by ending."""
+    """How many files with other suffixes were passed over, by suffix."""
 
 
 def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     """Return the images in files and folders.
 
-    Folders are walked recursively and case-blind to the ending; links to folders are not followed,
-    hidden files and an output folder within are passed over. A file that is named itself counts whatever
-    its ending. A file reached twice counts once.
+    A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case. A file that is a source
+    itself counts whatever its suffix. A file that is reached twice counts once.
 
     Parameters
     ----------
     sources : iterable of Path
-        Files and folders.
+        Files, and folders that are walked to any depth. Links to folders are not followed. Hidden files and hidden
+        folders are passed over.
     out : Path or None
-        The output folder, if there is one.
+        The output folder, which is passed over where it lies within a source.
+
+    Returns
+    -------
+    Survey
+        The images, the folders that cannot be listed, and what was passed over.
     """
     images: dict[Path, Found] = {}
     unreadable: list[tuple[Path, str]] = []
@@ -54,18 +59,19 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     skip = out and out.resolve()
     for source in sources:
         if not source.is_dir():
-            images.setdefault(_identity(source), Found(source, Path(source.name)))
+            images.setdefault(identity(source), Found(source, Path(source.name)))
             continue
         for path in _files(source, skip, unreadable):
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES:
-                images.setdefault(_identity(path), Found(path, path.relative_to(source)))
+                images.setdefault(identity(path), Found(path, path.relative_to(source)))
             else:
                 ignored[suffix or path.name] += 1
     return Survey(tuple(images.values()), tuple(unreadable), ignored)
 
 
-def _identity(path: Path) -> Path:
+def identity(path: Path) -> Path:
+    """Return the path of a file by which it is known, however its folder is reached; a link is a file of its own."""
     return path.parent.resolve() / path.name
 
 

@@ -64,8 +64,8 @@ def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | 
     height, width = _numbers(tags, MODEL_SHAPE_KEY, count=2, separator="x")
     (tile_px,) = _numbers(tags, TILE_KEY, count=1)
     row_offs, col_offs = _numbers(tags, ROWS_KEY), _numbers(tags, COLS_KEY)
-    for key, offsets, size in ((ROWS_KEY, row_offs, height), (COLS_KEY, col_offs, width)):
-        _check_cover(key, offsets, tile_px, size)
+    for key, offsets, length in ((ROWS_KEY, row_offs, height), (COLS_KEY, col_offs, width)):
+        _check_cover(key, offsets, tile_px, length)
     return Grid(source_shape, (height, width), tile_px, row_offs, col_offs)
 
 
@@ -84,40 +84,40 @@ def _is_number(word: str) -> bool:
     return word.isascii() and word.isdigit() and len(word) < _MOST_DIGITS
 
 
-def _check_cover(key: str, offsets: Sequence[int], tile_px: int, size: int) -> None:
+def _check_cover(key: str, offsets: Sequence[int], tile_px: int, length: int) -> None:
     """Raise unless the tiles start at 0, follow one another without a gap and reach the end of the axis."""
     steps = [after - before for before, after in pairwise(offsets)]
-    if tile_px < 1 or size < 1 or offsets[0] or not all(0 < step <= tile_px for step in steps):
+    if tile_px < 1 or length < 1 or offsets[0] or not all(0 < step <= tile_px for step in steps):
         raise GridError(f"tag {key}: tiles of {tile_px} px without gaps from 0 expected, {list(offsets)[:12]} found")
-    if offsets[-1] + tile_px < size:
-        raise GridError(f"tag {key}: the tiles end at {offsets[-1] + tile_px} of {size} model px")
+    if offsets[-1] + tile_px < length:
+        raise GridError(f"tag {key}: the tiles end at {offsets[-1] + tile_px} of {length} model px")
 
 
-def seam_lines(offsets: Sequence[int], tile_px: int, model_size: int, source_size: int) -> NDArray[np.bool_]:
+def seam_lines(offsets: Sequence[int], tile_px: int, model_length: int, source_length: int) -> NDArray[np.bool_]:
     """Return which source rows (or columns) are the first beyond a line where two neighbouring tiles meet.
 
     Parameters
     ----------
-    offsets, tile_px, model_size, source_size
+    offsets, tile_px, model_length, source_length
         See `seam_bands`.
 
     Returns
     -------
-    ndarray of bool, shape (source_size,)
+    ndarray of bool, shape (source_length,)
         True for the first pixel whose centre lies on or beyond the middle of an overlap, for each
         two neighbouring tiles; a label that changes from the pixel before it to it changes at the seam.
     """
-    lines = np.zeros(source_size, np.bool_)
-    centres = (2 * np.arange(source_size, dtype=np.int64) + 1) * model_size
+    lines = np.zeros(source_length, np.bool_)
+    centres = (2 * np.arange(source_length, dtype=np.int64) + 1) * model_length
     for before, after in pairwise(offsets):
-        first = int(np.searchsorted(centres, (before + tile_px + after) * source_size))
-        if 0 < first < source_size:
+        first = int(np.searchsorted(centres, (before + tile_px + after) * source_length))
+        if 0 < first < source_length:
             lines[first] = True
     return lines
 
 
 def seam_bands(
-    offsets: Sequence[int], tile_px: int, model_size: int, source_size: int, *, width_px: int | None = None
+    offsets: Sequence[int], tile_px: int, model_length: int, source_length: int, *, width_px: int | None = None
 ) -> NDArray[np.bool_]:
     """Return which source rows (or columns) lie where two neighbouring tiles meet.
 
@@ -129,9 +129,9 @@ def seam_bands(
         First model row (or column) of each tile.
     tile_px : int
         Side of a tile, model pixels.
-    model_size : int
+    model_length : int
         Length of the axis, model pixels; the last tile may reach beyond it.
-    source_size : int
+    source_length : int
         Length of the axis, source pixels.
     width_px : int or None
         None: each band is the overlap, but at least `SEAM_PX` model pixels. Otherwise each is so
@@ -140,9 +140,9 @@ def seam_bands(
 
     Returns
     -------
-    ndarray of bool, shape (source_size,)
+    ndarray of bool, shape (source_length,)
         True where a band `start <= m < stop` holds the pixel's centre, which for source row `r` is
-        `m = (r + 0.5) * model_size / source_size`. Bands are centred on the middle of the overlap:
+        `m = (r + 0.5) * model_length / source_length`. Bands are centred on the middle of the overlap:
         the line where the two tiles meet, where they share nothing.
 
     Raises
@@ -152,12 +152,12 @@ def seam_bands(
     """
     if width_px is not None and width_px < 1:
         raise GridError(f"a seam band must be at least 1 px wide, got {width_px}")
-    bands = np.zeros(source_size, np.bool_)
-    # Everything times 2 * source_size, so that halves and centres are whole numbers and no edge is rounded.
-    centres = (2 * np.arange(source_size, dtype=np.int64) + 1) * model_size
+    bands = np.zeros(source_length, np.bool_)
+    # Everything times 2 * source_length, so that halves and centres are whole numbers and no edge is rounded.
+    centres = (2 * np.arange(source_length, dtype=np.int64) + 1) * model_length
     for before, after in pairwise(offsets):
         overlap = before + tile_px - after
         width = max(overlap, SEAM_PX) if width_px is None else width_px
         middle = before + tile_px + after
-        bands |= (centres >= (middle - width) * source_size) & (centres < (middle + width) * source_size)
+        bands |= (centres >= (middle - width) * source_length) & (centres < (middle + width) * source_length)
     return bands

@@ -22,15 +22,15 @@ def overlap_pixels(overlap: float, side: int) -> int:
     return math.ceil(round(overlap * side, 6))  # 0.1 + 0.2 is a little more than 0.3
 
 
-def axis_positions(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
+def axis_positions(length: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
     """Return the offsets of the fewest evenly spread tiles that cover one axis.
 
     Training crops and inference tiles both come from here.
 
     Parameters
     ----------
-    size : int
-        Length of the axis, pixels. Where it exceeds the tile, `size - tile` is a multiple of `align`.
+    length : int
+        Length of the axis, pixels. Where it exceeds the tile, `length - tile` is a multiple of `align`.
     tile : int
         Length of a tile, pixels.
     overlap : int
@@ -41,7 +41,7 @@ def axis_positions(size: int, tile: int, overlap: int, *, align: int = 1) -> tup
     Returns
     -------
     tuple of int
-        Strictly increasing `p` with `p[0] == 0`, `p[-1] == max(size - tile, 0)` (so an axis shorter
+        Strictly increasing `p` with `p[0] == 0`, `p[-1] == max(length - tile, 0)` (so an axis shorter
         than the tile has the one position 0), `p[i + 1] - p[i] <= tile - overlap`, and gaps that
         differ by at most `align`.
 
@@ -49,20 +49,20 @@ def axis_positions(size: int, tile: int, overlap: int, *, align: int = 1) -> tup
     ------
     GridError
         If a length is not positive, the overlap leaves no stride of at least `align`, or
-        `size - tile` is off the lattice.
+        `length - tile` is off the lattice.
     """
-    if size < 1 or tile < 1 or align < 1:
-        raise GridError(f"size, tile and align must be positive, got {size}, {tile}, {align}")
+    if length < 1 or tile < 1 or align < 1:
+        raise GridError(f"length, tile and align must be positive, got {length}, {tile}, {align}")
     longest = (tile - overlap) // align
     if overlap < 0 or longest < 1:
         raise GridError(
             f"overlap {overlap} of tile {tile} leaves no stride of at least {align}: expected 0 to {tile - align}"
         )
-    if size <= tile:
+    if length <= tile:
         return (0,)
-    if (size - tile) % align:
-        raise GridError(f"size {size} minus tile {tile} is not a multiple of {align}")
-    last = (size - tile) // align
+    if (length - tile) % align:
+        raise GridError(f"length {length} minus tile {tile} is not a multiple of {align}")
+    last = (length - tile) // align
     gaps = math.ceil(last / longest)
     return tuple(align * (i * last // gaps) for i in range(gaps + 1))
 
@@ -192,7 +192,7 @@ def plan_grid(source_shape: tuple[int, int], *, scale: float, tile_px: int, over
         raise GridError(f"an image needs at least one pixel, got {height} x {width}")
     model_shape = max(round(height * scale), 1), max(round(width * scale), 1)
     row_offs, col_offs = (
-        axis_positions(-(-size // LATTICE_PX) * LATTICE_PX, tile_px, overlap_px, align=LATTICE_PX)
-        for size in model_shape
+        axis_positions(-(-length // LATTICE_PX) * LATTICE_PX, tile_px, overlap_px, align=LATTICE_PX)
+        for length in model_shape
     )
     return Grid(source_shape, model_shape, tile_px, row_offs, col_offs)

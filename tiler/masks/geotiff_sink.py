@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
 from tiler.classes import NO_LABEL
-from tiler.files.outputs import Kind
+from tiler.files.names import Kind
 from tiler.masks.sink import MaskMeta, Staged, mask_tags, refuse_difference, remove, writing
 
 BLOCK_PX = 512

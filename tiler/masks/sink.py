@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from tiler.classes import ClassTable
 from tiler.errors import DiskFullError, RasterWriteError
-from tiler.files.outputs import Kind, Output
+from tiler.files.names import Kind
+from tiler.files.outputs import Output
 from tiler.source.georef import Georeference
 
 FULL_BYTES = 2**20

@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
 from tiler.errors import PolygonError
+from tiler.files.names import PNG, TIFF, mask_name
 from tiler.masks.labels import open_labels
 from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
@@ -20,7 +21,8 @@ from tiler.source.raster import RasterInfo, read_info
 
 _UPRIGHT = Affine.scale(1, -1)
 _ROUNDING = 1e-6
-_EXPECTED = "; expected a label mask, one channel of 8-bit class ids, such as NAME_label.png or NAME_label.tif"
+_EXAMPLES = " or ".join(mask_name("NAME", "label", suffix) for suffix in (PNG, TIFF))
+_EXPECTED = f"; expected a label mask, one channel of 8-bit class ids, such as {_EXAMPLES}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiler.errors import OutputClashError, PolygonError
-from tiler.files.vector import SUFFIXES, Format, suffix_of
+from tiler.files.names import is_label_name, polygons_name, read_name
+from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
 
-_LABEL = re.compile(r"(?<=.)_label$", re.IGNORECASE)
 _FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})
-"""Vector files that noseam does not write; nobody means a folder of that name."""
-_MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
+"""Suffixes of vector formats that noseam does not write; nobody wants a folder of such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,12 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     Parameters
     ----------
     sources : sequence of Path
-        Label masks, whatever their names; and folders, in which all PNG and TIFF files named `*_label` count.
+        Label masks, whatever their names; and folders, in which every file counts that is named as a label mask.
     out : Path
-        A name with the ending of a vector format: one file for all masks. Any other: a folder, which gets
-        `NAME_polygons` for each `NAME_label`, in the tree of the sources.
+        Where the suffix is that of a vector format, one file for all masks. Otherwise a folder, which gets the tree of
+        the sources: one `NAME_polygons` for each `NAME_label`.
     format : str
-        Format of the files in a folder.
+        How to store the files in a folder.
 
     Returns
     -------
@@ -48,7 +46,7 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     Raises
     ------
     PolygonError
-        If a folder cannot be listed.
+        If a folder cannot be listed, or `out` has the suffix of a vector format that noseam does not write.
     OutputClashError
         If the polygons of two masks would be written to one file.
     """
@@ -58,7 +56,7 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     for path, reason in survey.unreadable:
         raise PolygonError(f"{path}: {reason}")
     named = set(sources)
-    masks = [image for image in survey.images if image.path in named or _is_label(image.path)]
+    masks = [image for image in survey.images if image.path in named or is_label_name(image.path)]
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
         return (PlannedFile(out, tuple(mask.path for mask in masks)),) if masks else ()
     planned: dict[str, PlannedFile] = {}
@@ -70,10 +68,7 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     return tuple(planned.values())
 
 
-def _is_label(path: Path) -> bool:
-    return path.suffix.lower() in _MASK_SUFFIXES and _LABEL.search(path.stem) is not None
-
-
 def _output(mask: Found, out: Path, format: Format) -> Path:
-    name = _LABEL.sub("", mask.relative.stem)
-    return out / mask.relative.with_name(f"{name}_polygons{suffix_of(format)}")
+    stem = mask.relative.stem
+    name = read_name(stem)
+    return out / mask.relative.with_name(polygons_name(name.image if name.kind == "label" else stem, format))

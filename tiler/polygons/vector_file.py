@@ -85,7 +85,7 @@ def write_features(path: Path, features: Iterable[Features], crs: CRS | None, la
     refuse_foreign(path)
     sums = _Sums()
     batches = (sums.add(_record_batch(part)) for part in features if len(part.polygons))
-    with _writing(path), _replacing(path) as temporary:
+    with _writing(path), replacing(path) as temporary, _like_any_new_file(temporary):
         if format_of(path) == "parquet":
             _write_parquet(temporary, batches, crs)
         else:
@@ -99,7 +99,7 @@ def refuse_foreign(path: Path) -> None:
     Raises
     ------
     OutputExistsError
-        Then: it could be somebody's project.
+        If so, because it could be somebody's own work. The message names the file.
     PolygonError
         If the name does not end as that of a vector file.
     """
@@ -262,18 +262,20 @@ def _count_lines(path: Path) -> int:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield what `replacing` does; the file gets the mode of any other, for SQLite gives others less."""
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        temporary.unlink()
-        try:
-            yield temporary
-            temporary.chmod(mode)
-        finally:
-            for ending in _SIDE_FILES:
-                temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
+def _like_any_new_file(path: Path) -> Iterator[None]:
+    """Give a file that the block writes the mode of any new file, and remove what SQLite leaves beside it.
+
+    SQLite gives its files a mode of its own, which other users may not be able to read.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    path.unlink()
+    try:
+        yield
+        path.chmod(mode)
+    finally:
+        for ending in _SIDE_FILES:
+            path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 @contextmanager

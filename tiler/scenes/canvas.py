@@ -77,7 +77,7 @@ class Canvas:
         self._shift = shift
 
     @property
-    def size_m(self) -> tuple[float, float]:
+    def shape_m(self) -> tuple[float, float]:
         """(height, width) on the ground, metres."""
         return self.labels.shape[0] * self.gsd_m, self.labels.shape[1] * self.gsd_m
 
@@ -124,8 +124,8 @@ class Canvas:
         reach = shape.reach_m + margin_m + self.gsd_m
         tops, lefts = (
             range(max(math.floor((middle - reach) / self.gsd_m), 0),
-                  min(math.ceil((middle + reach) / self.gsd_m), size), _BLOCK_PX)
-            for middle, size in zip(shape.centre, self.labels.shape, strict=True)
+                  min(math.ceil((middle + reach) / self.gsd_m), length), _BLOCK_PX)
+            for middle, length in zip(shape.centre, self.labels.shape, strict=True)
         )  # fmt: skip
         for top in tops:
             for left in lefts:

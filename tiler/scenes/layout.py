@@ -86,20 +86,20 @@ class Layout:
     """Length of a shadow per metre of height."""
 
 
-def plan_layout(size_m: tuple[float, float], random: Random) -> Layout:
+def plan_layout(shape_m: tuple[float, float], random: Random) -> Layout:
     """Return what stands in a scene.
 
     Parameters
     ----------
-    size_m : tuple of float
+    shape_m : tuple of float
         (height, width) of the scene, metres.
     random : numpy.random.Generator
         Decides everything.
     """
     sun = turn((1.0, 0.0), random.uniform(0, 2 * math.pi))
     angle = random.uniform(-0.5, 0.5) + random.choice((0.0, math.pi / 2))
-    middle = size_m[0] / 2, size_m[1] / 2
-    half = math.hypot(*size_m) / 2 + 15
+    middle = shape_m[0] / 2, shape_m[1] / 2
+    half = math.hypot(*shape_m) / 2 + 15
     across_start, along_start = random.uniform(0, _BLOCK_M), random.uniform(0, _CROSSING_M)
 
     def place(along: float, across: float) -> Point:
@@ -116,11 +116,11 @@ def plan_layout(size_m: tuple[float, float], random: Random) -> Layout:
         for start, width in _fronts(crossings, random):
             for side in (-1, 1):
                 front = place(start + width / 2, across + side * _STREET_M / 2)
-                if _visible(front, size_m):
+                if _visible(front, shape_m):
                     turned = angle if side > 0 else angle + math.pi
                     planned += _fill(Lot(front, turned, width, sun, random, back=side > 0))
-    planned += _bare_earth(size_m, random)
-    shown = [thing for thing in planned if _touches(thing, size_m)]
+    planned += _bare_earth(shape_m, random)
+    shown = [thing for thing in planned if _touches(thing, shape_m)]
     return Layout(tuple(sorted(shown, key=lambda thing: thing.height_m)), sun, random.uniform(0.35, 0.8))
 
 
@@ -132,13 +132,13 @@ def _fronts(crossings: Metres, random: Random) -> Iterator[tuple[float, float]]:
         yield from zip(first + _STREET_M / 2 + np.cumsum(widths) - widths, widths, strict=True)
 
 
-def _visible(front: Point, size_m: tuple[float, float]) -> bool:
-    return all(-40 < position < size + 40 for position, size in zip(front, size_m, strict=True))
+def _visible(front: Point, shape_m: tuple[float, float]) -> bool:
+    return all(-40 < position < length + 40 for position, length in zip(front, shape_m, strict=True))
 
 
-def _touches(thing: Thing, size_m: tuple[float, float]) -> bool:
+def _touches(thing: Thing, shape_m: tuple[float, float]) -> bool:
     reach = thing.outline.reach_m + thing.height_m + 1
-    return all(-reach < middle < size + reach for middle, size in zip(thing.outline.centre, size_m, strict=True))
+    return all(-reach < middle < length + reach for middle, length in zip(thing.outline.centre, shape_m, strict=True))
 
 
 def _street(at: Point, length: float, angle: float, random: Random) -> list[Thing]:
@@ -165,11 +165,11 @@ def _street(at: Point, length: float, angle: float, random: Random) -> list[Thin
     return made
 
 
-def _bare_earth(size_m: tuple[float, float], random: Random) -> Iterator[Thing]:
+def _bare_earth(shape_m: tuple[float, float], random: Random) -> Iterator[Thing]:
     """Yield patches where the grass is worn away."""
-    area = size_m[0] * size_m[1]
+    area = shape_m[0] * shape_m[1]
     for _ in range(round(area / 900)):
-        at = random.uniform(0, size_m[0]), random.uniform(0, size_m[1])
+        at = random.uniform(0, shape_m[0]), random.uniform(0, shape_m[1])
         yield things.ground(0.01, blob(at, random.uniform(1.2, 3.5), random, rough=0.25), _DIRT, "dirt", ragged_m=0.18)
 
 

@@ -51,7 +51,7 @@ def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: f
     random = np.random.default_rng(seed)
     shift = random.integers(0, 2**20, 2)
     canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
-    layout = plan_layout(canvas.size_m, random)
+    layout = plan_layout(canvas.shape_m, random)
     _paint_meadow(canvas, random)
     for thing in layout.things:
         if thing.shadow:
@@ -61,7 +61,7 @@ def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: f
 
 
 def _paint_meadow(canvas: Canvas, random: Random) -> None:
-    height, width = canvas.size_m
+    height, width = canvas.shape_m
     everywhere = box((height / 2, width / 2), 2 * width, 2 * height)
     lush, dry = (np.asarray(shade) + random.normal(0, 6) for shade in ((90, 120, 56), (127, 130, 76)))
     meadow = materials.blended(

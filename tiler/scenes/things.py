@@ -274,9 +274,12 @@ def wall(at: Point, length: float, angle: float, random: Random) -> Thing:
     return Thing(1.2, outline, lambda canvas: canvas.paint(outline, courses, ID["wall"]))
 
 
-def house(at: Point, size: tuple[float, float], angle: float, random: Random) -> list[Thing]:
-    """Return a house with a gabled roof; the facade towards the road shows, with its door and windows."""
-    length, width = size
+def house(at: Point, sides_m: tuple[float, float], angle: float, random: Random) -> list[Thing]:
+    """Return a house with a gabled roof; the facade towards the road shows, with its door and windows.
+
+    `sides_m` is (length along the road, width), metres.
+    """
+    length, width = sides_m
     facade_m = 1.1
 
     at_local = _placer(at, angle)

@@ -1,0 +1,78 @@
+"""Names of masks and polygons: made from the name of an image, and read back.
+
+The masks of `day1/IMG_7.JPG` are called `day1/IMG_7_label.png`, `IMG_7_color.png` and `IMG_7_confidence.png`, or `.tif`
+instead of `.png`. Its polygons are called `IMG_7_polygons.gpkg`, or as another vector format ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from tiler.files.vector import Format as PolygonFormat
+from tiler.files.vector import suffix_of
+
+Kind = Literal["label", "color", "confidence"]
+"""What a mask holds: class ids; the same as colours; how far the best class is ahead of the second."""
+PNG, TIFF = ".png", ".tif"
+"""Suffixes of the masks that noseam writes."""
+_Ending = Kind | Literal["mask"]
+_LABEL_SUFFIXES = frozenset({PNG, TIFF, ".tiff"})
+_STEM = re.compile(r"(.+)_(label|mask|color|confidence)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskName:
+    """What the name of a file says of it."""
+
+    image: str
+    """Stem of the image's name; the file's own stem where `kind` is None."""
+    kind: _Ending | None
+    """What the mask holds; `mask` is what other programs say of any; None where the name does not say."""
+
+
+def mask_name(image: str, kind: Kind, suffix: str) -> str:
+    """Return the name of a mask.
+
+    Parameters
+    ----------
+    image : str
+        Stem of the image's name.
+    kind : str
+        What the mask holds.
+    suffix : str
+        `PNG` or `TIFF`.
+    """
+    return f"{image}_{kind}{suffix}"
+
+
+def polygons_name(image: str, format: PolygonFormat) -> str:
+    """Return the name of the polygons of an image, given by the stem of its name."""
+    return f"{image}_polygons{suffix_of(format)}"
+
+
+def read_name(stem: str) -> MaskName:
+    """Return what the stem of a file's name says; upper and lower case are the same."""
+    found = _STEM.fullmatch(stem)
+    return MaskName(found[1], cast(_Ending, found[2].lower())) if found else MaskName(stem, None)
+
+
+def is_label_name(path: Path) -> bool:
+    """Return whether a file is called as label masks are: `NAME_label` with the suffix of a PNG or TIFF."""
+    return path.suffix.lower() in _LABEL_SUFFIXES and read_name(path.stem).kind == "label"
+
+
+def output_names(label: Path) -> Iterator[str]:
+    """Yield every name that a mask or polygons of one image can have.
+
+    Parameters
+    ----------
+    label : Path
+        The label mask of the image.
+    """
+    image = read_name(label.stem).image
+    yield from (mask_name(image, kind, suffix) for kind in get_args(Kind) for suffix in (PNG, TIFF))
+    yield from (polygons_name(image, format) for format in get_args(PolygonFormat))
