@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.command import Command, quiet
 from commands.exits import FAILED, nothing_matched
-from commands.options import Command, options_of, quiet, request_of
+from commands.options import options_of, request_of
 from tiler.crops.request import CropRequest
 from tiler.errors import NoPairError
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from commands import evaluate, segment
-from commands.options import Command, options_of, quiet, request_of
+from commands.command import Command, quiet
+from commands.options import options_of, request_of
 from segment.demo import request as demo_request
 from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from commands.command import Command, quiet
 from commands.exits import FAILED, nothing_matched
-from commands.options import Command, json_option, options_of, quiet, request_of
+from commands.options import json_option, options_of, request_of
 from segment.evaluation.request import EvaluateRequest
 from segment.record.logs import one_line
 from tiler.errors import NoPairError

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from commands.command import VERBOSITY, count_verbosity, set_logging
 from commands.exits import IN_USE
-from commands.options import VERBOSITY, _count, set_logging
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
 from segment.errors import FolderInUseError
 from segment.guard.signals import Interrupted, ending_in_order
@@ -50,8 +50,8 @@ class Group(click.Group):
               expose_value=False, callback=load_settings, show_default=f"{SETTINGS_FILE}, if it is there",
               help="Settings come from this TOML file: a table for each command, such as [segment], with its options "
               "as keys.")  # fmt: skip
-@click.option("-v", "--verbose", count=True, callback=_count, show_default=False, help=VERBOSITY["verbose"])
-@click.option("-q", "--quiet", count=True, callback=_count, show_default=False, help=VERBOSITY["quiet"])
+@click.option("-v", "--verbose", count=True, callback=count_verbosity, show_default=False, help=VERBOSITY["verbose"])
+@click.option("-q", "--quiet", count=True, callback=count_verbosity, show_default=False, help=VERBOSITY["quiet"])
 @click.option("--log-json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_default="none",
               help="The log is appended to this file too, as lines of JSON.")  # fmt: skip
 @click.pass_context

@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import click
 
+from commands.command import Option
 from commands.exits import usage_errors
-from segment.record.logs import configure_logging
 from tiler.option import Asked, gather, options_in
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 _Request = TypeVar("_Request")
-_HEADINGS = ("arguments", "input", "model", "output", "place", "polygons", "limits", "records")
-_VERBOSITY = "noseam.verbosity"
 
 
-class Option(click.Option):
-    """An option that knows under which heading a long help lists it."""
-
-    def __init__(self, *names: Any, group: str = "", **known: Any) -> None:
-        super().__init__(*names, **known)
-        self.group = group
-
-
-class Command(click.Command):
-    """A command that lists its options under headings, and takes -v and -q too."""
-
-    def __init__(self, *names: Any, **known: Any) -> None:
-        super().__init__(*names, **known)
-        self.params += [
-            Option([f"-{word[0]}", f"--{word}"], count=True, expose_value=False, callback=_count, group="records",
-                   is_eager=True, show_default=False, help=help)
-            for word, help in VERBOSITY.items()
-        ]  # fmt: skip
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it logs follows from -v and -q before and after its name."""
-        set_logging(ctx)
-        return super().invoke(ctx)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, under headings where they have any."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            if (record := param.get_help_record(ctx)) is not None:
-                group = "arguments" if isinstance(param, click.Argument) else getattr(param, "group", "")
-                groups.setdefault(group, []).append(record)
-        if not groups.keys() & {*_HEADINGS[1:-1]}:  # few options stand under one heading
-            groups[""] = groups.get("", []) + groups.pop("records", [])
-        for heading in (*_HEADINGS, ""):
-            if heading in groups:
-                with formatter.section(heading.capitalize() or "Options"):
-                    formatter.write_dl(groups[heading])
-
-
-VERBOSITY = {
-    "verbose": "The log says more: -v tells why images failed.",
-    "quiet": "The log says less: -q warnings and errors only, -qq errors only.",
-}
-"""Options of every command, also before its name."""
 json_option = click.option(
     "--json", "as_json", cls=Option, is_flag=True, group="records", help="The result is printed as one JSON object."
 )
@@ -86,24 +39,6 @@ def request_of(request: type[_Request], wanted: Mapping[str, Any]) -> _Request:
         return gather(request, {name: value for name, value in wanted.items() if value is not None})
 
 
-def quiet() -> bool:
-    """Return whether the user wants no progress shown."""
-    return bool(click.get_current_context().find_root().meta.get(_VERBOSITY, 0) < 0)
-
-
-def set_logging(ctx: click.Context) -> None:
-    """Let the log say as much as was asked so far."""
-    root = ctx.find_root()
-    level = logging.INFO - 10 * root.meta.get(_VERBOSITY, 0)
-    configure_logging(min(max(level, logging.DEBUG), logging.ERROR), root.params.get("log_json"))
-
-
-def _count(ctx: click.Context, param: click.Parameter, times: int) -> int:
-    root = ctx.find_root()
-    root.meta[_VERBOSITY] = root.meta.get(_VERBOSITY, 0) + (times if param.name == "verbose" else -times)
-    return times
-
-
 def _argument(asked: Asked) -> Callable[[_Callback], _Callback]:
     many = get_origin(asked.kind) is tuple
     return click.argument(
@@ -124,6 +59,7 @@ def _option(asked: Asked) -> Callable[[_Callback], _Callback]:
         asked.name,
         cls=Option,
         group=known.group,
+        asked=asked,
         help=known.help,
         metavar=known.unit or None,
         required=asked.required and not known.shown,

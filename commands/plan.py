@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from commands.command import Command
 from commands.exits import FAILED, listed, nothing_matched, usage_errors
-from commands.options import Command, json_option, options_of, request_of
+from commands.options import json_option, options_of, request_of
 from segment.errors import RequestError
 from segment.plan.request import PlanRequest
 from segment.record.logs import one_line

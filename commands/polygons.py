@@ -8,8 +8,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from commands.command import Command, quiet
 from commands.exits import FAILED, listed, nothing_matched
-from commands.options import Command, options_of, quiet, request_of
+from commands.options import options_of, request_of
 from segment.record.logs import one_line
 from tiler.files.vector import SUFFIXES
 from tiler.polygons.request import PolygonsRequest

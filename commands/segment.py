@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from commands.command import Command, quiet
 from commands.exits import FAILED, STOPPED, listed, nothing_matched, usage_errors
-from commands.options import Command, json_option, options_of, quiet, request_of
+from commands.options import json_option, options_of, request_of
 from segment.errors import RequestError
 from segment.run.request import SegmentRequest
 

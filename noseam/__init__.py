@@ -5,5 +5,6 @@ noseam.segment("survey", "masks", model="model")
 """
 
 from segment.api import crop, evaluate, plan, polygons, segment, train
+from tiler.errors import NoseamError
 
-__all__ = ["crop", "evaluate", "plan", "polygons", "segment", "train"]
+__all__ = ["NoseamError", "crop", "evaluate", "plan", "polygons", "segment", "train"]
