@@ -23,7 +23,7 @@ from rasterio.crs import CRS
 from rasterio.features import shapes
 from rasterio.transform import from_gcps
 
-from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
+from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_blank, write_tif
 from tiler.classes import NO_LABEL, ClassTable, distinct_colours
 from tiler.errors import (
     LabelError,
@@ -40,6 +40,7 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons import vector_file
 from tiler.polygons.make import write_polygons, write_survey_polygons
+from tiler.polygons.mask import read_mask
 from tiler.polygons.request import PolygonRequest
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
@@ -331,6 +332,13 @@ def test_what_is_no_label_mask_is_refused(tmp_path: Path, make: Callable[[Path],
     with pytest.raises(PolygonError, match=rf"{path.name}: {found}.*; expected a label mask"):
         write_polygons(path, tmp_path / "out.gpkg")
     assert not (tmp_path / "out.gpkg").exists()
+
+
+def test_a_mask_beyond_the_default_limit_of_images_gives_polygons(tmp_path: Path) -> None:
+    path = write_blank(tmp_path / "a_label.tif", (150_000, 150_000), nodata=NO_LABEL, crs=UTM, transform=NORTH_UP)
+    mask = read_mask(path)
+    assert mask.shape == (150_000, 150_000)
+    assert mask.pixels_of(10.0) == 40
 
 
 def test_names_that_are_no_list_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,14 @@ from tiler.errors import ChannelError, LabelError
 from tiler.grid.window import Window
 from tiler.masks.png import read_text
 from tiler.source.channels import Channels, choose_channels
+from tiler.source.limits import FileLimits
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
 
+MASK_LIMITS = FileLimits(megapixels=math.inf, shape=(100_000_000, 4_000_000), raised_by="")
+"""What a mask may claim: any number of pixels, as masks are read by window and `segment` may have been allowed any.
+
+Readers hold some full rows, and some numbers per row, so damaged headers must not claim wider or higher masks: these
+shapes take 4 GB. `segment` would need 80 GB to write a mask so wide."""
 _BLACK = (0, 0, 0)
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
@@ -38,9 +45,9 @@ def open_labels(path: Path, classes: ClassTable | None) -> Iterator[LabelReader]
     Raises
     ------
     RasterReadError, LabelError
-        If the file is no image, is damaged, or cannot hold labels.
+        If the file is no image, is damaged, claims more than `MASK_LIMITS`, or cannot hold labels.
     """
-    with open_raster(path) as dataset:
+    with open_raster(path, MASK_LIMITS) as dataset:
         info = describe(path, dataset)
         yield LabelReader(dataset, info, _choose(info), classes)
 

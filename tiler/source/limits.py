@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,14 @@ class FileLimits:
     """Size of one decoded tile or strip, which GDAL holds whole, MB of 10^6 bytes."""
     pixels_per_byte: float | None = None
     """Pixels for each byte of the file; None: as the format can have, see `PIXELS_PER_BYTE`."""
+    shape: tuple[float, float] = (math.inf, math.inf)
+    """(height, width), pixels; for readers whose memory grows with one of them."""
     channels: int = 64
     """More than any survey camera has."""
     vrt: bool = False
     """Whether virtual rasters are read at all; the files that they name are then trusted."""
+    raised_by: str = "noseam plan and segment"
+    """Commands whose options raise these limits, for the message; empty where none does."""
 
     def check(self, path: Path, dataset: Any) -> None:
         """Refuse an open dataset that claims more.
@@ -37,32 +42,33 @@ class FileLimits:
         Raises
         ------
         RasterReadError
-            Says what it claims, the most that is read, and which option raises that.
+            Says what it claims, the most that is read, and which option raises that, if one does.
         """
         if dataset.count > self.channels:
             raise RasterReadError(f"{path}: {dataset.count} channels claimed, {self.channels} is the most that is read")
         pixels = dataset.height * dataset.width
         size = f"{dataset.width} x {dataset.height} pixels claimed"
-        _refuse(path, size, pixels / 1e6, self.megapixels, "megapixels", "--max-megapixels")
+        for found, most, unit in zip((dataset.height, dataset.width), self.shape, ("rows", "columns"), strict=True):
+            self._refuse(path, size, found, most, unit)
+        self._refuse(path, size, pixels / 1e6, self.megapixels, "megapixels", "--max-megapixels")
         if dataset.driver in PIXELS_PER_BYTE:
             file_bytes = path.stat().st_size
             size = f"{size} in a file of {file_bytes:,} bytes"
             most = self.pixels_per_byte or PIXELS_PER_BYTE[dataset.driver]
-            _refuse(path, size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
+            self._refuse(path, size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
         height, width, block_bytes = _largest_block(dataset)
         block = f"a block of {width} x {height} pixels claimed"
-        _refuse(path, block, block_bytes / 1e6, self.block_mb, "MB when decoded", "--max-block-mb")
+        self._refuse(path, block, block_bytes / 1e6, self.block_mb, "MB when decoded", "--max-block-mb")
+
+    def _refuse(self, path: Path, claimed: str, found: float, most: float, unit: str, option: str = "") -> None:
+        if found > most:
+            advice = f" ({option} of {self.raised_by} raises that)" if option and self.raised_by else ""
+            raise RasterReadError(
+                f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read{advice}"
+            )
 
 
 DEFAULT_LIMITS = FileLimits()
-
-
-def _refuse(path: Path, claimed: str, found: float, most: float, unit: str, option: str) -> None:
-    if found > most:
-        raise RasterReadError(
-            f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read "
-            f"({option} of noseam plan and segment raises that)"
-        )
 
 
 def _number(value: float) -> str:
