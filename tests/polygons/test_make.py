@@ -174,6 +174,29 @@ def test_many_row_groups_hold_what_one_does(tmp_path: Path, monkeypatch: pytest.
     assert pyarrow.parquet.read_table(tmp_path / "many.parquet") == pyarrow.parquet.read_table(tmp_path / "one.parquet")
 
 
+class _Counted:
+    """A batch that counts how often its rows are counted."""
+
+    looks = 0
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        _Counted.looks += 1
+        return self.rows
+
+
+def test_each_batch_is_counted_once_and_stands_in_one_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Counted, "looks", 0)
+    monkeypatch.setattr(vector_file, "_GROUP_ROWS", 1000)
+    batches = [_Counted(rows) for rows in (*[1] * 2000, 999, 5000, 3)]
+    groups = [list(group) for group in vector_file._row_groups(iter(batches))]
+    assert _Counted.looks == len(batches)
+    assert [sum(batch.rows for batch in group) for group in groups] == [1000, 1000, 5999, 3]
+    assert [batch for group in groups for batch in group] == batches
+
+
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet"])
 def test_a_mask_without_georeference_is_in_pixels_with_rows_upwards(tmp_path: Path, suffix: str) -> None:
     mask = write_mask(tmp_path)

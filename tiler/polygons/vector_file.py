@@ -175,22 +175,25 @@ def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> None:
     """Write a GeoParquet 1.1 file."""
     schema = _SCHEMA.append(_BOX).with_metadata({"geo": json.dumps(_geo(crs))})
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in _row_groups(batches):
+        for group in _row_groups(batches):
+            table = pyarrow.Table.from_batches(group)
             bounds = shapely.bounds(shapely.from_wkb(table[_GEOMETRY.name].to_numpy()))
             boxes = pyarrow.StructArray.from_arrays(list(map(pyarrow.array, bounds.T)), fields=list(_BOX.type))
             writer.write_table(table.append_column(_BOX, boxes).cast(schema), row_group_size=len(table))
 
 
-def _row_groups(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield tables of so many rows that a reader can skip some and compression has enough to work on."""
+def _row_groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield batches by so many rows that a reader can skip some and compression has enough to work on."""
     waiting: list[Any] = []
+    rows = 0
     for batch in batches:
         waiting.append(batch)
-        if sum(map(len, waiting)) >= _GROUP_ROWS:
-            yield pyarrow.Table.from_batches(waiting)
-            waiting.clear()
+        rows += len(batch)
+        if rows >= _GROUP_ROWS:
+            yield waiting
+            waiting, rows = [], 0
     if waiting:
-        yield pyarrow.Table.from_batches(waiting)
+        yield waiting
 
 
 def _geo(crs: CRS | None) -> dict[str, Any]:
