@@ -182,9 +182,13 @@ def test_scale_comes_from_ground_sample_distances_where_both_are_known() -> None
     assert Tiling(window_px=2000, input_px=512, gsd_m=0.1).scale(None) == 0.256
 
 
-def test_a_tiling_by_ground_sample_distance_alone_needs_a_georeference() -> None:
-    with pytest.raises(GridError, match="no georeference"):
-        Tiling(window_px=None, gsd_m=0.1).scale(None)
+def test_a_tiling_by_ground_sample_distance_alone_needs_that_of_the_image() -> None:
+    tiling = Tiling(window_px=None, gsd_m=0.1)
+    asked = "a ground sample distance of 0.1 m was asked for, but the image"
+    with pytest.raises(GridError, match=f"^{asked} does not say its own, or use --window and --input$"):
+        tiling.scale(None)
+    with pytest.raises(GridError, match=f"^{asked} has no georeference; give it one, or use --window and --input$"):
+        tiling.scale(None, no_gsd="has no georeference; give it one")
 
 
 def test_absurd_enlargement_is_refused() -> None:

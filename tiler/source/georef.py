@@ -76,10 +76,23 @@ class Georeference:
         -------
         float or None
             Metres per source pixel: the square root of the pixel's ground area. None where the
-            file has no CRS and transform, or they lead to no place on the earth.
+            file has no CRS and transform, or they lead to no place on the earth. None too with control
+            points or RPCs alone: a tilted or distorted image has another distance at every pixel, and
+            RPCs need the height of the ground. `no_gsd` says which of these it is.
         """
         area = self._pixel_areas_m2(np.array([height / 2]), width / 2)
         return None if area is None else float(np.sqrt(area[0]))
+
+    @property
+    def no_gsd(self) -> str:
+        """Why `gsd_m` returns None where it does, and what would help; goes on after "the image"."""
+        if self.gcps:
+            return "has ground control points, which give no single one; warp it to a map (gdalwarp)"
+        if self.transform != Affine.identity():
+            return f"has a transform but {'no' if self.crs is None else 'no usable'} CRS; give it one"
+        if self.rpcs is not None:
+            return "has rational polynomials (RPCs), which give no single one; warp it to a map (gdalwarp -rpc)"
+        return "has no georeference; give it one"
 
     def cumulative_area_m2(self, height: int, width: int) -> NDArray[np.float64] | None:
         """Return the ground area of the first rows of a strip one pixel wide.
