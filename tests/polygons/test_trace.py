@@ -15,9 +15,8 @@ from rasterio.features import shapes, sieve
 
 from tests.make import noise
 from tiler.classes import NO_LABEL
-from tiler.polygons.rings import ground_areas, without_straight_corners
+from tiler.polygons.outlines import ground_areas, simplify_tile, without_straight_corners
 from tiler.polygons.sieve import sieved, strips
-from tiler.polygons.simplify import simplify_tile
 from tiler.polygons.trace import Patches, trace
 
 Labels = NDArray[np.uint8]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tests.exhaustive import sample_all
 from tiler.classes import NO_LABEL
 from tiler.grid.tiles import Grid, plan_grid
+from tiler.stitch import confidence as rating
+from tiler.stitch import labelling
 from tiler.stitch.confidence import CERTAIN, confidence_levels
 from tiler.stitch.mosaic import LogitsBand
 from tiler.stitch.upsample import Upsampler
@@ -138,3 +140,9 @@ def test_several_threads_may_label_at_once(confidence: bool) -> None:
         thread.join()
     for index, field in enumerate(made):
         np.testing.assert_array_equal(found[index], sample_all(field, grid)[0])
+
+
+@pytest.mark.parametrize("name", ["_FEW_SAMPLES", "_HALF", "_LANES", "_LEAST", "_ONE", "_SLACK", "_TINY"])
+def test_both_kernels_go_by_the_same_numbers(name: str) -> None:
+    """Each file states them: kept machine code would not notice a change in another file."""
+    assert getattr(labelling, name) == getattr(rating, name)

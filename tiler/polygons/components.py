@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from tiler.polygons.rings import without_straight_corners
+from tiler.polygons.outlines import without_straight_corners
 
 
 class Components:
