@@ -22,10 +22,11 @@ from tiler.source.limits import FileLimits
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
 
 MASK_LIMITS = FileLimits(megapixels=math.inf, shape=(100_000_000, 4_000_000), raised_by="")
-"""What a mask may claim: any number of pixels, as masks are read by window and `segment` may have been allowed any.
+"""What a mask may claim.
 
-Readers hold some full rows, and some numbers per row, so damaged headers must not claim wider or higher masks: these
-shapes take 4 GB. `segment` would need 80 GB to write a mask so wide."""
+It may have any number of pixels: masks are read by window, and users may have allowed `segment` any size. Readers hold
+full rows and some numbers per row, 4 GB at these shapes, so the header of a damaged file must not claim more. `segment`
+itself would need 80 GB for a mask of so many columns."""
 _BLACK = (0, 0, 0)
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
@@ -143,7 +144,7 @@ class LabelReader:
         return self._from_ids(samples[0], valid, window)
 
     def _samples(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return the samples and the valid mask; alpha comes with the same read, for a PNG decodes from its top."""
+        """Return the samples and the valid mask. Alpha is read with them: each read of a PNG decodes from its top."""
         wanted = list(self._channels.colour)
         alpha = "alpha" in self.info.interpretations
         if alpha:

@@ -98,7 +98,7 @@ def read_tags(path: Path) -> PhotoTags:
 
 
 class _Rationed:
-    """A file that is at its end once so many bytes were read: no header costs more time or memory."""
+    """A file that ends after 16 MiB were read from it, so no header costs more time or memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.seek, self.tell = file.seek, file.tell

@@ -34,9 +34,9 @@ def strips(read: Read, shape: tuple[int, int], rows: int = STRIP_ROWS) -> Iterat
 def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> Iterator[Read]:
     """Yield labels in which patches of fewer pixels than `size_px` have become part of their largest neighbour.
 
-    The same as `rasterio.features.sieve` of the whole with a mask of what has a label: that has no part in it and
-    stays as it is. A small patch without a neighbour stays. The labels lie in a file of one byte per
-    pixel, so that the system and not this process decides how many of them are in memory.
+    The result is that of `rasterio.features.sieve` on the whole raster, with a mask of the pixels that have a label.
+    Pixels without a label stay so. A small patch without a neighbour stays. The labels lie in a file of one
+    byte per pixel, so the operating system decides how many of them are in memory.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def refuse_foreign(path: Path) -> None:
     Raises
     ------
     OutputExistsError
-        Then: it could be somebody's project.
+        If there is such a file, which could be somebody's project.
     PolygonError
         If the name does not end as that of a vector file.
     """
@@ -223,7 +223,7 @@ class _Sums:
 
 
 def _compare(path: Path, written: _Sums) -> None:
-    """Raise unless a file holds the polygons that were written: GDAL tells nobody of errors at close."""
+    """Raise unless a file holds the polygons that were written. GDAL does not report errors when it closes a file."""
     if format_of(path) == "geojsonseq":
         whole = _count_lines(path) == written.count  # the coordinates are others, rounded
     else:
@@ -236,7 +236,7 @@ def _compare(path: Path, written: _Sums) -> None:
 
 
 def _is_sound(path: Path) -> bool:
-    """Say whether the pages and indices of a GeoPackage are whole, which reading its polygons does not tell."""
+    """Say whether the pages and indices of a GeoPackage are whole. Reading its polygons does not tell."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         indexed = "SELECT count(*) FROM gpkg_extensions WHERE extension_name = 'gpkg_rtree_index'"
         return bool(
@@ -266,7 +266,7 @@ def _count_lines(path: Path) -> int:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yield what `replacing` does; the file gets the mode of any other, for SQLite gives others less."""
+    """Yield what `replacing` does. The file gets the mode of any other: SQLite would let fewer people read it."""
     with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode

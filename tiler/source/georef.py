@@ -18,7 +18,7 @@ _WGS84_ECCENTRICITY2 = 0.00669437999014
 _AREA_SAMPLES = 1024
 _PLANAR_TOLERANCE = 0.01
 _FARTHEST = 1e11
-"""No coordinate on the earth is larger, in any unit; PROJ takes for ever over some that are."""
+"""No coordinate on the earth is larger, in any unit. PROJ takes for ever over some larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,10 @@ class Georeference:
     def cumulative_area_m2(self, height: int, width: int) -> NDArray[np.float64] | None:
         """Return the ground area of the first rows of a strip one pixel wide.
 
-        Planar in a projected CRS, as a GIS computes it, where map and ground agree within 1 % (UTM,
-        national grids). On the ellipsoid elsewhere: in degrees, and in Web Mercator, whose square
-        metres are twice those on the ground at 45 degrees. Rows are then taken at the middle column.
+        The area is planar, as a GIS computes it, in a projected CRS where map and ground agree within
+        1 % (UTM, national grids). It is measured on the ellipsoid elsewhere: in degrees, and in Web
+        Mercator, whose square metres are twice those on the ground at 45 degrees. There each row
+        counts as its pixel in the middle column does.
 
         Parameters
         ----------

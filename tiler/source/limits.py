@@ -13,8 +13,10 @@ from tiler.errors import RasterReadError
 
 _COMPLEX_BYTES = 16
 PIXELS_PER_BYTE = {"JPEG": 512.0, "PNG": 8_300.0, "GTiff": 400_000.0}
-"""More than honest files reach. A JPEG needs a bit for each block of 8 x 8; a blank one has 256, a blank PNG of 1 bit
-8,230; a sparse TIFF without any pixel 22,000 with blocks of 512 and 344,000 with blocks of 2048."""
+"""More pixels per byte than honest files have, by driver.
+
+A JPEG needs a bit for each block of 8 x 8: at most 512, and a blank one has 256. A blank PNG of 1 bit has 8,230. A TIFF
+that leaves out all its blocks has 22,000 with blocks of 512, and 344,000 with blocks of 2048."""
 
 
 @dataclass(frozen=True, slots=True)
