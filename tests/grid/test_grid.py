@@ -80,6 +80,10 @@ def test_impossible_axes_are_refused(size: int, tile: int, overlap: int, align: 
         axis_positions(size, tile, overlap, align=align)
 
 
+def test_the_cut_of_a_model_that_does_not_say_its_own() -> None:
+    assert str(Tiling()) == "windows of 512 px, tiles of 512 px, overlap 0.25"
+
+
 def test_the_drone_recipe_plans_12_tiles() -> None:
     tiling = Tiling(window_px=2000, input_px=512, overlap=0.25)
     grid = plan_grid((4000, 6000), scale=tiling.scale(), tile_px=512, overlap_px=tiling.overlap_px)
