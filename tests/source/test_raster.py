@@ -20,7 +20,7 @@ from tiler.grid.tiles import plan_grid
 from tiler.source.georef import Georeference
 from tiler.source.image import open_image
 from tiler.source.limits import FileLimits
-from tiler.source.raster import RAW_SUFFIXES, read_info, sniff_driver
+from tiler.source.raster import read_info, sniff_driver
 
 SQUARE = Affine(0.05, 0, 500_000, 0, -0.05, 5_000_000)
 SOUTH_UP = Affine(0.05, 0, 500_000, 0, 0.05, 5_000_000)
@@ -144,7 +144,7 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         read_info(path)
 
 
-@pytest.mark.parametrize("suffix", sorted(RAW_SUFFIXES))
+@pytest.mark.parametrize("suffix", [".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"])
 def test_a_raw_photo_is_refused_though_it_is_a_tiff(tmp_path: Path, suffix: str) -> None:
     path = write_tif(tmp_path / "a.tif", noise(3, 4, 4)).rename(tmp_path / f"a{suffix.upper()}")
     with pytest.raises(RasterReadError, match="a raw photo; expected JPEG, PNG or TIFF"):
