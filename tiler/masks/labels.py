@@ -83,7 +83,7 @@ class LabelReader:
         self._classes = classes
         self._lossy = info.driver == "JPEG" or info.colour_space == "YCbCr"
         self._refuse_samples()
-        invented = info.driver == "GTiff" and info.bits == 1  # GDAL gives gray TIFFs of one bit a black and white one
+        invented = info.driver == "GTiff" and info.bits == 1  # GDAL makes up a palette of black and white for them
         self._palette = self._read_palette() if channels.palette and not invented else {}
         by_colour = len(channels.colour) == 3 or _maps_by_colour(self._palette, classes)
         self._ids_by_colour = self._colour_table() if by_colour else None

@@ -78,8 +78,8 @@ class PhotoTags:
 def read_tags(path: Path) -> PhotoTags:
     """Return what the header of a JPEG, PNG or TIFF says of where and how it was taken; no pixel is decoded.
 
-    Of XMP, attributes and elements of every `rdf:Description` in DJI's namespace are read; the first
-    of a name counts. At most 16 MiB of the file are read, and 1 MiB of XMP parsed.
+    In XMP, the attributes and elements of every `rdf:Description` that are in DJI's namespace are read; where
+    a name occurs twice, the first counts. At most 16 MiB of the file are read, and at most 1 MiB of XMP.
 
     Raises
     ------

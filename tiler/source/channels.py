@@ -57,7 +57,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
     Raises
     ------
     ChannelError
-        If the header does not settle it, or the choice does not fit the file.
+        If the header does not say which channels are red, green and blue, or the choice does not fit the file.
     """
     if info.dtype.startswith("complex"):
         raise ChannelError(f"{info.path}: {info.dtype} samples; expected real numbers")

@@ -111,7 +111,7 @@ class ImageReader:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """What GDAL complained of while it decoded and went on: pixels may be wrong; final once all are read."""
+        """Complaints of GDAL about pixels that it decoded all the same, perhaps wrongly; complete once all are read."""
         return self._damage.found
 
     @property
