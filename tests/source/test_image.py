@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,13 @@ def _with_nodata(path: Path) -> None:
     write_tif(path, pixels, photometric="rgb", nodata=-9999)
 
 
+@cache
+def _quantised() -> Image.Image:
+    return Image.fromarray(_scene()).quantize(64)
+
+
 def _with_palette(path: Path) -> None:
-    Image.fromarray(_scene()).quantize(64).save(path, format="TIFF")
+    _quantised().save(path, format="TIFF")
 
 
 def _grey16(path: Path) -> None:
