@@ -32,7 +32,8 @@ from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
-from tiler.source.image import open_image, read_tiles
+from tiler.source.image import open_image
+from tiler.source.tiles import read_tiles
 
 _Result = TypeVar("_Result")
 

@@ -73,3 +73,14 @@ def write_tif(
         if mask is not None:
             dataset.write_mask(mask)
     return path
+
+
+def write_blank(path: Path, shape: tuple[int, int], **options: Any) -> Path:
+    """Write a GeoTIFF of one 8-bit channel whose blocks are all missing, so a huge one takes a few megabytes."""
+    height, width = shape
+    profile = {"tiled": True, "blockxsize": 512, "blockysize": 512} if not options.keys() & {"blockysize"} else {}
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=height, width=width, dtype="uint8", sparse_ok=True, bigtiff="yes",
+        compress="deflate", **profile, **options,
+    ):  # fmt: skip
+        return path

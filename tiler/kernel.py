@@ -11,8 +11,9 @@ from numba import njit
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel that runs in the thread that calls it, without the GIL.
 
-    The machine code is kept on disk where there is a place for it (a cron job may have none). What a kernel
-    calls must stand in its own file: a change elsewhere would not be noticed in the kept code.
+    The machine code is kept on disk for later processes, if there is a place that can be written to (a cron job
+    may have none). It is compiled anew when the kernel's own file changes, and only then. So the functions and
+    numbers that a kernel uses must stand in its file.
 
     Parameters
     ----------

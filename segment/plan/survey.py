@@ -164,7 +164,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             return None
         choose_channels(info, request.reading.channels)
         info, placement, unplaced = _locate(info, request)
-        scale = request.tiling.scale(info.gsd_m)
+        scale = request.tiling.scale(info.gsd_m, no_gsd=info.georeference.no_gsd)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
         return Refused(found.path, reason_of(error, found.path), found.relative)

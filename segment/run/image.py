@@ -25,8 +25,9 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.tally import Tally
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
-from tiler.source.image import ImageReader, open_image, read_tiles
+from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import gdal_environment
+from tiler.source.tiles import read_tiles
 from tiler.stitch.upsample import MaskRows
 
 _TILES_AHEAD = 4

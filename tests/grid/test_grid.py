@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiler.errors import GridError
-from tiler.grid.tiles import LATTICE_PX, LOGITS_STRIDE, axis_positions, plan_grid
-from tiler.grid.tiling import MAX_SCALE, Tiling, TilingOptions
+from tiler.grid.tiles import axis_positions, plan_grid
+from tiler.grid.tiling import Tiling, TilingOptions
 from tiler.grid.window import Window
 
 
@@ -80,6 +80,10 @@ def test_impossible_axes_are_refused(size: int, tile: int, overlap: int, align: 
         axis_positions(size, tile, overlap, align=align)
 
 
+def test_the_cut_of_a_model_that_does_not_say_its_own() -> None:
+    assert str(Tiling()) == "windows of 512 px, tiles of 512 px, overlap 0.25"
+
+
 def test_the_drone_recipe_plans_12_tiles() -> None:
     tiling = Tiling(window_px=2000, input_px=512, overlap=0.25)
     grid = plan_grid((4000, 6000), scale=tiling.scale(), tile_px=512, overlap_px=tiling.overlap_px)
@@ -103,11 +107,11 @@ def test_tiles_cover_the_padded_grid_and_only_it(
     grid = plan_grid(shape, scale=scale, tile_px=tile_px, overlap_px=int(overlap * tile_px))
     cells = np.zeros(grid.cells_shape, int)
     for tile in grid.tiles():
-        assert tile.window.row_off % LATTICE_PX == 0
-        assert tile.window.col_off % LATTICE_PX == 0
+        assert tile.window.row_off % 32 == 0
+        assert tile.window.col_off % 32 == 0
         cells[tile.cells.slices] += 1
     assert cells.min() >= 1
-    assert all(0 <= padded - max(model, tile_px) < LATTICE_PX or padded == tile_px
+    assert all(0 <= padded - max(model, tile_px) < 32 or padded == tile_px
                for padded, model in zip(grid.padded_shape, grid.model_shape, strict=True))  # fmt: skip
 
 
@@ -167,7 +171,7 @@ def test_impossible_grids_are_refused(arguments: dict[str, object], message: str
 def test_cells_of_a_tile_are_a_quarter_of_its_window() -> None:
     tile = list(plan_grid((300, 300), scale=1, tile_px=64, overlap_px=16).tiles())[-1]
     window, cells = tile.window, tile.cells
-    assert (cells.row_off, cells.col_off) == (window.row_off / LOGITS_STRIDE, window.col_off / LOGITS_STRIDE)
+    assert (cells.row_off, cells.col_off) == (window.row_off / 4, window.col_off / 4)
     assert (cells.height, cells.width) == (16, 16)
 
 
@@ -182,16 +186,22 @@ def test_scale_comes_from_ground_sample_distances_where_both_are_known() -> None
     assert Tiling(window_px=2000, input_px=512, gsd_m=0.1).scale(None) == 0.256
 
 
-def test_a_tiling_by_ground_sample_distance_alone_needs_a_georeference() -> None:
-    with pytest.raises(GridError, match="no georeference"):
-        Tiling(window_px=None, gsd_m=0.1).scale(None)
+def test_a_tiling_by_ground_sample_distance_alone_needs_that_of_the_image() -> None:
+    tiling = Tiling(window_px=None, gsd_m=0.1)
+    asked = "a ground sample distance of 0.1 m was asked for, but the image"
+    with pytest.raises(GridError, match=f"^{asked} does not say its own, or use --window and --input$"):
+        tiling.scale(None)
+    with pytest.raises(GridError, match=f"^{asked} has no georeference; give it one, or use --window and --input$"):
+        tiling.scale(None, no_gsd="has no georeference; give it one")
 
 
 def test_absurd_enlargement_is_refused() -> None:
-    with pytest.raises(GridError, match=f"{MAX_SCALE} is the most"):
-        Tiling(window_px=None, gsd_m=0.05).scale(30)
-    with pytest.raises(GridError, match="reduced 2000000 times, 1000 is the most"):
-        Tiling(window_px=None, gsd_m=100_000).scale(0.05)
+    with pytest.raises(GridError, match=r"enlarged 8\.1 times, 8 is the most"):
+        Tiling(window_px=None, gsd_m=1.0).scale(8.1)
+    with pytest.raises(GridError, match="reduced 1001 times, 1000 is the most"):
+        Tiling(window_px=None, gsd_m=1001.0).scale(1.0)
+    assert Tiling(window_px=None, gsd_m=1.0).scale(8.0) == 8
+    assert Tiling(window_px=None, gsd_m=1000.0).scale(1.0) == 0.001
 
 
 def test_the_users_settings_replace_the_checkpoints() -> None:

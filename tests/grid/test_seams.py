@@ -59,6 +59,7 @@ def test_masks_that_do_not_say_have_no_grid(tags: dict[str, str]) -> None:
         ({"NOSEAM_TILE_COLS": "0 -64"}, "NOSEAM_TILE_COLS: whole numbers expected, '0 -64' found"),
         ({"NOSEAM_TILE": "64 64"}, "NOSEAM_TILE: 1 whole number expected"),
         ({"NOSEAM_TILE": "0"}, "tiles of 0 px"),
+        ({"NOSEAM_TILE": "1000000000"}, "NOSEAM_TILE: 1 whole number expected, '1000000000' found"),
         ({"NOSEAM_MODEL_SHAPE": "100"}, "NOSEAM_MODEL_SHAPE: 2 whole numbers expected, '100' found"),
         ({"NOSEAM_TILE_ROWS": "32 64"}, r"NOSEAM_TILE_ROWS: .* \[32, 64\] found"),
         ({"NOSEAM_TILE_ROWS": "0 65"}, r"tiles of 64 px without gaps from 0 expected, \[0, 65\] found"),

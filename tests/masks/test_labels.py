@@ -10,7 +10,7 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.make import noise, write_tif
+from tests.make import noise, write_blank, write_tif
 from tiler.classes import ClassTable, distinct_colours
 from tiler.errors import LabelError, RasterReadError
 from tiler.files.outputs import plan_outputs
@@ -212,3 +212,31 @@ def test_a_reader_can_be_made_of_an_open_dataset(tmp_path: Path) -> None:
     with open_labels(_gray(tmp_path / "m.png"), None) as labels, rasterio.open(tmp_path / "m.png") as dataset:
         assert isinstance(labels, LabelReader)
         np.testing.assert_array_equal(labels.read(WHOLE), dataset.read(1))
+
+
+@pytest.mark.parametrize("shape", [(150_000, 150_000), (4_000_000, 10_000)])
+def test_a_mask_of_any_number_of_pixels_is_read(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = write_blank(tmp_path / "a_label.tif", shape, nodata=255)
+    with open_labels(path, CLASSES) as labels:
+        assert labels.shape == shape
+        corner = labels.read(Window(shape[0] - 20, shape[1] - 30, 20, 30))
+    np.testing.assert_array_equal(corner, np.full((20, 30), 255))
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [((1, 4_000_001), "4,000,001 columns; at most 4,000,000 are read"),
+     ((100_000_001, 1), "100,000,001 rows; at most 100,000,000 are read")],
+)  # fmt: skip
+def test_a_mask_whose_rows_or_columns_fill_the_memory_is_refused(
+    tmp_path: Path, shape: tuple[int, int], found: str
+) -> None:
+    path = write_blank(tmp_path / "a.tif", shape, blockysize=min(shape[0], 100_000))
+    with pytest.raises(RasterReadError, match=rf"a\.tif: .* pixels claimed, {found}$"), open_labels(path, CLASSES):
+        pass
+
+
+def test_a_mask_that_claims_more_than_its_bytes_can_hold_is_refused_without_advice(tmp_path: Path) -> None:
+    path = write_blank(tmp_path / "a.tif", (150_000, 150_000), tiled=True, blockxsize=4096, blockysize=4096)
+    with pytest.raises(RasterReadError, match=r"pixels per byte; at most 400,000 are read$"), open_labels(path, None):
+        pass

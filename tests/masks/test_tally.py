@@ -56,6 +56,11 @@ def test_tags_tell_the_coverage(coverage: Coverage) -> None:
     assert read_coverage(coverage.tags()) == coverage
 
 
+def test_the_tags_are_those_that_other_programs_know() -> None:
+    tags = Coverage((3, 4), 5, (1.5, 2.25)).tags()
+    assert tags == {"NOSEAM_CLASS_PIXELS": "3 4 5", "NOSEAM_CLASS_M2": "1.5 2.25"}
+
+
 @pytest.mark.parametrize(
     "tags", [{}, {PIXELS_KEY: ""}, {PIXELS_KEY: "1 x"}, {PIXELS_KEY: "1 2 3", AREA_KEY: "1.0"}, {AREA_KEY: "1.0"}]
 )

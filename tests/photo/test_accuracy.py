@@ -17,6 +17,29 @@ def test_a_survey_at_a_hundred_metres_is_good_to_five_to_ten_at_the_corners() ->
     assert estimate_error_m(height_error=0.02, **budget) < error
 
 
+BUDGET = {
+    "position_m": 3.0, "height_m": 100.0, "radius_m": 100.0, "height_error": 0.05, "focal_error": 0.01, "miss_m": 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "terms"),
+    [
+        ({}, (3, 1.7453, 3.4907, 5, 1)),
+        ({"position_m": 0.03}, (0.03, 1.7453, 3.4907, 5, 1)),
+        ({"height_m": 200.0}, (3, 1.7453, 4.3633, 5, 1)),
+        ({"radius_m": 50.0}, (3, 0.8727, 2.1817, 2.5, 0.5)),
+        ({"height_error": 0.02}, (3, 1.7453, 3.4907, 2, 1)),
+        ({"focal_error": 0.045}, (3, 1.7453, 3.4907, 5, 4.5)),
+        ({"miss_m": 8.0}, (3, 1.7453, 3.4907, 5, 1, 8)),
+    ],
+)
+def test_the_error_is_the_root_of_the_sum_of_squares_of_every_term(
+    change: dict[str, float], terms: tuple[float, ...]
+) -> None:
+    assert estimate_error_m(**(BUDGET | change)) == pytest.approx(math.hypot(*terms), abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("values", "metres"),
     [

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tiler.photo.focal import focal_length
+from tiler.errors import PoseError
+from tiler.photo.focal import Focal, focal_length
 from tiler.photo.tags import PhotoTags
 
 SENSOR: dict[str, Any] = {"Model": "FC6310", "FocalLength": 8.8}
@@ -93,3 +94,50 @@ def test_an_implausible_value_leaves_the_next() -> None:
     found = focal_length(tags(CalibratedFocalLength="8.8", **SENSOR), 3648, 5472)
     assert found is not None
     assert found.source == "sensor width"
+
+
+@pytest.mark.parametrize(
+    ("values", "height", "error"),
+    [
+        (EQUIVALENT, 3648, 0.5 / 24),
+        (EQUIVALENT, 3078, 0.5 / 24 + 0.04),
+        (SENSOR, 3648, 0.01),
+        (PLANE, 3648, 0.01),
+        (CALIBRATED, 3648, 0.005),
+        (DEWARP, 3648, 0.005),
+    ],
+)
+def test_how_far_off_each_way_may_be(values: dict[str, str | float], height: int, error: float) -> None:
+    found = focal_length(tags(**values), height, 5472)
+    assert found is not None
+    assert found.relative_error == pytest.approx(error)
+
+
+def test_what_the_user_gives_may_be_half_a_percent_off() -> None:
+    assert focal_length(tags(), 3648, 5472, 3500.0) == Focal(3500.0, "given", 0.005)
+
+
+@pytest.mark.parametrize(("centre", "factor"), [(2608.0, 1.0), (2603.0, 1.0511), (2879.5, 1.0), (2881.0, 0.9497)])
+def test_an_optical_centre_5_percent_off_the_middle_tells_another_size(centre: float, factor: float) -> None:
+    found = focal_length(tags(**CALIBRATED | {"CalibratedOpticalCenterX": str(centre)}), 3648, 5472)
+    assert found is not None
+    assert found.px == pytest.approx(3666.666504 * factor, rel=1e-4)
+
+
+@pytest.mark.parametrize(("height", "diagonal_of"), [(3420, 3420), (3419, 4104)])
+def test_an_image_wider_than_8_to_5_is_a_crop(height: int, diagonal_of: int) -> None:
+    found = focal_length(tags(**EQUIVALENT), height, 5472)
+    assert found is not None
+    assert found.px == pytest.approx(24 * math.hypot(5472, diagonal_of) / math.hypot(36, 24))
+
+
+@pytest.mark.parametrize("diagonals", [0.25, 100.0])
+def test_a_focal_length_of_a_quarter_to_100_diagonals_can_be(diagonals: float) -> None:
+    most = diagonals * math.hypot(3648, 5472)
+    inside, outside = (most * (1.001 if (diagonals < 1) == kept else 0.999) for kept in (True, False))
+    found = focal_length(tags(CalibratedFocalLength=inside), 3648, 5472)
+    assert found is not None
+    assert found.px == inside
+    assert focal_length(tags(CalibratedFocalLength=outside), 3648, 5472) is None
+    with pytest.raises(PoseError, match="expected 1644 to 657653"):
+        focal_length(tags(), 3648, 5472, outside)

@@ -31,17 +31,25 @@ def dem(path: Path, **options: Any) -> Path:
 
 def test_the_best_that_is_known_counts(tmp_path: Path) -> None:
     ground, raster = PoseOptions(ground_elevation_m=363.0), PoseOptions(dem=dem(tmp_path, **DEGREES))
-    for options, values, metres, source in (
-        (PoseOptions(flying_height_m=70.0, ground_elevation_m=3.0), POSE | LASER, 70.0, "given"),
-        (ground, POSE | LASER, 80.0 * math.cos(math.radians(2)), "LRFTargetDistance"),
-        (raster, POSE, 453.0 - 50.5, "AbsoluteAltitude less DEM 50.5 m"),
-        (ground, POSE, 90.0, "AbsoluteAltitude less ground 363.0 m"),
-        (PoseOptions(), POSE, 100.0, "RelativeAltitude"),
+    for options, values, metres, source, error in (
+        (PoseOptions(flying_height_m=70.0, ground_elevation_m=3.0), POSE | LASER, 70.0, "given", 0.02),
+        (ground, POSE | LASER, 80.0 * math.cos(math.radians(2)), "LRFTargetDistance", 0.02),
+        (raster, POSE, 453.0 - 50.5, "AbsoluteAltitude less DEM 50.5 m", 0.05),
+        (ground, POSE, 90.0, "AbsoluteAltitude less ground 363.0 m", 0.05),
+        (PoseOptions(), POSE, 100.0, "RelativeAltitude", 0.05),
     ):
         found = height(options, **values, latitude=47.499, longitude=15.501)
         assert found is not None
-        assert found.source == source
+        assert (found.source, found.relative_error) == (source, error)
         assert found.metres == pytest.approx(metres)
+
+
+def test_nothing_flies_above_10_km() -> None:
+    found = height(PoseOptions(flying_height_m=10_000.0))
+    assert found is not None
+    assert found.metres == 10_000.0
+    with pytest.raises(PoseError, match=r"a flying height of 10000\.1 m .*expected 0 to 10000"):
+        height(PoseOptions(flying_height_m=10_000.1))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.make import noise, write_tif
 from tests.photos import CAMERA, PLACE, POSE, SHAPE, attributes, gps_of, write_photo, xmp_of
 from tests.whole.test_samples import SAMPLES
 from tiler.errors import MissingExtraError, PoseError, RasterReadError, TilerError
-from tiler.photo.geometry import to_utm
+from tiler.photo.geometry import Attitude, View, to_utm
 from tiler.photo.options import PoseOptions
 from tiler.photo.pose import Placement, place_photo
 from tiler.scenes.request import SceneOptions
@@ -110,6 +110,19 @@ def test_a_larger_tilt_gives_control_points_and_no_affine(tmp_path: Path, pitch:
     assert {(0, 0), (0, width), (height, 0), (height, width)} < corners
     assert {"gcps", "crs"} == placement.georeference.creation_options().keys()
     assert placement.error_m > place(tmp_path).error_m
+
+
+def test_what_the_affine_misses_is_part_of_the_error(tmp_path: Path) -> None:
+    placement = place(tmp_path, pose={"GimbalPitchDegree": "-87.00"})
+    cols, rows = (axis.ravel() for axis in np.meshgrid([0, SHAPE[1] / 2, SHAPE[1]], [0, SHAPE[0] / 2, SHAPE[0]]))
+    north, east = View(*SHAPE, Attitude(30, -87, 0), focal_px=40, height_m=100).ground(cols, rows)
+    _, *true = to_utm(*PLACE, north, east)
+    miss_m = np.hypot(*np.subtract(placement.georeference.transform @ (cols, rows), true)).max()
+    radius_m = np.hypot(north, east).max()
+    yaw_m, tilt_m = radius_m * np.pi / 180, (100 + radius_m**2 / 100) * np.pi / 180
+    rest_m = np.linalg.norm((3, yaw_m, tilt_m, 0.05 * radius_m, 0.01 * radius_m))
+    assert miss_m > 1
+    assert placement.error_m == pytest.approx(np.hypot(rest_m, miss_m), rel=1e-6)
 
 
 def test_a_mask_carries_its_control_points(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from rasterio.crs import CRS
 from rasterio.features import shapes
 from rasterio.transform import from_gcps
 
-from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
+from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_blank, write_tif
 from tiler.classes import NO_LABEL, ClassTable, distinct_colours
 from tiler.errors import (
     LabelError,
@@ -40,6 +40,7 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons import vector_file
 from tiler.polygons.make import write_polygons, write_survey_polygons
+from tiler.polygons.mask import read_mask
 from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
@@ -171,6 +172,29 @@ def test_many_row_groups_hold_what_one_does(tmp_path: Path, monkeypatch: pytest.
     write_polygons(mask, tmp_path / "many.parquet", PolygonOptions(tile_px=5))
     assert pyarrow.parquet.read_metadata(tmp_path / "many.parquet").num_row_groups > 3
     assert pyarrow.parquet.read_table(tmp_path / "many.parquet") == pyarrow.parquet.read_table(tmp_path / "one.parquet")
+
+
+class _Counted:
+    """A batch that counts how often its rows are counted."""
+
+    looks = 0
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        _Counted.looks += 1
+        return self.rows
+
+
+def test_each_batch_is_counted_once_and_stands_in_one_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Counted, "looks", 0)
+    monkeypatch.setattr(vector_file, "_GROUP_ROWS", 1000)
+    batches = [_Counted(rows) for rows in (*[1] * 2000, 999, 5000, 3)]
+    groups = [list(group) for group in vector_file._row_groups(iter(batches))]
+    assert _Counted.looks == len(batches)
+    assert [sum(batch.rows for batch in group) for group in groups] == [1000, 1000, 5999, 3]
+    assert [batch for group in groups for batch in group] == batches
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet"])
@@ -331,6 +355,13 @@ def test_what_is_no_label_mask_is_refused(tmp_path: Path, make: Callable[[Path],
     with pytest.raises(PolygonError, match=rf"{path.name}: {found}.*; expected a label mask"):
         write_polygons(path, tmp_path / "out.gpkg")
     assert not (tmp_path / "out.gpkg").exists()
+
+
+def test_a_mask_beyond_the_default_limit_of_images_gives_polygons(tmp_path: Path) -> None:
+    path = write_blank(tmp_path / "a_label.tif", (150_000, 150_000), nodata=NO_LABEL, crs=UTM, transform=NORTH_UP)
+    mask = read_mask(path)
+    assert mask.shape == (150_000, 150_000)
+    assert mask.pixels_of(10.0) == 40
 
 
 def test_names_that_are_no_list_are_refused(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from rasterio.features import shapes, sieve
 
 from tests.make import noise
 from tiler.classes import NO_LABEL
-from tiler.polygons.rings import ground_areas, without_straight_corners
+from tiler.polygons.outlines import ground_areas, simplify_tile, without_straight_corners
 from tiler.polygons.sieve import sieved, strips
-from tiler.polygons.simplify import simplify_tile
 from tiler.polygons.trace import Patches, trace
 
 Labels = NDArray[np.uint8]
+MAPPED = Path("/proc/self/maps")
 SMALL = arrays(np.uint8, st.tuples(st.integers(1, 18), st.integers(1, 18)), elements=st.sampled_from([0, 1, 2, 255]))
 TILES = st.integers(1, 9)
 
@@ -181,3 +181,13 @@ def test_the_sieve_leaves_nothing_behind(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.concatenate(list(strips(read, labels.shape))), sieve(labels, 20))
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not MAPPED.exists(), reason="the system does not say which files are mapped")
+def test_the_sieve_lets_go_of_its_file_while_its_labels_are_still_used(tmp_path: Path) -> None:
+    """A mapped file cannot be removed on Windows."""
+    labels = noise(600, 70, high=3)
+    with sieved(lambda window: labels[window.slices], labels.shape, 20, tmp_path) as read:
+        kept = list(strips(read, labels.shape))
+    assert str(tmp_path) not in MAPPED.read_text()
+    np.testing.assert_array_equal(np.concatenate(kept), sieve(labels, 20))

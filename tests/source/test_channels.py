@@ -16,7 +16,7 @@ from tiler.source.channels import Channels, choose_channels
 from tiler.source.georef import Georeference
 from tiler.source.options import parse_channels
 from tiler.source.raster import RasterInfo, read_info
-from tiler.source.stretch import PERCENTILES, Stretch, percentile_stretch
+from tiler.source.stretch import Stretch, percentile_stretch
 
 
 def _info(*interpretations: str, masked: bool = False) -> RasterInfo:
@@ -249,10 +249,14 @@ def test_the_stretch_says_what_it_does() -> None:
 
 @given(arrays(np.float64, st.integers(1, 200), elements=st.floats(-1e9, 1e9)).filter(lambda a: np.ptp(a) > 0))
 def test_percentiles_are_those_of_numpy(values: np.ndarray) -> None:
-    low, high = np.percentile(values, PERCENTILES)
+    low, high = np.percentile(values, (2, 98))
     expected = (low, high) if low != high else (values.min(), values.max())
     stretch = percentile_stretch(values)
     assert (stretch.low, stretch.high) == expected
+
+
+def test_the_2nd_to_98th_percentile_become_0_to_255() -> None:
+    assert percentile_stretch(np.arange(101.0)) == Stretch(2, 98)
 
 
 def test_values_that_are_not_finite_do_not_count() -> None:

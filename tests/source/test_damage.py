@@ -22,8 +22,9 @@ from tests.run.test_runner import plan_for
 from tiler.errors import RasterReadError
 from tiler.grid.tiles import plan_grid
 from tiler.grid.tiling import Tiling
-from tiler.source.image import open_image, read_tiles
+from tiler.source.image import open_image
 from tiler.source.raster import gdal_environment
+from tiler.source.tiles import read_tiles
 
 SIDE = 600
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from rasterio.enums import Resampling
 from tests.make import noise, write_tif
 from tiler.errors import ChannelError, RasterReadError
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.source.image import ImageReader, open_image, read_tiles
+from tiler.source.image import ImageReader, open_image
 from tiler.source.stretch import Stretch, percentile_stretch
+from tiler.source.tiles import read_tiles
 
 SHAPE = (701, 1103)
 SCALES = [0.256, 0.61, 1, 1.7]
@@ -67,8 +69,13 @@ def _with_nodata(path: Path) -> None:
     write_tif(path, pixels, photometric="rgb", nodata=-9999)
 
 
+@cache
+def _quantised() -> Image.Image:
+    return Image.fromarray(_scene()).quantize(64)
+
+
 def _with_palette(path: Path) -> None:
-    Image.fromarray(_scene()).quantize(64).save(path, format="TIFF")
+    _quantised().save(path, format="TIFF")
 
 
 def _grey16(path: Path) -> None:
@@ -190,7 +197,7 @@ def test_wide_samples_are_stretched_over_the_whole_file(tmp_path: Path, dtype: s
         np.testing.assert_array_equal(image.model_rows(grid, 200, 210), _whole(image, grid)[:, 200:210])
 
 
-@pytest.mark.parametrize(("span", "range", "told"), [(15, None, True), (17, None, False), (15, (0.0, 15.0), False)])
+@pytest.mark.parametrize(("span", "range", "told"), [(15, None, True), (16, None, False), (15, (0.0, 15.0), False)])
 def test_little_contrast_is_told_unless_it_was_chosen(
     tmp_path: Path, span: int, range: tuple[float, float] | None, told: bool
 ) -> None:
@@ -199,6 +206,22 @@ def test_little_contrast_is_told_unless_it_was_chosen(
     write_tif(tmp_path / "a.tif", pixels, photometric="rgb")
     with open_image(tmp_path / "a.tif", value_range=range) as image:
         assert any("so little contrast" in note for note in image.notes) == told
+
+
+@pytest.mark.parametrize("options", [{"photometric": "miniswhite"}, {"nbits": 1}, {"nbits": 4}])
+def test_no_contrast_is_missed_in_values_that_the_type_itself_gives(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = write_tif(tmp_path / "a.tif", noise(1, 60, 60, high=2), **options)
+    with open_image(path, channels=(1,)) as image:
+        assert [note for note in image.notes if "contrast" in note] == []
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_stretch_leaves_out_pixels_that_are_not_finite_in_one_channel(tmp_path: Path, bad: float) -> None:
+    pixels = np.broadcast_to(np.arange(101, dtype=np.float32)[:, np.newaxis], (3, 101, 50)).copy()
+    pixels[:2, :, 10:] = 1e6
+    pixels[2, :, 10:] = bad
+    with open_image(write_tif(tmp_path / "a.tif", pixels, photometric="rgb")) as image:
+        assert image.stretch == Stretch(2, 98)
 
 
 def test_channels_share_one_stretch(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from PIL import Image
 
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan, Refused, plan_image
-from tests.make import noise, write_tif
+from tests.make import noise, write_blank, write_tif
 from tiler.errors import RasterReadError
 from tiler.files.walk import Found
 from tiler.grid.tiling import Tiling
@@ -96,6 +98,50 @@ def test_a_strip_larger_than_asked_is_refused(tmp_path: Path, interleave: str, d
     with pytest.raises(RasterReadError, match=r"a block of 400 x 400 pixels claimed, .* MB .*\(--max-block-mb"):
         read_info(path, FileLimits(max_block_mb=(found - 1) / 1e6))
     assert read_info(path, FileLimits(max_block_mb=found / 1e6)).shape == (400, 400)
+
+
+@pytest.mark.parametrize("width", [64_000, 64_016])
+def test_a_block_may_take_2048_mb(tmp_path: Path, width: int) -> None:
+    path = write_blank(tmp_path / "a.tif", (32_000, width), tiled=True, blockxsize=width, blockysize=32_000)
+    limits = FileLimits(max_pixels_per_byte=1e9)
+    if width == 64_000:
+        assert read_info(path, limits).shape == (32_000, 64_000)
+        return
+    with pytest.raises(RasterReadError, match=r"2,049 MB when decoded; at most 2,048 are read \(--max-block-mb"):
+        read_info(path, limits)
+
+
+def _png_of(path: Path, height: int, width: int, size: int) -> Path:
+    """Write a PNG of so many bytes that has a header, and nonsense for pixels."""
+    head = struct.pack(">4s2IBBBBB", b"IHDR", width, height, 8, 0, 0, 0, 0)
+    pixels = b"IDAT" + bytes(size - 8 - 12 - 13 - 12)
+    chunks = (
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (head, pixels)
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+def _tiff_of(path: Path, height: int, width: int, size: int) -> Path:
+    """Write a TIFF of so many bytes that leaves out its blocks."""
+    write_blank(path, (height, width), tiled=True, blockxsize=16384, blockysize=16384)
+    path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "height", "width", "most"), [(_png_of, 8300, 1000, "8,300"), (_tiff_of, 100_000, 4000, "400,000")]
+)
+def test_a_file_may_claim_as_many_pixels_as_its_bytes_can_hold(
+    tmp_path: Path, write: Callable[[Path, int, int, int], Path], height: int, width: int, most: str
+) -> None:
+    path = write(tmp_path / "a.img", height, width, 1000)
+    assert path.stat().st_size == 1000
+    assert read_info(path).shape == (height, width)
+    with pytest.raises(
+        RasterReadError, match=rf"in a file of 1,000 bytes, {most[:3]}.* pixels per byte; at most {most}"
+    ):
+        read_info(write(tmp_path / "b.img", height + 1, width, 1000))
 
 
 def test_a_plan_applies_its_limits(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from tests.reference import judge
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
 from tiler.grid.tiles import Grid, Tile, plan_grid
-from tiler.source.image import open_image, read_tiles
+from tiler.source.image import open_image
+from tiler.source.tiles import read_tiles
 from tiler.stitch.mosaic import LogitsBand, Mosaic
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.taper import taper, tile_weights

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from tests.exhaustive import sample_all
 from tiler.classes import NO_LABEL
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.stitch.confidence import CERTAIN, confidence_levels
+from tiler.stitch import confidence as rating
+from tiler.stitch import labelling
+from tiler.stitch.confidence import confidence_levels
 from tiler.stitch.mosaic import LogitsBand
 from tiler.stitch.upsample import Upsampler
 
@@ -78,11 +80,11 @@ def test_confidence_is_that_of_sampling_every_class(drawn: tuple[Grid, Logits]) 
     assert confidence is not None
     known = expected != NO_LABEL
     assert (confidence[~known] == NO_LABEL).all()
-    exact = np.round(CERTAIN * np.tanh(margin[known].astype(np.float64) / 2))
+    exact = np.round(254 * np.tanh(margin[known].astype(np.float64) / 2))
     assert np.abs(confidence[known] - exact).max(initial=0) <= 1
     assert (confidence[known][margin[known] == 0] == 0).all()
     if len(field) == 1:
-        assert (confidence[known] == CERTAIN).all()
+        assert (confidence[known] == 254).all()
 
 
 @settings(max_examples=200)
@@ -102,8 +104,8 @@ def test_levels_are_exact_and_never_a_level_off_between_steps() -> None:
     margin = np.linspace(0, 12, 100_001)
     nearest = levels[np.minimum(np.round(margin * 256).astype(int), len(levels) - 1)]
     assert levels[0] == 0
-    assert levels[-1] == CERTAIN
-    assert np.abs(nearest - np.round(CERTAIN * np.tanh(margin / 2))).max() <= 1
+    assert levels[-1] == 254
+    assert np.abs(nearest - np.round(254 * np.tanh(margin / 2))).max() <= 1
 
 
 def test_confidence_is_the_margin_of_two_softmax_probabilities() -> None:
@@ -138,3 +140,9 @@ def test_several_threads_may_label_at_once(confidence: bool) -> None:
         thread.join()
     for index, field in enumerate(made):
         np.testing.assert_array_equal(found[index], sample_all(field, grid)[0])
+
+
+@pytest.mark.parametrize("name", ["_FEW_SAMPLES", "_HALF", "_LANES", "_LEAST", "_ONE", "_SLACK", "_TINY"])
+def test_both_kernels_go_by_the_same_numbers(name: str) -> None:
+    """Each file states them: kept machine code would not notice a change in another file."""
+    assert getattr(labelling, name) == getattr(rating, name)

@@ -18,7 +18,8 @@ from tests.make import noise
 from tests.models import class_table
 from tiler.errors import CropIndexError, RasterReadError
 from tiler.grid.tiles import plan_grid
-from tiler.source.image import open_image, read_tiles
+from tiler.source.image import open_image
+from tiler.source.tiles import read_tiles
 
 NORMALISATION = Normalisation(0.5, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 

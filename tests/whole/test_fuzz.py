@@ -32,8 +32,9 @@ from tiler.grid.tiles import plan_grid
 from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
 from tiler.masks.png import png_end, png_head, read_text
 from tiler.photo.tags import read_tags
-from tiler.source.image import open_image, read_tiles
+from tiler.source.image import open_image
 from tiler.source.raster import read_info
+from tiler.source.tiles import read_tiles
 from tiler.source.world import read_world
 
 MANY = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

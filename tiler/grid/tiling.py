@@ -60,13 +60,15 @@ class Tiling:
         scale = " or ".join(filter(None, (by_gsd, by_window)))
         return f"{scale}, tiles of {self.input_px} px, overlap {self.overlap:g}"
 
-    def scale(self, source_gsd_m: float | None = None) -> float:
+    def scale(self, source_gsd_m: float | None = None, *, no_gsd: str = "does not say its own") -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
 
         Parameters
         ----------
         source_gsd_m : float or None
             Ground sample distance of the source, metres per pixel, where it is known.
+        no_gsd : str
+            Why it is not known, for the error; goes on after "the image", as `Georeference.no_gsd` does.
 
         Returns
         -------
@@ -76,7 +78,7 @@ class Tiling:
         Raises
         ------
         GridError
-            If only the ground sample distance could tell and the source does not say its own, or
+            If only the ground sample distance could tell and that of the source is not known, or
             if the image would be enlarged more than 8 or reduced more than 1000 times.
         """
         if self.gsd_m is not None and source_gsd_m is not None:
@@ -85,8 +87,8 @@ class Tiling:
             scale = self.input_px / self.window_px
         else:
             raise GridError(
-                f"a ground sample distance of {self.gsd_m} m was asked for, but the image has no georeference "
-                "to tell its own; use --window and --input"
+                f"a ground sample distance of {self.gsd_m} m was asked for, but the image {no_gsd}, "
+                "or use --window and --input"
             )
         if scale > MAX_SCALE:
             raise GridError(f"the image would be enlarged {scale:.1f} times, {MAX_SCALE} is the most")

@@ -134,8 +134,8 @@ class GeoTiffSink:
 def _cog_block_px(height: int, width: int) -> int:
     """Return the side of a COG's blocks.
 
-    An image in it that is large, and just as wide as a block, passes for untiled with validators (rio-cogeo).
-    Only images more than four times as tall as wide can still have one.
+    Validators (rio-cogeo) take a COG for untiled if its image, or an overview, is large and just as wide as a block.
+    With these sides that can only happen to images more than four times as tall as wide.
     """
     return next((side for side in _BLOCK_CHOICES_PX if not _seems_untiled(height, width, side)), BLOCK_PX)
 

@@ -17,8 +17,15 @@ from tiler.errors import ChannelError, LabelError
 from tiler.grid.window import Window
 from tiler.masks.png import read_text
 from tiler.source.channels import Channels, choose_channels
+from tiler.source.options import FileLimits
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
 
+MASK_LIMITS = FileLimits(max_megapixels=4e8, shape=(100_000_000, 4_000_000), raised_by="")
+"""What a mask may claim.
+
+It may have any number of pixels: masks are read by window, and users may have allowed `segment` any size. Readers hold
+full rows and some numbers per row, 4 GB at these shapes, so the header of a damaged file must not claim more. `segment`
+itself would need 80 GB for a mask of so many columns."""
 _BLACK = (0, 0, 0)
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
@@ -38,9 +45,9 @@ def open_labels(path: Path, classes: ClassTable | None) -> Iterator[LabelReader]
     Raises
     ------
     RasterReadError, LabelError
-        If the file is no image, is damaged, or cannot hold labels.
+        If the file is no image, is damaged, claims more than `MASK_LIMITS`, or cannot hold labels.
     """
-    with open_raster(path) as dataset:
+    with open_raster(path, MASK_LIMITS) as dataset:
         info = describe(path, dataset)
         yield LabelReader(dataset, info, _choose(info), classes)
 
@@ -75,7 +82,7 @@ class LabelReader:
         self._classes = classes
         self._lossy = info.driver == "JPEG" or info.colour_space == "YCbCr"
         self._refuse_samples()
-        invented = info.driver == "GTiff" and info.bits == 1  # GDAL gives gray TIFFs of one bit a black and white one
+        invented = info.driver == "GTiff" and info.bits == 1  # GDAL makes up a palette of black and white for them
         self._palette = self._read_palette() if channels.palette and not invented else {}
         by_colour = len(channels.colour) == 3 or _maps_by_colour(self._palette, classes)
         self._ids_by_colour = self._colour_table() if by_colour else None
@@ -136,7 +143,7 @@ class LabelReader:
         return self._from_ids(samples[0], valid, window)
 
     def _samples(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return the samples and the valid mask; alpha comes with the same read, for a PNG decodes from its top."""
+        """Return the samples and the valid mask. Alpha is read with them: each read of a PNG decodes from its top."""
         wanted = list(self._channels.colour)
         alpha = "alpha" in self.info.interpretations
         if alpha:

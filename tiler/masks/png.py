@@ -66,9 +66,9 @@ def _text_chunks(text: Mapping[str, str]) -> bytes:
 class PngPixels:
     """Encode rows of pixels as what stands between `png_head` and `png_end`.
 
-    A gray and a palette PNG of the same rows differ in their heads alone, so both take the same
-    bytes. Deflate looks for runs only: after the filter little else is left, and it is several
-    times as fast as a search for matches (`benchmarks/encode.py`).
+    A gray and a palette PNG of the same rows differ in their heads alone, so both files get the same
+    bytes of pixels. Deflate looks for runs only: little else is left after the filter, and this is
+    several times as fast as a search for matches (`benchmarks/encode.py`).
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ def _filter_paeth(lines: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """Return the text that a `png_head` and a `png_end` hold; of other PNG files, what they hold in the same form.
+    """Return the text of a PNG file that stands in chunks such as `png_head` and `png_end` make.
 
-    Passes over the pixels without reading them.
+    The pixels are passed over and not read.
 
     Raises
     ------

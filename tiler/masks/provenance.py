@@ -1,4 +1,4 @@
-"""What made an output, carried inside it: the whole resume state of a survey."""
+"""Fingerprints: each mask carries what it was made from, and that alone tells a later run what is done."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class MaskMeta:
 class Sink(Protocol):
     """Takes the rows of one band for its output files, top to bottom.
 
-    Every method raises `RasterWriteError` naming the file that it fails for, but `abandon`, which never raises.
+    `write` and `close` raise `RasterWriteError`, which names the file that cannot be written. `abandon` never raises.
     """
 
     def write(self, rows: NDArray[np.uint8]) -> None:

@@ -139,7 +139,7 @@ class MaskWriter:
         return temporary, side.path
 
     def _remove_stale(self) -> None:
-        """Remove side files of earlier masks that nobody asked for now: their counts, names, place would be wrong."""
+        """Remove side files of earlier masks that are not planned now: their counts or places would be wrong."""
         for mask in self._staged:
             planned = {side.path for side in mask.output.sidecars}
             for kind in _STALE[mask.output.format]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tiler.photo.tags import PhotoTags
 
 NAMES = ("DewarpData", "CalibratedFocalLength", "FocalLength", "FocalLengthIn35mmFilm", "DigitalZoomRatio")
-"""What is looked for, for messages."""
+"""Tags that are looked for; messages list them."""
 _SENSOR_WIDTH_MM = {
     **dict.fromkeys(("FC220", "FC300C", "FC300S", "FC300X", "FC330", "FC350"), 6.17),
     **dict.fromkeys(("FC3411", "FC6310", "FC6310R", "FC6310S", "L1D-20c"), 13.2),

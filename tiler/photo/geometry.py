@@ -110,7 +110,7 @@ def to_utm(latitude: float, longitude: float, north: Points, east: Points) -> tu
 
 @lru_cache(maxsize=64)
 def _utm(latitude: int, longitude: int) -> tuple[int, Any]:
-    """Return the UTM zone of a cell of one degree, for the look-up takes 50 ms; zones end at whole degrees."""
+    """Return the UTM zone of a cell of one degree, kept because a look-up takes 50 ms. Zones end at whole degrees."""
     from pyproj import Transformer
     from pyproj.aoi import AreaOfInterest
     from pyproj.database import query_utm_crs_info
@@ -121,15 +121,15 @@ def _utm(latitude: int, longitude: int) -> tuple[int, Any]:
 
 
 def fit_affine(cols: Points, rows: Points, x: Points, y: Points) -> Affine:
-    """Return the transform from places in the image to map coordinates that is nearest to points by least squares."""
-    middle = np.array([x.mean(), y.mean()])  # millions of metres would cost digits
+    """Return the transform from places in the image to map coordinates that fits points best by least squares."""
+    middle = np.array([x.mean(), y.mean()])  # coordinates of millions of metres would lose digits in the fit
     terms = np.stack((cols, rows, np.ones_like(cols)), axis=-1)
     (a, d), (b, e), (c, f) = np.linalg.lstsq(terms, np.stack((x, y), axis=-1) - middle, rcond=None)[0]
     return Affine(a, b, c + middle[0], d, e, f + middle[1])
 
 
 def fit_miss(cols: Points, rows: Points, x: Points, y: Points, *, order: Literal[1, 2]) -> float:
-    """Return by how much the nearest polynomial of an order misses the point that it fits worst, in map units."""
+    """Return by how much the best polynomial of an order misses the point that it fits worst, in map units."""
     u, v, places = cols / cols.max(), rows / rows.max(), np.stack((x - x.mean(), y - y.mean()), axis=-1)
     terms = np.stack((np.ones_like(u), u, v, u * u, u * v, v * v)[: 3 * order], axis=-1)
     fitted = terms @ np.linalg.lstsq(terms, places, rcond=None)[0]

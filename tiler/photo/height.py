@@ -15,7 +15,7 @@ from tiler.photo.tags import ALTITUDE, PhotoTags
 from tiler.source.raster import open_raster, reading
 
 NAMES = ("LRFTargetDistance", "AbsoluteAltitude", "RelativeAltitude")
-"""What is looked for, for messages."""
+"""Tags that are looked for; messages list them."""
 TAKE_OFF = "RelativeAltitude"
 """Source of a height above the place of take-off, which is the height above ground on flat ground only."""
 _MEASURED_ERROR, _ALTITUDE_ERROR = 0.02, 0.05

@@ -57,8 +57,8 @@ class Placement:
 def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Placement:
     """Return where a photo taken straight down lies on flat ground, from its EXIF and XMP.
 
-    A tilt of up to 3 degrees gives the affine nearest to the projected image, one of up to 15 nine control points.
-    EXIF orientation is not applied: the georeference is that of the pixels as they are stored.
+    A tilt of up to 3 degrees gives the affine that fits the projected image best. A larger one, of up to 15 degrees,
+    gives nine control points. EXIF orientation is not applied: the georeference is that of the stored pixels.
 
     Parameters
     ----------

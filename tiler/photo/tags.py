@@ -78,8 +78,8 @@ class PhotoTags:
 def read_tags(path: Path) -> PhotoTags:
     """Return what the header of a JPEG, PNG or TIFF says of where and how it was taken; no pixel is decoded.
 
-    Of XMP, attributes and elements of every `rdf:Description` in DJI's namespace are read; the first
-    of a name counts. At most 16 MiB of the file are read, and 1 MiB of XMP parsed.
+    In XMP, the attributes and elements of every `rdf:Description` that are in DJI's namespace are read; where
+    a name occurs twice, the first counts. At most 16 MiB of the file are read, and at most 1 MiB of XMP.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_tags(path: Path) -> PhotoTags:
 
 
 class _Rationed:
-    """A file that is at its end once so many bytes were read: no header costs more time or memory."""
+    """A file that ends after 16 MiB were read from it, so no header costs more time or memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.seek, self.tell = file.seek, file.tell

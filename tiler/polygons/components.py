@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from tiler.polygons.rings import without_straight_corners
+from tiler.polygons.outlines import without_straight_corners
 
 
 class Components:
@@ -41,7 +41,7 @@ class Components:
         self._members[first] += self._members.pop(second)
 
     def finish(self, growing: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        """Give up the polygons that have no part among `growing`, each as (class id, polygon)."""
+        """Yield the polygons that have no part among `growing`, each as (class id, polygon), and forget them."""
         alive = {self._root(part) for part in growing}
         for root in [root for root in self._members if root not in alive]:
             members = self._members.pop(root)
@@ -59,8 +59,8 @@ class Components:
 def merge(parts: Sequence[Any]) -> Any:
     """Return the one polygon that parts from several tiles make up.
 
-    Holes of parts do not reach the sides of their tiles, so they are holes of the whole, and only outer outlines
-    are merged. That is exact: outlines of two tiles meet in corners of pixels.
+    Holes of parts do not reach the sides of their tiles, so they are holes of the whole. Only outer outlines are
+    merged. That is exact, because outlines of two tiles meet in corners of pixels.
     """
     if len(parts) == 1:
         return parts[0]

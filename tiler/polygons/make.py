@@ -45,7 +45,7 @@ def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
     Raises
     ------
     OutputExistsError
-        If so. The message names the file.
+        If there is such a file; names it.
     """
     for path in (side.path for output in outputs for side in output.sidecars if side.kind == "polygons"):
         from tiler.polygons.vector_file import refuse_foreign

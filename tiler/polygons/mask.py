@@ -14,7 +14,7 @@ from rasterio.transform import from_gcps
 
 from tiler.errors import PolygonError
 from tiler.files.names import PNG, TIFF, mask_name
-from tiler.masks.labels import open_labels
+from tiler.masks.labels import MASK_LIMITS, open_labels
 from tiler.polygons.request import PolygonOptions
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo, read_info
@@ -98,7 +98,7 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
     RasterReadError, LabelError
         If it cannot be read.
     """
-    _refuse_others(read_info(path))
+    _refuse_others(read_info(path, MASK_LIMITS))
     with open_labels(path, None) as labels:
         tags, names, info = labels.tags, labels.class_names, labels.info
     if "CONFIDENCE" in tags:

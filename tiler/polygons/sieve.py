@@ -34,9 +34,9 @@ def strips(read: Read, shape: tuple[int, int], rows: int = STRIP_ROWS) -> Iterat
 def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> Iterator[Read]:
     """Yield labels in which patches of fewer pixels than `size_px` have become part of their largest neighbour.
 
-    The same as `rasterio.features.sieve` of the whole with a mask of what has a label: that has no part in it and
-    stays as it is. A small patch without a neighbour stays. The labels lie in a file of one byte per
-    pixel, so that the system and not this process decides how many of them are in memory.
+    The result is that of `rasterio.features.sieve` on the whole raster, with a mask of the pixels that have a label.
+    Pixels without a label stay so. A small patch without a neighbour stays. The labels lie in a file of one
+    byte per pixel, so the operating system decides how many of them are in memory.
 
     Parameters
     ----------
@@ -62,11 +62,9 @@ def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> It
             raise
         except Exception as error:  # a full disk, by Python's name or by rasterio's
             raise RasterWriteError(f"{folder}: labels cannot be stored for the sieve: {error}") from error
-        labels = np.memmap(raw, np.uint8, "r+", shape=shape)
-        with rasterio.open(str(mask.absolute()), driver="GTiff") as valid:
-            size_px = min(size_px, labels.size)  # rasterio refuses more
-            sieve(labels, size_px, out=labels, mask=rasterio.band(valid, 1), connectivity=4)
-        yield lambda window: labels[window.slices]
+        _sieve(shape, size_px, raw, mask)
+        # Mapped for each window alone: Windows removes no file that is mapped.
+        yield lambda window: np.memmap(raw, np.uint8, "r", shape=shape)[window.slices].copy()
 
 
 def _store(read: Read, shape: tuple[int, int], raw: Path, mask: Path) -> None:
@@ -84,3 +82,11 @@ def _store(read: Read, shape: tuple[int, int], raw: Path, mask: Path) -> None:
             file.write(np.ascontiguousarray(strip).data)
             valid.write((strip != NO_LABEL).astype(np.uint8), 1, window=RasterioWindow(0, row, width, len(strip)))
             row += len(strip)
+
+
+def _sieve(shape: tuple[int, int], size_px: int, raw: Path, mask: Path) -> None:
+    """Sieve the labels in a file where they lie."""
+    labels = np.memmap(raw, np.uint8, "r+", shape=shape)
+    with rasterio.open(str(mask.absolute()), driver="GTiff") as valid:
+        size_px = min(size_px, labels.size)  # rasterio refuses more
+        sieve(labels, size_px, out=labels, mask=rasterio.band(valid, 1), connectivity=4)

@@ -16,8 +16,8 @@ from tiler.errors import PolygonError
 from tiler.files.vector import format_of
 from tiler.masks.labels import open_labels
 from tiler.polygons.mask import LabelMask
+from tiler.polygons.outlines import ground_areas
 from tiler.polygons.request import PolygonOptions, PolygonReport
-from tiler.polygons.rings import ground_areas
 from tiler.polygons.sieve import Read, sieved, strips
 from tiler.polygons.trace import trace
 from tiler.polygons.vector_file import Features, refuse_foreign, write_features

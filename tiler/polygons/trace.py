@@ -25,8 +25,7 @@ from rasterio.features import shapes
 
 from tiler.classes import NO_LABEL
 from tiler.polygons.components import Components
-from tiler.polygons.rings import without_straight_corners
-from tiler.polygons.simplify import simplify_tile
+from tiler.polygons.outlines import simplify_tile, without_straight_corners
 
 _NONE = -1
 _SHAPES_AT_ONCE = 4096  # as rasterio gives it, a polygon takes many times the memory of its corners

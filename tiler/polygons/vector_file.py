@@ -99,7 +99,7 @@ def refuse_foreign(path: Path) -> None:
     Raises
     ------
     OutputExistsError
-        If so, because it could be somebody's own work. The message names the file.
+        If there is such a file, which could be somebody's project.
     PolygonError
         If the name does not end as that of a vector file.
     """
@@ -175,22 +175,25 @@ def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> None:
     """Write a GeoParquet 1.1 file."""
     schema = _SCHEMA.append(_BOX).with_metadata({"geo": json.dumps(_geo(crs))})
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in _row_groups(batches):
+        for group in _row_groups(batches):
+            table = pyarrow.Table.from_batches(group)
             bounds = shapely.bounds(shapely.from_wkb(table[_GEOMETRY.name].to_numpy()))
             boxes = pyarrow.StructArray.from_arrays(list(map(pyarrow.array, bounds.T)), fields=list(_BOX.type))
             writer.write_table(table.append_column(_BOX, boxes).cast(schema), row_group_size=len(table))
 
 
-def _row_groups(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield tables of so many rows that a reader can skip some and compression has enough to work on."""
+def _row_groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield batches by so many rows that a reader can skip some and compression has enough to work on."""
     waiting: list[Any] = []
+    rows = 0
     for batch in batches:
         waiting.append(batch)
-        if sum(map(len, waiting)) >= _GROUP_ROWS:
-            yield pyarrow.Table.from_batches(waiting)
-            waiting.clear()
+        rows += len(batch)
+        if rows >= _GROUP_ROWS:
+            yield waiting
+            waiting, rows = [], 0
     if waiting:
-        yield pyarrow.Table.from_batches(waiting)
+        yield waiting
 
 
 def _geo(crs: CRS | None) -> dict[str, Any]:
@@ -220,7 +223,7 @@ class _Sums:
 
 
 def _compare(path: Path, written: _Sums) -> None:
-    """Raise unless a file holds the polygons that were written: GDAL tells nobody of errors at close."""
+    """Raise unless a file holds the polygons that were written. GDAL does not report errors when it closes a file."""
     if format_of(path) == "geojsonseq":
         whole = _count_lines(path) == written.count  # the coordinates are others, rounded
     else:
@@ -233,7 +236,7 @@ def _compare(path: Path, written: _Sums) -> None:
 
 
 def _is_sound(path: Path) -> bool:
-    """Say whether the pages and indices of a GeoPackage are whole, which reading its polygons does not tell."""
+    """Say whether the pages and indices of a GeoPackage are whole. Reading its polygons does not tell."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         indexed = "SELECT count(*) FROM gpkg_extensions WHERE extension_name = 'gpkg_rtree_index'"
         return bool(

@@ -24,7 +24,7 @@ class Channels:
     dataset_mask: bool
     """Whether the file's own nodata, alpha or internal mask marks invalid pixels."""
     nodata: float | None = None
-    """Value that marks invalid samples of the colour channels, where the file's alpha is set aside."""
+    """Value that marks invalid samples of the colour channels; given where the file's alpha is set aside."""
     note: str = ""
     """What was assumed, for the log; empty where the file says it all."""
 
@@ -37,13 +37,13 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
     info : RasterInfo
         What the header says.
     asked : tuple of int
-        The user's choice: one channel, three, or three and a valid channel; then an alpha channel
-        that is not among them counts for nothing (8-bit near-infrared often hides as alpha).
+        The user's choice: one channel, three, or three and a valid channel. An alpha channel that is not
+        among them then marks nothing: near-infrared of 8 bits often calls itself alpha.
 
     Raises
     ------
     ChannelError
-        If the header does not settle it, or the choice does not fit the file.
+        If the header does not say which channels are red, green and blue, or the choice does not fit the file.
     """
     if info.dtype.startswith("complex"):
         raise ChannelError(f"{info.path}: {info.dtype} samples; expected real numbers")
@@ -69,7 +69,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
 def _asked(info: RasterInfo, asked: tuple[int, ...]) -> Channels:
     if max(asked) > len(info.interpretations):
         raise ChannelError(f"{info.path}: channel {max(asked)} was asked for, the file has {len(info.interpretations)}")
-    aside = "alpha" in info.interpretations  # then the file's own mask would count alpha in
+    aside = "alpha" in info.interpretations  # the file's own mask counts alpha in, so it cannot be used
     return Channels(
         colour=asked[:3],
         valid=asked[3] if len(asked) == 4 else None,

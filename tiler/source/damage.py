@@ -1,4 +1,4 @@
-"""What GDAL complains of while it decodes and goes on."""
+"""Collect what GDAL complains of in pixels that it decodes all the same."""
 
 from __future__ import annotations
 
@@ -40,9 +40,14 @@ class Damage:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Collect complaints of libjpeg alone: others are about what the header says besides the pixels.
+        """Collect the complaints of libjpeg while the file is opened. Others are about metadata, not about pixels.
 
-        It warns once, and one about the header would keep back all about the pixels.
+        libjpeg warns once per open file. If it does so at opening, it is silent about the pixels later.
+
+        Raises
+        ------
+        RasterReadError
+            If libjpeg complains, and a complaint is an error.
         """
         header: list[str] = []
         with _collecting(header):
@@ -57,7 +62,7 @@ class Damage:
         Raises
         ------
         RasterReadError
-            If it does, and that is an error.
+            If GDAL complains, and a complaint is an error.
         """
         with _collecting(self._found):
             yield
@@ -69,13 +74,13 @@ class Damage:
 
 
 def without_advice(message: str) -> str:
-    """Return a message of GDAL without its hint at a setting that is not for the user to change."""
+    """Return a message of GDAL without its hint at a setting that users of noseam cannot change."""
     return _ADVICE.sub("", message)
 
 
 @contextmanager
 def _collecting(found: list[str]) -> Iterator[None]:
-    """Append what is logged in this thread; whoever else listens to rasterio hears what he would hear anyway."""
+    """Append what rasterio logs in this thread. Other listeners hear what they would hear without this."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.addFilter(_COLLECTOR)  # a second time has no effect

@@ -18,7 +18,7 @@ _WGS84_ECCENTRICITY2 = 0.00669437999014
 _AREA_SAMPLES = 1024
 _PLANAR_TOLERANCE = 0.01
 _FARTHEST = 1e11
-"""No coordinate on the earth is larger, in any unit; PROJ takes for ever over some that are."""
+"""No coordinate on the earth is larger, in any unit. PROJ takes for ever over some larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,31 @@ class Georeference:
         -------
         float or None
             Metres per source pixel: the square root of the pixel's ground area. None where the
-            file has no CRS and transform, or they lead to no place on the earth.
+            file has no CRS and transform, or they lead to no place on the earth. None too with control
+            points or RPCs alone: a tilted or distorted image has another distance at every pixel, and
+            RPCs need the height of the ground. `no_gsd` says which of these it is.
         """
         area = self._pixel_areas_m2(np.array([height / 2]), width / 2)
         return None if area is None else float(np.sqrt(area[0]))
 
+    @property
+    def no_gsd(self) -> str:
+        """Why `gsd_m` returns None where it does, and what would help; goes on after "the image"."""
+        if self.gcps:
+            return "has ground control points, which give no single one; warp it to a map (gdalwarp)"
+        if self.transform != Affine.identity():
+            return f"has a transform but {'no' if self.crs is None else 'no usable'} CRS; give it one"
+        if self.rpcs is not None:
+            return "has rational polynomials (RPCs), which give no single one; warp it to a map (gdalwarp -rpc)"
+        return "has no georeference; give it one"
+
     def cumulative_area_m2(self, height: int, width: int) -> NDArray[np.float64] | None:
         """Return the ground area of the first rows of a strip one pixel wide.
 
-        Planar in a projected CRS, as a GIS computes it, where map and ground agree within 1 % (UTM,
-        national grids). On the ellipsoid elsewhere: in degrees, and in Web Mercator, whose square
-        metres are twice those on the ground at 45 degrees. Rows are then taken at the middle column.
+        The area is planar, as a GIS computes it, in a projected CRS where map and ground agree within
+        1 % (UTM, national grids). It is measured on the ellipsoid elsewhere: in degrees, and in Web
+        Mercator, whose square metres are twice those on the ground at 45 degrees. There each row
+        counts as its pixel in the middle column does.
 
         Parameters
         ----------

@@ -1,10 +1,10 @@
-"""Read an image onto its model grid, tile by tile, a strip at a time."""
+"""Read the pixels and the valid mask of an image, on its model grid or as they are stored."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterioWindow
 
-from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+from tiler.grid.tiles import Grid
 from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.damage import Damage
 from tiler.source.options import DEFAULT_LIMITS, FileLimits
-from tiler.source.raster import RasterInfo, describe, open_raster, reading
-from tiler.source.stretch import Stretch, percentile_stretch
+from tiler.source.raster import RasterInfo, describe, open_raster, reading, unread_notes
+from tiler.source.stretch import choose_stretch
 from tiler.source.truncation import refuse_truncated
 
 _SAMPLE_SIDE = 1024
-_LITTLE_CONTRAST = 16
 _VALID_CHUNK_BYTES = 16 * 2**20
 _PALETTE_CHUNK_PX = 16 * 2**20
 
@@ -100,9 +99,8 @@ class ImageReader:
         self._lock = threading.Lock()  # GDAL's handles take one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
-        self.stretch = None if channels.palette else self._choose_stretch(value_range)
-        span = _LITTLE_CONTRAST if self.stretch is None else self.stretch.high - self.stretch.low
-        self._flat = value_range is None and not self._float and span < _LITTLE_CONTRAST
+        self.stretch = None if channels.palette else choose_stretch(info, value_range, self._sample)
+        self._by_percentiles = value_range is None and info.dtype != "uint8" and not channels.palette
 
     @property
     def maybe_invalid(self) -> bool:
@@ -113,24 +111,17 @@ class ImageReader:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """What GDAL complained of while it decoded and went on: pixels may be wrong; final once all are read."""
+        """Complaints of GDAL about pixels that it decoded all the same, perhaps wrongly; complete once all are read."""
         return self._damage.found
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how the image is read."""
         notes = [self.channels.note] if self.channels.note else []
-        if self.info.pages > 1:
-            notes.append(f"the file holds {self.info.pages} images; the first is read")
-        with suppress(OSError):  # a name too long to exist
-            if self.info.path.with_name(self.info.path.name + ".msk").exists():
-                notes.append("the external mask beside it (.msk) is not read; put it inside the file")
-        if self.info.orientation != 1:
-            notes.append(f"EXIF orientation {self.info.orientation} is not applied: pixels stay as they are stored")
-        notes.extend(self.info.notes)
+        notes += unread_notes(self.info)
         if self.stretch is not None:
             notes.append(f"{self.info.dtype} values {self.stretch}")
-            if self._flat:
+            if self._by_percentiles and not self._float and self.stretch.little_contrast:
                 notes.append("there is so little contrast that noise may look like things; --value-range sets another")
         return tuple(notes)
 
@@ -201,25 +192,10 @@ class ImageReader:
         Returns
         -------
         ndarray of bool, shape (height, width)
-            True = a real measurement, by nodata, alpha, internal mask or the valid channel; a
-            pixel with NaN or infinity in a colour channel is not one.
+            True = a real measurement. A pixel is none where nodata, alpha, the internal mask or the valid
+            channel says so, where a colour channel is NaN or infinite, and where its palette entry is transparent.
         """
-        valid = np.ones((window.height, window.width), np.bool_)
-        if not self.maybe_invalid:
-            return valid
-        area = _area(window)
-        if self.channels.dataset_mask:
-            with self._decoding(f"the valid mask of rows {window.row_off} to {window.row_stop - 1}"):
-                valid &= self._dataset.dataset_mask(window=area) > 0
-        if self.channels.valid is not None:
-            valid &= self._read((self.channels.valid,), area)[0] > 0
-        if self.channels.nodata is not None:
-            valid &= (self._read(self.channels.colour, area) != self.channels.nodata).any(axis=0)
-        if self._float:
-            valid &= np.isfinite(self._read(self.channels.colour, area)).all(axis=0)
-        if self._palette is not None:
-            valid &= self._palette[self._indices(area), 3] > 0
-        return valid
+        return self._valid(_area(window), (window.height, window.width))
 
     def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return `valid` of full-width source rows, shape (stop - start, width)."""
@@ -233,6 +209,31 @@ class ImageReader:
             columns |= self.valid_rows(first, min(first + step, stop)).any(axis=0)
         return columns
 
+    def _valid(self, area: RasterioWindow, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return `valid` of an area, sampled to a shape by nearest neighbour: the one rule for all who ask."""
+        valid = np.ones(shape, np.bool_)
+        if not self.maybe_invalid:
+            return valid
+        if self.channels.dataset_mask:
+            with self._decoding(f"the valid mask of {_rows(area)}"):
+                valid &= self._dataset.dataset_mask(window=area, out_shape=shape) > 0
+        if self.channels.valid is not None:
+            valid &= self._read((self.channels.valid,), area, (1, *shape))[0] > 0
+        if self.channels.nodata is not None or self._float or self._palette is not None:
+            valid &= self._measured(self._read(self.channels.colour, area, (len(self.channels.colour), *shape)))
+        return valid
+
+    def _measured(self, samples: NDArray[Any]) -> NDArray[np.bool_]:
+        """Say which pixels are measurements by the samples of their colour channels (channel, row, col)."""
+        measured = np.ones(samples.shape[1:], np.bool_)
+        if self.channels.nodata is not None:
+            measured &= (samples != self.channels.nodata).any(axis=0)
+        if self._float:
+            measured &= np.isfinite(samples).all(axis=0)
+        if self._palette is not None:
+            measured &= self._palette[samples[0], 3] > 0
+        return measured
+
     def _read(
         self,
         channels: tuple[int, ...],
@@ -241,8 +242,7 @@ class ImageReader:
         dtype: str | None = None,
         resampling: Resampling = Resampling.nearest,
     ) -> NDArray[Any]:
-        first, last = int(window.row_off), int(window.row_off + window.height)
-        with self._decoding(f"the pixels of rows {first} to {last - 1}"):
+        with self._decoding(f"the pixels of {_rows(window)}"):
             pixels: NDArray[Any] = self._dataset.read(
                 list(channels), window=window, out_shape=shape, out_dtype=dtype, resampling=resampling
             )
@@ -253,32 +253,13 @@ class ImageReader:
         with self._lock, self._damage.decoding(), reading(self.info.path, what):
             yield
 
-    def _choose_stretch(self, value_range: tuple[float, float] | None) -> Stretch | None:
-        if self.info.dtype == "uint8":
-            stretch = Stretch(0, 2 ** (self.info.bits or 8) - 1)
-        elif value_range is not None:
-            stretch = Stretch(*value_range)
-        else:
-            stretch = percentile_stretch(self._sample())
-        if self.info.white_is_zero:
-            stretch = Stretch(stretch.high, stretch.low)
-        return None if stretch == Stretch(0, 255) else stretch
-
     def _sample(self) -> NDArray[np.float64]:
         """Return valid samples of the colour channels from an even sampling of the whole image."""
         height, width = (min(side, _SAMPLE_SIDE) for side in self.info.shape)
         whole = RasterioWindow(0, 0, self.info.width, self.info.height)
         shape = (len(self.channels.colour), height, width)
         pixels = self._read(self.channels.colour, whole, shape).astype(np.float64)
-        valid = np.ones((height, width), np.bool_)
-        if self.channels.dataset_mask:
-            with self._decoding("the valid mask"):
-                valid &= self._dataset.dataset_mask(out_shape=(height, width)) > 0
-        if self.channels.valid is not None:
-            valid &= self._read((self.channels.valid,), whole, (1, height, width))[0] > 0
-        if self.channels.nodata is not None:
-            valid &= (pixels != self.channels.nodata).any(axis=0)
-        return pixels[:, valid].ravel()
+        return pixels[:, self._valid(whole, (height, width))].ravel()
 
     def _read_palette(self) -> NDArray[np.uint8]:
         """Return the palette as rows of red, green, blue, alpha; indices beyond it are transparent."""
@@ -309,54 +290,10 @@ class ImageReader:
         return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
-def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
-    """Yield every tile of an image in row-major order.
-
-    Holds one strip of the model grid, a tile high, at a time. Beyond the bottom and right edge the
-    image is reflected.
-
-    Yields
-    ------
-    tile : Tile
-        Where it lies.
-    pixels : ndarray of uint8, shape (3, tile_px, tile_px), or None
-        Red, green, blue; None where no label of a valid pixel needs the tile.
-
-    Raises
-    ------
-    RasterReadError
-        If the pixels cannot be decoded.
-    """
-    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
-    strip_off = 0
-    for row, row_off in enumerate(grid.row_offs):
-        stop = min(row_off + grid.tile_px, grid.model_shape[0])
-        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
-        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
-        strip_off = row_off
-        padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
-        for tile, needed in _needed(image, grid, row):
-            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
-
-
 def _area(window: Window) -> RasterioWindow:
     return RasterioWindow(window.col_off, window.row_off, window.width, window.height)
 
 
-def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
-    return np.pad(strip, missing, mode="reflect")
-
-
-def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:
-    """Say of each tile of a row whether a valid pixel lies in it or within reach of its logits.
-
-    Bilinear upsampling reaches one cell, so a valid pixel one cell outside still needs the tile.
-    """
-    tiles = list(grid.row_tiles(row))
-    if not image.maybe_invalid:
-        yield from ((tile, True) for tile in tiles)
-        return
-    reached = [grid.source_window(tile.window, margin=LOGITS_STRIDE) for tile in tiles]
-    valid = image.valid_columns(reached[0].row_off, reached[0].row_stop)
-    yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))
+def _rows(area: RasterioWindow) -> str:
+    """Name the rows of an area, for errors."""
+    return f"rows {int(area.row_off)} to {int(area.row_off + area.height) - 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from tiler.source.options import FileLimits
 
 _COMPLEX_BYTES = 16
 PIXELS_PER_BYTE = {"JPEG": 512.0, "PNG": 8_300.0, "GTiff": 400_000.0}
-"""More than honest files reach. A JPEG needs a bit for each block of 8 x 8; a blank one has 256, a blank PNG of 1 bit
-8,230; a sparse TIFF without any pixel 22,000 with blocks of 512 and 344,000 with blocks of 2048."""
+"""More pixels per byte than honest files have, by driver.
 
+A JPEG needs a bit for each block of 8 x 8: at most 512, and a blank one has 256. A blank PNG of 1 bit has 8,230. A TIFF
+that leaves out all its blocks has 22,000 with blocks of 512, and 344,000 with blocks of 2048."""
 
 MOST_CHANNELS = 64
 """More than any survey camera has."""
@@ -26,29 +28,30 @@ def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
     Raises
     ------
     RasterReadError
-        Says what it claims, the most that is read, and which option raises that.
+        Says what it claims, the most that is read, and which option raises that, if one does.
     """
+    refuse = partial(_refuse, path, limits)
     if dataset.count > MOST_CHANNELS:
         raise RasterReadError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
     pixels = dataset.height * dataset.width
     size = f"{dataset.width} x {dataset.height} pixels claimed"
-    _refuse(path, size, pixels / 1e6, limits.max_megapixels, "megapixels", "--max-megapixels")
+    for found, most, unit in zip((dataset.height, dataset.width), limits.shape, ("rows", "columns"), strict=True):
+        refuse(size, found, most, unit)
+    refuse(size, pixels / 1e6, limits.max_megapixels, "megapixels", "--max-megapixels")
     if dataset.driver in PIXELS_PER_BYTE:
         file_bytes = path.stat().st_size
         size = f"{size} in a file of {file_bytes:,} bytes"
         most = limits.max_pixels_per_byte or PIXELS_PER_BYTE[dataset.driver]
-        _refuse(path, size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
+        refuse(size, pixels / max(file_bytes, 1), most, "pixels per byte", "--max-pixels-per-byte")
     height, width, block_bytes = _largest_block(dataset)
     block = f"a block of {width} x {height} pixels claimed"
-    _refuse(path, block, block_bytes / 1e6, limits.max_block_mb, "MB when decoded", "--max-block-mb")
+    refuse(block, block_bytes / 1e6, limits.max_block_mb, "MB when decoded", "--max-block-mb")
 
 
-def _refuse(path: Path, claimed: str, found: float, most: float, unit: str, option: str) -> None:
+def _refuse(path: Path, limits: FileLimits, claimed: str, found: float, most: float, unit: str, flag: str = "") -> None:
     if found > most:
-        raise RasterReadError(
-            f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read "
-            f"({option} of noseam plan and segment raises that)"
-        )
+        advice = f" ({flag} of {limits.raised_by} raises that)" if flag and limits.raised_by else ""
+        raise RasterReadError(f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read{advice}")
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tiler.errors import ChannelError, RasterReadError
@@ -90,6 +91,11 @@ class FileLimits:
         "file that you may read.",
         group="input",
     )
+
+    shape: tuple[float, float] = (math.inf, math.inf)
+    """(height, width), pixels; for readers whose memory grows with one of them."""
+    raised_by: str = "noseam plan and segment"
+    """Commands whose options raise these limits, for the message; empty where none does."""
 
     def __post_init__(self) -> None:
         check(self, RasterReadError)

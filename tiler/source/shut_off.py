@@ -15,7 +15,7 @@ SETTINGS = {
 """No neighbouring file is opened (it can name other files and hosts), nothing is written beside the source, no
 address is called, and a truncated PNG is an error."""
 DRIVERS = ("VRT", "GTI", "WMS", "WMTS", "WCS", "HTTP", "STACIT", "STACTA", "DAAS", "EEDA", "EEDAI", "PLMOSAIC")
-"""What opens other files and hosts by its content."""
+"""Drivers that open other files and hosts, as the content of a file tells them."""
 _AT_START = {
     "GDAL_DRIVER_PATH": "disable",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
@@ -26,8 +26,8 @@ _AT_START = {
 def shut_off(environment: MutableMapping[str, str] = os.environ) -> None:
     """Set GDAL's variables of this process, and of those that it starts, as far as the user has not set them.
 
-    They hold for every GDAL in the process, such as pyogrio's own. Drivers are registered when the first
-    dataset is opened or made; after that the list of drivers stays as it is.
+    They hold for every GDAL in the process, such as pyogrio's own. GDAL registers its drivers when the first
+    dataset is opened or made, so the list of drivers must be set before.
     """
     for name, value in (SETTINGS | _AT_START).items():
         environment.setdefault(name, value)

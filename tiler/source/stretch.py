@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-PERCENTILES = (2.0, 98.0)
-"""The range of values that a file without a stated one is stretched over."""
+from tiler.source.raster import RasterInfo
+
+_PERCENTILES = (2.0, 98.0)
+_LITTLE_CONTRAST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class Stretch:
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g} became 0 to 255"
 
+    @property
+    def little_contrast(self) -> bool:
+        """Whether fewer than 16 whole values spread over all 256 levels."""
+        return abs(self.high - self.low) < _LITTLE_CONTRAST
+
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return `255 (v - low) / (high - low)`, rounded and cut to 0..255; NaN and a flat range give 0."""
         span = self.high - self.low
@@ -30,6 +38,34 @@ class Stretch:
             return np.zeros(values.shape, np.uint8)
         levels = np.clip((values.astype(np.float64) - self.low) * (255 / span), 0, 255)
         return np.rint(np.where(np.isnan(levels), 0, levels)).astype(np.uint8)
+
+
+_UNCHANGED = Stretch(0, 255)
+
+
+def choose_stretch(
+    info: RasterInfo, value_range: tuple[float, float] | None, sample: Callable[[], NDArray[np.float64]]
+) -> Stretch | None:
+    """Return the stretch of a file; None where its samples are levels of 0 to 255 as they are.
+
+    Parameters
+    ----------
+    info : RasterInfo
+        What the header says. Samples of 8 bits or fewer are stretched over all values that they can have.
+    value_range : tuple of float or None
+        What the user says of wider samples; None: their percentiles, see `percentile_stretch`.
+    sample : callable
+        Returns valid samples of the colour channels, shape (n,); called only if they are needed.
+    """
+    if info.dtype == "uint8":
+        stretch = Stretch(0, 2 ** (info.bits or 8) - 1)
+    elif value_range is not None:
+        stretch = Stretch(*value_range)
+    else:
+        stretch = percentile_stretch(sample())
+    if info.white_is_zero:
+        stretch = Stretch(stretch.high, stretch.low)
+    return None if stretch == _UNCHANGED else stretch
 
 
 def percentile_stretch(values: NDArray[np.float64]) -> Stretch:
@@ -43,7 +79,7 @@ def percentile_stretch(values: NDArray[np.float64]) -> Stretch:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return Stretch(0, 0)
-    low, high = np.percentile(finite, PERCENTILES)
+    low, high = np.percentile(finite, _PERCENTILES)
     if low == high:
         low, high = finite.min(), finite.max()
     return Stretch(float(low), float(high))

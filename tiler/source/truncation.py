@@ -18,8 +18,8 @@ _CHUNK_BYTES = 2**20
 def refuse_truncated(path: Path, dataset: Any) -> None:
     """Refuse an open file that ends before its image does.
 
-    A JPEG must have an end marker after its first scan, a PNG its end chunk; a TIFF must be as long as its
-    blocks of full resolution need, which no read looks at where an overview serves.
+    A JPEG must have an end marker after its first scan, and a PNG its end chunk. A TIFF must be as long as its
+    blocks of full resolution need: where an overview serves, no read would look at them.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def _png_ends(file: BinaryIO) -> bool:
 def _jpeg_ends(file: BinaryIO) -> bool:
     """Say whether a JPEG has an end marker after its first scan, so not that of a thumbnail.
 
-    Compressed samples cannot hold one. True too if the markers make no sense, which is for libjpeg to judge.
+    Compressed samples cannot hold one. Also True where the markers make no sense: libjpeg judges those.
     """
     at = 2
     while True:

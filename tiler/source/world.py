@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 _MOST_BYTES = 64 * 2**10
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _FILES = re.compile(r"parameterfile|proj4_grids|\b(init|file|model|catalog|\w*grids)\s*=(?!@null[ \"])", re.IGNORECASE)
-"""How WKT names files that PROJ would open; `nadgrids=@null`, for none, belongs to Web Mercator."""
+"""How WKT names files that PROJ would open. `nadgrids=@null` names none, and Web Mercator has it."""
 _QUOTED = 40
 
 
@@ -34,7 +34,7 @@ def prj_text(crs: CRS) -> str:
     Raises
     ------
     CRSError
-        If Esri has no words for it: geocentric coordinates, for one.
+        If Esri's dialect cannot express it, such as geocentric coordinates.
     """
     return str(crs.to_wkt(version=WktVersion.WKT1_ESRI))
 

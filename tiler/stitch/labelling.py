@@ -215,8 +215,8 @@ def _prune(count: int, line: Floats, ids: NDArray[np.int32], slack: np.float32) 
     """Keep the candidates that may win somewhere between the ends of a row; return how many.
 
     With `a` the greatest at the left end and `b` at the right, a class below both at one point between is
-    below `a` to the left of it, for it is so at the end too, and below `b` to the right. The point where `a`
-    and `b` cross prunes most.
+    below `a` from there to the left end, since it is below `a` at both, and below `b` to the right end. The
+    point where `a` and `b` cross prunes most.
     """
     a, b = 0, 0
     for k in range(1, count):

@@ -1,7 +1,7 @@
 """The `.vat.dbf` of a mask: ArcGIS's value attribute table.
 
-Format: dBASE III, in 40 lines of our own, for pyshp stamps a table with today's date: one mask would
-have other bytes every day.
+Format: dBASE III. It is written here and not by pyshp, which stamps a table with today's date, so that
+one mask would have other bytes every day.
 """
 
 from __future__ import annotations

@@ -1,0 +1,60 @@
+"""Cut an image into the tiles of its grid, a strip at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+from tiler.source.image import ImageReader
+
+
+def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
+    """Yield every tile of an image in row-major order.
+
+    Holds one strip of the model grid, a tile high, at a time. Beyond the bottom and right edge the
+    image is reflected.
+
+    Yields
+    ------
+    tile : Tile
+        Where it lies.
+    pixels : ndarray of uint8, shape (3, tile_px, tile_px), or None
+        Red, green, blue; None where no label of a valid pixel needs the tile.
+
+    Raises
+    ------
+    RasterReadError
+        If the pixels cannot be decoded.
+    """
+    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
+    strip_off = 0
+    for row, row_off in enumerate(grid.row_offs):
+        stop = min(row_off + grid.tile_px, grid.model_shape[0])
+        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
+        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
+        strip_off = row_off
+        padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
+        for tile, needed in _needed(image, grid, row):
+            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+
+
+def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
+    return np.pad(strip, missing, mode="reflect")
+
+
+def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:
+    """Say of each tile of a row whether a valid pixel lies in it or within reach of its logits.
+
+    Bilinear upsampling reaches one cell, so a valid pixel one cell outside still needs the tile.
+    """
+    tiles = list(grid.row_tiles(row))
+    if not image.maybe_invalid:
+        yield from ((tile, True) for tile in tiles)
+        return
+    reached = [grid.source_window(tile.window, margin=LOGITS_STRIDE) for tile in tiles]
+    valid = image.valid_columns(reached[0].row_off, reached[0].row_stop)
+    yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))
