@@ -57,7 +57,7 @@ OF_ANOTHER_LENGTH = {
 def modules() -> Iterator[Path]:
     """Yield every file of Python that noseam is made of, by its path in the checkout."""
     yield Path("cli.py")
-    for room in ("commands", "segment", "tiler"):
+    for room in ("commands", "noseam", "segment", "tiler"):
         yield from (path.relative_to(ROOT) for path in sorted((ROOT / room).rglob("*.py")))
 
 
