@@ -18,4 +18,5 @@ settings.load_profile("noseam")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["NOSEAM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    folder = tmp_path_factory.getbasetemp()
+    os.environ["NOSEAM_CACHE"] = str((folder.parent if workers > 1 else folder) / "cache")  # one for all processes
