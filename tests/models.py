@@ -1,15 +1,16 @@
-"""Checkpoints and engines that the tests make."""
+"""Checkpoints and engines that the tests make; a test that asks for one is skipped where PyTorch is missing."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from segment.engine.batcher import Batcher, Network
 from segment.engine.contract import Engine
 from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
 from segment.model.presets import Size
@@ -21,6 +22,13 @@ from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.tiling import Tiling
 from tiler.stitch.stitcher import Stitcher
 
+NEEDS_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
+"""Marks a test that runs a network which it does not make itself: `.ci/newest` has no PyTorch."""
+
+
+def _need_torch() -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
+
 
 def class_table(count: int) -> ClassTable:
     """Return a table of so many classes."""
@@ -29,6 +37,7 @@ def class_table(count: int) -> ClassTable:
 
 def checkpoint_folder(folder: Path, *, classes: int = 24, tiling: Tiling | None = None, size: Size = "nano") -> Path:
     """Write an untrained checkpoint and return its folder."""
+    _need_torch()
     write_untrained(folder, class_table(classes), tiling or Tiling(), preset=size)
     return folder
 
@@ -61,16 +70,23 @@ class MeanEngine:
         return logits
 
 
-class Classifier(Network, Protocol):
+class Classifier(Protocol):
     """A network that says how many classes it has."""
 
+    name: str
     classes: int
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> Any:
+        """Return logits, (N, C, h / 4, w / 4)."""
 
 
 class BatchEngine:
     """An engine around anything that takes whole batches of tiles."""
 
     def __init__(self, network: Classifier, batch_size: int = 4) -> None:
+        _need_torch()
+        from segment.engine.batcher import Batcher
+
         self.classes = network.classes
         self.name = network.name
         self.tiles_ahead = 2 * batch_size

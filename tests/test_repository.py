@@ -2,12 +2,112 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import ROOT
+
+FEWEST_LINES, MOST_LINES, MOST_BODY_LINES = 60, 300, 60
+OF_ANOTHER_LENGTH = {
+    "cli.py": "too long: its commands are on their way to files of their own",
+    "segment/engine/contract.py": "too short: an engine is three small classes, and every engine imports them alone",
+    "segment/engine/device_faults.py": "too short: nothing else asks what a device did wrong",
+    "segment/engine/device_stitch.py": "too long: blending, upsampling and labels share one set of tensors",
+    "segment/errors.py": "too short: one class per error, each a line or two",
+    "segment/evaluation/compare.py": "too long: one comparison from two folders to its scores",
+    "segment/guard/pulse.py": "too short: one class that any thread may ask",
+    "segment/model/checkpoint.py": "too long: what a checkpoint must hold is refused in one place",
+    "segment/model/normalised.py": "too short: one layer in front of the network",
+    "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
+    "segment/model/untrained.py": "too short: random weights, which tests and `train` need and runs do not",
+    "segment/plan/shard.py": "too short: one small value that both the plan and the lock know",
+    "segment/record/outcome.py": "too short: one value that every record imports",
+    "segment/run/ahead.py": "too short: one generator that knows nothing of images",
+    "segment/run/cores.py": "too short: one table of threads, and nothing else decides on them",
+    "segment/training/train.py": "too long: one training from its start to its model",
+    "tiler/extra.py": "too short: one function that four rooms call",
+    "tiler/files/vector.py": "too short: a table of suffixes that loads no vector library",
+    "tiler/grid/window.py": "too short: one value on which all geometry stands",
+    "tiler/kernel.py": "too short: one decorator that both kernels share",
+    "tiler/masks/coverage.py": "too short: one value that is both counted and read back",
+    "tiler/masks/sidecars/build.py": "too short: one file per kind of side file, and this one calls them",
+    "tiler/masks/sidecars/legend.py": "too short: what the style and the tables share",
+    "tiler/masks/sidecars/style.py": "too short: one kind of side file",
+    "tiler/masks/tally.py": "too short: one counter that rows pass",
+    "tiler/photo/accuracy.py": "too short: the error budget stands alone, so that its constants can be read",
+    "tiler/photo/options.py": "too short: the standard library only, so that a plan can name it",
+    "tiler/polygons/simplify.py": "too short: one call of shapely, and why it leaves no gaps",
+    "tiler/scenes/layout.py": "too long: one plan of a village, street by street",
+    "tiler/scenes/things.py": "too long: a class per thing, all alike",
+    "tiler/source/image.py": "too long: strips, tiles and masks of one open file",
+    "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
+    "tiler/source/stretch.py": "too short: one scaling to 8 bits",
+    "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
+    "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
+    "tiler/stitch/taper.py": "too short: one formula and its weights",
+}
+"""Modules of fewer than 60 or more than 300 lines, each with its reason."""
+
+
+def modules() -> Iterator[Path]:
+    """Yield every file of Python that noseam is made of, by its path in the checkout."""
+    yield Path("cli.py")
+    for room in ("commands", "noseam", "segment", "tiler"):
+        yield from (path.relative_to(ROOT) for path in sorted((ROOT / room).rglob("*.py")))
+
+
+def parsed(module: Path) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), module.name)
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how many lines the body of a function has, without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_a_module_has_60_to_300_lines_or_a_reason() -> None:
+    lines = {
+        module.as_posix(): len((ROOT / module).read_text(encoding="utf-8").splitlines())
+        for module in modules()
+        if module.name != "__init__.py"
+    }
+    assert len(lines) > 80
+    odd = {name: count for name, count in lines.items() if not FEWEST_LINES <= count <= MOST_LINES}
+    without = {name: count for name, count in odd.items() if name not in OF_ANOTHER_LENGTH}
+    assert without == {}, "give each a reason in OF_ANOTHER_LENGTH, or another length"
+    wrong = [
+        name
+        for name, reason in OF_ANOTHER_LENGTH.items()
+        if not reason.startswith("too short: " if odd.get(name, MOST_LINES) < FEWEST_LINES else "too long: ")
+        or name not in odd
+    ]
+    assert wrong == [], "OF_ANOTHER_LENGTH names these, but they have another length now, or are gone"
+
+
+def test_no_function_has_a_body_of_more_than_60_lines() -> None:
+    found = [
+        (body_lines(node), f"{module.as_posix()}:{node.lineno}: {node.name}")
+        for module in modules()
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(found) > 500
+    assert [name for lines, name in found if lines > MOST_BODY_LINES] == []
+
+
+def test_every_room_says_in_one_line_what_it_is() -> None:
+    rooms = {module.parent for module in modules()} - {Path()}
+    assert len(rooms) > 15
+    missing = [room.as_posix() for room in sorted(rooms) if not (ROOT / room / "__init__.py").exists()]
+    assert missing == [], "these lack an __init__.py"
+    first = {room.as_posix(): ast.get_docstring(parsed(room / "__init__.py")) or "" for room in sorted(rooms)}
+    assert {room: text for room, text in first.items() if len(text.splitlines()) != 1} == {}
 
 
 def test_every_path_that_the_architecture_page_names_exists() -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from cli import main
 from segment.demo import request as demo_request
 from tests.make import ROTATED, UTM, noise, write_tif
-from tests.models import checkpoint_folder
+from tests.models import NEEDS_TORCH, checkpoint_folder
 from tiler.grid.tiling import Tiling
 from tiler.scenes.request import SceneOptions
 
@@ -364,6 +364,7 @@ def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_demo")
+@NEEDS_TORCH
 def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     result = noseam("demo", "--out", out)
@@ -401,6 +402,7 @@ def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@NEEDS_TORCH
 def test_the_bundled_model_says_that_it_is_a_demonstration(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out", "--model", "demo")
     assert result.exit_code == 0
@@ -499,6 +501,7 @@ def test_scenes_are_made_and_never_over_other_files(tmp_path: Path) -> None:
     assert (tmp_path / "mine/classes.csv").read_text() == "mine"
 
 
+@NEEDS_TORCH
 def test_train_says_what_is_wrong_with_the_crops(tmp_path: Path) -> None:
     result = noseam("train", tmp_path, "--out", tmp_path / "model", "--base", "nano")
     assert result.exit_code == 1

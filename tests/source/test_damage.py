@@ -16,10 +16,11 @@ from PIL import Image
 from rasterio.enums import Resampling
 
 from segment.plan.request import Request
+from segment.plan.survey import plan_survey
 from tests.make import noise, write_tif
 from tests.models import MeanEngine, runner_of
-from tests.run.test_runner import plan_for
 from tiler.errors import RasterReadError
+from tiler.files.walk import walk_survey
 from tiler.grid.tiles import plan_grid
 from tiler.grid.tiling import Tiling
 from tiler.source.image import open_image
@@ -211,6 +212,7 @@ def test_a_reason_gives_no_advice_about_settings_of_gdal(tmp_path: Path) -> None
 @pytest.mark.parametrize(("strict", "state"), [(False, "done"), (True, "failed")])
 def test_strict_reaches_the_run(scribbled: Path, tmp_path: Path, strict: bool, state: str) -> None:
     request = Request(tiling=Tiling(window_px=128, input_px=64), out=tmp_path / "out", strict=strict)
-    (outcome,) = runner_of(MeanEngine()).run(plan_for(scribbled, request), request)
+    plan = plan_survey(walk_survey([scribbled], out=request.out), request)
+    (outcome,) = runner_of(MeanEngine()).run(plan, request)
     assert outcome.state == state
     assert ("damaged: libjpeg" in outcome.reason) == strict

@@ -138,7 +138,7 @@ def test_a_second_signal_ends_a_run_at_once(undisturbed: Undisturbed, tmp_path: 
         process.send_signal(signal.SIGTERM)
         _, lived_on = end(process, signal.SIGTERM)
     assert exit_code(process) == 143
-    assert lived_on < 2
+    assert lived_on < GRACE_S / 2
     assert run(undisturbed.command(out)).returncode == 0
     assert contents(out) == undisturbed.contents
 
