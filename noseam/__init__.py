@@ -1,4 +1,4 @@
-"""noseam for Python: folders of large aerial images to full-resolution semantic masks, with no seams.
+"""noseam for Python: `noseam.segment("survey", "masks", model="model")` and its sisters."""
 
 import noseam
 noseam.segment("survey", "masks", model="model")
