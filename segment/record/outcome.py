@@ -29,3 +29,5 @@ class Outcome:
     """What its classes cover, where it has masks."""
     relative: Path = Path()
     """Its place below its source."""
+    disk_full: bool = False
+    """Whether it failed for want of space, as any other image would."""
