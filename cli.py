@@ -334,7 +334,8 @@ def segment(
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
     from segment.guard.limits import Gate, Limits
-    from segment.guard.signals import exit_now, giving_up
+    from segment.guard.pulse import giving_up
+    from segment.guard.signals import exit_now
     from segment.model.checkpoint import DRONE_MODEL, describe_checkpoint
     from segment.plan.report import place_note
 

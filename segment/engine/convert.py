@@ -103,8 +103,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
 def _convert(description: Description, tile_px: int) -> Any:
     import torch
 
-    from segment.model.fusion import fuse_head
-    from segment.model.normalised import Normalised
+    from segment.model.fusion import Normalised, fuse_head
 
     network = Normalised(fuse_head(load_checkpoint(description).network), description.normalisation).eval()
     noise = np.random.default_rng(0).integers(0, 256, (1, 3, tile_px, tile_px), dtype=np.uint8)

@@ -17,8 +17,7 @@ from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher
 from segment.errors import DeviceError
 from segment.model.checkpoint import Checkpoint
-from segment.model.fusion import fuse_head
-from segment.model.normalised import Normalised
+from segment.model.fusion import Normalised, fuse_head
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
 from tiler.stitch.upsample import MaskRows

@@ -49,48 +49,6 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
 
 
 @dataclass(frozen=True, slots=True)
-class Breaks:
-    """Pairs of neighbouring pixels of one true class, and how many of them were given two labels."""
-
-    pairs: int = 0
-    """Neighbours with one true label."""
-    broken: int = 0
-    """Those among them whose predicted labels differ."""
-
-    def __add__(self, other: Breaks) -> Breaks:
-        return Breaks(self.pairs + other.pairs, self.broken + other.broken)
-
-    @property
-    def share(self) -> float:
-        """Broken pairs of all; nan for none."""
-        return self.broken / self.pairs if self.pairs else math.nan
-
-
-def count_breaks(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], lines: NDArray[np.bool_]
-) -> tuple[Breaks, Breaks]:
-    """Count broken neighbours along the columns of rows of pixels.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray of uint8, shape (n, m)
-        Class ids; 255 = no label.
-    lines : ndarray of bool, shape (m,)
-        True for the first column beyond a line.
-
-    Returns
-    -------
-    across, elsewhere : Breaks
-        Of neighbours in a row with a line between them, and of all others in a row.
-    """
-    together = (truth[:, 1:] == truth[:, :-1]) & (truth[:, 1:] != NO_LABEL)
-    broken = together & (predicted[:, 1:] != predicted[:, :-1])
-    pairs, breaks = (np.count_nonzero(which, axis=0) for which in (together, broken))
-    across, elsewhere = (Breaks(int(pairs[at].sum()), int(breaks[at].sum())) for at in (lines[1:], ~lines[1:]))
-    return across, elsewhere
-
-
-@dataclass(frozen=True, slots=True)
 class Metrics:
     """The scores of one confusion matrix; nan where a score is undefined.
 

@@ -1,4 +1,4 @@
-"""Fold SegFormer's decode head: the same logits from a fraction of the arithmetic."""
+"""The network as engines run it: its decode head folded, its normalisation in front."""
 
 from __future__ import annotations
 
@@ -11,9 +11,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segment.model.config import Normalisation
+
 _TOLERANCE = 1e-4
 _FINEST_SIDE = 16
 _log = logging.getLogger(__name__)
+
+
+class Normalised(nn.Module):
+    """A network with its normalisation in front: uint8 tiles (N, 3, h, w) in, logits (N, C, h / 4, w / 4) out.
+
+    One byte per sample crosses to the device.
+
+    Parameters
+    ----------
+    network : nn.Module
+        `SegformerForSemanticSegmentation`, its head folded or not.
+    normalisation : Normalisation
+        How its input is scaled.
+    """
+
+    gain: Tensor
+    bias: Tensor
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        scale = torch.tensor(normalisation.std).reciprocal()
+        self.register_buffer("gain", (scale * normalisation.rescale).view(3, 1, 1), persistent=False)
+        self.register_buffer("bias", (-torch.tensor(normalisation.mean) * scale).view(3, 1, 1), persistent=False)
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.network(pixel_values=tiles.float() * self.gain + self.bias).logits
+        return logits
 
 
 class FusedHead(nn.Module):

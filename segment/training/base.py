@@ -10,8 +10,9 @@ from transformers import SegformerForSemanticSegmentation
 from transformers.utils import logging
 
 from segment.errors import CheckpointError
-from segment.model.checkpoint import Normalisation, locate_base
-from segment.model.presets import Size, class_entries, make_config, tiling_entry
+from segment.model.checkpoint import locate_base
+from segment.model.config import Normalisation, class_entries, tiling_entry
+from segment.model.presets import Size, make_config
 from segment.model.weights import load_network
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling

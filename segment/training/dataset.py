@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from segment.errors import TrainError
-from segment.model.checkpoint import Normalisation
+from segment.model.config import Normalisation
 from segment.training.augment import augment
 from tiler.classes import NO_LABEL
 from tiler.grid.tiles import plan_grid

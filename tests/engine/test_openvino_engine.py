@@ -22,7 +22,7 @@ from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.errors import DeviceError, EngineError
 from segment.model.checkpoint import Checkpoint, weights_digest
-from segment.model.normalised import Normalised
+from segment.model.fusion import Normalised
 from tests.models import checkpoint
 
 SIDE = 64
