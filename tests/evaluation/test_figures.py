@@ -106,5 +106,5 @@ def _full_disk(figure: object, path: Path, **options: object) -> None:
 
 
 def test_pictures_need_no_pyplot() -> None:
-    code = "import sys, segment.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, segment.evaluation.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
