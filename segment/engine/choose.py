@@ -1,4 +1,4 @@
-"""What the pipeline needs of a network, and which engine runs it on this machine."""
+"""Choose the engine that runs a network on this machine, and open it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def open_engine(
     description : Description
         The checkpoint.
     digest : str
-        Of its weights, see `weights_digest`; what was converted for it once is found again.
+        Digest of its weights, see `weights_digest`. The network that was converted under it is found again.
     tile_px : int
         Side of the tiles, model pixels.
     threads : int
@@ -54,9 +54,9 @@ def open_engine(
     Raises
     ------
     CheckpointError
-        If the weights will not do.
+        If the weights are missing, damaged or not those of the config.
     DeviceError
-        If the device is not there, or cannot compute in the precision.
+        If this machine lacks the device, or the device cannot compute in the precision.
     EngineError
         If OpenVINO was asked for and cannot run the network.
     """
@@ -82,7 +82,7 @@ def open_engine(
 
 
 def _has_cuda() -> bool:
-    """Return whether PyTorch can use a CUDA device; it is slow to import, so without a driver it is not asked."""
+    """Return whether PyTorch can use a CUDA device. Without a driver PyTorch is not imported, which would be slow."""
     try:
         ctypes.CDLL(_CUDA_DRIVER)
     except OSError:

@@ -29,9 +29,9 @@ _CLASSES_AT_ONCE = 32
 class DeviceStitcher:
     """Turn the logits of tiles into full-width rows of the masks, on the device of the logits.
 
-    What `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do, with the same results but for the
-    rounding of float32. The work is queued on the device's current stream, behind the forward that
-    made the logits; adding a tile never waits for the device.
+    It does what `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do. The results are equal, except
+    for the rounding of float32. The work is queued on the device's current stream, behind the network that made the
+    logits. Adding a tile never waits for the device.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class DeviceStitcher:
         tile : Tile
             Rows of tiles come top to bottom; within a row the order does not matter for the cover.
         logits : Tensor of any float type, shape (C, tile_px / 4, tile_px / 4)
-            The network's output for the tile, on the device; blended in float32. Its memory is free
-            again for work that is queued after this call.
+            The network's output for the tile, on the device; blended in float32. Work that is queued after this
+            call may use its memory again.
 
         Returns
         -------
@@ -186,8 +186,8 @@ def _masks(best: _Best) -> list[Tensor]:
 class _Flight:
     """Arrays on their way to the host.
 
-    On CUDA the copy runs beside the stream that computes: it waits for what is queued there by now,
-    and what is queued there later does not wait for it.
+    On CUDA the copy runs on a stream of its own. It waits for the work that the computing stream holds by now.
+    Work that is queued there later does not wait for the copy.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ class _Flight:
             stream.wait_stream(torch.cuda.current_stream(stream.device))
             with torch.cuda.stream(stream):
                 self._arrays = [_pinned(array, stream) for array in arrays]
-                # blocking: whoever waits sleeps, for the cores have other work
+                # blocking: a thread that waits sleeps, since the cores have other work
                 self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 self._event.record(stream)
 

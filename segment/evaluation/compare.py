@@ -170,10 +170,10 @@ def evaluate(
 def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, ...]:
     """Return the table's class names, or those that the first mask with any carries.
 
-    A table is held against the first mask at once: the wrong one for a folder is one error, not one per pair.
+    A table is compared with the first mask at once. So a table of another model is one error, not one per pair.
     """
     for pair in pairs[:1] if table else pairs:
-        with suppress(TilerError), open_labels(pair.first, table) as labels:  # what fails here fails again in its turn
+        with suppress(TilerError), open_labels(pair.first, table) as labels:  # it fails again in its turn
             if own := labels.class_names:
                 _check_names(pair.first, own, table.names if table else own, given=table is not None)
                 return table.names if table else own

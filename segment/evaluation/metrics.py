@@ -30,8 +30,8 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
     Returns
     -------
     ndarray of int64, shape (classes, classes + 1)
-        Pixels by true class (row) and predicted class (column); the last column counts pixels
-        that have a true label and were given none. Counts of parts of an image add up.
+        Pixels by true class (row) and predicted class (column). The last column counts pixels that have a true label
+        and no predicted one. The counts of an image are the sum of the counts of its parts.
 
     Raises
     ------
@@ -52,8 +52,9 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
 class Metrics:
     """The scores of one confusion matrix; nan where a score is undefined.
 
-    Of a class, TP counts the pixels that are and were labelled so, FP those that were but are not,
-    FN those that are but were not, be it for want of any label.
+    The formulas below count the pixels of a class. TP (true positives) have this class in the truth and in the
+    prediction. FP (false positives) have it in the prediction alone. FN (false negatives) have it in the truth alone;
+    the prediction gives them another class or none.
     """
 
     iou: tuple[float, ...]
@@ -68,17 +69,17 @@ class Metrics:
     support: tuple[int, ...]
     """Pixels of the truth per class."""
     miou: float
-    """Mean of `iou` over the classes present in the truth. Everingham and Long average over all
-    classes instead: ours leaves out what the images do not show."""
+    """Mean of `iou` over the classes that are present in the truth. Everingham and Long average over all classes
+    instead, also over those that the images do not show."""
     accuracy: float
     """Share of pixels that were labelled right."""
     fwiou: float
     """Mean of `iou` weighted by support (Long, Shelhamer and Darrell, Fully Convolutional Networks
     for Semantic Segmentation, CVPR 2015)."""
     majority_miou: float
-    """`miou` of giving every pixel the most frequent class of the truth."""
+    """`miou` of a prediction that gives every pixel the most frequent class of the truth."""
     majority_accuracy: float
-    """`accuracy` of the same."""
+    """`accuracy` of the same prediction."""
 
     @property
     def pixels(self) -> int:

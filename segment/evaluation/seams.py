@@ -1,4 +1,4 @@
-"""How labels behave where the tiles of a mask met: the seam zone, and breaks across the lines."""
+"""Where the tiles of a mask met: the zone around those lines, and labels that break across them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Seams:
         return inside
 
     def count_breaks(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], window: Window) -> None:
-        """Count the breaks within the next full-width rows, and between them and those before."""
+        """Count the breaks within the next full-width rows, and between the first of them and the row before."""
         self._add(count_breaks(truth, labels, self._col_lines))
         lines = self._row_lines[window.slices[0]]
         down = [truth, labels]

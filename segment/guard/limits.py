@@ -1,4 +1,4 @@
-"""When a run takes no more work: after so many failures, after so long, on a full disk, on a signal."""
+"""When a run begins no further image: after many failures, after a time, on a full disk, on a signal."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class Limits:
     """What the user allows a run."""
 
     max_errors: int | None = None
-    """Most images that may fail in work before the run stops; None: any number. Those that are refused do not count."""
+    """Most images that may fail before the run stops; None: any number. Images that the plan refused do not count."""
     max_runtime_s: float | None = None
     """Seconds after which no further image is begun; None: none."""
     max_stall_s: float = 7200.0
-    """Seconds without any sign of life after which the images under way are given up: their drives hang."""
+    """Seconds without a sign of life until the run gives up the images under way. Their drives hang."""
 
 
 @dataclass(slots=True)
 class Gate:
-    """Says whether further images may begin; any thread may ask. Its time runs from its making."""
+    """Says whether further images may begin. Any thread may ask. The time limit counts from the gate's creation."""
 
     limits: Limits
     """What the user allows."""
     end: End = "complete"
-    """Why it is shut; `complete` while it is open."""
+    """Why no further image may begin; `complete` while images may."""
     pulse: Pulse = field(default_factory=Pulse)
-    """Whether the run moves."""
+    """Signs of life of the run."""
     _failed: int = 0
     _made: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,17 +46,17 @@ class Gate:
         return self.end == "complete"
 
     def shut(self, why: End) -> None:
-        """Let no further image begin; the first reason stays, unless it is over anyway because a drive hangs."""
+        """Let no further image begin. The first reason stays, but a stall replaces it: the run ends at once then."""
         with self._lock:
             if self.end == "complete" or why == "stalled":
                 self.end = why
 
     def shut_by(self, error: BaseException) -> None:
-        """Let no further image begin because of what was raised."""
+        """Let no further image begin, because an error or a signal ends the run."""
         self.shut("failed" if isinstance(error, Exception) else "interrupted")
 
     def see(self, outcome: Outcome) -> None:
-        """Take notice of how an image ended."""
+        """Count how an image ended."""
         self.pulse.move()
         if outcome.state != "failed":
             return

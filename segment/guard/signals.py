@@ -1,4 +1,4 @@
-"""End in order when asked to from outside: the first signal stops the work, the second the process."""
+"""Signals that ask a run to end: the first ends the work in order, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
-        """What the process shall exit with, by the custom of shells."""
+        """The exit code of the process, by the custom of shells."""
 
 
 _received: list[Interrupted] = []
@@ -46,13 +46,16 @@ def ending_in_order() -> Iterator[None]:
 
 
 def raise_if_asked() -> None:
-    """Raise `Interrupted` again if a library took it for an error of its own, as bindings to C++ do."""
+    """Raise `Interrupted` again, if a signal came and a library turned it into an error of its own.
+
+    Bindings to C++ do so. OpenVINO, for one, says that it cannot be loaded if a signal comes while it is imported.
+    """
     if _received:
         raise _received[0]
 
 
 def exit_now(code: int) -> NoReturn:
-    """End the process with what is written so far, though threads of it hang, for which Python would wait."""
+    """End the process at once. Python itself would wait for its threads, and some of them may hang for ever."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)

@@ -32,7 +32,7 @@ _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 _HUB_ANSWERS_S = 10
 _LARGEST_WEIGHT = 1e12
-"""No training leads to such; a flipped bit of the exponent does, more often than to NaN."""
+"""No training leads to a larger weight. A flipped bit of an exponent does, and more often than to NaN."""
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a value of the wrong kind raises."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -97,7 +97,8 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
     Raises
     ------
     CheckpointError
-        As `describe_checkpoint`; but any number and names of classes will do.
+        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's. Its classes do
+        not matter.
     """
     folder, _, processing = _read_files(model)
     try:
@@ -112,7 +113,7 @@ def fit_classes(description: Description, table: Path | None) -> ClassTable:
     Raises
     ------
     ClassTableError
-        If the file is malformed, or its classes are not as many as the checkpoint's; shows both.
+        If the file is malformed, or has another number of classes than the checkpoint; the message lists both.
     """
     own = description.classes
     if table is None:

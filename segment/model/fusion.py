@@ -52,9 +52,9 @@ class FusedHead(nn.Module):
 
     The stock head (Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation
     with Transformers", 2021, section 3.2) projects every stage to D channels, upsamples all to the
-    finest, concatenates, mixes them with a 1 x 1 convolution and normalises. All of that is linear and
-    acts on channels alone, but for the upsampling, which acts on places alone; so the two commute,
-    and projection, mixing and normalisation fold into one matrix per stage, applied before upsampling.
+    finest, concatenates, mixes them with a 1 x 1 convolution and normalises. All steps are linear. Upsampling acts on
+    places alone, and every other step acts on channels alone. So they commute: projection, mixing and normalisation
+    fold into one matrix per stage, which is applied before upsampling.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ class FusedHead(nn.Module):
 def fuse_head(network: nn.Module) -> nn.Module:
     """Return a network with its decode head folded; it shares all other weights with the one given.
 
-    The head is known by its structure, for releases of transformers name its parts differently, and
-    the folded one is held against it on random features. Where it has another structure, or
-    differs by more than 1e-4 of the largest logit, the network itself is returned and the log says so.
+    The head is recognised by its structure, since releases of transformers name its parts differently. The folded
+    head is compared with it on random features. If the structure is another, or the two differ by more than 1e-4 of
+    the largest logit, the network itself is returned and the log says so.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Run a planned survey: open the model, record how each image ends, sum up at the end."""
+"""Run a planned survey: open the model, record how each image ends, write the summary."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Runner(OpenModel):
         gate: Gate | None = None,
         advance: Callable[[Path, int], None] = lambda path, pixels: None,
     ) -> Generator[Outcome]:
-        """Segment a survey; yields one outcome per input that was got to, as they end.
+        """Segment a survey; yield the outcome of each input as it ends.
 
-        Each is recorded in `manifest.jsonl` first, and `summary.csv` is written after the last. Hold the output
-        folder meanwhile, see `hold_folder`.
+        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one.
+        Inputs that the run did not get to have no outcome. The caller holds the output folder, see `hold_folder`.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class Runner(OpenModel):
         overwrite : bool
             Make masks again that are already there, and replace files that noseam did not write.
         gate : Gate, optional
-            Says whether further images may begin; without it all do.
+            Says whether further images may begin; None: all may.
         advance : callable
             Told, from the images' own threads, the path of an image and how many more of its pixels are labelled.
 
@@ -62,7 +62,7 @@ class Runner(OpenModel):
         RecordError
             If the records cannot be written.
         DeviceLostError
-            If the device fails for good; images without an outcome are not done.
+            If the device fails for good. Images without an outcome are not done.
         """
         covered: list[tuple[Path, Coverage]] = []
         request.out.mkdir(parents=True, exist_ok=True)

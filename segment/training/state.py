@@ -21,7 +21,7 @@ from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
 MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
-"""What makes a checkpoint folder; the config last, for it says that the rest is there."""
+"""The files of a checkpoint folder. The config comes last: a folder that has it is whole."""
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
 _REQUEST, _NORMALISATION = "request.json", "normalisation.json"
