@@ -17,6 +17,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from segment.errors import EngineError
+from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
 
 _FORM = 1  # counted up when the converted network changes, so that what was kept is not used
@@ -80,6 +81,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
         try:
             return core.read_model(kept / "model.xml")
         except Exception as error:
+            raise_if_asked()
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
@@ -132,5 +134,8 @@ def _keep(made: Path, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
         whole = Path(shutil.copytree(made, Path(beside, "whole")))
-        if not kept.exists():
+        try:
             whole.replace(kept)
+        except OSError:
+            if not kept.exists():
+                raise
