@@ -132,7 +132,7 @@ class Batcher:
                 raise
             return None
         if len(logits) != len(chunk):
-            raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+            raise EngineError(f"{self._network.name}: logits of {len(chunk)} tiles expected, of {len(logits)} found")
         return logits
 
     def _shrink(self, count: int) -> None:

@@ -72,7 +72,7 @@ def open_engine(
             raise_if_asked()
             if kind == "openvino":
                 raise
-            _log.warning("OpenVINO cannot run this network, PyTorch does, more slowly: %s", error)
+            _log.warning("OpenVINO cannot run this network, so PyTorch runs it, more slowly: %s", error)
     from segment.engine.torch_engine import TorchEngine
     from segment.model.checkpoint import load_checkpoint
 
@@ -90,6 +90,6 @@ def _has_cuda() -> bool:
     import torch
 
     if not torch.cuda.is_available():
-        _log.warning("there is a CUDA driver here, but PyTorch cannot use it, so the network runs on the CPU")
+        _log.warning("this machine has a CUDA driver, but PyTorch cannot use it, so the network runs on the CPU")
         return False
     return True

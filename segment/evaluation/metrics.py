@@ -39,7 +39,9 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
         If the shapes differ, or a label is neither a class id nor 255.
     """
     if truth.shape != predicted.shape:
-        raise EvaluateError(f"truth of shape {truth.shape} but prediction of shape {predicted.shape}")
+        raise EvaluateError(
+            f"truth of shape {truth.shape} but prediction of shape {predicted.shape}; expected one shape"
+        )
     pairs = truth.astype(np.uint16) << 8 | predicted
     counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256).astype(np.int64, copy=False)
     for what, pixels in (("truth", counts.sum(axis=1)), ("prediction", counts.sum(axis=0))):

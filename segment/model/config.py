@@ -117,7 +117,10 @@ def read_normalisation(processing: dict[str, Any]) -> Normalisation:
     if not processing.get("do_normalize", True):
         mean, std = (0.0,) * 3, (1.0,) * 3
     if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (rescale, *mean, *std))) and min(rescale, *std) > 0):
-        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}")
+        raise ValueError(
+            f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}; "
+            "expected finite numbers, three per list, rescale and std above 0"
+        )
     return Normalisation(rescale, _triple(mean), _triple(std))
 
 

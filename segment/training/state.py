@@ -85,7 +85,7 @@ def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalis
     state.checkpoints.mkdir(parents=True, exist_ok=True)
     for path in _checkpoints(state.checkpoints):
         if not is_whole(path):
-            _log.warning("%s is half-written; removed", path)
+            _log.warning("%s was written in part only, and is removed", path)
             shutil.rmtree(path)
     write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")

@@ -65,27 +65,27 @@ class TrainResult:
 def train(request: TrainRequest, advance: Advance = lambda done, total: None) -> TrainResult:
     """Train a model, or go on with its training; write checkpoint folder, model card and learning curve.
 
-    The newest whole state in `out/state` is taken up again, with the same result as if the training
-    had never been stopped. The model of the best epoch is kept, by mean IoU on the validation crops.
-    Under `torchrun` the crops of a batch are spread over the devices.
+    If `out/state` holds a whole state of the training, it goes on from the newest one. The result is the same as if it
+    had never been stopped. Of all epochs, the model with the highest mean IoU on the validation crops is kept. Under
+    `torchrun` the crops of a batch are spread over the devices.
 
     Parameters
     ----------
     request : TrainRequest
-        What to train.
+        What to train, on what and how.
     advance : callable
         Called with (steps done, steps in all) after every step.
 
     Raises
     ------
     CropIndexError
-        If the folder of crops is none.
+        If the index of the crops is missing or malformed.
     TrainError
         If the crops, the output folder or the settings are unfit, or the training diverges.
     CheckpointError
-        If the base is.
+        If the base cannot be found or loaded.
     DeviceError
-        If the device is not there, or cannot compute in the precision.
+        If this machine lacks the device, or the device cannot compute in the precision.
     """
     plan = plan_training(request)
     state = read_state(request.out, plan.settings, fresh=request.fresh)

@@ -351,7 +351,7 @@ class Talkative(Recorder):
 def test_an_engine_that_does_not_answer_tile_for_tile_fails_the_batch() -> None:
     with Batcher(Talkative(), 2) as batcher:
         for _ in range(2):
-            with pytest.raises(EngineError, match="1 tiles in, logits of 2 out"):
+            with pytest.raises(EngineError, match="logits of 1 tiles expected, of 2 found"):
                 batcher.submit(random_tiles(1)[0]).result(timeout=10)
 
 
