@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.model.presets import Size
-from segment.model.untrained import write_untrained
+from segment.model.presets import Size, write_untrained
 from tiler.classes import ClassTable, distinct_colours
 from tiler.grid.tiling import Tiling
 

@@ -49,7 +49,8 @@ def segment(ctx: click.Context, /, model: str | None, as_json: bool, **wanted: A
 def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -> int:
     """Segment a survey as the user sees it; return the exit code."""
     from segment.guard.limits import Gate
-    from segment.guard.signals import exit_now, giving_up
+    from segment.guard.pulse import giving_up
+    from segment.guard.signals import exit_now
     from segment.plan.report import place_note
     from segment.record.manifest import Sums
     from segment.record.progress import Progress

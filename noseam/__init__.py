@@ -1,9 +1,5 @@
 """noseam for Python: `noseam.segment("survey", "masks", model="model")` and its sisters."""
 
-import noseam
-noseam.segment("survey", "masks", model="model")
-"""
-
 from segment.api import crop, evaluate, plan, polygons, segment, train
 from tiler.errors import NoseamError
 

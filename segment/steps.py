@@ -200,7 +200,7 @@ def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: N
     NoseamError
         If the files cannot be planned, or all masks go to one file and that fails.
     """
-    from segment.guard.lock import hold_folder
+    from segment.guard.lock import hold_folder, lock_folder
     from tiler.extra import require_extra
     from tiler.polygons.make import write_survey_polygons
     from tiler.polygons.plan import plan_files
@@ -208,7 +208,8 @@ def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: N
     require_extra("vector")
     planned = plan_files(request.masks, request.out, request.format)
     one = bool(planned) and planned[0].path == request.out
-    with hold_folder(request.out.parent if one else request.out) if planned else nullcontext():
+    hold = lock_folder(request.out.parent) if one else hold_folder(request.out)
+    with hold if planned else nullcontext():
         for done, file in enumerate(planned, 1):
             told = advance if one else lambda done, total: None
             try:

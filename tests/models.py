@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from segment.engine.contract import Engine
 from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
-from segment.model.presets import Size
-from segment.model.untrained import write_untrained
+from segment.model.presets import Size, write_untrained
 from segment.run.cores import share_cores
 from segment.run.runner import Runner
 from tiler.classes import ClassTable, distinct_colours

@@ -31,15 +31,15 @@ class Network(Protocol):
         Raises
         ------
         DeviceMemoryError
-            If so many tiles are too many.
+            If the device has too little memory for so many tiles.
         """
 
 
 class Batcher:
     """One thread that batches the tiles which the image threads submit; use as a context manager.
 
-    A batch goes when it is full or nothing more came for 10 ms. When the device runs out of memory
-    the batch is halved, for good; a single tile that is too much fails, and with it its image.
+    A batch runs when it is full, or when no tile came for 10 ms. When the device runs out of memory, this batch and
+    all later ones are halved. If a single tile is too much, its image fails.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Batcher:
     def submit(self, pixels: Tiles) -> Future[Any]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
 
-        Whoever submits bounds how many tiles wait. After `close` the future is cancelled.
+        The caller limits how many tiles wait. After `close` the future is cancelled.
         """
         future: Future[Any] = Future()
         with self._closing:  # nothing enters the queue behind its end
@@ -92,7 +92,7 @@ class Batcher:
                 continue
             try:
                 results = self._run([tile for tile, _ in batch])
-            except Exception as error:  # it belongs to the images whose tiles these are
+            except Exception as error:  # the images of these tiles fail, and no other
                 for _, future in batch:
                     future.set_exception(error)
                 continue
@@ -107,7 +107,7 @@ class Batcher:
             except queue.Empty:
                 break
             if item is None:
-                self._queue.put(None)  # for the next round, which finds nothing else
+                self._queue.put(None)  # the next round finds it, and ends
                 break
             batch.append(item)
         return batch
@@ -132,11 +132,11 @@ class Batcher:
                 raise
             return None
         if len(logits) != len(chunk):
-            raise EngineError(f"{self._network.name}: {len(chunk)} tiles in, logits of {len(logits)} out")
+            raise EngineError(f"{self._network.name}: logits of {len(chunk)} tiles expected, of {len(logits)} found")
         return logits
 
     def _shrink(self, count: int) -> None:
-        """Halve the batch; called where no handler's traceback holds the tensors of the failed one any more."""
+        """Halve the batch. The caller has left the except block, whose traceback kept the tensors of the batch."""
         self.batch_size = count // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What the pipeline needs of a network, and which engine runs it on this machine."""
+"""Choose the engine that runs a network on this machine, and open it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_engine(
     description : Description
         The checkpoint.
     digest : str
-        Of its weights, see `weights_digest`; what was converted for it once is found again.
+        Digest of its weights, see `weights_digest`. The network that was converted under it is found again.
     tile_px : int
         Side of the tiles, model pixels.
     threads : int
@@ -55,9 +55,9 @@ def open_engine(
     Raises
     ------
     CheckpointError
-        If the weights will not do.
+        If the weights are missing, damaged or not those of the config.
     DeviceError
-        If the device is not there, or cannot compute in the precision.
+        If this machine lacks the device, or the device cannot compute in the precision.
     EngineError
         If OpenVINO was asked for and cannot run the network.
     """
@@ -73,7 +73,7 @@ def open_engine(
             raise_if_asked()
             if kind == "openvino":
                 raise
-            _log.warning("OpenVINO cannot run this network, PyTorch does, more slowly: %s", error)
+            _log.warning("OpenVINO cannot run this network, so PyTorch runs it, more slowly: %s", error)
     from segment.engine.torch_engine import TorchEngine
     from segment.model.checkpoint import load_checkpoint
 
@@ -83,7 +83,7 @@ def open_engine(
 
 
 def _has_cuda() -> bool:
-    """Return whether PyTorch can use a CUDA device; it is slow to import, so without a driver it is not asked."""
+    """Return whether PyTorch can use a CUDA device. Without a driver PyTorch is not imported, which would be slow."""
     try:
         ctypes.CDLL(_CUDA_DRIVER)
     except OSError:
@@ -91,6 +91,6 @@ def _has_cuda() -> bool:
     import torch
 
     if not torch.cuda.is_available():
-        _log.warning("there is a CUDA driver here, but PyTorch cannot use it, so the network runs on the CPU")
+        _log.warning("this machine has a CUDA driver, but PyTorch cannot use it, so the network runs on the CPU")
         return False
     return True

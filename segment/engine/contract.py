@@ -26,7 +26,7 @@ class Stitcher(Protocol):
 
 
 class Engine(Protocol):
-    """A network on a device. Logits stay where they are made: only the engine's own stitcher takes them."""
+    """A network on a device. Logits stay on the device; only the engine's own stitcher takes them."""
 
     classes: int
     """Number of classes C."""
@@ -38,11 +38,11 @@ class Engine(Protocol):
     def submit(self, pixels: Tiles) -> Future[Any]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
 
-        Whoever submits bounds how many tiles wait. After `close` the future is cancelled or never made.
+        The caller limits how many tiles wait. After `close` the future is cancelled, or the call raises RuntimeError.
         """
 
     def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
         """Return what blends and labels one image."""
 
     def close(self) -> None:
-        """Stop after what is being computed; tiles that still wait are cancelled."""
+        """Finish the tiles that are being computed, cancel those that wait, and stop."""

@@ -17,6 +17,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from segment.errors import EngineError
+from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
 
 _FORM = 1  # counted up when the converted network changes, so that what was kept is not used
@@ -27,13 +28,13 @@ _log = logging.getLogger(__name__)
 def load_openvino() -> Any:
     """Return the module `openvino`, imported so that it sends nothing.
 
-    On import OpenVINO reports its use to a web service unless the package `openvino_telemetry` is
-    missing; so it is made to look missing.
+    On import OpenVINO reports its use to a web service, unless the package `openvino_telemetry` is missing. So this
+    function makes it look missing.
 
     Raises
     ------
     EngineError
-        If it is not installed or does not load on this machine.
+        If OpenVINO is not installed or does not load on this machine.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
@@ -47,13 +48,13 @@ def load_openvino() -> Any:
 def openvino_core() -> Any:
     """Return the one `openvino.Core` of this process.
 
-    Each sets a stack for signal handlers in the thread that makes it, and takes it away when it is destroyed; with
-    several, a signal may then find a stack that is gone, and kills the process (seen with 2026.4.1).
+    A core sets a stack for signal handlers in the thread that makes it, and removes the stack when it is destroyed.
+    With several cores a signal may find a stack that is gone, and then kills the process (seen with 2026.4.1).
 
     Raises
     ------
     EngineError
-        As `load_openvino`.
+        If OpenVINO is not installed or does not load on this machine.
     """
     return load_openvino().Core()
 
@@ -61,16 +62,17 @@ def openvino_core() -> Any:
 def converted(description: Description, digest: str, tile_px: int) -> Any:
     """Return a checkpoint as an OpenVINO network for single tiles: uint8 (1, 3, tile_px, tile_px) in, logits out.
 
-    It is converted with its head folded, from PyTorch, held against PyTorch in fp32 on one tile of noise, and
-    kept under the digest of the weights in the user's cache folder, or the one that the variable `NOSEAM_CACHE`
-    names; the next run finds it there and needs no PyTorch. Where it cannot be written, every run converts.
+    The first run converts it from PyTorch with its head folded, compares it with PyTorch in fp32 on one tile of
+    noise, and keeps it under the digest of the weights. It is kept in the user's cache folder, or in the folder that
+    the variable `NOSEAM_CACHE` names. Later runs find it there and need no PyTorch. Where the folder cannot be
+    written to, every run converts.
 
     Raises
     ------
     CheckpointError
         If the weights will not do.
     EngineError
-        If it cannot be converted, or its logits differ by more than 1e-3 of the largest.
+        If it cannot be converted, or its logits differ from those of PyTorch by more than 1e-3 of the largest.
     """
     core = openvino_core()
     folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
@@ -79,6 +81,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
         try:
             return core.read_model(kept / "model.xml")
         except Exception as error:
+            raise_if_asked()
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
@@ -91,7 +94,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
                 _keep(Path(temporary), kept)
             except OSError as error:
                 _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
-            # Read from what was stored, for it may differ in the last bits from what was not.
+            # A network that was stored may differ from a fresh one in the last bits, so all runs take the stored one.
             return core.read_model(model.read_bytes(), model.with_suffix(".bin").read_bytes())
     except (OSError, RuntimeError) as error:
         raise EngineError(
@@ -103,15 +106,14 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
 def _convert(description: Description, tile_px: int) -> Any:
     import torch
 
-    from segment.model.fusion import fuse_head
-    from segment.model.normalised import Normalised
+    from segment.model.fusion import Normalised, fuse_head
 
     network = Normalised(fuse_head(load_checkpoint(description).network), description.normalisation).eval()
     noise = np.random.default_rng(0).integers(0, 256, (1, 3, tile_px, tile_px), dtype=np.uint8)
     tile = torch.from_numpy(noise)
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns that sizes become constants, as they shall
+            warnings.simplefilter("ignore")  # tracing warns that sizes become constants; they should
             model = load_openvino().convert_model(network, example_input=tile, input=[noise.shape])
         exact = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = exact({0: noise})[0]
@@ -128,9 +130,12 @@ def _convert(description: Description, tile_px: int) -> Any:
 
 
 def _keep(made: Path, kept: Path) -> None:
-    """Copy a folder to its name, whole at once; or leave the one that another run just put there."""
+    """Copy a folder to its name, so that it appears whole. If another run was faster, its folder stays."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
         whole = Path(shutil.copytree(made, Path(beside, "whole")))
-        if not kept.exists():
+        try:
             whole.replace(kept)
+        except OSError:
+            if not kept.exists():
+                raise

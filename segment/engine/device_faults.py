@@ -10,7 +10,7 @@ import torch
 from segment.errors import DeviceLostError, DeviceMemoryError
 
 _SHORT = ("out of memory", "ALLOC_FAILED")
-"""How CUDA and its libraries say it, under other classes than that of PyTorch's allocator."""
+"""Words by which CUDA and its libraries say so. PyTorch's allocator has a class of its own for it."""
 _LOST = ("CUDA error", "cuDNN error")
 
 
@@ -21,9 +21,9 @@ def device_faults(device: torch.device) -> Iterator[None]:
     Raises
     ------
     DeviceMemoryError
-        If its memory did not suffice.
+        If the memory of the device does not suffice.
     DeviceLostError
-        If CUDA failed otherwise: whatever this process asks of the device from then on fails too.
+        If CUDA failed in another way. From then on every call of this process to the device fails.
     """
     try:
         yield
@@ -35,18 +35,18 @@ def device_faults(device: torch.device) -> Iterator[None]:
             ) from error
         if isinstance(error, _accelerator_error()) or text.startswith(_LOST):
             raise DeviceLostError(
-                f"{device} is lost and the run ends here: {_first(text)}; see to the device (nvidia-smi says how it "
-                "is), then give the same command again"
+                f"{device} is lost and the run ends here: {_first(text)}; see to the device (nvidia-smi shows its "
+                "state), then run the same command again"
             ) from error
         raise
 
 
 def _accelerator_error() -> tuple[type[RuntimeError], ...]:
-    """Return what PyTorch 2.8 and later raise for a failed call of CUDA; before, it was a RuntimeError."""
+    """Return the class that PyTorch 2.8 and later raise when a call of CUDA fails; older ones raise RuntimeError."""
     kind = getattr(torch, "AcceleratorError", None)
     return () if kind is None else (kind,)
 
 
 def _first(text: str, end: str = "\n") -> str:
-    """Return what matters of PyTorch's text; advice on its settings follows."""
+    """Return the beginning of PyTorch's text; what follows is advice on PyTorch's own settings."""
     return text.split("\n")[0].split(end)[0]

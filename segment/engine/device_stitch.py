@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segment.engine.device_mosaic import Band, DeviceMosaic, on_device
 from tiler.classes import NO_LABEL
 from tiler.errors import LogitsError
-from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
+from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.confidence import CERTAIN
-from tiler.stitch.cover import Cover
-from tiler.stitch.taper import tile_weights
 from tiler.stitch.upsample import MaskRows, sample_points
 
 _BAND_BYTES = 192 * 2**20
@@ -30,9 +29,9 @@ _CLASSES_AT_ONCE = 32
 class DeviceStitcher:
     """Turn the logits of tiles into full-width rows of the masks, on the device of the logits.
 
-    What `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do, with the same results but for the
-    rounding of float32. The work is queued on the device's current stream, behind the forward that
-    made the logits; adding a tile never waits for the device.
+    It does what `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do. The results are equal, except
+    for the rounding of float32. The work is queued on the device's current stream, behind the network that made the
+    logits. Adding a tile never waits for the device.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class DeviceStitcher:
     """
 
     def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False) -> None:
-        self._mosaic = _DeviceMosaic(grid, classes, device)
+        self._mosaic = DeviceMosaic(grid, classes, device)
         self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence)
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
@@ -58,8 +57,8 @@ class DeviceStitcher:
         tile : Tile
             Rows of tiles come top to bottom; within a row the order does not matter for the cover.
         logits : Tensor of any float type, shape (C, tile_px / 4, tile_px / 4)
-            The network's output for the tile, on the device; blended in float32. Its memory is free
-            again for work that is queued after this call.
+            The network's output for the tile, on the device; blended in float32. Work that is queued after this
+            call may use its memory again.
 
         Returns
         -------
@@ -81,107 +80,8 @@ class DeviceStitcher:
         """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
         return self._rows(self._mosaic.skip(tile))
 
-    def _rows(self, band: _Band | None) -> Iterator[MaskRows]:
+    def _rows(self, band: Band | None) -> Iterator[MaskRows]:
         return iter(()) if band is None else self._upsampler.rows(band)
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """How many logits of a tile are unusable, not yet known to the host."""
-
-    name: str
-    """The tile, as errors name it."""
-    total: int
-    """Number of logits."""
-    unusable: Tensor
-    """Number of NaN and infinite logits: int64, on the device, no axes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Band:
-    """Consecutive full-width rows of the blended logits grid that no later tile touches."""
-
-    row_off: int
-    """First row, cells; the last row of the band before it, so that bands share one row."""
-    values: Tensor
-    """Blended logits, shape (C, rows, width); NaN in cells that no tile covers."""
-    checks: tuple[_Check, ...]
-    """One for each tile that was blended in since the band before."""
-
-    @property
-    def row_stop(self) -> int:
-        """One past the last row, cells."""
-        return self.row_off + self.values.shape[1]
-
-
-class _DeviceMosaic:
-    """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
-
-    Both are one array: the weights are channel C. Row 0 is the last row of the band before, already
-    divided; the row of tiles follows from row 1.
-    """
-
-    def __init__(self, grid: Grid, classes: int, device: torch.device) -> None:
-        self._grid, self._classes, self._device = grid, classes, device
-        self._cover = Cover(grid)
-        self._side = grid.tile_px // LOGITS_STRIDE
-        self._sums = self._rows_of_zeros()
-        self._weights: dict[tuple[int, ...], Tensor] = {}
-        self._checks: list[_Check] = []
-
-    def add(self, tile: Tile, logits: Tensor) -> _Band | None:
-        expected = (self._classes, self._side, self._side)
-        if logits.shape != expected:
-            raise LogitsError(
-                f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
-            )
-        complete = self._cover.take(tile)
-        self._blend(tile, logits)
-        return self._finish_row(tile.row) if complete else None
-
-    def skip(self, tile: Tile) -> _Band | None:
-        return self._finish_row(tile.row) if self._cover.take(tile) else None
-
-    @torch.inference_mode()
-    def _blend(self, tile: Tile, logits: Tensor) -> None:
-        weights = self._tile_weights(tile)
-        weighted = logits.float() * weights
-        # x - x is 0 unless x is NaN or infinite, and NaN counts as non-zero
-        unusable = torch.count_nonzero(weighted - weighted)
-        self._checks.append(_Check(self._cover.name(tile), logits.numel(), unusable))
-        sums = self._sums[:, 1:, tile.cells.slices[1]]
-        sums[:-1] += weighted
-        sums[-1] += weights
-
-    @torch.inference_mode()
-    def _finish_row(self, row: int) -> _Band:
-        first, done = self._cover.finished_cells(row)
-        sums, carried = self._sums, int(row > 0)
-        sums[:-1, 1 : 1 + done] /= sums[-1, 1 : 1 + done]  # 0 / 0 is NaN: no tile
-        # The band keeps the old array, so that it may be read while tiles of the next row come.
-        if row + 1 < len(self._grid.row_offs):
-            self._sums = self._rows_of_zeros()
-            self._sums[:, : 1 + self._side - done] = sums[:, done:]
-        checks, self._checks = tuple(self._checks), []
-        return _Band(first - carried, sums[:-1, 1 - carried : 1 + done], checks)
-
-    @torch.inference_mode()
-    def _rows_of_zeros(self) -> Tensor:
-        shape = self._classes + 1, 1 + self._side, self._grid.cells_shape[1]
-        return torch.zeros(shape, dtype=torch.float32, device=self._device)
-
-    def _tile_weights(self, tile: Tile) -> Tensor:
-        """Return the weights of a tile, copied to the device once for all tiles with the same strides around."""
-        strides = *_strides(self._grid.row_offs, tile.row), *_strides(self._grid.col_offs, tile.col)
-        if strides not in self._weights:
-            self._weights[strides] = _on(self._device, tile_weights(self._grid, tile))
-        return self._weights[strides]
-
-
-def _strides(offs: tuple[int, ...], index: int) -> tuple[int, int]:
-    """Return the strides from the tile before and to the tile after, model pixels; 0 at the border."""
-    here = offs[index]
-    return here - offs[max(index - 1, 0)], offs[min(index + 1, len(offs) - 1)] - here
 
 
 class _DeviceUpsampler:
@@ -192,15 +92,15 @@ class _DeviceUpsampler:
         self._confidence = confidence
         self._row_lower, row_fraction = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         col_lower, col_fraction = sample_points(source=width, model=grid.model_shape[1], cells=cols)
-        self._rows = _on(device, self._row_lower), _on(device, row_fraction[:, np.newaxis])
-        self._cols = _on(device, col_lower), _on(device, col_fraction)
+        self._rows = on_device(device, self._row_lower), on_device(device, row_fraction[:, np.newaxis])
+        self._cols = on_device(device, col_lower), on_device(device, col_fraction)
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         pixels, logits = _PIXEL_BYTES * width, 8 * (width + cols)  # bytes of a row: left cells and steps, on both axes
         fitting = (_BAND_BYTES - pixels) // logits
         self._classes_at_once = max(min(classes, _CLASSES_AT_ONCE, fitting), 1)
         self._rows_at_once = max(_BAND_BYTES // (pixels + logits * self._classes_at_once), 1)
 
-    def rows(self, band: _Band) -> Iterator[MaskRows]:
+    def rows(self, band: Band) -> Iterator[MaskRows]:
         """Yield the source rows whose cells lie within one band, each while the next are computed."""
         checks = self._launch_checks(band)
         start, stop = np.searchsorted(self._row_lower, (band.row_off, band.row_stop - 1)).tolist()
@@ -218,12 +118,12 @@ class _DeviceUpsampler:
             yield _landed(flying)
 
     @torch.inference_mode()
-    def _launch_checks(self, band: _Band) -> _Flight:
+    def _launch_checks(self, band: Band) -> _Flight:
         counts = [check.unusable for check in band.checks]
         return _Flight([torch.stack(counts)] if counts else [], self._copies)
 
     @torch.inference_mode()
-    def _launch_rows(self, band: _Band, rows: slice) -> _Flight:
+    def _launch_rows(self, band: Band, rows: slice) -> _Flight:
         lower, fraction = self._rows
         top, bottom = self._row_lower[rows.start], self._row_lower[rows.stop - 1] + 2
         cells = band.values[:, top - band.row_off : bottom - band.row_off]
@@ -236,11 +136,6 @@ class _DeviceUpsampler:
         """Return the winners among a few classes from `first`."""
         lines = _interpolated(cells[first : first + self._classes_at_once], 1, *rows)
         return _best_of(_interpolated(lines, 2, *self._cols), first=first, runner_up=self._confidence)
-
-
-def _on(device: torch.device, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _interpolated(values: Tensor, axis: int, lower: Tensor, fraction: Tensor) -> Tensor:
@@ -291,8 +186,8 @@ def _masks(best: _Best) -> list[Tensor]:
 class _Flight:
     """Arrays on their way to the host.
 
-    On CUDA the copy runs beside the stream that computes: it waits for what is queued there by now,
-    and what is queued there later does not wait for it.
+    On CUDA the copy runs on a stream of its own. It waits for the work that the computing stream holds by now.
+    Work that is queued there later does not wait for the copy.
 
     Parameters
     ----------
@@ -309,7 +204,7 @@ class _Flight:
             stream.wait_stream(torch.cuda.current_stream(stream.device))
             with torch.cuda.stream(stream):
                 self._arrays = [_pinned(array, stream) for array in arrays]
-                # blocking: whoever waits sleeps, for the cores have other work
+                # blocking: a thread that waits sleeps, since the cores have other work
                 self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 self._event.record(stream)
 
@@ -331,7 +226,7 @@ def _landed(flight: _Flight) -> MaskRows:
     return MaskRows(labels, confidence[0] if confidence else None)
 
 
-def _refuse_unusable(band: _Band, flight: _Flight) -> None:
+def _refuse_unusable(band: Band, flight: _Flight) -> None:
     for counts in flight.land():
         for check, count in zip(band.checks, counts.tolist(), strict=True):
             if count:

@@ -23,16 +23,16 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 class OpenVinoEngine:
     """OpenVINO on the CPU, one tile per core at a time.
 
-    Every tile runs alone on one core ("stream"), whatever else is under way: that is the fastest
-    way to use many cores (measured in benchmarks/README.md), it leaves no core waiting for another, and
-    the logits of a tile are the same bits in any company.
+    Every tile runs alone on one core, which OpenVINO calls a stream. This is the fastest way to use many cores
+    (measured in benchmarks/README.md), since no core waits for another. It also makes the logits of a tile the same
+    bits whatever else runs.
 
     Parameters
     ----------
     description : Description
         The checkpoint.
     digest : str
-        Of its weights; the converted network is kept under it.
+        Digest of its weights; the converted network is kept under it.
     tile_px : int
         Side of the tiles, model pixels.
     threads : int
@@ -43,7 +43,7 @@ class OpenVinoEngine:
     Raises
     ------
     CheckpointError
-        If the weights will not do.
+        If the weights are missing, damaged or not those of the config.
     DeviceError
         If the processor cannot compute in the precision.
     EngineError
@@ -72,8 +72,8 @@ class OpenVinoEngine:
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(threads):
             self._idle.put(network.create_infer_request())
-        # OpenVINO's binding sets up its access to NumPy on first use, and two threads that do so at once
-        # wait for each other for ever (seen with 2026.4.1). So the first use is here, by one.
+        # OpenVINO's binding sets up its access to NumPy on first use. Two threads that do so at once wait for each
+        # other for ever (seen with 2026.4.1). So one thread uses it here, before the others start.
         self._infer(np.zeros((3, tile_px, tile_px), np.uint8))
         self._pool = ThreadPoolExecutor(threads, "network")
 
@@ -86,7 +86,7 @@ class OpenVinoEngine:
         return Stitcher(grid, self.classes, confidence=confidence)
 
     def close(self) -> None:
-        """Stop after the tiles at hand; those that still wait are cancelled."""
+        """Finish the tiles that are being computed, cancel those that wait, and stop."""
         self._pool.shutdown(cancel_futures=True)
 
     def _infer(self, pixels: Tiles) -> NDArray[np.float32]:

@@ -18,8 +18,7 @@ from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.request import Precision
 from segment.errors import DeviceError
 from segment.model.checkpoint import Checkpoint
-from segment.model.fusion import fuse_head
-from segment.model.normalised import Normalised
+from segment.model.fusion import Normalised, fuse_head
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
 from tiler.stitch.upsample import MaskRows
@@ -32,11 +31,12 @@ _BATCHES_AHEAD = 2
 class TorchEngine:
     """PyTorch on a CPU or a CUDA device.
 
-    On the CPU every call to the network holds exactly two tiles (the last may be filled up), for a
-    kernel chosen by the shape of its input sums in an order of its own: with one shape the logits
-    of a tile are the same bits whatever batch it came in. On CUDA whole batches run, and the
-    logits of a tile may differ in the last bits between batch sizes; they stay on the device, where
-    they are blended and labelled, and nothing waits for them before the labels are there.
+    On the CPU every call of the network holds exactly two tiles; a single tile is repeated. PyTorch chooses a kernel
+    by the shape of its input, and each kernel sums in an order of its own. With one shape, the logits of a tile are
+    the same bits in any batch.
+
+    On CUDA whole batches run, and the logits of a tile may differ in the last bits between batch sizes. Logits stay
+    on the device and are blended and labelled there. Nothing waits for the device until labels are copied back.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class TorchEngine:
             return _Watched(DeviceStitcher(grid, self.classes, self._device, confidence=confidence), self._device)
 
     def close(self) -> None:
-        """Stop after the batch at hand; tiles that still wait are cancelled."""
+        """Finish the batch that is being computed, cancel the tiles that wait, and stop."""
         self._batcher.close()
 
     def __call__(self, tiles: Tiles) -> Any:
@@ -117,7 +117,7 @@ class TorchEngine:
         return self._forward(torch.from_numpy(full)).float().numpy()[: len(tiles)]
 
     def _upload(self, tiles: Tiles) -> Tensor:
-        """Copy tiles on a stream of their own, so that the copy runs beside the batch before."""
+        """Copy tiles on a separate stream, so that the copy runs while the batch before is computed."""
         with torch.cuda.stream(self._copies):
             batch = torch.from_numpy(tiles).pin_memory().to(self._device, non_blocking=True)
         current = torch.cuda.current_stream(self._device)
@@ -133,7 +133,7 @@ class TorchEngine:
 
 
 class _Watched:
-    """A stitcher on a device, whose errors name the device: those of kernels that were queued long before, too."""
+    """A stitcher on a device, whose errors name the device. A kernel that was queued long before may raise them."""
 
     def __init__(self, stitcher: Stitcher, device: torch.device) -> None:
         self._stitcher, self._device = stitcher, device

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment.errors import EvaluateError
-from segment.evaluation.metrics import Breaks, Metrics, confusion, count_breaks, measure
+from segment.evaluation.metrics import Metrics, confusion, measure
+from segment.evaluation.seams import Breaks, Seams
 from tiler.classes import ClassTable
 from tiler.errors import NoPairError, TilerError, reason_of
 from tiler.files.pairs import Pair, pair_files
-from tiler.grid.seams import read_grid, seam_bands, seam_lines
-from tiler.grid.tiles import Grid
+from tiler.grid.seams import read_grid
 from tiler.grid.window import Window
 from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.labels import LabelReader, open_labels
@@ -170,10 +170,10 @@ def evaluate(
 def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, ...]:
     """Return the table's class names, or those that the first mask with any carries.
 
-    A table is held against the first mask at once: the wrong one for a folder is one error, not one per pair.
+    A table is compared with the first mask at once. So a table of another model is one error, not one per pair.
     """
     for pair in pairs[:1] if table else pairs:
-        with suppress(TilerError), open_labels(pair.first, table) as labels:  # what fails here fails again in its turn
+        with suppress(TilerError), open_labels(pair.first, table) as labels:  # it fails again in its turn
             if own := labels.class_names:
                 _check_names(pair.first, own, table.names if table else own, given=table is not None)
                 return table.names if table else own
@@ -247,7 +247,7 @@ class _Comparison:
             sizes = "{1} x {0} px but {2} is {4} x {3} px".format(*predicted.shape, truth.info.path, *truth.shape)
             raise EvaluateError(f"{path} is {sizes}; expected one size")
         grid = read_grid(predicted.tags, predicted.shape)
-        seams = _Seams(grid, self.seam_px) if grid is not None and len(grid) > 1 else None
+        seams = Seams(grid, self.seam_px) if grid is not None and len(grid) > 1 else None
         total, seam = self.add(()), self.add(())
         for window in _row_blocks(predicted.shape):
             labels, true = predicted.read(window), truth.read(window)
@@ -259,41 +259,6 @@ class _Comparison:
         if seams is None:
             return _Counts(name, total, None, Breaks(), Breaks())
         return _Counts(name, total, seam, seams.line_breaks, seams.other_breaks)
-
-
-class _Seams:
-    """Where the tiles of one mask met, and how often labels break there."""
-
-    def __init__(self, grid: Grid, width_px: int | None) -> None:
-        axes = tuple(zip((grid.row_offs, grid.col_offs), grid.model_shape, grid.source_shape, strict=True))
-        self._rows, self._cols = (
-            seam_bands(offsets, grid.tile_px, model, source, width_px=width_px) for offsets, model, source in axes
-        )
-        self._row_lines, self._col_lines = (
-            seam_lines(offsets, grid.tile_px, model, source) for offsets, model, source in axes
-        )
-        self._above: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
-        self.line_breaks, self.other_breaks = Breaks(), Breaks()
-
-    def zone(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels of full-width rows lie in the seam zone."""
-        inside: NDArray[np.bool_] = self._rows[window.slices[0], np.newaxis] | self._cols
-        return inside
-
-    def count_breaks(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], window: Window) -> None:
-        """Count the breaks within the next full-width rows, and between them and those before."""
-        self._add(count_breaks(truth, labels, self._col_lines))
-        lines = self._row_lines[window.slices[0]]
-        down = [truth, labels]
-        if self._above is not None:
-            down = [np.concatenate((last, rows)) for last, rows in zip(self._above, down, strict=True)]
-            lines = np.concatenate(([False], lines))
-        self._add(count_breaks(down[0].T, down[1].T, lines))
-        self._above = truth[-1:], labels[-1:]
-
-    def _add(self, found: tuple[Breaks, Breaks]) -> None:
-        self.line_breaks += found[0]
-        self.other_breaks += found[1]
 
 
 def _row_blocks(shape: tuple[int, int]) -> Iterator[Window]:

@@ -30,8 +30,8 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
     Returns
     -------
     ndarray of int64, shape (classes, classes + 1)
-        Pixels by true class (row) and predicted class (column); the last column counts pixels
-        that have a true label and were given none. Counts of parts of an image add up.
+        Pixels by true class (row) and predicted class (column). The last column counts pixels that have a true label
+        and no predicted one. The counts of an image are the sum of the counts of its parts.
 
     Raises
     ------
@@ -39,7 +39,9 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
         If the shapes differ, or a label is neither a class id nor 255.
     """
     if truth.shape != predicted.shape:
-        raise EvaluateError(f"truth of shape {truth.shape} but prediction of shape {predicted.shape}")
+        raise EvaluateError(
+            f"truth of shape {truth.shape} but prediction of shape {predicted.shape}; expected one shape"
+        )
     pairs = truth.astype(np.uint16) << 8 | predicted
     counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256).astype(np.int64, copy=False)
     for what, pixels in (("truth", counts.sum(axis=1)), ("prediction", counts.sum(axis=0))):
@@ -49,53 +51,12 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
 
 
 @dataclass(frozen=True, slots=True)
-class Breaks:
-    """Pairs of neighbouring pixels of one true class, and how many of them were given two labels."""
-
-    pairs: int = 0
-    """Neighbours with one true label."""
-    broken: int = 0
-    """Those among them whose predicted labels differ."""
-
-    def __add__(self, other: Breaks) -> Breaks:
-        return Breaks(self.pairs + other.pairs, self.broken + other.broken)
-
-    @property
-    def share(self) -> float:
-        """Broken pairs of all; nan for none."""
-        return self.broken / self.pairs if self.pairs else math.nan
-
-
-def count_breaks(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], lines: NDArray[np.bool_]
-) -> tuple[Breaks, Breaks]:
-    """Count broken neighbours along the columns of rows of pixels.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray of uint8, shape (n, m)
-        Class ids; 255 = no label.
-    lines : ndarray of bool, shape (m,)
-        True for the first column beyond a line.
-
-    Returns
-    -------
-    across, elsewhere : Breaks
-        Of neighbours in a row with a line between them, and of all others in a row.
-    """
-    together = (truth[:, 1:] == truth[:, :-1]) & (truth[:, 1:] != NO_LABEL)
-    broken = together & (predicted[:, 1:] != predicted[:, :-1])
-    pairs, breaks = (np.count_nonzero(which, axis=0) for which in (together, broken))
-    across, elsewhere = (Breaks(int(pairs[at].sum()), int(breaks[at].sum())) for at in (lines[1:], ~lines[1:]))
-    return across, elsewhere
-
-
-@dataclass(frozen=True, slots=True)
 class Metrics:
     """The scores of one confusion matrix; nan where a score is undefined.
 
-    Of a class, TP counts the pixels that are and were labelled so, FP those that were but are not,
-    FN those that are but were not, be it for want of any label.
+    The formulas below count the pixels of a class. TP (true positives) have this class in the truth and in the
+    prediction. FP (false positives) have it in the prediction alone. FN (false negatives) have it in the truth alone;
+    the prediction gives them another class or none.
     """
 
     iou: tuple[float, ...]
@@ -110,17 +71,17 @@ class Metrics:
     support: tuple[int, ...]
     """Pixels of the truth per class."""
     miou: float
-    """Mean of `iou` over the classes present in the truth. Everingham and Long average over all
-    classes instead: ours leaves out what the images do not show."""
+    """Mean of `iou` over the classes that are present in the truth. Everingham and Long average over all classes
+    instead, also over those that the images do not show."""
     accuracy: float
     """Share of pixels that were labelled right."""
     fwiou: float
     """Mean of `iou` weighted by support (Long, Shelhamer and Darrell, Fully Convolutional Networks
     for Semantic Segmentation, CVPR 2015)."""
     majority_miou: float
-    """`miou` of giving every pixel the most frequent class of the truth."""
+    """`miou` of a prediction that gives every pixel the most frequent class of the truth."""
     majority_accuracy: float
-    """`accuracy` of the same."""
+    """`accuracy` of the same prediction."""
 
     @property
     def pixels(self) -> int:

@@ -1,4 +1,4 @@
-"""When a run takes no more work: after so many failures, after so long, on a full disk, on a signal."""
+"""When a run begins no further image: after many failures, after a time, on a full disk, on a signal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from segment.record.outcome import Outcome
 
 @dataclass(slots=True)
 class Gate:
-    """Says whether further images may begin; any thread may ask. Its time runs from its making."""
+    """Says whether further images may begin. Any thread may ask. The time limit counts from the gate's creation."""
 
     limits: RunLimits
     """What the user allows."""
     end: End = "complete"
-    """Why it is shut; `complete` while it is open."""
+    """Why no further image may begin; `complete` while images may."""
     pulse: Pulse = field(default_factory=Pulse)
-    """Whether the run moves."""
+    """Signs of life of the run."""
     _failed: int = 0
     _made: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -35,17 +35,17 @@ class Gate:
         return self.end == "complete"
 
     def shut(self, why: End) -> None:
-        """Let no further image begin; the first reason stays, unless it is over anyway because a drive hangs."""
+        """Let no further image begin. The first reason stays, but a stall replaces it: the run ends at once then."""
         with self._lock:
             if self.end == "complete" or why == "stalled":
                 self.end = why
 
     def shut_by(self, error: BaseException) -> None:
-        """Let no further image begin because of what was raised."""
+        """Let no further image begin, because an error or a signal ends the run."""
         self.shut("failed" if isinstance(error, Exception) else "interrupted")
 
     def see(self, outcome: Outcome) -> None:
-        """Take notice of how an image ended."""
+        """Count how an image ended."""
         self.pulse.move()
         if outcome.state != "failed":
             return

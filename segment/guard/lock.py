@@ -24,17 +24,45 @@ _PATIENCE_S = 2.0
 
 @contextmanager
 def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
-    """Keep other runs out of an output folder, and sweep what killed ones left there.
+    """Keep other runs out of an output folder for the block, and remove what killed runs left in it and below.
 
-    Shards of as many parts keep each other out only where they are the same part.
+    Parameters
+    ----------
+    out, shard
+        See `lock_folder`.
 
-    The lock is the operating system's and ends with the process, however that ends. On network
-    shares it holds as far as the share passes locks on.
+    Raises
+    ------
+    FolderInUseError, RecordError
+        See `lock_folder`.
+    """
+    with lock_folder(out, shard):
+        sweep(out, of_all=shard == WHOLE)
+        yield
+
+
+@contextmanager
+def lock_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
+    """Keep other runs out of a folder for the block; nothing in it is touched but the lock.
+
+    A run of the whole survey keeps out every other run. A run of one shard keeps out three kinds: a run of the whole
+    survey, a run of the same shard, and a run of a shard I/N with another N, which would share images with it. Shards
+    of one N work side by side.
+
+    The operating system holds the lock, and frees it when the process ends in whatever way. On a network share the
+    lock works only if the share passes locks on.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made if it is missing.
+    shard : Shard
+        The part of the survey that this run works on.
 
     Raises
     ------
     FolderInUseError
-        If another run holds the folder; names it.
+        If another run holds the folder; the message names its process.
     RecordError
         If the folder cannot be written to.
     """
@@ -46,17 +74,16 @@ def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
             if shard == WHOLE:
                 for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
                     stack.callback(_lock(path).release)
-                    _holder(path).unlink(missing_ok=True)  # of one that was killed
-            else:  # those of other kinds are only looked at, as other shards do
+                    _holder(path).unlink(missing_ok=True)  # a killed shard left it
+            else:  # these are held for an instant only; other shards look at them in the same way
                 beside = [path for path in out.glob(_LOCKS_OF_SHARDS) if not path.match(f"*-of-{shard.count}.lock")]
                 for path in (out / LOCK, *sorted(beside)):
                     _lock(path, _PATIENCE_S).release()
         except OSError as error:
             raise RecordError(f"{out}: cannot be written to: {error.strerror or error}") from error
         holder = _holder(own)
-        with suppress(OSError), replacing(holder) as path:  # it only tells others who holds the folder
+        with suppress(OSError), replacing(holder) as path:  # only messages of other runs need it
             path.write_text(json.dumps(_me()), encoding="utf-8")
-        sweep(out, of_all=shard == WHOLE)
         try:
             yield
         finally:
@@ -87,5 +114,5 @@ def _who(lock: Path) -> str:
     try:
         holder = json.loads(_holder(lock).read_text(encoding="utf-8"))
         return f": process {holder['pid']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or just ended
+    except (OSError, ValueError, KeyError, TypeError):  # that run has only just begun, or has just ended
         return ""

@@ -1,27 +1,74 @@
-"""Whether anything in this process moves: what tells a drive that hangs from long work."""
+"""Whether this process still does anything: what tells a drive that hangs from long work."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+_LOOK_S = 1.0
+_MINUTE_S = 60.0
+_STDERR = 2
 _BUSY = 0.005
 """A process that uses less than this share of one core only waits."""
 
 
 class Pulse:
-    """Knows for how long nothing has moved: no image got on, and hardly any work was done. Any thread may ask."""
+    """Measures for how long this process has done nothing. Any thread may call any method.
+
+    An image that got on is a sign of life. So is processor time, since work on one image may be long.
+    """
 
     def __init__(self) -> None:
         self.move()
 
     def move(self) -> None:
-        """Take note of a sign of life."""
+        """Note a sign of life."""
         self._moved, self._worked = time.monotonic(), time.process_time()
 
     def still_s(self) -> float:
-        """Return for how many seconds nothing has moved, as far as those see who ask at least every few seconds."""
+        """Return the seconds since the last sign of life.
+
+        A call that finds processor time spent since then notes a sign of life and returns 0. So call it every few
+        seconds: over a longer time a few busy moments look like rest.
+        """
         still = time.monotonic() - self._moved
         if time.process_time() - self._worked > _BUSY * max(still, 1.0):
             self.move()
             return 0.0
         return still
+
+
+@contextmanager
+def giving_up(pulse: Pulse, longest_s: float, code: int) -> Iterator[None]:
+    """End the process if it does nothing for `longest_s`, and for as long again, but a minute at most.
+
+    The run itself gives up its images after `longest_s`; the time after that is for it to end in order. Where the
+    records hang too, it cannot: nothing interrupts a read or write on a drive that hangs.
+
+    Parameters
+    ----------
+    pulse : Pulse
+        Measures how long the process does nothing.
+    longest_s : float
+        Seconds without a sign of life.
+    code : int
+        What the process exits with.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK_S):
+            if (still := pulse.still_s()) > longest_s + min(longest_s, _MINUTE_S):
+                last_words = f"nothing moved for {still / _MINUTE_S:.2g} minutes; does a drive hang?\n"
+                with suppress(OSError):  # nobody may listen any more
+                    os.write(_STDERR, last_words.encode())
+                os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

@@ -1,4 +1,4 @@
-"""End in order when asked to from outside: the first signal stops the work, the second the process."""
+"""Signals that ask a run to end: the first ends the work in order, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from segment.guard.pulse import Pulse
-
 GRACE_S = 8.0
 """Seconds from the first signal until the process ends whatever is still under way."""
-_LOOK_S = 1.0
-_MINUTE_S = 60.0
-_ASKED = (signal.SIGINT, signal.SIGTERM)
+_ASKED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""Ctrl-C; a polite kill; on Windows alone, Ctrl-Break and a console that is closed."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -27,7 +24,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
-        """What the process shall exit with, by the custom of shells."""
+        """The exit code of the process, by the custom of shells."""
 
 
 _received: list[Interrupted] = []
@@ -35,7 +32,7 @@ _received: list[Interrupted] = []
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Raise `Interrupted` in the main thread on SIGINT and SIGTERM; on the second end at once.
+    """Raise `Interrupted` in the main thread on the first signal that asks for an end; on the second end at once.
 
     Files under their final names are whole at any instant, so ending at once costs work, never truth.
     """
@@ -49,37 +46,19 @@ def ending_in_order() -> Iterator[None]:
 
 
 def raise_if_asked() -> None:
-    """Raise `Interrupted` again if a library took it for an error of its own, as bindings to C++ do."""
+    """Raise `Interrupted` again, if a signal came and a library turned it into an error of its own.
+
+    Bindings to C++ do so. OpenVINO, for one, says that it cannot be loaded if a signal comes while it is imported.
+    """
     if _received:
         raise _received[0]
 
 
 def exit_now(code: int) -> NoReturn:
-    """End the process with what is written so far, though threads of it hang, for which Python would wait."""
+    """End the process at once. Python itself would wait for its threads, and some of them may hang for ever."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
-
-
-@contextmanager
-def giving_up(pulse: Pulse, longest_s: float, code: int) -> Iterator[None]:
-    """End the process where nothing in it moves for that long and up to a minute more, in which it may end in order.
-
-    A read or write on a drive that hangs cannot be interrupted from within, wherever it is.
-    """
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_LOOK_S):
-            if (still := pulse.still_s()) > longest_s + min(longest_s, _MINUTE_S):
-                os.write(2, f"nothing moved for {still / _MINUTE_S:.2g} minutes; does a drive hang?\n".encode())
-                os._exit(code)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
 
 
 def _first(number: int, _: FrameType | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segment.errors import CheckpointError
-from segment.model.presets import class_entries
+from segment.model.config import Normalisation, class_entries, read_classes, read_normalisation, read_tiling
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
-from tiler.classes import ClassTable, distinct_colours, read_class_table
+from tiler.classes import ClassTable, read_class_table
 from tiler.errors import ClassTableError, TilerError
-from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
-from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
+from tiler.grid.tiling import DEFAULT_OVERLAP, Tiling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,23 +32,10 @@ _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 _HUB_ANSWERS_S = 10
 _LARGEST_WEIGHT = 1e12
-"""No training leads to such; a flipped bit of the exponent does, more often than to NaN."""
+"""No training leads to a larger weight. A flipped bit of an exponent does, and more often than to NaN."""
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a value of the wrong kind raises."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """How samples 0 to 255 become the network's input: `(value * rescale - mean) / std`."""
-
-    rescale: float = 1 / 255
-    """Factor on the samples."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Per channel, red, green, blue; the default is that of ImageNet."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Per channel, red, green, blue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +82,11 @@ def describe_checkpoint(model: str) -> Description:
     """
     folder, config, processing = _read_files(model)
     try:
-        tiling, source = _read_tiling(model, config, processing)
-        return Description(model, folder, _read_classes(config), tiling, source, _read_normalisation(processing))
+        if model == DRONE_MODEL and config.get("tiling") is None:
+            tiling, source = _DRONE_TILING, "the published recipe of this model"
+        else:
+            tiling, source = read_tiling(config, processing)
+        return Description(model, folder, read_classes(config), tiling, source, read_normalisation(processing))
     except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error
 
@@ -109,11 +97,12 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
     Raises
     ------
     CheckpointError
-        As `describe_checkpoint`; but any number and names of classes will do.
+        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's. Its classes do
+        not matter.
     """
     folder, _, processing = _read_files(model)
     try:
-        return folder, _read_normalisation(processing)
+        return folder, read_normalisation(processing)
     except _NONSENSE as error:
         raise CheckpointError(f"{model}: {error}") from error
 
@@ -124,7 +113,7 @@ def fit_classes(description: Description, table: Path | None) -> ClassTable:
     Raises
     ------
     ClassTableError
-        If the file is malformed, or its classes are not as many as the checkpoint's; shows both.
+        If the file is malformed, or has another number of classes than the checkpoint; the message lists both.
     """
     own = description.classes
     if table is None:
@@ -241,63 +230,6 @@ def _ask_hub(model: str) -> dict[str, Any]:
             snapshot_download(model, allow_patterns=_TEXTS, local_files_only=True)
             return {"local_files_only": True}
         raise
-
-
-def _read_classes(config: dict[str, Any]) -> ClassTable:
-    entry = config.get("id2label")
-    if not isinstance(entry, dict):
-        raise ValueError(f"id2label expected, a name for each class, {entry!r:.80} found")
-    labels = {int(key): str(name) for key, name in entry.items()}
-    if sorted(labels) != list(range(len(labels))):
-        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)!r:.80}")
-    names = tuple(labels[index] for index in range(len(labels)))
-    colours = (config.get("tiling") or {}).get("colors")
-    if colours is None:
-        return ClassTable(names, distinct_colours(len(names)))
-    return ClassTable(names, tuple((int(red), int(green), int(blue)) for red, green, blue in colours))
-
-
-def _read_tiling(model: str, config: dict[str, Any], processing: dict[str, Any]) -> tuple[Tiling, str]:
-    entry = config.get("tiling")
-    if entry is None:
-        if model == DRONE_MODEL:
-            return _DRONE_TILING, "the published recipe of this model"
-        size = processing.get("size", DEFAULT_INPUT_PX)
-        if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
-            size = size.get("height") or size.get("shortest_edge") or DEFAULT_INPUT_PX
-        side = max(round(int(size) / LATTICE_PX) * LATTICE_PX, MIN_TILE_PX)
-        return Tiling(
-            window_px=side, input_px=side
-        ), "no tiling in the checkpoint, so its input size at full resolution"
-    if not isinstance(entry, dict):
-        raise ValueError(f"tiling: an object expected, {entry!r:.80} found")
-    unknown = set(entry) - _TILING_KEYS
-    if unknown:
-        raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")
-    gsd_m, window_px = entry.get("gsd_m"), entry.get("window_px")
-    tiling = Tiling(
-        window_px=None if window_px is None else int(window_px),
-        input_px=int(entry.get("input_px", DEFAULT_INPUT_PX)),
-        overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
-        gsd_m=None if gsd_m is None else float(gsd_m),
-    )
-    return tiling, "the checkpoint"
-
-
-def _read_normalisation(processing: dict[str, Any]) -> Normalisation:
-    default = Normalisation()
-    rescale = float(processing.get("rescale_factor", default.rescale)) if processing.get("do_rescale", True) else 1.0
-    mean, std = processing.get("image_mean", default.mean), processing.get("image_std", default.std)
-    if not processing.get("do_normalize", True):
-        mean, std = (0.0,) * 3, (1.0,) * 3
-    if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (rescale, *mean, *std))) and min(rescale, *std) > 0):
-        raise ValueError(f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}")
-    return Normalisation(rescale, _triple(mean), _triple(std))
-
-
-def _triple(values: Any) -> tuple[float, float, float]:
-    first, second, third = map(float, values)
-    return first, second, third
 
 
 def _refuse_gaps(name: str, report: dict[str, Any]) -> None:

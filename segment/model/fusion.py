@@ -1,4 +1,4 @@
-"""Fold SegFormer's decode head: the same logits from a fraction of the arithmetic."""
+"""The network as engines run it: its decode head folded, its normalisation in front."""
 
 from __future__ import annotations
 
@@ -11,9 +11,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segment.model.config import Normalisation
+
 _TOLERANCE = 1e-4
 _FINEST_SIDE = 16
 _log = logging.getLogger(__name__)
+
+
+class Normalised(nn.Module):
+    """A network with its normalisation in front: uint8 tiles (N, 3, h, w) in, logits (N, C, h / 4, w / 4) out.
+
+    One byte per sample crosses to the device.
+
+    Parameters
+    ----------
+    network : nn.Module
+        `SegformerForSemanticSegmentation`, its head folded or not.
+    normalisation : Normalisation
+        How its input is scaled.
+    """
+
+    gain: Tensor
+    bias: Tensor
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        scale = torch.tensor(normalisation.std).reciprocal()
+        self.register_buffer("gain", (scale * normalisation.rescale).view(3, 1, 1), persistent=False)
+        self.register_buffer("bias", (-torch.tensor(normalisation.mean) * scale).view(3, 1, 1), persistent=False)
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.network(pixel_values=tiles.float() * self.gain + self.bias).logits
+        return logits
 
 
 class FusedHead(nn.Module):
@@ -21,9 +52,9 @@ class FusedHead(nn.Module):
 
     The stock head (Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation
     with Transformers", 2021, section 3.2) projects every stage to D channels, upsamples all to the
-    finest, concatenates, mixes them with a 1 x 1 convolution and normalises. All of that is linear and
-    acts on channels alone, but for the upsampling, which acts on places alone; so the two commute,
-    and projection, mixing and normalisation fold into one matrix per stage, applied before upsampling.
+    finest, concatenates, mixes them with a 1 x 1 convolution and normalises. All steps are linear. Upsampling acts on
+    places alone, and every other step acts on channels alone. So they commute: projection, mixing and normalisation
+    fold into one matrix per stage, which is applied before upsampling.
 
     Parameters
     ----------
@@ -57,9 +88,9 @@ class FusedHead(nn.Module):
 def fuse_head(network: nn.Module) -> nn.Module:
     """Return a network with its decode head folded; it shares all other weights with the one given.
 
-    The head is known by its structure, for releases of transformers name its parts differently, and
-    the folded one is held against it on random features. Where it has another structure, or
-    differs by more than 1e-4 of the largest logit, the network itself is returned and the log says so.
+    The head is recognised by its structure, since releases of transformers name its parts differently. The folded
+    head is compared with it on random features. If the structure is another, or the two differ by more than 1e-4 of
+    the largest logit, the network itself is returned and the log says so.
 
     Parameters
     ----------

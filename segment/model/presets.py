@@ -1,10 +1,13 @@
-"""Shapes of SegFormers that can be trained from random weights."""
+"""SegFormers of preset shape: their configs, and checkpoints of them with random weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from segment.model.config import Normalisation, class_entries, tiling_entry
+from segment.model.save import write_checkpoint
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
 
@@ -53,19 +56,30 @@ def make_config(preset: Size, classes: ClassTable, tiling: Tiling, **more: Any) 
     return SegformerConfig(**SIZES[preset], **class_entries(classes), tiling=tiling_entry(tiling, classes), **more)
 
 
-def class_entries(classes: ClassTable) -> dict[str, Any]:
-    """Return the entries of a config that name its classes."""
-    return {
-        "id2label": dict(enumerate(classes.names)),
-        "label2id": {name: index for index, name in enumerate(classes.names)},
-    }
+def write_untrained(folder: Path, classes: ClassTable, tiling: Tiling, *, preset: Size = "nano", seed: int = 0) -> None:
+    """Write a checkpoint folder with random weights.
 
+    The weights are drawn wider than for training, and the classifier without bias, so that every
+    class wins somewhere.
 
-def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
-    """Return the `tiling` entry of a config: how to cut images, and the classes' colours."""
-    entry: dict[str, Any] = {
-        "window_px": tiling.window_px, "input_px": tiling.input_px, "overlap": tiling.overlap
-    }  # fmt: skip
-    if tiling.gsd_m is not None:
-        entry["gsd_m"] = tiling.gsd_m
-    return {**entry, "colors": [list(colour) for colour in classes.colours]}
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    classes : ClassTable
+        Names and colours.
+    tiling : Tiling
+        Goes into the config's `tiling` entry.
+    preset : str
+        A key of `SIZES`.
+    seed : int
+        The same seed gives the same weights.
+    """
+    import torch
+    from transformers import SegformerForSemanticSegmentation
+
+    config = make_config(preset, classes, tiling, initializer_range=0.1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SegformerForSemanticSegmentation(config)
+    write_checkpoint(network, folder, Normalisation(), tiling.input_px)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment.model.checkpoint import Normalisation
+from segment.model.config import Normalisation
 
 if TYPE_CHECKING:
     from torch import Tensor

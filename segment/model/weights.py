@@ -117,7 +117,7 @@ def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegm
             ignore_mismatched_sizes=True,  # so that the report lists them; whoever calls refuses them
         )
     except Exception as error:  # torch and transformers each raise classes of their own
-        raise CheckpointError(f"{path}: no SegFormer can be made by it: {error}") from error
+        raise CheckpointError(f"{path}: no SegFormer can be made from it: {error}") from error
     return network, report
 
 

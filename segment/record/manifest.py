@@ -28,7 +28,7 @@ _LONGEST_LINE = 2**20
 class Manifest:
     """Append one line of JSON per image to the record of a run; use as a context manager.
 
-    What is done or failed is on the disk before the next line begins. Each run has an id of its own.
+    The line of an image that is done or failed is on the disk before the next line begins. Each run has its own id.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Manifest:
         return record
 
     def _drop_cut_line(self) -> None:
-        """Remove what a killed run left of its last line, or end a last line that noseam did not write."""
+        """Remove the last line if a killed run left it cut; end it if noseam did not write it."""
         size = self._file.seek(0, os.SEEK_END)
         self._file.seek(max(0, size - _LONGEST_LINE))
         cut = self._file.read().rpartition(b"\n")[2]
@@ -102,7 +102,7 @@ class Manifest:
 
 
 def _text(text: str) -> str:
-    """Return what any reader of JSON takes for text: bytes of a name that are not UTF-8 become escapes."""
+    """Return a name as text that any reader of JSON takes: bytes that are not UTF-8 become escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

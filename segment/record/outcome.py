@@ -20,12 +20,14 @@ class Outcome:
     reason: str = ""
     """Why it was skipped or failed."""
     pixels: int = 0
-    """Number of source pixels, where they are known."""
+    """Number of source pixels; 0 where the header could not be read."""
     seconds: float = 0.0
     """Wall time from its start to its end."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
     coverage: Coverage | None = None
-    """What its classes cover, where it has masks."""
+    """What its classes cover; None where it has no masks."""
     relative: Path = Path()
-    """Its place below its source."""
+    """Its path below the folder that the user named."""
+    disk_full: bool = False
+    """Whether it failed for want of space, as any other image would."""

@@ -40,7 +40,7 @@ def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path,
     Raises
     ------
     RecordError
-        If it cannot be written; the table of the run before then stays.
+        If the table cannot be written. The table of the run before stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,8 @@ _END = object()
 def ahead(items: Generator[_Item], most: int) -> Generator[_Item]:
     """Yield what a generator yields, while it runs in a thread of its own up to `most` items ahead.
 
-    The generator lives and ends in that one thread. What it raises is raised here, in its place.
+    The generator runs in that one thread from its start to its end. An error in it is raised here, where its next
+    item would have come.
     """
     with ThreadPoolExecutor(1, "ahead") as thread:
         waiting: deque[Future[object]] = deque(thread.submit(next, items, _END) for _ in range(most))

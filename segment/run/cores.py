@@ -11,10 +11,9 @@ import joblib
 class Threads:
     """A run's threads, by what they do.
 
-    The network is what a run waits for, so it may keep every core busy. Everything else (decoding,
-    stitching, encoding) is far less work, comes in short pieces, and takes the cores in between: while
-    the operating system runs such a piece, one tile waits, and no core is ever idle. Nothing pins
-    threads to cores, and nothing but the network starts threads of its own accord.
+    A run waits for the network, so the network may keep every core busy. Decoding, stitching and encoding are far
+    less work and come in short pieces. While the operating system runs such a piece, one tile waits, and no core is
+    idle. No thread is pinned to a core, and no library but the network's starts threads of its own.
     """
 
     cores: int

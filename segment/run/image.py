@@ -36,7 +36,7 @@ _ROWS_AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What came of one image, besides its masks."""
+    """What a run records of one image, besides its masks."""
 
     coverage: Coverage
     """How much of it each class covers."""
@@ -56,8 +56,8 @@ def segment_image(
 ) -> Segmented:
     """Segment one image and write its masks.
 
-    Memory follows the width of the image x the height of a tile. Reading, stitching and writing run
-    in a thread each, a few tiles or rows ahead of each other.
+    Memory grows with the width of the image and the height of a tile, not with the height of the image. Reading,
+    stitching and writing run in one thread each, a few tiles or rows ahead of each other.
 
     Parameters
     ----------

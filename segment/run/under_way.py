@@ -15,14 +15,14 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class UnderWay:
-    """Lets images in while what they hold stays within a limit.
+    """Lets images begin while the memory of all of them stays within a limit.
 
     Any thread may call any method.
 
     Parameters
     ----------
     limit : int
-        Most bytes that the images hold together; one above it is let in alone.
+        Most bytes that the images hold together. An image that needs more runs alone.
     """
 
     def __init__(self, limit: int) -> None:
@@ -32,7 +32,7 @@ class UnderWay:
 
     @contextmanager
     def work_on(self, path: Path) -> Iterator[None]:
-        """Count an image in for the block."""
+        """Count an image as worked on for the block."""
         with self._changed:
             self._held[path] = 0
         try:
@@ -43,12 +43,12 @@ class UnderWay:
                 self._changed.notify_all()
 
     def hold(self, path: Path, wanted: int) -> None:
-        """Wait until there is room for an image that will hold so many bytes to the end of its block.
+        """Wait until there is room for an image that holds `wanted` bytes until its block ends.
 
         Raises
         ------
         ImageMemoryError
-            If this machine has less memory than that.
+            If this machine has less memory than `wanted`.
         """
         if wanted > (most := _memory_bytes()):
             raise ImageMemoryError(
@@ -60,16 +60,16 @@ class UnderWay:
             self._held[path] = wanted
 
     def paths(self) -> set[Path]:
-        """Return the images that are worked on, without those that wait for room."""
+        """Return the images that are worked on; images that wait for room are not among them."""
         with self._changed:
             return set(self._held)
 
 
 def _memory_bytes() -> float:
-    """Return how much memory this process may use: the machine's, or less in a container; infinity if nobody says."""
+    """Return the bytes that this process may use: the machine's, or a container's limit; infinity where unknown."""
     try:
         most = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         most = math.inf
     try:
         return min(most, float(_CONTAINER_LIMIT.read_text()))

@@ -1,4 +1,4 @@
-"""The network that a training starts from: random weights of a preset, or a SegFormer that was trained before."""
+"""Make the network that a training starts from: a preset with random weights, or a trained SegFormer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from transformers import SegformerForSemanticSegmentation
 from transformers.utils import logging
 
 from segment.errors import CheckpointError
-from segment.model.checkpoint import Normalisation, locate_base
-from segment.model.presets import Size, class_entries, make_config, tiling_entry
+from segment.model.checkpoint import locate_base
+from segment.model.config import Normalisation, class_entries, tiling_entry
+from segment.model.presets import Size, make_config
 from segment.model.weights import load_network
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
@@ -24,20 +25,20 @@ def load_base(
 ) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     """Return a network for the classes, float32 on the CPU, and how it wants its input.
 
-    Whatever the base does not hold of the head, or holds for other classes, is drawn at random;
-    its encoder must be whole.
+    Weights of the head that the base lacks, or has for other classes, are drawn at random. The base must have all
+    weights of the encoder.
 
     Parameters
     ----------
     base : str
-        A preset of `segment.model.presets`: random weights; or a checkpoint folder or hub id, of an
-        encoder such as nvidia/mit-b0 or of a whole model.
+        A preset of `segment.model.presets`, whose weights are all random; or the folder or hub id of a checkpoint,
+        of an encoder such as nvidia/mit-b0 or of a whole model.
     classes : ClassTable
-        What the network shall tell apart.
+        The classes of the network.
     tiling : Tiling
         Goes into the `tiling` entry of its config.
     seed : int
-        Of the weights that are drawn.
+        Seed of the weights that are drawn.
 
     Raises
     ------

@@ -120,7 +120,7 @@ def _data_line(name: str, split: Split) -> str:
 
 
 def _command(request: TrainRequest) -> str:
-    """Return the command line of a request; options at their default are left out."""
+    """Return the command line of a request, without the options that have their default."""
     words = ["noseam", "train", str(request.crops)]
     for field in fields(request):
         value = getattr(request, field.name)

@@ -56,9 +56,9 @@ def read_crop_set(folder: Path) -> CropSet:
     Raises
     ------
     CropIndexError
-        If its index is missing or malformed.
+        If the index of the folder is missing or malformed.
     TrainError
-        If its crops are of several sizes, or one side of the split has no labelled pixel.
+        If the crops have several sizes, or one side of the split has no labelled pixel.
     """
     table, classes = read_crop_index(folder)
     windows = sorted(set(table["window_px"]))

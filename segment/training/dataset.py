@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from segment.errors import TrainError
-from segment.model.checkpoint import Normalisation
+from segment.model.config import Normalisation
 from segment.training.augment import augment
 from tiler.classes import NO_LABEL
 from tiler.grid.tiles import plan_grid
@@ -84,9 +84,9 @@ def read_pixels(path: Path, input_px: int) -> NDArray[np.uint8]:
     Raises
     ------
     RasterReadError
-        If it cannot be decoded.
+        If the file cannot be decoded.
     TrainError
-        If it is not square.
+        If the crop is not square.
     """
     with open_image(path) as image:
         height, width = image.info.shape
@@ -104,7 +104,7 @@ def read_labels(path: Path, input_px: int, classes: int) -> NDArray[np.uint8]:
     RasterReadError
         If the mask cannot be decoded.
     TrainError
-        If it is not 8-bit with one channel, or holds an id that is no class.
+        If the mask is not 8-bit with one channel, or holds an id that is no class.
     """
     with open_raster(path) as dataset:
         if dataset.count != 1 or dataset.dtypes[0] != "uint8":

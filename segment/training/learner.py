@@ -22,7 +22,7 @@ from tiler.classes import NO_LABEL
 Row = dict[str, float | None]
 """One epoch: epoch, step, train_loss, val_loss, miou, accuracy."""
 Advance = Callable[[int, int], None]
-"""Takes the steps that are done, and how many there will be."""
+"""Takes the number of steps that are done, and of steps in all."""
 
 _ESTIMATE_STEPS = 20
 _WARM_UP_STEPS = 2
@@ -32,11 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None, *, share: float = 1.0) -> Tensor:
-    """Return the cross entropy summed over the labelled pixels, per pixel that such a batch has on average.
+    """Return the sum of the cross entropy over the labelled pixels, divided by how many a batch has on average.
 
-    The divisor is fixed, not the batch's own number of labelled pixels: so the losses of accumulated
-    batches and of several devices add up to that of one large batch, and every labelled pixel of a
-    training counts alike.
+    The divisor is a fixed number, not the batch's own number of labelled pixels. So the losses of accumulated batches
+    and of several devices add up to the loss of one large batch, and every labelled pixel of a training counts alike.
 
     Parameters
     ----------
@@ -47,8 +46,8 @@ def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None, *,
     weights : Tensor or None
         Weight per class.
     share : float
-        Mean weight of a pixel over all crops, where one without a label weighs 0; makes the mean
-        loss a mean over labelled pixels.
+        Mean weight of a pixel over all crops, where a pixel without a label weighs 0. With it the mean loss is a
+        mean over labelled pixels.
     """
     total = nn.functional.cross_entropy(logits, labels, weight=weights, ignore_index=NO_LABEL, reduction="sum")
     return total / (labels.numel() * share)
@@ -57,10 +56,10 @@ def pixel_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None, *,
 def balance_classes(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return a weight per class by median frequency balancing.
 
-    The frequency of a class is its share of the labelled pixels of the crops that show it; its
-    weight is the median frequency over its own (Eigen and Fergus, Predicting Depth, Surface
-    Normals and Semantic Labels, ICCV 2015), but at least 0.1 and at most 10: a few stray pixels must
-    not rule the loss. A class without any pixel has weight 1.
+    The frequency of a class is its share of the labelled pixels of the crops that show it. Its weight is the median
+    of all frequencies, divided by its own (Eigen and Fergus, Predicting Depth, Surface Normals and Semantic Labels,
+    ICCV 2015). Unlike there, the weight is at least 0.1 and at most 10, so that a few stray pixels do not rule the
+    loss. A class without any pixel has weight 1.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ def balance_classes(pixels: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class Scores:
-    """Metrics over a validation set, of one confusion matrix: memory does not grow with the set."""
+    """Metrics over a validation set. They follow from one confusion matrix, so memory does not grow with the set."""
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
@@ -125,7 +124,7 @@ class Learner(Trainer):  # type: ignore[misc]
         logits = nn.functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
         loss = pixel_loss(logits, labels, self._class_weights, share=self._share)
         if model.training and self.state.global_step % _CHECK_STEPS == 0 and not self.args.fp16:
-            _refuse_divergence(loss.item(), self.state.global_step)  # of fp16 a step may overflow, and is passed over
+            _refuse_divergence(loss.item(), self.state.global_step)  # in fp16 a step may overflow; the scaler skips it
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
@@ -142,12 +141,12 @@ def _best_class(logits: Tensor, _: Tensor) -> Tensor:
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Tell the dataset its epoch and the user how it goes.
+    """Tell the dataset its epoch, and the user how the training goes.
 
     Parameters
     ----------
     dataset : CropDataset
-        What is trained on.
+        The crops to train on.
     steps_per_epoch : int
         Optimizer steps.
     advance : callable
@@ -167,7 +166,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._began = self._warm = time.monotonic()
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Pass the epoch on, before the loader forks its workers, which copy the dataset."""
+        """Tell the dataset its epoch, before the workers of the loader copy the dataset."""
         self._dataset.epoch = state.global_step // self._steps_per_epoch
         self._began = time.monotonic()
 

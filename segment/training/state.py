@@ -16,12 +16,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from segment.errors import TrainError
-from segment.model.checkpoint import Normalisation
+from segment.model.config import Normalisation
 from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
 MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
-"""What makes a checkpoint folder; the config last, for it says that the rest is there."""
+"""The files of a checkpoint folder. The config comes last: a folder that has it is whole."""
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
 _REQUEST, _NORMALISATION = "request.json", "normalisation.json"
@@ -85,7 +85,7 @@ def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalis
     state.checkpoints.mkdir(parents=True, exist_ok=True)
     for path in _checkpoints(state.checkpoints):
         if not is_whole(path):
-            _log.warning("%s is half-written; removed", path)
+            _log.warning("%s was written in part only, and is removed", path)
             shutil.rmtree(path)
     write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch.utils.data import default_collate
-from transformers import SegformerForSemanticSegmentation, TrainingArguments
-from transformers.utils import logging as transformers_logging
+from transformers import SegformerForSemanticSegmentation
 
-from segment.engine.torch_engine import choose_device, choose_precision
 from segment.errors import TrainError
 from segment.evaluation.figures import draw_learning_curve
-from segment.model.checkpoint import Normalisation
+from segment.guard.lock import hold_folder
+from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
 from segment.training.base import load_base, load_state
 from segment.training.card import Facts, model_card
-from segment.training.data import CropSet, read_crop_set
 from segment.training.dataset import CropDataset
 from segment.training.learner import Advance, Learner, Row, Scores, Watch, balance_classes, history_rows
-from segment.training.request import SCHEDULES, TrainRequest
+from segment.training.plan import TrainPlan, plan_training
+from segment.training.request import TrainRequest
 from segment.training.state import (
     CARD,
     CLASSES,
@@ -47,7 +44,6 @@ from segment.training.state import (
 )
 from tiler.classes import write_class_table
 from tiler.errors import NoseamError
-from tiler.grid.tiling import Tiling
 
 _COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
 _log = logging.getLogger(__name__)
@@ -67,55 +63,40 @@ class TrainResult:
     """The learning curve, one row per epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A request, with all that follows from it before any weight is loaded."""
-
-    request: TrainRequest
-    crops: CropSet
-    tiling: Tiling
-    arguments: Any
-    precision: str
-    steps_per_epoch: int
-    steps: int
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What decides the result, and so must not change when a training goes on."""
-        names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
-                 "weight_decay", "class_weights", "augment", "seed", "half")  # fmt: skip
-        asked = {name: getattr(self.request, name) for name in names}
-        devices = self.arguments.world_size
-        return {**asked, "precision": self.precision, "devices": devices, "steps": self.steps,
-                "crops": self.crops.digest}  # fmt: skip
-
-
 def train(request: TrainRequest, advance: Advance = lambda done, total: None) -> TrainResult:
     """Train a model, or go on with its training; write checkpoint folder, model card and learning curve.
 
-    The newest whole state in `out/state` is taken up again, with the same result as if the training
-    had never been stopped. The model of the best epoch is kept, by mean IoU on the validation crops.
-    Under `torchrun` the crops of a batch are spread over the devices.
+    If `out/state` holds a whole state of the training, it goes on from the newest one. The result is the same as if it
+    had never been stopped. Of all epochs, the model with the highest mean IoU on the validation crops is kept. Under
+    `torchrun` the crops of a batch are spread over the devices.
 
     Parameters
     ----------
     request : TrainRequest
-        What to train.
+        What to train, on what and how.
     advance : callable
         Called with (steps done, steps in all) after every step.
 
     Raises
     ------
     CropIndexError
-        If the folder of crops is none.
+        If the index of the crops is missing or malformed.
     TrainError
         If the crops, the output folder or the settings are unfit, or the training diverges.
     CheckpointError
-        If the base is.
+        If the base cannot be found or loaded.
+    FolderInUseError
+        If another run writes to the output folder.
     DeviceError
-        If the device is not there, or cannot compute in the precision.
+        If this machine lacks the device, or the device cannot compute in the precision.
     """
-    plan = _plan(request)
+    plan = plan_training(request)
+    with hold_folder(request.out) if plan.arguments.should_save else nullcontext():  # one process of several
+        return _train(plan, advance)
+
+
+def _train(plan: TrainPlan, advance: Advance) -> TrainResult:
+    request = plan.request
     state = read_state(request.out, plan.settings, fresh=request.fresh)
     if state.finished:
         result = _result(plan, state)
@@ -133,69 +114,13 @@ def train(request: TrainRequest, advance: Advance = lambda done, total: None) ->
     return _result(plan, replace(state, newest=newest))
 
 
-def _plan(request: TrainRequest) -> _Plan:
-    crops = read_crop_set(request.crops)
-    tiling = Tiling(window_px=crops.window_px, input_px=request.input_px, overlap=request.overlap)
-    device = choose_device(request.device)
-    precision = choose_precision(device, request.precision)
-    if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise TrainError("TensorBoard is not installed: pip install tensorboard, or train without it")
-    arguments = _arguments(request, device, precision)
-    if arguments.n_gpu > 1:
-        _log.warning("%d GPUs are here and one is used; for all: torchrun --nproc-per-node=gpu -m cli train ...",
-                     arguments.n_gpu)  # fmt: skip
-        arguments._n_gpu = 1  # else the Trainer falls back on nn.DataParallel, which knows no mixed precision
-    batches = math.ceil(len(crops.train.crops) / (arguments.train_batch_size * arguments.world_size))
-    steps_per_epoch = math.ceil(batches / request.accumulate)
-    steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
-    arguments.max_steps, arguments.warmup_steps = steps, round(request.warmup * steps)
-    return _Plan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
-
-
-def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    return TrainingArguments(
-        output_dir=str((request.out / "state").absolute()),
-        per_device_train_batch_size=request.batch_size,
-        per_device_eval_batch_size=request.batch_size,
-        gradient_accumulation_steps=request.accumulate,
-        learning_rate=request.lr,
-        lr_scheduler_type=SCHEDULES[request.schedule],
-        weight_decay=request.weight_decay,
-        optim="adamw_torch",
-        seed=request.seed,
-        data_seed=request.seed,
-        use_cpu=device.type == "cpu",
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        save_total_limit=2,
-        metric_for_best_model="miou",
-        greater_is_better=True,
-        batch_eval_metrics=True,
-        logging_nan_inf_filter=False,  # a loss that is no number is an error, see Watch
-        dataloader_num_workers=request.workers,
-        dataloader_pin_memory=device.type == "cuda",
-        remove_unused_columns=False,
-        ddp_find_unused_parameters=False,
-        label_names=["labels"],
-        report_to="tensorboard" if request.tensorboard else "none",
-        disable_tqdm=True,
-        log_level="error",
-        log_level_replica="error",
-    )
-
-
-def _start(plan: _Plan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
+def _start(plan: TrainPlan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     if state.newest is None:
         return load_base(plan.request.base, plan.crops.classes, plan.tiling, seed=plan.request.seed)
     return load_state(state.newest), read_normalisation(state)
 
 
-def _announce(plan: _Plan, state: TrainState) -> None:
+def _announce(plan: TrainPlan, state: TrainState) -> None:
     if not plan.arguments.should_save:
         return
     request, crops = plan.request, plan.crops
@@ -209,7 +134,7 @@ def _announce(plan: _Plan, state: TrainState) -> None:
         _log.info("going on after %d steps", trainer_state(state.newest)["global_step"])
 
 
-def _run(plan: _Plan, state: TrainState, network: SegformerForSemanticSegmentation, normalisation: Normalisation,
+def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmentation, normalisation: Normalisation,
          advance: Advance) -> Path:  # fmt: skip
     """Train what is left to train; return the newest checkpoint."""
     if state.newest is not None and trainer_state(state.newest)["global_step"] >= plan.steps:
@@ -258,7 +183,7 @@ def _name(error: Exception) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-def _dataset(plan: _Plan, normalisation: Normalisation, *, train: bool) -> CropDataset:
+def _dataset(plan: TrainPlan, normalisation: Normalisation, *, train: bool) -> CropDataset:
     return CropDataset(
         (plan.crops.train if train else plan.crops.val).crops,
         classes=len(plan.crops.classes),
@@ -280,7 +205,7 @@ def _publisher(out: Path) -> Callable[[list[Row]], None]:
     return publish_curve
 
 
-def _finish(plan: _Plan, newest: Path, normalisation: Normalisation) -> None:
+def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None:
     """Write the model of the best epoch and what belongs to it; the config last."""
     out, record = plan.request.out, trainer_state(newest)
     if record["best_global_step"] is None:
@@ -298,7 +223,7 @@ def _finish(plan: _Plan, newest: Path, normalisation: Normalisation) -> None:
     _log.info("%s: the model of step %d, mIoU %.4f", out, record["best_global_step"], scores["eval_miou"])
 
 
-def _result(plan: _Plan, state: TrainState) -> TrainResult:
+def _result(plan: TrainPlan, state: TrainState) -> TrainResult:
     rows = [] if state.newest is None else history_rows(trainer_state(state.newest)["log_history"])
     best = max((row["miou"] for row in rows if row["miou"] is not None), default=math.nan)
     return TrainResult(plan.request.out, best, plan.steps, tuple(rows))

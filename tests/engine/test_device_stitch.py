@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from segment.engine import device_stitch
+from segment.engine.device_mosaic import DeviceMosaic
 from segment.engine.device_stitch import DeviceStitcher
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
@@ -349,7 +350,7 @@ def test_a_tile_after_the_last_row_is_refused() -> None:
 
 @given(grids())
 def test_tiles_with_the_same_strides_around_have_the_same_weights(grid: Grid) -> None:
-    mosaic = device_stitch._DeviceMosaic(grid, 1, CPU)
+    mosaic = DeviceMosaic(grid, 1, CPU)
     for tile in grid.tiles():
         np.testing.assert_array_equal(mosaic._tile_weights(tile).numpy(), tile_weights(grid, tile))
     assert len(mosaic._weights) <= 81  # strides before and after: none or one of two that differ by 32, on two axes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import CancelledError
@@ -21,8 +23,9 @@ from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.errors import DeviceError, EngineError
+from segment.guard import signals
 from segment.model.checkpoint import Checkpoint, weights_digest
-from segment.model.normalised import Normalised
+from segment.model.fusion import Normalised
 from tests.models import checkpoint
 
 SIDE = 64
@@ -160,6 +163,39 @@ def test_a_damaged_entry_is_made_again(model: Checkpoint, cache: Path, caplog: p
     kept.write_bytes(kept.read_bytes()[:1000])
     np.testing.assert_array_equal(logits(opened(model), random_tiles(2)), first)
     assert "is damaged and made again" in caplog.text
+
+
+def test_a_signal_while_an_entry_is_read_does_not_make_it_damaged(
+    model: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting:
+        def read_model(self, path: Path) -> None:
+            signals._received.append(signals.Interrupted(signal.SIGTERM))
+            raise RuntimeError("as the binding says it")
+
+    opened(model)
+    monkeypatch.setattr(signals, "_received", [])
+    monkeypatch.setattr(convert, "openvino_core", Interrupting)
+    with pytest.raises(signals.Interrupted, match="SIGTERM"):
+        convert.converted(model.description, weights_digest(model.description), SIDE)
+    assert len(list(cache.rglob("model.xml"))) == 1
+
+
+def test_of_two_runs_that_keep_a_network_at_once_one_does_and_neither_complains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_late(folder: Path, target: Path) -> Path:
+        shutil.copytree(folder, target)
+        (target / "model.xml").write_text("of the other run")
+        return replace(folder, target)
+
+    replace = Path.replace
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "model.xml").write_text("of this run")
+    monkeypatch.setattr(Path, "replace", be_late)
+    convert._keep(tmp_path / "made", tmp_path / "kept" / "network")
+    assert (tmp_path / "kept" / "network" / "model.xml").read_text() == "of the other run"
+    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import weakref
@@ -24,7 +25,7 @@ from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
-from segment.record.outcome import Outcome
+from segment.record.manifest import MANIFEST
 from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
 from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
@@ -292,10 +293,15 @@ def test_a_model_too_large_for_the_device_is_said(tmp_path: Path, monkeypatch: p
 
 
 class Losing(MeanEngine):
-    """Loses its device after some batches."""
+    """Answers for three tiles, and loses its device as soon as it is told that they are recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded = threading.Event()
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         if len(self.batches) >= 3:
+            self.recorded.wait(60)
             raise DeviceLostError("cuda:0 is lost")
         return super().__call__(tiles)
 
@@ -306,12 +312,16 @@ def test_a_run_ends_when_its_device_is_lost_and_blames_no_image(tmp_path: Path) 
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / f"survey/{index}.png")
     request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
     plan = plan_survey(walk_survey([tmp_path / "survey"], out=request.out), request)
-    outcomes: list[Outcome] = []
+    engine = Losing()
+    run = runner_of(engine, batch_size=1).run(plan, request)
+    outcomes = [next(run) for _ in range(3)]
+    engine.recorded.set()
     with pytest.raises(DeviceLostError, match="cuda:0 is lost"):
-        outcomes.extend(runner_of(Losing(), batch_size=1).run(plan, request))
-    assert {outcome.state for outcome in outcomes} <= {"done"}
-    assert len(list((tmp_path / "out").glob("*_label.png"))) <= 3
-    assert not list((tmp_path / "out").glob(".*"))
+        next(run)
+    states = [json.loads(line)["state"] for line in (request.out / MANIFEST).read_text("utf-8").splitlines()]
+    assert states == [outcome.state for outcome in outcomes] == ["done"] * 3
+    assert len(list(request.out.glob("*_label.png"))) == 3
+    assert not list(request.out.glob(".*"))
 
 
 def test_a_driver_that_pytorch_cannot_use_is_said(
@@ -342,7 +352,7 @@ class Talkative(Recorder):
 def test_an_engine_that_does_not_answer_tile_for_tile_fails_the_batch() -> None:
     with Batcher(Talkative(), 2) as batcher:
         for _ in range(2):
-            with pytest.raises(EngineError, match="1 tiles in, logits of 2 out"):
+            with pytest.raises(EngineError, match="logits of 1 tiles expected, of 2 found"):
                 batcher.submit(random_tiles(1)[0]).result(timeout=10)
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 from segment.errors import EvaluateError
 from segment.evaluation import compare as evaluate_module
 from segment.evaluation.compare import Evaluation, evaluate
-from segment.evaluation.metrics import Breaks, confusion, measure
+from segment.evaluation.metrics import confusion, measure
 from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines, write_report
+from segment.evaluation.seams import Breaks
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.run.runner import Runner

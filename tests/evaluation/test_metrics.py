@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from segment.errors import EvaluateError
 from segment.evaluation.metrics import (
-    Breaks,
     Metrics,
     class_rows,
     confusion,
-    count_breaks,
     measure,
     metrics_as_dict,
     metrics_as_lines,
     percent,
 )
+from segment.evaluation.seams import Breaks, count_breaks
 
 CLASSES = 4
 _ids = st.sampled_from([*range(CLASSES), 255])

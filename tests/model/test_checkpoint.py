@@ -22,13 +22,12 @@ from segment.errors import CheckpointError
 from segment.model.checkpoint import (
     DRONE_MODEL,
     Checkpoint,
-    Normalisation,
-    _read_tiling,
     describe_checkpoint,
     fit_classes,
     load_checkpoint,
     weights_digest,
 )
+from segment.model.config import Normalisation
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import ClassTableError
 from tiler.grid.tiling import Tiling
@@ -104,8 +103,10 @@ def test_without_a_tiling_the_input_size_is_taken_at_full_resolution(folder: Pat
     assert len(set(description.classes.colours)) == 5
 
 
-def test_the_published_drone_model_is_cut_as_it_was_trained() -> None:
-    assert _read_tiling(DRONE_MODEL, {}, {})[0] == Tiling(window_px=2000, input_px=512, overlap=0.25)
+def test_the_published_drone_model_is_cut_as_it_was_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(folder / "config.json", tiling=None)
+    monkeypatch.setattr("segment.model.checkpoint._locate", lambda model: folder)
+    assert describe_checkpoint(DRONE_MODEL).tiling == Tiling(window_px=2000, input_px=512, overlap=0.25)
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./model", "model", "/model", "../x/y", "a b/c"])

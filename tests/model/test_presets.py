@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import SegformerForSemanticSegmentation
 
-from segment.model.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
-from segment.model.presets import SIZES, Size, make_config, tiling_entry
+from segment.model.checkpoint import describe_checkpoint, load_checkpoint
+from segment.model.config import Normalisation, tiling_entry
+from segment.model.presets import SIZES, Size, make_config
 from segment.model.save import write_checkpoint
 from tests.models import class_table
 from tiler.grid.tiling import Tiling

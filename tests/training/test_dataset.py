@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from segment.errors import TrainError
-from segment.model.checkpoint import Normalisation
+from segment.model.config import Normalisation
 from segment.training.data import read_crop_set
 from segment.training.dataset import Crop, CropDataset, read_labels, read_pixels
 from tests.crop_folder import crop_folder

@@ -25,7 +25,8 @@ from transformers import SegformerForImageClassification, SegformerForSemanticSe
 
 from commands.train import train as train_command
 from segment.errors import CheckpointError, TrainError
-from segment.model.checkpoint import Normalisation, describe_checkpoint, load_checkpoint
+from segment.model.checkpoint import describe_checkpoint, load_checkpoint
+from segment.model.config import Normalisation
 from segment.model.presets import make_config
 from segment.model.save import write_checkpoint
 from segment.training.base import load_base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,9 +28,9 @@ from tests.photos import POSE, attributes, write_photo, xmp_of
 from tiler.classes import read_class_table, write_class_table
 from tiler.crops.index import read_crop_index
 from tiler.errors import ClassTableError, CropIndexError, GridError, PoseError, TilerError
-from tiler.grid.seams import ROWS_KEY, SHAPE_KEY, grid_tags, read_grid
+from tiler.grid.seams import ROWS_KEY, grid_tags, read_grid
 from tiler.grid.tiles import plan_grid
-from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
+from tiler.masks.coverage import Coverage, read_coverage
 from tiler.masks.png import png_end, png_head, read_text
 from tiler.photo.tags import read_tags
 from tiler.source.image import open_image
@@ -263,14 +264,23 @@ def test_a_photo_with_damaged_xmp_is_read_or_refused(xmp: bytes, tmp_path: Path)
 @example(data=None)
 def test_tags_of_masks_are_read_or_refused(data: st.DataObject | None) -> None:
     good = grid_tags(GRID) | Coverage((9, 1), 0, (1.5, 2.0)).tags()
-    words = st.sampled_from(
-        ("", "0", "-1", "40 x 60", "0 64", "nan 1e999", "9" * 5000, "\u0663", "1_0", "0x1")
-    ) | st.text(max_size=9)
+    numbers = st.sampled_from(("0", "1", "32", "40", "60", "-1", "0.5", "nan", "1e999", "9" * 5000, "\u0663", "1_0"))
+    words = (
+        st.lists(numbers, max_size=3).map(" ".join) | st.tuples(numbers, numbers).map(" x ".join) | st.text(max_size=9)
+    )
     tags = good | (data.draw(st.dictionaries(st.sampled_from(sorted(good)), words)) if data else {ROWS_KEY: "9" * 5000})
     with suppress(GridError):
-        read_grid(tags, (40, 60))
-    assert read_coverage(tags) is None or {PIXELS_KEY, AREA_KEY} <= tags.keys()
-    assert tags[SHAPE_KEY] is not None
+        if grid := read_grid(tags, (40, 60)):
+            assert grid.source_shape == (40, 60)
+            for offsets, length_px in zip((grid.row_offs, grid.col_offs), grid.model_shape, strict=True):
+                ends = [0, *(offset + grid.tile_px for offset in offsets)]
+                assert offsets[0] == 0
+                assert all(offset <= end for offset, end in zip(offsets, ends, strict=False)), "a gap between tiles"
+                assert ends[-1] >= length_px > 0
+    if coverage := read_coverage(tags):
+        assert min(coverage.pixels, default=0) >= 0 <= coverage.no_data
+        assert len(coverage.pixels) == len(coverage.area_m2 or coverage.pixels)
+        assert all(0 <= area < math.inf for area in coverage.area_m2 or ())
 
 
 @FEW

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,11 +114,11 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
 
 
 @pytest.mark.parametrize("index", INSTANTS)
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_the_same_command_finishes_what_was_ended(
-    undisturbed: Undisturbed, tmp_path: Path, number: int, index: int
-) -> None:
-    check_one_end(undisturbed, tmp_path / "out", number, index)
+def test_the_same_command_finishes_what_was_ended(undisturbed: Undisturbed, tmp_path: Path, index: int) -> None:
+    with ThreadPoolExecutor(len(SIGNALS)) as pool:  # a run with each signal, at the same time
+        ends = [pool.submit(check_one_end, undisturbed, tmp_path / each.name, each, index) for each in SIGNALS]
+    for end in ends:
+        end.result()
 
 
 def test_a_run_ended_again_and_again_gets_there(undisturbed: Undisturbed, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path, monkeypatch:
 
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
-    monkeypatch.setattr("segment.run.runner.segment_image", fail)
+    monkeypatch.setattr("segment.run.job.segment_image", fail)
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=2))
     assert gate.end == "errors"
     assert 4 <= len(outcomes) < 12
@@ -144,7 +144,7 @@ def test_a_drive_that_hangs_costs_what_it_holds_and_ends_the_run(
             answers.wait()
         return segment_image(plan, *arguments, **options)
 
-    monkeypatch.setattr("segment.run.runner.segment_image", hang)
+    monkeypatch.setattr("segment.run.job.segment_image", hang)
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_stall_min=0.01))
     assert gate.end == "stalled"
     found = {outcome.path.name: outcome for outcome in outcomes}
@@ -171,7 +171,7 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
         begun.wait()
         raise OSError("gone")
 
-    monkeypatch.setattr("segment.run.runner.segment_image", hang_or_fail)
+    monkeypatch.setattr("segment.run.job.segment_image", hang_or_fail)
     (survey / "bad.png").unlink()
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=0, max_stall_min=0.01))
     answers.set()
@@ -181,8 +181,8 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
 
 def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, model: Path) -> None:
     code = (
-        "import threading, segment.run.runner\n"
-        "segment.run.runner.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
+        "import threading, segment.run.job\n"
+        "segment.run.job.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
         "from cli import main\n"
         "main()"
     )
@@ -221,7 +221,7 @@ def test_an_image_that_waited_for_room_does_not_begin_after_the_end(survey: Path
         time.sleep(0.5)
         return segment_image(*arguments, **options)
 
-    with patch("segment.run.runner.WORKING_BYTES", 1), patch("segment.run.runner.segment_image", work):  # one at a time
+    with patch("segment.run.local.WORKING_BYTES", 1), patch("segment.run.job.segment_image", work):  # one at a time
         outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_runtime_min=0.25 / 60))
     assert gate.end == "runtime"
     assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
@@ -317,7 +317,7 @@ def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: py
     def fill(plan: ImagePlan, *arguments: Any, **options: Any) -> None:
         raise write_error(plan.outputs[0].path, OSError(errno.ENOSPC, "No space left on device"))
 
-    monkeypatch.setattr("segment.run.runner.segment_image", fill)
+    monkeypatch.setattr("segment.run.job.segment_image", fill)
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
     outcomes, gate = run(survey, tmp_path / "out")

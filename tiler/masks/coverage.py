@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,4 +38,8 @@ def read_coverage(tags: Mapping[str, str]) -> Coverage | None:
         area = tuple(map(float, tags[AREA_KEY].split())) if AREA_KEY in tags else None
     except (KeyError, ValueError):
         return None
-    return None if area is not None and len(area) != len(pixels) else Coverage(tuple(pixels), no_data, area)
+    if area is not None and len(area) != len(pixels):
+        return None
+    if not all(0 <= number < math.inf for number in (*pixels, no_data, *(area or ()))):
+        return None
+    return Coverage(tuple(pixels), no_data, area)

@@ -1,0 +1,129 @@
+"""Classes, tiling and normalisation, as the text files of a checkpoint hold them: read and written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tiler.classes import ClassTable, distinct_colours
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
+from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
+
+_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How samples 0 to 255 become the network's input: `(value * rescale - mean) / std`."""
+
+    rescale: float = 1 / 255
+    """Factor on the samples."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Per channel, red, green, blue; the default is that of ImageNet."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Per channel, red, green, blue."""
+
+
+def class_entries(classes: ClassTable) -> dict[str, Any]:
+    """Return the entries of a config that name its classes."""
+    return {
+        "id2label": dict(enumerate(classes.names)),
+        "label2id": {name: index for index, name in enumerate(classes.names)},
+    }
+
+
+def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
+    """Return the `tiling` entry of a config: how to cut images, and the classes' colours."""
+    entry: dict[str, Any] = {
+        "window_px": tiling.window_px, "input_px": tiling.input_px, "overlap": tiling.overlap
+    }  # fmt: skip
+    if tiling.gsd_m is not None:
+        entry["gsd_m"] = tiling.gsd_m
+    return {**entry, "colors": [list(colour) for colour in classes.colours]}
+
+
+def read_classes(config: dict[str, Any]) -> ClassTable:
+    """Return the names and colours of the classes that a config tells of; colours are made up where it has none.
+
+    Raises
+    ------
+    ValueError, TypeError, AttributeError, ClassTableError
+        If an entry is not what it should be.
+    """
+    entry = config.get("id2label")
+    if not isinstance(entry, dict):
+        raise ValueError(f"id2label expected, a name for each class, {entry!r:.80} found")
+    labels = {int(key): str(name) for key, name in entry.items()}
+    if sorted(labels) != list(range(len(labels))):
+        raise ValueError(f"id2label must number the classes from 0 without gaps, got {sorted(labels)!r:.80}")
+    names = tuple(labels[index] for index in range(len(labels)))
+    colours = (config.get("tiling") or {}).get("colors")
+    if colours is None:
+        return ClassTable(names, distinct_colours(len(names)))
+    return ClassTable(names, tuple((int(red), int(green), int(blue)) for red, green, blue in colours))
+
+
+def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Tiling, str]:
+    """Return how to cut images for a network, and where that comes from, for the log.
+
+    Parameters
+    ----------
+    config : dict
+        Content of `config.json`; its entry `tiling` counts.
+    processing : dict
+        Content of `preprocessor_config.json`; without that entry the size that it names is taken, at scale 1.
+
+    Raises
+    ------
+    ValueError, TypeError, GridError
+        If an entry is not what it should be.
+    """
+    entry = config.get("tiling")
+    if entry is None:
+        size = processing.get("size", DEFAULT_INPUT_PX)
+        if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
+            size = size.get("height") or size.get("shortest_edge") or DEFAULT_INPUT_PX
+        side = max(round(int(size) / LATTICE_PX) * LATTICE_PX, MIN_TILE_PX)
+        return Tiling(
+            window_px=side, input_px=side
+        ), "no tiling in the checkpoint, so its input size at full resolution"
+    if not isinstance(entry, dict):
+        raise ValueError(f"tiling: an object expected, {entry!r:.80} found")
+    unknown = set(entry) - _TILING_KEYS
+    if unknown:
+        raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")
+    gsd_m, window_px = entry.get("gsd_m"), entry.get("window_px")
+    tiling = Tiling(
+        window_px=None if window_px is None else int(window_px),
+        input_px=int(entry.get("input_px", DEFAULT_INPUT_PX)),
+        overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
+        gsd_m=None if gsd_m is None else float(gsd_m),
+    )
+    return tiling, "the checkpoint"
+
+
+def read_normalisation(processing: dict[str, Any]) -> Normalisation:
+    """Return how a network wants its input scaled, by the content of its `preprocessor_config.json`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not what it should be.
+    """
+    default = Normalisation()
+    rescale = float(processing.get("rescale_factor", default.rescale)) if processing.get("do_rescale", True) else 1.0
+    mean, std = processing.get("image_mean", default.mean), processing.get("image_std", default.std)
+    if not processing.get("do_normalize", True):
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (rescale, *mean, *std))) and min(rescale, *std) > 0):
+        raise ValueError(
+            f"impossible normalisation: rescale {rescale}, mean {mean!r:.80}, std {std!r:.80}; "
+            "expected finite numbers, three per list, rescale and std above 0"
+        )
+    return Normalisation(rescale, _triple(mean), _triple(std))
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = map(float, values)
+    return first, second, third

@@ -1,0 +1,114 @@
+"""Plan a training: what follows from a request before any weight is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from segment.engine.torch_engine import choose_device, choose_precision
+from segment.errors import TrainError
+from segment.training.data import CropSet, read_crop_set
+from segment.training.request import SCHEDULES, TrainRequest
+from tiler.grid.tiling import Tiling
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPlan:
+    """A request, with all that follows from it before any weight is loaded."""
+
+    request: TrainRequest
+    """What was asked."""
+    crops: CropSet
+    """The crops to train on and to validate on."""
+    tiling: Tiling
+    """How the trained model will cut images."""
+    arguments: Any
+    """`TrainingArguments` of transformers."""
+    precision: str
+    """`fp32`, `bf16` or `fp16`."""
+    steps_per_epoch: int
+    """Steps of the optimizer in one epoch."""
+    steps: int
+    """Steps of the optimizer in all."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, and so must not change when a training goes on."""
+        names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
+                 "weight_decay", "class_weights", "augment", "seed", "half")  # fmt: skip
+        asked = {name: getattr(self.request, name) for name in names}
+        devices = self.arguments.world_size
+        return {**asked, "precision": self.precision, "devices": devices, "steps": self.steps,
+                "crops": self.crops.digest}  # fmt: skip
+
+
+def plan_training(request: TrainRequest) -> TrainPlan:
+    """Plan a training.
+
+    Raises
+    ------
+    CropIndexError, TrainError, DeviceError
+        See `train`.
+    """
+    crops = read_crop_set(request.crops)
+    tiling = Tiling(window_px=crops.window_px, input_px=request.input_px, overlap=request.overlap)
+    device = choose_device(request.device)
+    precision = choose_precision(device, request.precision)
+    if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise TrainError("TensorBoard is not installed: pip install tensorboard, or train without it")
+    arguments = _arguments(request, device, precision)
+    if arguments.n_gpu > 1:
+        _log.warning("%d GPUs are here and one is used; for all: torchrun --nproc-per-node=gpu -m cli train ...",
+                     arguments.n_gpu)  # fmt: skip
+        arguments._n_gpu = 1  # else the Trainer falls back on nn.DataParallel, which knows no mixed precision
+    batches = math.ceil(len(crops.train.crops) / (arguments.train_batch_size * arguments.world_size))
+    steps_per_epoch = math.ceil(batches / request.accumulate)
+    steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
+    arguments.max_steps, arguments.warmup_steps = steps, round(request.warmup * steps)
+    return TrainPlan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
+
+
+def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    return TrainingArguments(
+        output_dir=str((request.out / "state").absolute()),
+        per_device_train_batch_size=request.batch_size,
+        per_device_eval_batch_size=request.batch_size,
+        gradient_accumulation_steps=request.accumulate,
+        learning_rate=request.lr,
+        lr_scheduler_type=SCHEDULES[request.schedule],
+        weight_decay=request.weight_decay,
+        optim="adamw_torch",
+        seed=request.seed,
+        data_seed=request.seed,
+        use_cpu=device.type == "cpu",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=2,
+        metric_for_best_model="miou",
+        greater_is_better=True,
+        batch_eval_metrics=True,
+        logging_nan_inf_filter=False,  # a loss that is no number is an error, see Watch
+        dataloader_num_workers=request.workers,
+        dataloader_pin_memory=device.type == "cuda",
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+        label_names=["labels"],
+        report_to="tensorboard" if request.tensorboard else "none",
+        disable_tqdm=True,
+        log_level="error",
+        log_level_replica="error",
+    )
