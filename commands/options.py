@@ -15,7 +15,6 @@ from tiler.option import Asked, gather, options_in
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 _Request = TypeVar("_Request")
 
-
 json_option = click.option(
     "--json", "as_json", cls=Option, is_flag=True, group="records", help="The result is printed as one JSON object."
 )
@@ -130,6 +129,6 @@ class _Read(click.ParamType[Any]):
 
 
 class _Names(click.types.StringParamType):
-    """One name of several; a variable holds them with commas between, for a name can hold a blank."""
+    """One name of several; a variable holds them with commas between, because a name can hold a blank."""
 
     envvar_list_splitter = ","

@@ -93,6 +93,15 @@ def option(default: Any, help: str, **known: Any) -> Any:
     return field(default=default, metadata={_KEY: Option(help=help, **known)})
 
 
+def class_table(shown: str, group: Group = "") -> Any:
+    """Return the field of a class table, which several requests have; `shown` is what counts without one."""
+    return option(
+        None,
+        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
+        unit="CSV", shown=shown, path="file", exists=True, group=group,
+    )  # fmt: skip
+
+
 def flag_of(name: str) -> str:
     """Return the flag of a field: its name without a unit of length, area or time, for the help says the unit."""
     for unit in ("_px", "_m2", "_m", "_min"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segment.errors import EvaluateError
-from tiler.option import REQUIRED, check, option
+from tiler.option import REQUIRED, check, class_table, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +19,7 @@ class EvaluateRequest:
     truth: Path = option(
         REQUIRED, "These masks are right; they are paired by name.", unit="TRUTH", exists=True, positional=True
     )
-    classes: Path | None = option(
-        None,
-        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
-        unit="CSV",
-        shown="the names in the masks; colours need it",
-        path="file",
-        exists=True,
-    )
+    classes: Path | None = class_table("the names in the masks; colours need it")
     seam_px: int | None = option(
         None,
         "The zones where tiles meet have this width, in model pixels.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from segment.engine.request import EngineOptions
 from segment.guard.request import RunLimits
 from segment.plan.request import PlanRequest
-from tiler.option import REQUIRED, option
+from tiler.option import REQUIRED, class_table, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +25,7 @@ class SegmentRequest(PlanRequest):
         shown="none: you are told the choice",
         group="model",
     )
-    classes: Path | None = option(
-        None,
-        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
-        unit="CSV",
-        shown="the checkpoint's",
-        path="file",
-        exists=True,
-        group="model",
-    )
+    classes: Path | None = class_table("the checkpoint's", "model")
     overwrite: bool = option(
         False, "Masks that are up to date are made again, and foreign files are replaced.", group="output"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiler.crops.plan import CropOptions
 from tiler.errors import CropRequestError
-from tiler.option import REQUIRED, check, option
+from tiler.option import REQUIRED, check, class_table, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +21,7 @@ class CropRequest:
     out: Path = option(
         REQUIRED, "This folder gets the crops: images/, masks/, crops.csv and classes.csv.", unit="DIR", path="folder"
     )
-    classes: Path | None = option(
-        None,
-        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
-        unit="CSV",
-        shown="none: masks hold class ids",
-        path="file",
-        exists=True,
-    )
+    classes: Path | None = class_table("none: masks hold class ids")
     jobs: int | None = option(None, "So many images are cut at once.", unit="N", shown="one per core", least=1)
     crops: CropOptions = CropOptions()
     """How to cut, split and balance."""
