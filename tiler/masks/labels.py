@@ -23,9 +23,9 @@ from tiler.source.raster import RasterInfo, describe, open_raster, reading
 MASK_LIMITS = FileLimits(max_megapixels=4e8, shape=(100_000_000, 4_000_000), raised_by="")
 """What a mask may claim.
 
-It may have any number of pixels: masks are read by window, and users may have allowed `segment` any size. Readers hold
-full rows and some numbers per row, 4 GB at these shapes, so the header of a damaged file must not claim more. `segment`
-itself would need 80 GB for a mask of so many columns."""
+It may have any number of pixels: masks are read by window, and users may have allowed `segment` any size. But readers
+hold full rows (for polygons 1,024 at once, 7 bytes a pixel: 30 GB at this width) and some numbers per row, so the
+header of a damaged file must not claim more. `segment` itself would need 80 GB for a mask of so many columns."""
 _BLACK = (0, 0, 0)
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
