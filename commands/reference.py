@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from cli import main
 from commands.command import Option, by_heading
 
 _HEAD = """# Reference
@@ -74,4 +73,6 @@ def _keyword(option: click.Option) -> str:
 
 
 if __name__ == "__main__":
+    from cli import main
+
     print(page(main), end="")

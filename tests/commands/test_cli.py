@@ -265,6 +265,18 @@ def test_quiet_says_nothing_when_all_is_well(photo: Path, model: str, tmp_path: 
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_quiet_and_verbose_stand_after_the_command_too(photo: Path, model: str, tmp_path: Path) -> None:
+    (photo.parent / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    command = "segment", photo.parent, "--out", tmp_path / "out", "--model", model, "--overwrite"
+    assert "INFO" not in noseam(*command, "-q").output
+    assert "ERROR" in noseam(*command, "-q").output
+    assert "DEBUG" not in noseam(*command).output
+    assert "DEBUG" in noseam(*command, "-v").output
+    assert "DEBUG" in noseam("-v", *command).output
+    assert "DEBUG" not in noseam("-q", *command, "-v").output
+    assert "INFO" in noseam("-q", *command, "-v").output
+
+
 def test_a_name_cannot_break_the_log(photo: Path, model: str, tmp_path: Path) -> None:
     bad = photo.with_name("two\nlines \x1b[31m.png")
     bad.touch()
