@@ -103,7 +103,7 @@ def class_table(shown: str, group: Group = "") -> Any:
 
 
 def flag_of(name: str) -> str:
-    """Return the flag of a field: its name without a unit of length, area or time, for the help says the unit."""
+    """Return the flag of a field: its name without a unit of length, area or time, because the help says the unit."""
     for unit in ("_px", "_m2", "_m", "_min"):
         name = name.removesuffix(unit)
     return "--" + name.replace("_", "-")
