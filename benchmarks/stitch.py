@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.exhaustive import sample_all
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.blend import Blender, LogitsBand
 from tiler.stitch.upsample import Upsampler
 
 SHAPE = 4000, 6000
@@ -66,14 +66,14 @@ def time_labels(grid: Grid, classes: int, kind: str, repeat: int) -> tuple[float
 
 
 def time_blending(grid: Grid, classes: int, repeat: int) -> float:
-    """Return milliseconds for adding all tiles to a mosaic."""
+    """Return milliseconds for adding all tiles to a blender."""
     side = grid.tile_px // 4
     logits = np.random.default_rng(0).normal(size=(classes, side, side)).astype(np.float32)
 
     def blend() -> None:
-        mosaic = Mosaic(grid, classes)
+        blender = Blender(grid, classes)
         for tile in grid.tiles():
-            mosaic.add(tile, logits)
+            blender.add(tile, logits)
 
     return best_ms(blend, repeat)
 

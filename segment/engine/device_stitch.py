@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segment.engine.device_mosaic import Band, DeviceMosaic, on_device
+from segment.engine.device_blend import Band, DeviceBlender, on_device
 from tiler.classes import NO_LABEL
 from tiler.errors import LogitsError
 from tiler.grid.tiles import Grid, Tile
@@ -29,7 +29,7 @@ _CLASSES_AT_ONCE = 32
 class DeviceStitcher:
     """Turn the logits of tiles into full-width rows of the masks, on the device of the logits.
 
-    It does what `tiler.stitch.mosaic.Mosaic` and `tiler.stitch.upsample.Upsampler` do. The results are equal, except
+    It does what `tiler.stitch.blend.Blender` and `tiler.stitch.upsample.Upsampler` do. The results are equal, except
     for the rounding of float32. The work is queued on the device's current stream, behind the network that made the
     logits. Adding a tile never waits for the device.
 
@@ -46,7 +46,7 @@ class DeviceStitcher:
     """
 
     def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False) -> None:
-        self._mosaic = DeviceMosaic(grid, classes, device)
+        self._blender = DeviceBlender(grid, classes, device)
         self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence)
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
@@ -74,11 +74,11 @@ class DeviceStitcher:
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
-        return self._rows(self._mosaic.add(tile, logits))
+        return self._rows(self._blender.add(tile, logits))
 
     def skip(self, tile: Tile) -> Iterator[MaskRows]:
         """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
-        return self._rows(self._mosaic.skip(tile))
+        return self._rows(self._blender.skip(tile))
 
     def _rows(self, band: Band | None) -> Iterator[MaskRows]:
         return iter(()) if band is None else self._upsampler.rows(band)

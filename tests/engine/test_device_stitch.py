@@ -17,12 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from segment.engine import device_stitch
-from segment.engine.device_mosaic import DeviceMosaic
+from segment.engine.device_blend import DeviceBlender
 from segment.engine.device_stitch import DeviceStitcher
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
 from tiler.grid.tiles import Grid, Tile, plan_grid
-from tiler.stitch.mosaic import Mosaic
+from tiler.stitch.blend import Blender
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.taper import tile_weights
 from tiler.stitch.upsample import MaskRows, sample_points
@@ -68,10 +68,10 @@ def stitch(
 
 def upsampled(grid: Grid, tiles: Tiles, classes: int) -> NDArray[np.float64]:
     """Return the blended logits of the CPU, sampled in float64 at every pixel: (C, height, width)."""
-    mosaic = Mosaic(grid, classes)
+    blender = Blender(grid, classes)
     field = np.full((classes, *grid.cells_shape), np.nan)
     for tile, logits in tiles:
-        band = mosaic.skip(tile) if logits is None else mosaic.add(tile, logits)
+        band = blender.skip(tile) if logits is None else blender.add(tile, logits)
         if band is not None:
             field[:, band.row_off : band.row_stop] = band.values
     for axis, source, model in zip((1, 2), grid.source_shape, grid.model_shape, strict=True):
@@ -323,20 +323,20 @@ def test_logits_of_another_shape_are_refused() -> None:
         DeviceStitcher(grid, 2, CPU).add(next(grid.tiles()), torch.zeros(2, 64, 64))
 
 
-def test_a_tile_twice_or_out_of_turn_is_refused_as_by_the_mosaic() -> None:
+def test_a_tile_twice_or_out_of_turn_is_refused_as_by_the_blender() -> None:
     grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
     tiles = list(grid.tiles())
-    stitcher, mosaic = DeviceStitcher(grid, 1, CPU), Mosaic(grid, 1)
+    stitcher, blender = DeviceStitcher(grid, 1, CPU), Blender(grid, 1)
     stitcher.skip(tiles[0])
-    mosaic.skip(tiles[0])
+    blender.skip(tiles[0])
     for wrong in (tiles[0], tiles[-1]):
-        with pytest.raises(CoverError, match="came twice or out of turn") as by_mosaic:
-            mosaic.skip(wrong)
+        with pytest.raises(CoverError, match="came twice or out of turn") as by_blender:
+            blender.skip(wrong)
         with pytest.raises(CoverError, match="came twice or out of turn") as by_skip:
             stitcher.skip(wrong)
         with pytest.raises(CoverError, match="came twice or out of turn") as by_add:
             stitcher.add(wrong, torch.zeros(1, 16, 16))
-        assert str(by_mosaic.value) == str(by_skip.value) == str(by_add.value)
+        assert str(by_blender.value) == str(by_skip.value) == str(by_add.value)
 
 
 def test_a_tile_after_the_last_row_is_refused() -> None:
@@ -350,10 +350,10 @@ def test_a_tile_after_the_last_row_is_refused() -> None:
 
 @given(grids())
 def test_tiles_with_the_same_strides_around_have_the_same_weights(grid: Grid) -> None:
-    mosaic = DeviceMosaic(grid, 1, CPU)
+    blender = DeviceBlender(grid, 1, CPU)
     for tile in grid.tiles():
-        np.testing.assert_array_equal(mosaic._tile_weights(tile).numpy(), tile_weights(grid, tile))
-    assert len(mosaic._weights) <= 81  # strides before and after: none or one of two that differ by 32, on two axes
+        np.testing.assert_array_equal(blender._tile_weights(tile).numpy(), tile_weights(grid, tile))
+    assert len(blender._weights) <= 81  # strides before and after: none or one of two that differ by 32, on two axes
 
 
 @pytest.mark.gpu

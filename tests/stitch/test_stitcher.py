@@ -1,4 +1,4 @@
-"""A stitcher is a mosaic and an upsampler, and blends at once."""
+"""A stitcher is a blender and an upsampler, and blends at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.stitch.mosaic import Mosaic
+from tiler.stitch.blend import Blender
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.upsample import Upsampler
 
@@ -22,12 +22,16 @@ def logits(grid: Grid, classes: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("confidence", [False, True])
-def test_rows_are_those_of_mosaic_and_upsampler(confidence: bool) -> None:
-    stitcher, mosaic, upsampler = Stitcher(GRID, 5, confidence=confidence), Mosaic(GRID, 5), Upsampler(GRID, confidence)
+def test_rows_are_those_of_blender_and_upsampler(confidence: bool) -> None:
+    stitcher, blender, upsampler = (
+        Stitcher(GRID, 5, confidence=confidence),
+        Blender(GRID, 5),
+        Upsampler(GRID, confidence),
+    )
     seen = 0
     for tile, values in zip(GRID.tiles(), logits(GRID, 5), strict=True):
         found = list(stitcher.add(tile, values))
-        band = mosaic.add(tile, values)
+        band = blender.add(tile, values)
         expected = list(upsampler.rows(band)) if band else []
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):

@@ -16,8 +16,8 @@ from tiler.classes import NO_LABEL
 from tiler.grid.tiles import Grid, plan_grid
 from tiler.stitch import confidence as rating
 from tiler.stitch import labelling
+from tiler.stitch.blend import LogitsBand
 from tiler.stitch.confidence import confidence_levels
-from tiler.stitch.mosaic import LogitsBand
 from tiler.stitch.upsample import Upsampler
 
 Logits = NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.grid.tiles import Grid, Tile
-from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.blend import Blender, LogitsBand
 from tiler.stitch.upsample import MaskRows, Upsampler
 
 
@@ -26,7 +26,7 @@ class Stitcher:
     """
 
     def __init__(self, grid: Grid, classes: int, *, confidence: bool = False) -> None:
-        self._mosaic = Mosaic(grid, classes)
+        self._blender = Blender(grid, classes)
         self._upsampler = Upsampler(grid, confidence)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
@@ -35,7 +35,7 @@ class Stitcher:
         Parameters
         ----------
         tile, logits
-            As for `Mosaic.add`, which also says what is raised.
+            As for `Blender.add`, which also says what is raised.
 
         Returns
         -------
@@ -43,11 +43,11 @@ class Stitcher:
             Empty unless the tile was the last of its row of tiles. The rows are labelled as they are
             asked for; over all tiles every source row comes once, in order.
         """
-        return self._rows(self._mosaic.add(tile, logits))
+        return self._rows(self._blender.add(tile, logits))
 
     def skip(self, tile: Tile) -> Iterator[MaskRows]:
         """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
-        return self._rows(self._mosaic.skip(tile))
+        return self._rows(self._blender.skip(tile))
 
     def _rows(self, band: LogitsBand | None) -> Iterator[MaskRows]:
         return iter(()) if band is None else self._upsampler.rows(band)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
+from tiler.stitch.blend import LogitsBand
 from tiler.stitch.confidence import confidence_levels, rate_rows
 from tiler.stitch.labelling import columns, label_rows
-from tiler.stitch.mosaic import LogitsBand
 
 _CHUNK_BYTES = 2 * 2**20
 
@@ -72,7 +72,7 @@ class Upsampler:
     def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
         """Yield the masks of the source rows whose cells lie within one band.
 
-        Over the consecutive bands of a `Mosaic` the arrays hold every source row once, in order.
+        Over the consecutive bands of a `Blender` the arrays hold every source row once, in order.
         What a pixel gets depends on its four cells alone, so never on where bands end.
 
         Parameters

@@ -33,7 +33,7 @@ class LogitsBand:
         return self.row_off + int(self.values.shape[1])
 
 
-class Mosaic:
+class Blender:
     """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
 
     Memory follows width x tile height x classes, never the height of the image.
@@ -72,7 +72,7 @@ class Mosaic:
         Raises
         ------
         LogitsError
-            If the logits have another shape or hold NaN or infinity; after these the mosaic is spoilt.
+            If the logits have another shape or hold NaN or infinity; after these the blender is spoilt.
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """

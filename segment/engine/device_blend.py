@@ -44,7 +44,7 @@ class Band:
         return self.row_off + self.values.shape[1]
 
 
-class DeviceMosaic:
+class DeviceBlender:
     """Accumulate `sum(w_k L_k)` and `sum(w_k)` over one row of tiles at a time.
 
     Both are one array: the weights are channel C. Row 0 is the last row of the band before, already

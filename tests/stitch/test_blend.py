@@ -20,7 +20,7 @@ from tiler.errors import CoverError, LogitsError
 from tiler.grid.tiles import Grid, Tile, plan_grid
 from tiler.source.image import open_image
 from tiler.source.tiles import read_tiles
-from tiler.stitch.mosaic import LogitsBand, Mosaic
+from tiler.stitch.blend import Blender, LogitsBand
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.taper import taper, tile_weights
 from tiler.stitch.upsample import Upsampler, sample_points
@@ -112,8 +112,8 @@ def test_constant_logits_give_a_constant_map(grid: Grid) -> None:
 @given(grids(), st.integers(0, 2**32 - 1))
 def test_cutting_one_field_of_logits_and_stitching_it_is_the_identity(grid: Grid, seed: int) -> None:
     field = np.random.default_rng(seed).normal(size=(3, *grid.cells_shape)).astype(np.float32)
-    mosaic = Mosaic(grid, 3)
-    bands = [mosaic.add(tile, field[(slice(None), *tile.cells.slices)]) for tile in grid.tiles()]
+    blender = Blender(grid, 3)
+    bands = [blender.add(tile, field[(slice(None), *tile.cells.slices)]) for tile in grid.tiles()]
     rows = np.full_like(field, np.nan)
     for band in filter(None, bands):
         rows[:, band.row_off : band.row_stop] = band.values
@@ -123,14 +123,14 @@ def test_cutting_one_field_of_logits_and_stitching_it_is_the_identity(grid: Grid
 @given(grids(), st.randoms(use_true_random=False))
 def test_the_order_of_tiles_within_a_row_does_not_matter(grid: Grid, random: object) -> None:
     tiles = random_tiles(grid, 3)
-    mosaics = Mosaic(grid, 3), Mosaic(grid, 3)
+    blenders = Blender(grid, 3), Blender(grid, 3)
     columns = len(grid.col_offs)
     for row in range(len(grid.row_offs)):
         in_order = tiles[row * columns : (row + 1) * columns]
         shuffled = list(in_order)
         random.shuffle(shuffled)  # type: ignore[attr-defined]
-        expected = [mosaics[0].add(*entry) for entry in in_order][-1]
-        found = [mosaics[1].add(*entry) for entry in shuffled][-1]
+        expected = [blenders[0].add(*entry) for entry in in_order][-1]
+        found = [blenders[1].add(*entry) for entry in shuffled][-1]
         assert isinstance(expected, LogitsBand)
         assert isinstance(found, LogitsBand)
         np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-5)
@@ -150,8 +150,8 @@ def test_labels_do_not_depend_on_where_bands_end(grid: Grid, rows: int) -> None:
 
 @given(grids())
 def test_bands_share_one_row_and_cover_the_logits_grid(grid: Grid) -> None:
-    mosaic = Mosaic(grid, 2)
-    bands = [band for entry in random_tiles(grid, 2) if (band := mosaic.add(*entry))]
+    blender = Blender(grid, 2)
+    bands = [band for entry in random_tiles(grid, 2) if (band := blender.add(*entry))]
     assert len(bands) == len(grid.row_offs)
     assert bands[0].row_off == 0
     assert bands[-1].row_stop == grid.cells_shape[0]
@@ -186,12 +186,12 @@ def test_pixels_that_only_skipped_tiles_cover_get_no_label() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_unusable_logits_name_their_tile(value: float) -> None:
     grid = plan_grid((64, 200), scale=0.5, tile_px=64, overlap_px=0)
-    mosaic = Mosaic(grid, 2)
+    blender = Blender(grid, 2)
     tiles = random_tiles(grid, 2)
-    mosaic.add(*tiles[0])
+    blender.add(*tiles[0])
     tiles[1][1][1, 3, 3] = value
     with pytest.raises(LogitsError, match=r"tile \(0, 1\), source rows 0-63, columns 128-199: 1 of 512 logits"):
-        mosaic.add(*tiles[1])
+        blender.add(*tiles[1])
 
 
 @pytest.mark.parametrize("order", ["channels last", "mirrored", "float64", "read only"])
@@ -206,7 +206,7 @@ def test_logits_may_lie_in_memory_as_they_like(order: str) -> None:
     }
     logits = orders[order]
     logits.flags.writeable = False
-    band = Mosaic(grid, 3).add(tile, logits)  # type: ignore[arg-type]
+    band = Blender(grid, 3).add(tile, logits)  # type: ignore[arg-type]
     assert isinstance(band, LogitsBand)
     np.testing.assert_array_equal(band.values, plain)
 
@@ -214,18 +214,18 @@ def test_logits_may_lie_in_memory_as_they_like(order: str) -> None:
 def test_logits_of_another_shape_are_refused() -> None:
     grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
     with pytest.raises(LogitsError, match=r"\(2, 16, 16\) expected, \(2, 64, 64\) got"):
-        Mosaic(grid, 2).add(next(grid.tiles()), np.zeros((2, 64, 64), np.float32))
+        Blender(grid, 2).add(next(grid.tiles()), np.zeros((2, 64, 64), np.float32))
 
 
 def test_a_tile_twice_or_out_of_turn_is_refused() -> None:
     grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
     tiles = random_tiles(grid, 1)
-    mosaic = Mosaic(grid, 1)
-    mosaic.add(*tiles[0])
+    blender = Blender(grid, 1)
+    blender.add(*tiles[0])
     with pytest.raises(CoverError, match=r"tile \(0, 0\).* came twice or out of turn"):
-        mosaic.add(*tiles[0])
+        blender.add(*tiles[0])
     with pytest.raises(CoverError, match=r"tile \(3, 3\).* came twice or out of turn"):
-        mosaic.skip(tiles[-1][0])
+        blender.skip(tiles[-1][0])
 
 
 @given(st.integers(1, 200), st.data())
