@@ -54,7 +54,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
     from segment.plan.report import place_note
     from segment.record.manifest import Sums
     from segment.record.progress import Progress
-    from segment.steps import opened, plan
+    from segment.steps import held, opened, plan
 
     gate = Gate(request.run_limits)
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
@@ -67,10 +67,12 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
         _log.info("%s", note)
     sums = Sums(survey.inputs)
     with ExitStack() as stack:
-        runner = stack.enter_context(opened(request, planned))
+        stack.enter_context(held(request, planned))
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(request.out, gate.end), indent=2)))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
+        with usage_errors(RequestError):
+            runner = stack.enter_context(opened(request, planned))
         progress = stack.enter_context(Progress(survey, quiet=quiet()))
         outcomes = runner.run(survey, planned.request, overwrite=request.overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):

@@ -96,34 +96,49 @@ def plan(request: PlanRequest) -> Planned:
 
 
 @contextmanager
-def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
-    """Yield a runner for a planned survey; it alone writes to the output folder until the block ends.
+def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
+    """Keep other runs from the output folder of a planned survey; enter this before its model is opened.
 
     Raises
     ------
     FolderInUseError
-        If another run writes there; no weight is read before that is known.
-    NoseamError
-        If the output folder, the model, the device or a class will not do.
+        If another run writes there.
+    RecordError
+        If the folder cannot be written to.
     """
     from segment.guard.lock import hold_folder
+
+    _refuse_unwritable(request.out)
+    with hold_folder(request.out, request.shard):
+        _warn(request.out, planned.survey)
+        yield
+
+
+@contextmanager
+def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
+    """Yield a runner for a planned survey, and close its engine after the block.
+
+    Raises
+    ------
+    RequestError
+        If the model lacks a class that is asked for.
+    NoseamError
+        If the model, the class table or the device will not do.
+    """
     from segment.run.runner import open_runner
 
     assert planned.description is not None
     engine = request.engine_options
-    _refuse_unwritable(request.out)
-    with hold_folder(request.out, request.shard):
-        _warn(request.out, planned.survey)
-        runner = open_runner(
-            planned.description, request.classes, tile_px=planned.request.tiling.input_px, kind=engine.engine,
-            device=engine.device, precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
-        )  # fmt: skip
-        with closing(runner.engine):
-            try:
-                request.polygon_options.chosen(runner.classes.names)
-            except TilerError as error:
-                raise RequestError(f"--only: {error}") from error
-            yield runner
+    runner = open_runner(
+        planned.description, request.classes, tile_px=planned.request.tiling.input_px, kind=engine.engine,
+        device=engine.device, precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
+    )  # fmt: skip
+    with closing(runner.engine):
+        try:
+            request.polygon_options.chosen(runner.classes.names)
+        except TilerError as error:
+            raise RequestError(f"--only: {error}") from error
+        yield runner
 
 
 def segment(request: SegmentRequest, advance: Progress = lambda done, total: None) -> tuple[Outcome, ...]:
@@ -133,7 +148,7 @@ def segment(request: SegmentRequest, advance: Progress = lambda done, total: Non
     gate = Gate(request.run_limits)
     planned = plan(request)
     outcomes: list[Outcome] = []
-    with opened(request, planned) as runner:
+    with held(request, planned), opened(request, planned) as runner:
         for outcome in runner.run(planned.survey, planned.request, overwrite=request.overwrite, gate=gate):
             outcomes.append(outcome)
             advance(len(outcomes), planned.survey.inputs)

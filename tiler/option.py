@@ -172,10 +172,10 @@ def expectation(asked: Asked) -> str:
 
 def bounds(known: Option) -> str:
     """Return in words the numbers that an option takes, after a blank; empty without bounds."""
-    low = f" from {known.least:g}" if known.least is not None else ""
-    low = f" above {known.above:g}" if known.above is not None else low
-    high = f" to {known.most:g}" if known.most is not None else ""
-    high = f" below {known.below:g}" if known.below is not None else high
+    low = f" from {known.least:.10g}" if known.least is not None else ""
+    low = f" above {known.above:.10g}" if known.above is not None else low
+    high = f" to {known.most:.10g}" if known.most is not None else ""
+    high = f" below {known.below:.10g}" if known.below is not None else high
     return low + high + (f", a multiple of {known.multiple}" if known.multiple > 1 else "")
 
 

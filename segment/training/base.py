@@ -47,12 +47,30 @@ def load_base(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for preset in get_args(Size):
-            if base == preset:
-                if Path(base).is_dir():
-                    raise CheckpointError(f"{base} is a preset and a folder here: say ./{base} for the folder")
-                return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
+        if (preset := _preset(base)) is not None:
+            return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
         return _load(base, classes, tiling)
+
+
+def refuse_missing(base: str) -> None:
+    """Raise unless a base is a preset or a SegFormer that can be found; no weight is read.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither.
+    """
+    if _preset(base) is None:
+        locate_base(base)
+
+
+def _preset(base: str) -> Size | None:
+    for preset in get_args(Size):
+        if base == preset:
+            if Path(base).is_dir():
+                raise CheckpointError(f"{base} is a preset and a folder here: say ./{base} for the folder")
+            return preset  # type: ignore[no-any-return]
+    return None
 
 
 def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:

@@ -22,7 +22,7 @@ from segment.evaluation.figures import draw_learning_curve
 from segment.guard.lock import hold_folder
 from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
-from segment.training.base import load_base, load_state
+from segment.training.base import load_base, load_state, refuse_missing
 from segment.training.card import Facts, model_card
 from segment.training.dataset import CropDataset
 from segment.training.learner import Advance, Learner, Row, Scores, Watch, balance_classes, history_rows
@@ -91,6 +91,9 @@ def train(request: TrainRequest, advance: Advance = lambda done, total: None) ->
         If this machine lacks the device, or the device cannot compute in the precision.
     """
     plan = plan_training(request)
+    state = read_state(request.out, plan.settings, fresh=request.fresh)
+    if not state.finished and state.newest is None:
+        refuse_missing(request.base)  # before anything is written
     with hold_folder(request.out) if plan.arguments.should_save else nullcontext():  # one process of several
         return _train(plan, advance)
 

@@ -33,6 +33,7 @@ from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
 from tiler.grid.tiling import Tiling
 from tiler.source.channels import Channels, choose_channels
+from tiler.source.options import ReadingOptions
 from tiler.source.raster import RasterInfo
 
 RECORDS = {SUMMARY, MANIFEST}
@@ -220,7 +221,7 @@ def test_a_valid_pixel_without_a_tile_fails_the_image(tmp_path: Path, monkeypatc
         return [(tile, (tile.row, tile.col) != (0, 1)) for tile in grid.row_tiles(row)]  # type: ignore[attr-defined]
 
     Image.fromarray(ramp(100, 300)).save(tmp_path / "image.png")
-    monkeypatch.setattr("tiler.source.image._needed", forget_one)
+    monkeypatch.setattr("tiler.source.tiles._needed", forget_one)
     request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.0))
     outcome = run(runner_of(MeanEngine()), tmp_path, request)["image.png"]
     assert outcome.state == "failed"
@@ -266,7 +267,7 @@ def test_another_model_or_setting_redoes_the_survey(survey: Path, tmp_path: Path
     run(runner_of(MeanEngine()), survey, request_for(out))
     changes: dict[str, dict[str, Any]] = {
         "overlap": {"tiling": Tiling(128, 64, 0.0)},
-        "channels": {"channels": (1, 2, 3)},
+        "channels": {"reading": ReadingOptions(channels=(1, 2, 3))},
     }
     runner = runner_of(MeanEngine(), digest="1" * 32 if change == "model" else "0" * 32)
     outcomes = run(runner, survey, request_for(out, **changes.get(change, {})), overwrite=change == "overwrite")
@@ -392,7 +393,7 @@ def test_nodata_counts_although_the_alpha_is_set_aside(tmp_path: Path) -> None:
     pixels = np.full((64, 128, 4), 90, np.uint8)
     pixels[:, :40] = 0
     write_ortho(tmp_path / "rgbn.tif", pixels, nodata=0, interpretations=("red", "green", "blue", "alpha"))
-    run(runner_of(MeanEngine()), tmp_path, request_for(tmp_path / "out", channels=(1, 2, 3)))
+    run(runner_of(MeanEngine()), tmp_path, request_for(tmp_path / "out", reading=ReadingOptions(channels=(1, 2, 3))))
     with rasterio.open(tmp_path / "out/rgbn_label.tif") as mask:
         np.testing.assert_array_equal(mask.read(1) == 255, ~pixels.any(axis=2))
 

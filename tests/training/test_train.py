@@ -287,13 +287,13 @@ def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"epochs": 0}, "epochs must be a positive number, got 0"),
-        ({"lr": float("nan")}, "lr must be a positive number, got nan"),
-        ({"warmup": 1.5}, "warmup is a fraction"),
-        ({"workers": -1}, "must not be negative"),
-        ({"device": "cuda:1"}, "expected auto, cpu or cuda"),
-        ({"seed": 2**32}, "the seed must be 0 to"),
-        ({"schedule": "step"}, "expected linear, cosine, constant"),
+        ({"epochs": 0}, "epochs: a finite number above 0 expected, 0 found"),
+        ({"lr": float("nan")}, "lr: a finite number above 0 expected, nan found"),
+        ({"warmup": 1.5}, "warmup: a finite number from 0 to 1 expected, 1.5 found"),
+        ({"workers": -1}, "workers: a whole number from 0 expected, -1 found"),
+        ({"device": "cuda:1"}, "device: one of auto, cpu, cuda expected, 'cuda:1' found"),
+        ({"seed": 2**32}, "seed: a whole number from 0 to 4294967295 expected, 4294967296 found"),
+        ({"schedule": "step"}, "schedule: one of linear, cosine, constant expected, 'step' found"),
     ],
 )
 def test_impossible_settings_are_refused(crops: Path, tmp_path: Path, changes: dict[str, Any], match: str) -> None:

@@ -171,7 +171,7 @@ def test_a_lost_side_file_is_made_again(survey: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["cog", "geotiff", "png"])
 def test_polygons_of_a_run_are_those_of_its_mask(survey: Path, tmp_path: Path, format: str) -> None:
     write_tif(survey / "a.tif", noise(3, 90, 120), crs=UTM, transform=SQUARE)
-    request = request_for(tmp_path, format=format, polygons="gpkg", polygon_request=PolygonOptions(min_area_m2=2))
+    request = request_for(tmp_path, format=format, polygons=True, polygon_options=PolygonOptions(min_area_m2=2))
     assert run(survey, request)["a.tif"].state == "done"
     mask = tmp_path / ("out/a_label.png" if format == "png" else "out/a_label.tif")
     write_polygons(mask, tmp_path / "again" / "a_polygons.gpkg", PolygonOptions(min_area_m2=2))
@@ -185,7 +185,7 @@ def test_polygons_of_a_run_are_those_of_its_mask(survey: Path, tmp_path: Path, f
 
 def test_polygons_are_the_same_bytes_on_every_run(survey: Path, tmp_path: Path) -> None:
     write_tif(survey / "a.tif", noise(3, 40, 50), crs=UTM, transform=SQUARE)
-    request = request_for(tmp_path, polygons="gpkg")
+    request = request_for(tmp_path, polygons=True)
     run(survey, request)
     before = (tmp_path / "out/a_polygons.gpkg").read_bytes()
     assert run(survey, request)["a.tif"].state == "skipped"
@@ -195,7 +195,7 @@ def test_polygons_are_the_same_bytes_on_every_run(survey: Path, tmp_path: Path) 
 
 def test_an_image_that_cannot_have_such_polygons_gets_its_mask_and_the_reason(survey: Path, tmp_path: Path) -> None:
     write_tif(survey / "a.tif", noise(3, 40, 50))
-    request = request_for(tmp_path, polygons="gpkg", polygon_request=PolygonOptions(min_area_m2=1))
+    request = request_for(tmp_path, polygons=True, polygon_options=PolygonOptions(min_area_m2=1))
     outcome = run(survey, request)["a.tif"]
     assert outcome.state == "done"
     assert [note for note in outcome.notes if note.startswith("no polygons: a least area")]
@@ -204,6 +204,6 @@ def test_an_image_that_cannot_have_such_polygons_gets_its_mask_and_the_reason(su
 
 def test_a_photo_without_a_place_gets_polygons_in_pixels(survey: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(40, 50, 3)).save(survey / "a.png")
-    run(survey, request_for(tmp_path, polygons="fgb"))
+    run(survey, request_for(tmp_path, polygons=True, polygons_format="fgb"))
     assert names(tmp_path) == {"a_label.png", "a_color.png", "a_polygons.fgb"}
     assert pyogrio.read_info(tmp_path / "out/a_polygons.fgb")["total_bounds"] == (0, -40, 50, 0)
