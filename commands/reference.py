@@ -1,4 +1,4 @@
-"""The reference page, made from the requests: `python -m commands.reference > docs/reference.md`."""
+"""The reference page, made from the requests; `docs/make_reference.py` writes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commands.command import Option, by_heading
 
 _HEAD = """# Reference
 
-Every command and every option. This page is made from the requests in the code: `python -m commands.reference`.
+Every command and every option. This page is made from the requests in the code, by `docs/make_reference.py`.
 
 An option is set in four ways; the first that is there counts: on the command line, as a variable of the environment,
 in `noseam.toml` (or the file that `--config` names), by its default. `noseam plan` goes by the variables and the table
@@ -70,9 +70,3 @@ def _variable(option: click.Option) -> str:
 
 def _keyword(option: click.Option) -> str:
     return f"`{option.name}`" if isinstance(option, Option) and option.asked else ""
-
-
-if __name__ == "__main__":
-    from cli import main
-
-    print(page(main), end="")

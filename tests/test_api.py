@@ -150,6 +150,7 @@ def test_no_two_write_to_one_folder(command: str, survey: Path, tmp_path: Path) 
     truth, out = tmp_path / "truth", tmp_path / "out"
     crops = tmp_path / "crops"
     if command == "train":
+        pytest.importorskip("torch", reason="needs PyTorch")
         noseam.crop(survey, truth, crops, window_px=64, jobs=1)
     calls: dict[str, Callable[[], object]] = {
         "crop": lambda: noseam.crop(survey, truth, out, window_px=64, jobs=1),

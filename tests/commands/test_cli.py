@@ -537,6 +537,18 @@ def test_help_names_units_defaults_and_an_example(name: str) -> None:
             assert option.required or option.default is not None or isinstance(option.show_default, str), option.name
 
 
+def test_the_help_of_segment_stands_under_headings() -> None:
+    text = noseam("segment", "--help").stdout
+    headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
+    assert headings == [
+        "Positional arguments", "Input", "Model", "Output", "Place", "Polygons", "Limits", "Records", "Options",
+    ]  # fmt: skip
+    under = {heading: text.split(f"\n{heading}:\n")[1].split("\n\n")[0] for heading in headings}
+    expected = {"Input": "--channels", "Model": "--window", "Output": "--out", "Place": "--dem", "Polygons": "--only",
+                "Limits": "--max-stall", "Records": "--quiet"}  # fmt: skip
+    assert {heading for heading, flag in expected.items() if flag in under[heading]} == expected.keys()
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys, cli\n"

@@ -274,7 +274,7 @@ def test_a_default_that_is_changed_in_its_field_is_changed_everywhere(tmp_path: 
 
 
 def test_the_reference_page_is_what_the_requests_say() -> None:
-    assert (ROOT / "docs/reference.md").read_text() == page(main), "python -m commands.reference > docs/reference.md"
+    assert (ROOT / "docs/reference.md").read_text() == page(main), "python docs/make_reference.py > docs/reference.md"
 
 
 def test_names_within_a_request_are_told_apart() -> None:
