@@ -11,7 +11,7 @@ from commands.command import VERBOSITY, count_verbosity, set_logging
 from commands.exits import IN_USE
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
 from segment.errors import FolderInUseError
-from segment.guard.signals import Interrupted, ending_in_order
+from segment.guard.signals import Interrupted, ending_in_order, raise_if_asked
 from segment.record.logs import one_line
 from tiler.errors import NoseamError
 
@@ -28,7 +28,11 @@ class Group(click.Group):
         """Run the command that was asked for."""
         try:
             with ending_in_order():
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                except (NoseamError, ImportError, OSError):
+                    raise_if_asked()  # a library may take a signal for an error of its own
+                    raise
         except Interrupted as signal:
             click.echo("interrupted" + _RESUMABLE.get(ctx.invoked_subcommand or "", ""), err=True)
             ctx.exit(signal.exit_code)

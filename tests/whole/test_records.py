@@ -269,18 +269,25 @@ def test_a_folder_that_cannot_be_listed_costs_its_own_images(survey: Path, tmp_p
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("segment.engine.openvino_engine.OpenVinoEngine", "EngineError"),
+        ("segment.run.runner.fit_classes", "ImportError"),
+    ],
+)
 def test_a_signal_that_a_library_takes_for_its_own_error_ends_the_run(
-    survey: Path, tmp_path: Path, model: Path
+    survey: Path, tmp_path: Path, model: Path, place: str, error: str
 ) -> None:
     code = (
-        "import signal, segment.engine.openvino_engine\n"
+        f"import signal, {place.rpartition('.')[0]}\n"
         "from segment.errors import EngineError\n"
         "def swallow(*arguments, **options):\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
         "    except BaseException as error:\n"
-        "        raise EngineError(str(error))\n"
-        "segment.engine.openvino_engine.OpenVinoEngine = swallow\n"
+        f"        raise {error}(str(error))\n"
+        f"{place} = swallow\n"
         "from cli import main\n"
         "main()"
     )
