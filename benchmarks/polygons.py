@@ -3,11 +3,15 @@
 Run from the repository, inside its virtual environment with the extra `vector`, on Linux:
 
     python benchmarks/polygons.py [--size 10000] [--check 4096] [--folder DIR] [--small]
+    python benchmarks/polygons.py --batches 33000
 
 It makes up masks of 7 classes: smooth blobs, and the same with noise that frays every outline into specks. Each is
 turned into a GeoPackage by `tiler.polygons.make` in a process of its own: as it is; without patches of less than
 0.16 square metres (64 pixels); and with outlines simplified too. The memory is the largest resident set that the kernel
 saw. Then the polygons of a part are compared with those of one call of `rasterio.features.shapes`.
+
+With `--batches` it writes so many batches of two squares instead, and a half and a quarter as many. The seconds should
+grow with the batches, and no faster.
 """
 
 from __future__ import annotations
@@ -25,9 +29,11 @@ import shapely
 from measure import machine, run_undisturbed, table
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.crs import CRS
 from rasterio.features import shapes
 
 from tiler.polygons.trace import trace
+from tiler.polygons.vector_file import Features, write_features
 
 CLASSES, CELL, GSD_M = 7, 64, 0.05
 FRAY = {"smooth": 0.0, "frayed": 0.05}
@@ -102,13 +108,41 @@ def compare(labels: NDArray[np.uint8], tile_px: int = 1024) -> list[str]:
     return [f"{tiled}", f"{between - started:.1f}", f"{whole}", f"{ended - between:.1f}", f"{difference:g}"]
 
 
+def write_batches(path: Path, count: int) -> float:
+    """Write many small batches of polygons; return processor seconds of this process."""
+    squares = shapely.box(np.arange(2 * count) % 1000, np.arange(2 * count) // 1000, np.arange(2 * count) % 1000 + 1,
+                          np.arange(2 * count) // 1000 + 1)  # fmt: skip
+    batches = (
+        Features(squares[first : first + 2], np.zeros(2, np.uint8), ["one"] * 2, np.ones(2), "a.tif", None)
+        for first in range(0, 2 * count, 2)
+    )
+    started = time.process_time()
+    write_features(path, batches, CRS.from_epsg(32633), "a")
+    return time.process_time() - started
+
+
+def measure_batches(folder: Path, most: int) -> list[list[str]]:
+    """Return a row per format: seconds of a quarter, a half and all batches, and the last by the first."""
+    rows = []
+    for suffix in (".parquet", ".gpkg", ".fgb"):
+        seconds = [write_batches(folder / f"{part}{suffix}", most // part) for part in (4, 2, 1)]
+        rows.append([suffix, *(f"{each:.2f}" for each in seconds), f"{seconds[-1] / seconds[0]:.1f}"])
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=10_000, help="Side of the masks, pixels.")
     parser.add_argument("--check", type=int, default=4096, help="Side of the part that is compared, pixels.")
     parser.add_argument("--folder", type=Path, help="Where masks and polygons go; a temporary folder by default.")
     parser.add_argument("--small", action="store_true", help="Masks of 1000 pixels.")
+    parser.add_argument("--batches", type=int, metavar="N", help="Write so many small batches instead.")
     arguments = parser.parse_args()
+    if most := arguments.batches:
+        with tempfile.TemporaryDirectory() as temporary:
+            head = ["format", *(f"{most // part} batches, s" for part in (4, 2, 1)), "4 times the batches"]
+            print(table(head, measure_batches(Path(temporary), most)), machine(PACKAGES), sep="\n\n")
+        return
     size = 1000 if arguments.small else arguments.size
     rows, checks = [], []
     with tempfile.TemporaryDirectory() as temporary:
