@@ -43,7 +43,7 @@ class Point:
 
     @property
     def megapixels(self) -> float:
-        """Of one photo."""
+        """Megapixels of one photo."""
         return self.height * self.width / 1e6
 
     @property

@@ -57,7 +57,7 @@ class EvaluateError(SegmentError, ValueError):
 
 
 class RequestError(SegmentError, ValueError):
-    """The options of a run are impossible, or do not fit together, the sources or the model."""
+    """The options of a run are impossible, or do not go with each other, with the sources or with the model."""
 
 
 class TrainError(SegmentError, ValueError):

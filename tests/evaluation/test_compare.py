@@ -1,4 +1,4 @@
-"""Comparing folders of masks: right counts however stored and read, each failure its own, reports that parse."""
+"""Comparing folders: counts do not depend on how masks are stored, a bad pair fails alone, reports parse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A survey run: right masks, each failure its own, nothing redone that is current."""
+"""A run of a survey writes the right masks, lets a bad image fail alone, and leaves current masks as they are."""
 
 from __future__ import annotations
 

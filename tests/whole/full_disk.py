@@ -1,4 +1,4 @@
-"""Run every writer under ever larger limits of a file's size; what `tests.whole.test_full_disk` starts as a process.
+"""Run every writer under ever larger limits of a file's size; `tests.whole.test_full_disk` starts this as a process.
 
     python -m tests.whole.full_disk FOLDER
 
@@ -51,7 +51,7 @@ SIDECARS: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding", "world",
 VECTORS: tuple[VectorFormat, ...] = ("gpkg", "fgb", "geojsonseq", "parquet")
 STEPS = 23
 BEYOND = (1.0, 1.1, 1.3, 1.6, 2.0, 4.0)
-"""Limits as shares of the largest file; on their way files may be larger than in the end."""
+"""Limits as shares of the largest file; while it is written a file may be larger than in the end."""
 
 
 def write_masks(

@@ -145,7 +145,7 @@ def call_mount(*arguments: str) -> None:
 
 
 def fill(disk: Path, leave: int) -> None:
-    """Leave so many bytes free."""
+    """Fill a file system, and leave so many bytes free."""
     free = shutil.disk_usage(disk).free
     (disk / "filler").write_bytes(bytes(free - leave))
     assert shutil.disk_usage(disk).free == leave
@@ -206,7 +206,7 @@ def test_a_folder_on_a_read_only_disk_is_refused_before_the_model_loads(
 
 @pytest.fixture(scope="module")
 def shared(survey: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The permissions of what a run leaves whose user lets the group write."""
+    """Return the permissions of the files of a run whose user lets the group write."""
     out = tmp_path_factory.mktemp("shared") / "out"
     done = run(segment_command(survey, out, model, "--confidence", "--polygons"), umask=0o002)
     assert done.returncode == 0, done.stderr

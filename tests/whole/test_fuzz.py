@@ -65,7 +65,7 @@ def small_images(folder: Path) -> dict[str, bytes]:
 
 
 def read_image(path: str, content: bytes) -> None:
-    """Read an image as a run does, in a process of its own, which a bug in GDAL may crash."""
+    """Read an image as a run does. Run this in a process of its own, because a bug in GDAL may crash it."""
     file = Path(path)
     file.write_bytes(content)
     with suppress(TilerError):

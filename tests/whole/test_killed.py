@@ -1,4 +1,4 @@
-"""A run that is ended at any instant: the same command again leads to the tree of an undisturbed run."""
+"""After a run is ended at any instant, the same command again leads to the tree of an undisturbed run."""
 
 from __future__ import annotations
 

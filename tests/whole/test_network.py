@@ -1,4 +1,4 @@
-"""All samples in one command, watched from outside: no network, no change to the input, every file accounted for."""
+"""One command on all samples uses no network, changes no input, and accounts for every file; strace watches it."""
 
 from __future__ import annotations
 
