@@ -1,12 +1,12 @@
-"""Measure `tiler.crops.make_crops` on a made-up survey: speed, cores used, and peak memory of the process tree.
+"""Measure how a made-up survey is cut into crops: speed, cores used, and peak memory of the process tree.
 
 Run from the repository, inside its virtual environment, on Linux:
 
     python benchmarks/crop.py [--images 40] [--jobs -1] [--folder DIR] [--small]
 
 It makes a few distinct photos of 6000 x 4000 pixels (JPEG, quality 92) and masks of 24 classes (PNG of
-ids), copies them to the number asked for, and cuts them into crops of 2000 px by `make_crops` in a
-process of its own. Every 50 ms the proportional set sizes (PSS, which counts shared pages once) of
+ids), copies them to the number asked for, and cuts them into crops of 2000 px in a process of its own,
+by `tiler.crops.make.make_crops`. Every 50 ms the proportional set sizes (PSS, which counts shared pages once) of
 that process and its children are summed; the largest sum is the peak. Sources were just written, so
 they are read from the page cache.
 """
@@ -77,7 +77,7 @@ def measure(folder: Path, jobs: int) -> tuple[float, float, float]:
             time.sleep(INTERVAL_S)
     if process.returncode:
         raise SystemExit("cutting failed")
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of a child and, as it waits for them, of its workers
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of a child and of its workers, because it waits for them
     return time.monotonic() - started, used.ru_utime + used.ru_stime, peak / 1e6
 
 

@@ -6,7 +6,7 @@ Run from the repository, inside its virtual environment:
 
 It makes up one photo of 6000 x 4000 pixels and one of noise with the spectrum of a photo, segments
 both with the bundled model and the first with an untrained one too, and encodes the labels and the
-confidence of these masks. Size is related to the smallest of all settings in the table, mask by mask.
+confidence of these masks. The table gives sizes as ratios to the smallest of all settings, mask by mask.
 """
 
 from __future__ import annotations

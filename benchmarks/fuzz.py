@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the parsers that noseam wrote itself, with Atheris (`pip install atheris`).
+"""Fuzz the parsers that noseam has of its own, guided by coverage, with Atheris (`pip install atheris`).
 
     python benchmarks/fuzz.py all --seconds 300      every target in turn, then a table
     python benchmarks/fuzz.py photo [libFuzzer's own arguments]
@@ -22,7 +22,7 @@ from typing import Any
 
 Target = Callable[[bytes], None]
 ROOT = Path(__file__).resolve().parent.parent
-INSTRUMENTED = ["tiler", "segment", "cli", "tomllib", "json", "csv", "PIL", "xml", "click"]
+INSTRUMENTED = ["tiler", "segment", "commands", "cli", "tomllib", "json", "csv", "PIL", "xml", "click"]
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def fuzz_photo(content: bytes) -> None:
 
 
 def fuzz_xmp(content: bytes) -> None:
-    """Read XMP alone, as no mutation of a photo finds its way through XML."""
+    """Read XMP alone, because no mutation of a photo finds its way through XML."""
     from tiler.photo.tags import _drone
 
     with suppress(ValueError, SyntaxError, LookupError):  # `read_tags` turns any exception into `trouble`
@@ -205,7 +205,7 @@ def _summary(name: str, log: str, corpus: Path) -> str:
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))
-    os.chdir(tempfile.gettempdir())  # no noseam.toml there, it is hoped
+    os.chdir(tempfile.gettempdir())  # so that no noseam.toml of the checkout is read
     if sys.argv[1:2] and sys.argv[1] in TARGETS:
         return fuzz_one(sys.argv[1], sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

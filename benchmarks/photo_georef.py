@@ -4,10 +4,10 @@ Run from the repository, inside its virtual environment with the extra `photo` a
 
     python benchmarks/photo_georef.py PHOTO PHOTO PHOTO...
 
-Features (SIFT, ratio test, RANSAC homography) are matched between consecutive photos, and both places of
-each match are taken to the ground by the two photos' placements: how far apart they land is the error of the
-two placements together, with the relief. The same is done for other ways of placing them. Then one shift,
-turn and scale of the one photo that brings its places best onto the other's says how much is systematic.
+Features (SIFT, ratio test, RANSAC homography) are matched between consecutive photos. Both places of each
+match are taken to the ground by the two photos' placements. How far apart they land is the error of the two
+placements together, with the relief. The same is done for other ways of placing the photos. Then the shift,
+turn and scale that bring the places of one photo best onto those of the other say how much is systematic.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ cv2: Any = import_module("cv2")
 RATIO = 0.75
 RANSAC_PX = 8.0
 FEWEST = 20
-"""Fewer matches are none: photos that do not overlap."""
+"""Photos with fewer matches than this do not overlap."""
 Points = NDArray[np.float64]
 
 
@@ -49,13 +49,13 @@ def flight_yaw(path: Path) -> Affine:
 
 
 def own_diagonal(path: Path) -> Affine:
-    """Take the 35 mm equivalent for one of the image's own diagonal."""
+    """Return the transform if the 35 mm equivalent is taken to refer to the image's own diagonal."""
     equivalent = read_tags(path).number("FocalLengthIn35mmFilm") or 0
     return chosen(path, PoseOptions(focal_px=equivalent * float(np.hypot(*read_info(path).shape) / np.hypot(36, 24))))
 
 
 def no_convergence(path: Path) -> Affine:
-    """Take true north for the north of the grid."""
+    """Return the transform if true north is taken for the north of the grid."""
     height, width = read_info(path).shape
     placement = place_photo(path, height, width, PoseOptions())
     centre = placement.georeference.transform @ (width / 2, height / 2)

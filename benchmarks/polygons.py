@@ -1,4 +1,4 @@
-"""Measure polygons of large label masks: seconds, number and peak memory, and that tiles give what the whole gives.
+"""Measure polygons of large label masks: seconds, number and peak memory; compare tiles with the whole mask.
 
 Run from the repository, inside its virtual environment with the extra `vector`, on Linux:
 
@@ -91,7 +91,7 @@ def measure(mask: Path, request: dict[str, float]) -> list[str]:
 
 
 def compare(labels: NDArray[np.uint8], tile_px: int = 1024) -> list[str]:
-    """Return polygons and seconds by tiles and at once, and the largest difference of the classes' areas, pixels."""
+    """Return polygons and seconds, by tiles and at once, and the largest difference of a class's area, pixels."""
     started = time.monotonic()
     strips = (labels[row : row + tile_px] for row in range(0, len(labels), tile_px))
     tiled, tiled_areas = 0, np.zeros(CLASSES)

@@ -5,8 +5,8 @@ Run from the repository, inside its virtual environment:
     python benchmarks/resume.py [--images 1000] [--folder DIR]
 
 It makes small images, PNGs that become PNG masks and GeoTIFFs that become COGs, segments them with an untrained
-network, and plans and runs the same again, which skips them all. `header read` is what any tool must do: look at the
-source and the masks with `stat` and read the tags of the masks; `beyond` is what the run takes on top.
+network, then plans and runs the same again. The second run skips every image. `header read` is what any tool must do:
+call `stat` on the source and the masks, and read the tags of the masks. `beyond` is what the run takes on top.
 """
 
 from __future__ import annotations

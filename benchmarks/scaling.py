@@ -3,9 +3,10 @@
     python benchmarks/scaling.py [--vary size overlap classes cores] [--rounds 3]
 
 All else stays at a photo of 6000 x 4000, overlap 0.25, 24 classes, all cores, MiT-B0 with random weights, windows of
-2000 px brought to 512. Each point runs on a folder of four photos and on one of sixteen: the difference over twelve is
-the time per photo of a long folder, from which megapixels per second follow. A single photo would not do as the short
-folder: it leaves cores idle that a second one uses. `--small` tries one point of each series out, on tiny photos.
+2000 px brought to 512. Each point runs on a folder of four photos and on one of sixteen. The difference, divided by
+twelve, is the time per photo of a long folder, from which megapixels per second follow. The short folder has more than
+one photo, because a single one leaves cores idle that a second one uses. `--small` tries one point of each series out,
+on tiny photos.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Point:
 
     @property
     def megapixels(self) -> float:
-        """Of one photo."""
+        """Megapixels of one photo."""
         return self.height * self.width / 1e6
 
     @property

@@ -5,11 +5,11 @@ Run from the repository, inside its virtual environment, on Linux:
     python benchmarks/soak.py [--images 2000] [--seed 0] [--folder DIR]
 
 It makes small images, one in twenty of them bad (cut short, empty, text, another format, a named pipe, a link to
-nowhere), and an untrained network. `noseam segment` runs on them and is ended at random instants by SIGKILL, SIGTERM or
-SIGINT, and started again, until a run ends by itself. Then one more makes everything again, untouched, while its
-memory and its open files are watched. It prints two tables, and fails if an image is missing, a good one failed or a
-bad one did not, a mask differs between the runs, something is left behind, or memory or open files grow. `--images 200`
-is a quick try.
+nowhere), and an untrained network. It runs `noseam segment` on them, ends the run at a random instant by SIGKILL,
+SIGTERM or SIGINT, and starts it again, until a run ends by itself. Then one more run makes everything again, untouched;
+its memory and its open files are watched. The benchmark prints two tables. It fails if an image is missing, a good one
+failed or a bad one did not, a mask differs between the runs, something is left behind, or memory or open files grow.
+`--images 200` is a quick try.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/stages.py [--photos 12] [--rounds 3] [--case b0 b0-full b5]
 
-In one process and per case: the whole job (photos of 6000 x 4000 to label and colour PNGs, start-up aside) and the
-same engine on the same tiles with nothing else to do, in turns, and the ratio of the two; how many cores the whole job
-kept busy; then each stage of one photo by itself in core seconds (CPU time of all threads). `b0-full` is at source
-resolution, 176 tiles of 512 a photo.
+It measures three things per case, all in one process. The first is the ratio of two times, taken in turns: the whole
+job (photos of 6000 x 4000 to label and colour PNGs, start-up aside), and the same engine on the same tiles with
+nothing else to do. The second is how many cores the whole job kept busy. The third is each stage of one photo by
+itself, in core seconds (CPU time of all threads). `b0-full` is at source resolution, 176 tiles of 512 px a photo.
 `--small` tries it out on tiny photos.
 """
 
@@ -47,7 +47,7 @@ class Case:
     window: int
     """Side of a window, source pixels; tiles have 512 model pixels."""
     share: int = 1
-    """One photo in so many is run, for it takes that much longer."""
+    """One photo in so many is run, because each takes that much longer."""
 
 
 CASES = {"b0": Case("b0", 2000), "b0-full": Case("b0", 512, 4), "b5": Case("b5", 2000, 3)}

@@ -1,13 +1,14 @@
 """Time the stitch kernels of one thread on 24 MP, against sampling every class at every pixel.
 
-Run from the repository, inside its virtual environment (with the development packages, for it uses the tests' kernel):
+Run from the repository, inside its virtual environment (with the development packages, because it uses
+the tests' kernel):
 
     python -m benchmarks.stitch [--scale 0.256 --scale 1] [--classes 2 --classes 24 --classes 150] [--repeat 3]
 
-It prints a Markdown table of the best of a few runs, in milliseconds: sampling every class (the tests'
-kernel, which finds label and margin and is written to be obvious: one run), the labels alone, labels with
-confidence; and blending the tiles of such an image. `smooth` logits change over
-about 16 cells, `rough` are smooth with noise of a tenth of their range, `noise` is white.
+It prints a Markdown table of the best of a few runs, in milliseconds. Its columns are sampling every class, the labels
+alone, the labels with confidence, and blending the tiles of such an image. Sampling every class is the tests' kernel,
+which finds label and margin and is written to be obvious; it runs once. `smooth` logits change over about 16 cells,
+`rough` ones are smooth with noise of a tenth of their range, `noise` is white.
 """
 
 from __future__ import annotations

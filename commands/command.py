@@ -22,7 +22,7 @@ _KEY = "noseam.verbosity"
 
 
 class Option(click.Option):
-    """An option that knows under which heading a long help lists it, and what of a request it is."""
+    """An option that knows its heading in a long help, and the field of a request that it was made from."""
 
     def __init__(self, *names: Any, group: str = "", asked: Asked | None = None, **known: Any) -> None:
         super().__init__(*names, **known)
@@ -41,7 +41,7 @@ class Command(click.Command):
         ]  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it logs follows from -v and -q before and after its name."""
+        """Run the command. The flags -v and -q, before and after its name, say how much it logs."""
         set_logging(ctx)
         return super().invoke(ctx)
 
@@ -54,7 +54,7 @@ class Command(click.Command):
 
 
 def by_heading(params: Iterable[click.Parameter]) -> dict[str, list[click.Option]]:
-    """Return the options among parameters by the headings of a help; few options stand under one heading."""
+    """Return the options among parameters, by heading; fewer than 30 options stand under one heading."""
     options = [param for param in params if isinstance(param, click.Option)]
     if len(options) < _FEW:
         return {_HEADINGS[-1]: options}

@@ -19,10 +19,11 @@ from segment.run.request import SegmentRequest
 @options_of(DemoRequest)
 @click.pass_context
 def demo(ctx: click.Context, /, **wanted: Any) -> None:
-    """Make a small survey, segment it with the bundled model, evaluate; needs no network.
+    """Make a small survey, segment it with the bundled model, and evaluate the masks; nothing is downloaded.
 
-    Three photos of 6000 x 4000 pixels and a georeferenced orthomosaic of made-up streets and gardens,
-    whose truth is known exactly. The bundled model knows such scenes and no others.
+    The survey has three photos of 6000 x 4000 pixels and a georeferenced orthomosaic. They show
+    made-up streets and gardens, whose truth is known exactly. The bundled model knows such scenes
+    and no others.
 
     \b
     Example:

@@ -13,7 +13,7 @@ from segment.record.logs import one_line
 from tiler.errors import NoseamError
 
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
-"""Some images failed; no image was found; stopped with work left; another run holds the output folder."""
+"""Exit codes: some images failed, no image was found, the run stopped with work left, another run holds the folder."""
 
 
 def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
@@ -24,7 +24,7 @@ def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
 
 @contextmanager
 def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Call it a wrong usage what noseam cannot make of options; by default every error of its own."""
+    """Turn errors of these kinds into usage errors; without kinds, every error of noseam's own."""
     kinds = kinds or (NoseamError,)
     try:
         yield

@@ -22,7 +22,7 @@ _RESUMABLE = {
 
 
 class Group(click.Group):
-    """Turns noseam's own errors into one line and an exit code."""
+    """A group that turns noseam's own errors into one line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -40,7 +40,7 @@ class Group(click.Group):
             click.echo(one_line(f"Error: {error}"), err=True)
             ctx.exit(IN_USE)
         except (NoseamError, OSError) as error:
-            if isinstance(error, BrokenPipeError):  # Click's own
+            if isinstance(error, BrokenPipeError):  # Click ends the process itself
                 raise
             raise click.ClickException(str(error)) from error
 

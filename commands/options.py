@@ -33,7 +33,7 @@ def options_of(request: type) -> Callable[[_Callback], _Callback]:
 
 
 def request_of(request: type[_Request], wanted: Mapping[str, Any]) -> _Request:
-    """Return the request that a command line stands for; what was not said takes its default."""
+    """Return the request that a command line stands for; options that were not given take their defaults."""
     with usage_errors():
         return gather(request, {name: value for name, value in wanted.items() if value is not None})
 
@@ -103,7 +103,7 @@ def _path(asked: Asked) -> click.Path:
 
 
 def _text(default: Any) -> Any:
-    """Return a default as Click takes it: what is read from text, as text; an empty tuple as nothing."""
+    """Return a default as Click takes it: None for an empty tuple, text for a value that is read from text."""
     if default == ():
         return None
     if isinstance(default, frozenset):

@@ -13,9 +13,9 @@ _HEAD = """# Reference
 
 Every command and every option. This page is made from the requests in the code, by `docs/make_reference.py`.
 
-An option is set in four ways; the first that is there counts: on the command line, as a variable of the environment,
-in `noseam.toml` (or the file that `--config` names), by its default. `noseam plan` goes by the variables and the table
-of `segment` too. The functions of `import noseam` take the same options by the names in the last column.
+An option can be set in four places: on the command line, in a variable of the environment, in `noseam.toml` (or the
+file that `--config` names), and by its default. The first place in this order counts. `noseam plan` takes the variables
+and the table of `segment` too. The functions of `import noseam` take the same options, named as in the column Python.
 """
 
 

@@ -16,8 +16,9 @@ from tiler.scenes.request import ScenesRequest
 def scenes(**wanted: Any) -> None:
     """Make up a survey in OUT: photos and orthomosaics with exact label masks.
 
-    For trying out, training and tests: streets, houses, gardens and ponds in 22 of the 24 classes of
-    the Semantic Drone Dataset, in OUT/images, OUT/truth and OUT/classes.csv.
+    The survey serves to try noseam out, to train and to test. It shows streets, houses, gardens and
+    ponds in 22 of the 24 classes of the Semantic Drone Dataset. Photos and orthomosaics go to
+    OUT/images, masks to OUT/truth, the class table to OUT/classes.csv.
 
     \b
     Example:

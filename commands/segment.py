@@ -79,7 +79,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
             sums.add(outcome)
             progress.report(outcome)
     if sums.left:
-        then = "see to what failed, or allow more" if gate.end == "errors" else "the same command goes on"
+        then = "mend what failed, or raise --max-errors" if gate.end == "errors" else "the same command goes on"
         _log.warning("stopped (%s): %d of %d images are left; %s", gate.end, sums.left, sums.inputs, then)
     if gate.end == "stalled":
         exit_now(FAILED)

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 SETTINGS_FILE = Path("noseam.toml")
-"""Settings that are taken where the program is run."""
+"""The file of settings, in the folder that the program is run in."""
 _FOREIGN = {"NOSEAM_CACHE", "NOSEAM_VERSION"}
-"""The cache folder, which is no option; and what is often set in containers."""
+"""Variables that are no options: the folder of the cache, and the version that containers often set."""
 
 
 def load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -40,7 +40,9 @@ def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, A
     """Return the settings of one command by the names of its parameters."""
     group = _group(ctx)
     if not isinstance(table, dict):
-        raise click.UsageError(f"{path}: {name} stands alone; options belong below their command, as [segment]")
+        raise click.UsageError(
+            f"{path}: {name} stands outside of a table; options belong in the table of their command, such as [segment]"
+        )
     if name not in group.commands:
         raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(group.list_commands(ctx))}")
     options = {flag.lstrip("-"): option for option in _options(group.commands[name]) for flag in option.opts}
@@ -96,7 +98,7 @@ def refuse_unknown_variables(group: click.Group) -> None:
     commands = tuple(f"NOSEAM_{name}_".upper() for name in group.commands)
     for name in sorted(name for name in os.environ if name.startswith("NOSEAM_") and name not in known):
         hint = _hint(name, known, 0.8)
-        if hint or name.startswith(commands):  # others may be of the container or the cluster
+        if hint or name.startswith(commands):  # other names may belong to the container or the cluster
             raise click.UsageError(f"variable {name}: no such option{hint}")
 
 

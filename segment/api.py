@@ -1,7 +1,7 @@
 """The commands of noseam as functions, for Python: the same as `import noseam`.
 
-Every function takes the options of its command as keywords, with the same defaults and bounds; the page
-`docs/reference.md` says what each of them does. Text stands for paths. Nothing heavy is imported before a
+Every function takes the options of its command as keywords, with the same defaults and bounds. The page
+`docs/reference.md` says what each option does. A path may be given as text. Nothing heavy is imported before a
 function is called.
 """
 
@@ -43,7 +43,7 @@ AnyPath = str | Path
 
 
 def _unheard(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def crop(
@@ -74,9 +74,9 @@ def crop(
     out : path
         Folder of the crops.
     progress : callable
-        Told (sources done, sources in all), from the calling thread.
+        Called with (sources done, sources in all) in the calling thread.
     **options
-        Those of `noseam crop`.
+        The options of `noseam crop`.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def crop(
     Raises
     ------
     NoseamError
-        If the options or the folders will not do, or another run writes to `out`; see `make_crops`.
+        If the options or the folders cannot be used, or another run writes to `out`; see `make_crops`.
     """
     request = gather(CropRequest, locals())
     return steps.crop(request, lambda outcome, done, total: progress(done, total))
@@ -127,9 +127,9 @@ def train(
     out : path
         Folder of the model.
     progress : callable
-        Told (steps done, steps in all) after every step.
+        Called with (steps done, steps in all) after every step.
     **options
-        Those of `noseam train`.
+        The options of `noseam train`.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def train(
     Raises
     ------
     NoseamError
-        If the options, the crops, the base or the device will not do, or another run writes to `out`; see
+        If the options, the crops, the base or the device cannot be used, or another run writes to `out`; see
         `segment.training.train.train`.
     """
     return steps.train(gather(TrainRequest, locals()), progress)
@@ -187,7 +187,7 @@ def plan(
     out : path
         Output folder of the planned run.
     **options
-        Those of `noseam plan`.
+        The options of `noseam plan`.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def plan(
     Raises
     ------
     NoseamError
-        If the options or the checkpoint will not do, or two images would write one output.
+        If the options or the checkpoint cannot be used, or two images would write one output.
     """
     return steps.plan(gather(PlanRequest, locals())).survey
 
@@ -257,20 +257,20 @@ def segment(
     model : str
         Checkpoint folder, hub id, or `demo`.
     progress : callable
-        Told (images ended, images in all), from the calling thread.
+        Called with (images ended, images in all) in the calling thread.
     **options
-        Those of `noseam segment`.
+        The options of `noseam segment`.
 
     Returns
     -------
     tuple of Outcome
-        One per input that was got to, as they ended; a bad image is one of them, not an exception.
+        One per input that the run reached, in the order in which they ended. A bad image has one too.
 
     Raises
     ------
     NoseamError
-        If the run cannot start: the options, the checkpoint or the device will not do, two images would write one
-        output, or another run writes to `out`.
+        If the run cannot start: the options, the checkpoint or the device cannot be used, two images would write one
+        output, or another run writes to `out`. If the device fails for good, or a record cannot be written.
     """
     return steps.segment(gather(SegmentRequest, locals()), progress)
 
@@ -292,11 +292,11 @@ def polygons(
     masks : path or sequence of paths
         Label masks, and folders in which every `*_label.png` and `*_label.tif` counts.
     out : path
-        Such as `survey.gpkg`, which gets the polygons of all masks; or a folder, which gets a file for each.
+        A file such as `survey.gpkg`, which gets the polygons of all masks; or a folder, which gets one file per mask.
     progress : callable
-        Told (masks done, masks in all), from the calling thread.
+        Called with (masks done, masks in all) in the calling thread.
     **options
-        Those of `noseam polygons`.
+        The options of `noseam polygons`.
 
     Returns
     -------
@@ -306,7 +306,7 @@ def polygons(
     Raises
     ------
     NoseamError
-        If the files cannot be planned, all masks go to one file and that fails, or another run writes there.
+        If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
     """
     return tuple(steps.polygons(gather(PolygonsRequest, locals()), progress))
 
@@ -329,9 +329,9 @@ def evaluate(
     out : path, optional
         Folder for a report.
     progress : callable
-        Told (pairs done, pairs in all), from the calling thread.
+        Called with (pairs done, pairs in all) in the calling thread.
     **options
-        Those of `noseam evaluate`.
+        The options of `noseam evaluate`.
 
     Returns
     -------
@@ -341,6 +341,7 @@ def evaluate(
     Raises
     ------
     NoseamError
-        If the two sides cannot be compared, or the report not be written; see `segment.evaluation.compare.evaluate`.
+        If the two sides cannot be compared, or the report cannot be written; see
+        `segment.evaluation.compare.evaluate`.
     """
     return steps.evaluate(gather(EvaluateRequest, locals()), progress)

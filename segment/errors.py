@@ -45,7 +45,7 @@ class DeviceLostError(DeviceError):
 
 
 class EngineError(SegmentError, RuntimeError):
-    """An engine did not answer tile for tile."""
+    """An engine cannot run a network, or does not answer tile for tile."""
 
 
 class DemoError(SegmentError, FileExistsError):
@@ -53,11 +53,11 @@ class DemoError(SegmentError, FileExistsError):
 
 
 class EvaluateError(SegmentError, ValueError):
-    """Predictions and truth cannot be compared, or the report on them not be written."""
+    """Predictions and truth cannot be compared, or the report on them cannot be written."""
 
 
 class RequestError(SegmentError, ValueError):
-    """A run was asked for that cannot be."""
+    """The options of a run are impossible, or do not go with each other, with the sources or with the model."""
 
 
 class TrainError(SegmentError, ValueError):

@@ -1,6 +1,6 @@
-"""Each step of noseam by its request: holds the output folder, does the work, returns what came of it.
+"""The steps of noseam as functions of a request: each holds its output folder, does its work, returns the result.
 
-Imports what a step needs when the step is called, so that `import segment.api` and `noseam --help` load nothing heavy.
+A step imports what it needs when it is called, so that `import segment.api` and `noseam --help` load nothing heavy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tiler.polygons.request import PolygonReport, PolygonsRequest
 
 Progress = Callable[[int, int], None]
-"""Told how many of a step's pieces are done, and how many there are."""
+"""Called with how many of a step's pieces are done, and how many there are."""
 _TYPICAL_COMPRESSION = 20
 """Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
 _log = logging.getLogger(__name__)
@@ -45,11 +45,11 @@ class Planned:
     """A survey that can be segmented."""
 
     description: Description | None
-    """The checkpoint, where one was named."""
+    """The checkpoint; None if the user named none."""
     request: Request
     """What was asked, with the checkpoint's tiling."""
     survey: SurveyPlan
-    """Its images."""
+    """Its inputs, each planned or refused."""
 
 
 def plan(request: PlanRequest) -> Planned:
@@ -60,7 +60,7 @@ def plan(request: PlanRequest) -> Planned:
     RequestError
         If a source is not there, or the options do not go with the checkpoint.
     NoseamError
-        If the checkpoint will not do, or two images would write one output.
+        If the checkpoint cannot be used, an optional package is missing, or two images would write one output.
     """
     from segment.model.checkpoint import describe_checkpoint
     from segment.plan.survey import plan_survey
@@ -121,9 +121,9 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
     Raises
     ------
     RequestError
-        If the model lacks a class that is asked for.
+        If the model lacks a class that `--only` names.
     NoseamError
-        If the model, the class table or the device will not do.
+        If the model, the class table or the device cannot be used.
     """
     from segment.run.runner import open_runner
 
@@ -142,7 +142,10 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
 
 
 def segment(request: SegmentRequest, advance: Progress = lambda done, total: None) -> tuple[Outcome, ...]:
-    """Segment a survey; see `plan`, `opened` and `Runner.run` for what it raises."""
+    """Segment a survey and return how its inputs ended.
+
+    It raises what `plan`, `held`, `opened` and `Runner.run` raise.
+    """
     from segment.guard.limits import Gate
 
     gate = Gate(request.run_limits)
@@ -181,7 +184,7 @@ def evaluate(request: EvaluateRequest, advance: Progress = lambda done, total: N
     Raises
     ------
     NoseamError
-        As `segment.evaluation.compare.evaluate` and `segment.evaluation.report.write_report` do.
+        If the masks cannot be compared, another run writes to the folder, or the report cannot be written.
     """
     from segment.evaluation.compare import evaluate
     from segment.evaluation.report import write_report
@@ -202,18 +205,18 @@ class Written:
     path: Path
     """The file."""
     report: PolygonReport | None
-    """What it holds; None: it failed."""
+    """What it holds; None if it failed."""
     reason: str = ""
     """Why it failed."""
 
 
 def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: None) -> Iterator[Written]:
-    """Turn label masks into polygons; yield the files as they end. One that fails costs only itself.
+    """Turn label masks into polygons; yield the files as they end. A file that fails costs only itself.
 
     Raises
     ------
     NoseamError
-        If the files cannot be planned, or all masks go to one file and that fails.
+        If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
     """
     from segment.guard.lock import hold_folder, lock_folder
     from tiler.extra import require_extra

@@ -17,7 +17,7 @@ _COLUMNS = ("split", "image", "mask", "source", "row_off", "col_off", "height", 
 
 
 def crop_folder(folder: Path, *, train: int = 8, val: int = 4, side: int = SIDE, repeat: int = 1) -> Path:
-    """Write crops whose bluish pixels are class 0 and whose reddish ones are class 1, with a corner of no label."""
+    """Write crops whose bluish pixels are class 0 and whose reddish ones are class 1; one corner has no label."""
     folder.mkdir(parents=True)
     classes = class_table(2)
     write_class_table(folder / "classes.csv", classes)

@@ -1,4 +1,4 @@
-"""The kernel that samples every class at every pixel; it judges the one that leaves most out."""
+"""The kernel that samples every class at every pixel; tests compare the pruned kernel with it."""
 
 from __future__ import annotations
 

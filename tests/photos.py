@@ -70,7 +70,7 @@ def write_photo(
     parts = {ExifTags.IFD.Exif: camera, ExifTags.IFD.GPSInfo: gps or (gps_of(*place) if place else {})}
     for part, entries in parts.items():
         exif.get_ifd(part).update(entries)
-        exif[part] = 0  # or Pillow leaves the part out of a TIFF
+        exif[part] = 0  # otherwise Pillow leaves the part out of a TIFF
     values = {name: text for name, text in {**POSE, **(pose or {})}.items() if text is not None}
     data = xmp_of(attributes(values)) if xmp is None else xmp
     picture = Image.fromarray(noise(*shape, 3))

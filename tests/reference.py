@@ -1,4 +1,4 @@
-"""The slow, obvious definition of a seamless label map; it judges the fast one."""
+"""The slow, obvious definition of a seamless label map; tests compare the fast one with it."""
 
 from __future__ import annotations
 

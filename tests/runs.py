@@ -61,6 +61,6 @@ def exit_code(process: subprocess.Popen[str] | subprocess.CompletedProcess[str])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, hidden ones too, but those that no two runs have alike."""
+    """Return every file below a folder, hidden ones too, except those that differ between any two runs."""
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
     return {name: data for name, data in found.items() if name not in {MANIFEST, LOCK}}

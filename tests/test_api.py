@@ -1,4 +1,4 @@
-"""noseam for Python: what an import costs, what a call tells, who may write."""
+"""noseam for Python: what an import loads, what a call reports, how a call keeps others from its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: one tree, as it is drawn; messages that survive the way between processes; one text for people."""
+"""Errors form the tree that is drawn, keep their messages between processes, and become one text for people."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 Crop, stride and batch size are ours (the job's); border cropping (`delta`), reflected padding, blending and averaging
 are its defaults. The model callable shrinks crops to the network's size and enlarges the logits.
 
-Importing the package brings torchvision, torchgeo and dozens of others, for which some machines have no build. The
-one module that tiles needs of them a single function, for models of fixed size, which it never calls; so that module is
-loaded alone, from the installed package, unchanged: `pip install --no-deps terratorch` is enough.
+Importing the package imports torchvision, torchgeo and dozens of others, of which some machines have no build. The one
+module that tiles needs a single function of theirs, for models of fixed size, and never calls it here. So this script
+loads that module alone, unchanged, from the installed package; `pip install --no-deps terratorch` is enough.
 
     python benchmarks/peers/terratorch_tiles.py FOLDER --out DIR --model CHECKPOINT
 """

@@ -34,7 +34,7 @@ class Script:
     processor: AutoImageProcessor
     network: nn.Module
     weights: Tensor
-    """Of a window, shape (window, window)."""
+    """Weights of a window, shape (window, window)."""
     stages: Stages
 
     def labels(self, photo: Image.Image) -> NDArray[np.uint8]:

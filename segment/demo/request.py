@@ -10,7 +10,7 @@ from tiler.option import check, option
 from tiler.scenes.request import SceneOptions
 
 DEMO_SCENES = SceneOptions(photos=3, orthomosaics=1, seed=2026)
-"""What the demo is about; the bundled model never saw a scene of this seed."""
+"""The survey of the demo; the bundled model never saw a scene of this seed."""
 _MARKER = ".noseam-demo"
 
 
@@ -27,26 +27,26 @@ class DemoRequest:
 
     @property
     def survey(self) -> Path:
-        """The made-up survey."""
+        """Folder of the made-up survey."""
         return self.out / "survey"
 
     @property
     def masks(self) -> Path:
-        """What the bundled model says of it."""
+        """Folder of the masks that the bundled model makes of the survey."""
         return self.out / "masks"
 
     @property
     def evaluation(self) -> Path:
-        """How right it is."""
+        """Folder of the report on these masks."""
         return self.out / "evaluation"
 
     @property
     def picture(self) -> Path:
-        """Photo, mask and both on top of each other."""
+        """Picture of a photo, its mask and both on top of each other."""
         return self.out / "comparison.png"
 
     def claim(self) -> None:
-        """Make the demo's folder, or raise.
+        """Make the demo's folder, and mark it as the demo's.
 
         Raises
         ------

@@ -20,7 +20,7 @@ from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
 
-_FORM = 1  # counted up when the converted network changes, so that what was kept is not used
+_FORM = 1  # raised by one when the converted network changes, so that what was kept is not used
 _TOLERANCE = 1e-3
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
     Raises
     ------
     CheckpointError
-        If the weights will not do.
+        If the weights are missing, damaged or not those of the config.
     EngineError
         If it cannot be converted, or its logits differ from those of PyTorch by more than 1e-3 of the largest.
     """
@@ -124,7 +124,8 @@ def _convert(description: Description, tile_px: int) -> Any:
     difference = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not difference <= _TOLERANCE:
         raise EngineError(
-            f"{description.name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest"
+            f"{description.name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest; "
+            f"at most {_TOLERANCE:g} expected"
         )
     return model
 

@@ -17,7 +17,7 @@ from tiler.stitch.taper import tile_weights
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How many logits of a tile are unusable, not yet known to the host."""
+    """The number of unusable logits of a tile, which the host does not know yet."""
 
     name: str
     """The tile, as errors name it."""

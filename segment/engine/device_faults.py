@@ -10,8 +10,9 @@ import torch
 from segment.errors import DeviceLostError, DeviceMemoryError
 
 _SHORT = ("out of memory", "ALLOC_FAILED")
-"""Words by which CUDA and its libraries say so. PyTorch's allocator has a class of its own for it."""
+"""Words of CUDA and its libraries for too little memory. PyTorch's allocator has a class of its own for it."""
 _LOST = ("CUDA error", "cuDNN error")
+"""How messages of a lost device begin."""
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tiler.stitch.upsample import MaskRows, sample_points
 _BAND_BYTES = 192 * 2**20
 """Most bytes of device memory that one band of rows takes while it is computed, beside the blended logits."""
 _PIXEL_BYTES = 48
-"""What a pixel needs beside its logits: winners so far, winners among the next classes, and their merging."""
+"""Bytes of a pixel beside its logits: winners so far, winners among the next classes, and their merging."""
 _CLASSES_AT_ONCE = 32
 
 
@@ -63,14 +63,14 @@ class DeviceStitcher:
         Returns
         -------
         iterator of MaskRows
-            Empty but for the last tile of a row of tiles. May be drawn from after later tiles came;
-            the arrays are the caller's own.
+            It is empty except for the last tile of a row of tiles. It may be read after later tiles came.
+            The arrays are the caller's own.
 
         Raises
         ------
         LogitsError
-            If the logits have another shape; if any of the row of tiles holds NaN or infinity, once
-            the first rows are drawn.
+            If the logits have another shape. The iterator raises it before its first rows, if the logits of any tile
+            of the row hold NaN or infinity.
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
@@ -204,7 +204,7 @@ class _Flight:
             stream.wait_stream(torch.cuda.current_stream(stream.device))
             with torch.cuda.stream(stream):
                 self._arrays = [_pinned(array, stream) for array in arrays]
-                # blocking: a thread that waits sleeps, since the cores have other work
+                # blocking: a thread that waits sleeps, because the cores have other work
                 self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 self._event.record(stream)
 

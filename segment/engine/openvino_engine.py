@@ -24,7 +24,7 @@ class OpenVinoEngine:
     """OpenVINO on the CPU, one tile per core at a time.
 
     Every tile runs alone on one core, which OpenVINO calls a stream. This is the fastest way to use many cores
-    (measured in benchmarks/README.md), since no core waits for another. It also makes the logits of a tile the same
+    (measured in benchmarks/README.md), because no core waits for another. It also makes the logits of a tile the same
     bits whatever else runs.
 
     Parameters

@@ -1,1 +1,1 @@
-"""Masks held against the truth."""
+"""Masks compared with the truth: counts, scores, reports, pictures."""

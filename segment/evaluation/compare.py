@@ -70,13 +70,13 @@ class Evaluation:
     seam_px: int | None
     """Width of the seam zones, model pixels; None: where tiles overlap, see `tiler.grid.seams.seam_bands`."""
     seam: Metrics | None
-    """Scores in the seam zones of those; None for no image with seams."""
+    """Scores in the seam zones of these images; None if no image has seams."""
     interior: Metrics | None
-    """Scores in the rest of those."""
+    """Scores in the rest of these images; None if no image has seams."""
     line_breaks: Breaks
     """Neighbours of one true class with two labels, across the lines where tiles meet: what an eye sees as a seam."""
     other_breaks: Breaks
-    """The same everywhere else in those images."""
+    """The same everywhere else in these images."""
     failed: tuple[FailedPair, ...]
     """Pairs that could not be compared; they count nowhere else."""
     only_predicted: tuple[Path, ...]
@@ -93,7 +93,7 @@ class Evaluation:
 
     @property
     def seam_miou(self) -> float:
-        """Mean IoU in the seam zones over `seam_classes`; nan for none. To be held against `interior_miou`."""
+        """Mean IoU in the seam zones over `seam_classes`; nan for none. Compare it with `interior_miou`."""
         return self.seam.miou_over(self.seam_classes) if self.seam else np.nan
 
     @property
@@ -121,7 +121,7 @@ def evaluate(
     seam_px : int or None
         Width of the seam zones, model pixels; None: where tiles overlap.
     advance : callable
-        Told, from the calling thread, how many pairs are done and how many there are.
+        Called in the calling thread with (pairs done, pairs in all).
 
     Returns
     -------
@@ -131,7 +131,7 @@ def evaluate(
     Raises
     ------
     EvaluateError
-        If there is no class table, or the table is not the masks' own.
+        If `seam_px` is below 1, no class names are known, or the class table is of other classes than the masks.
     PairError
         If the two sides cannot be paired; `NoPairError` if they have no file in common.
     """
@@ -168,12 +168,12 @@ def evaluate(
 
 
 def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, ...]:
-    """Return the table's class names, or those that the first mask with any carries.
+    """Return the class names of the table, else those of the first mask that carries any.
 
     A table is compared with the first mask at once. So a table of another model is one error, not one per pair.
     """
     for pair in pairs[:1] if table else pairs:
-        with suppress(TilerError), open_labels(pair.first, table) as labels:  # it fails again in its turn
+        with suppress(TilerError), open_labels(pair.first, table) as labels:  # such a mask fails again in its turn
             if own := labels.class_names:
                 _check_names(pair.first, own, table.names if table else own, given=table is not None)
                 return table.names if table else own
@@ -187,7 +187,7 @@ def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, 
 def _check_names(path: Path, own: tuple[str, ...], expected: tuple[str, ...], *, given: bool) -> None:
     """Raise if a mask's ids do not mean the expected classes; a given table may name them in other words."""
     if own and len(own) != len(expected):
-        raise EvaluateError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as the class table")
+        raise EvaluateError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as in the class table")
     for index, name in enumerate(own):
         if name in expected and expected.index(name) != index:
             raise EvaluateError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")

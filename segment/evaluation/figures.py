@@ -20,9 +20,9 @@ NO_LABEL_NAME = "no label"
 """What the last column of a confusion matrix is called."""
 _DPI = 130
 _CELL_INCHES = 0.42, 0.8
-"""Side of a cell: with up to 24 classes what makes the matrix 10 inches, within these bounds."""
+"""Least and most side of a cell; between these bounds the longer side of the matrix is 10 inches."""
 _MATRIX_INCHES = 36.0
-"""Longest side of the matrix; with very many classes the cells shrink below those bounds."""
+"""Longest side of the matrix. With very many classes the cells shrink below their least side."""
 _MOST_NUMBERED = 40
 """With more classes than these, numbers in the cells could not be read."""
 _MOST_LETTERS = 28
@@ -32,6 +32,8 @@ _BLUE, _ORANGE, _GRAY = "#2563a8", "#d9822b", "#8a8f98"
 def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
     """Write a picture of a confusion matrix: percentages of each true class, one row per class.
 
+    Rows of classes that the truth lacks are hatched.
+
     Parameters
     ----------
     matrix : ndarray of int64, shape (C, C + 1)
@@ -39,7 +41,7 @@ def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], path: Path) 
     names : sequence of str
         One name per class.
     path : Path
-        The PNG file; appears whole or not at all. Rows of classes that the truth lacks are hatched.
+        The PNG file; appears whole or not at all.
     """
     shown = matrix if matrix[:, -1].any() else matrix[:, :-1]
     sums = matrix.sum(axis=1, keepdims=True)
@@ -66,7 +68,7 @@ def _short(name: str) -> str:
 
 
 def _name_cells(axes: Axes, cols: Sequence[str], rows: Sequence[str], font_pt: float) -> None:
-    """Write class names beside the cells; they are no mathematics, whatever dollar signs they hold."""
+    """Write class names beside the cells. A dollar sign in a name is no mathematics."""
     font_pt = min(max(font_pt, 3), 9)
     axes.set_xticks(
         range(len(cols)), cols, rotation=55, ha="right", rotation_mode="anchor", fontsize=font_pt, parse_math=False
@@ -97,8 +99,8 @@ def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) 
     ----------
     rows : sequence of mapping
         Any of the keys `epoch`, `step`, `train_loss`, `val_loss`, `miou`, `accuracy`; the scores
-        are shares of 1. A value that is absent, None or nan is skipped. Drawn over epochs where
-        they increase from row to row, else over steps, else over the rows' numbers from 1.
+        are shares of 1. A value that is absent, None or nan is skipped. The rows are drawn over
+        epochs if these increase from row to row, else over steps, else over their numbers from 1.
     path : Path
         The PNG file; appears whole or not at all.
     """

@@ -123,7 +123,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
     Raises
     ------
     EvaluateError
-        If one cannot be written; names it.
+        If a file cannot be written; the message names it.
     """
     names = [*evaluation.classes]
     table = [

@@ -39,4 +39,4 @@ class EvaluateRequest:
     def __post_init__(self) -> None:
         check(self, EvaluateError)
         if self.out is not None and self.out.resolve() in {self.predicted.resolve(), self.truth.resolve()}:
-            raise EvaluateError(f"--out {self.out}: choose a folder beside the masks")
+            raise EvaluateError(f"--out {self.out} is where compared masks lie; choose a folder beside the masks")

@@ -28,14 +28,14 @@ class Breaks:
 
     @property
     def share(self) -> float:
-        """Broken pairs of all; nan for none."""
+        """Share of the pairs that are broken; nan if there are no pairs."""
         return self.broken / self.pairs if self.pairs else math.nan
 
 
 def count_breaks(
     truth: NDArray[np.uint8], predicted: NDArray[np.uint8], lines: NDArray[np.bool_]
 ) -> tuple[Breaks, Breaks]:
-    """Count broken neighbours along the columns of rows of pixels.
+    """Return how many neighbours within rows of pixels are broken, across the lines and elsewhere.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def count_breaks(
     Returns
     -------
     across, elsewhere : Breaks
-        Of neighbours in a row with a line between them, and of all others in a row.
+        Counts of neighbours in a row that have a line between them, and of all other neighbours in a row.
     """
     together = (truth[:, 1:] == truth[:, :-1]) & (truth[:, 1:] != NO_LABEL)
     broken = together & (predicted[:, 1:] != predicted[:, :-1])
@@ -77,9 +77,9 @@ class Seams:
         )
         self._above: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
         self.line_breaks = Breaks()
-        """Of the neighbours counted so far that have a line between them."""
+        """Counts of the neighbours so far that have a line between them."""
         self.other_breaks = Breaks()
-        """Of all other neighbours counted so far."""
+        """Counts of all other neighbours so far."""
 
     def zone(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of full-width rows lie in the seam zone."""

@@ -1,1 +1,1 @@
-"""What bounds a run: locks, limits, signals."""
+"""What bounds a run: locks, limits, signs of life, signals."""

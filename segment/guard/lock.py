@@ -17,7 +17,7 @@ from segment.plan.shard import WHOLE, Shard
 from tiler.files.atomic import replacing, sweep
 
 LOCK, HOLDER = ".noseam.lock", ".holder"
-"""Hidden file in an output folder that is locked, and the ending of one beside it that says by whom."""
+"""The hidden file that a run locks in its output folder; the ending of the file beside it that names the run."""
 _LOCKS_OF_SHARDS = ".noseam.*-of-*.lock"
 _PATIENCE_S = 2.0
 
@@ -75,7 +75,7 @@ def lock_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
                 for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
                     stack.callback(_lock(path).release)
                     _holder(path).unlink(missing_ok=True)  # a killed shard left it
-            else:  # these are held for an instant only; other shards look at them in the same way
+            else:  # each is held for an instant, to see that it is free; other shards do the same
                 beside = [path for path in out.glob(_LOCKS_OF_SHARDS) if not path.match(f"*-of-{shard.count}.lock")]
                 for path in (out / LOCK, *sorted(beside)):
                     _lock(path, _PATIENCE_S).release()

@@ -1,4 +1,4 @@
-"""Whether this process still does anything: what tells a drive that hangs from long work."""
+"""Tell a drive that hangs from long work, by whether this process still does anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUSY = 0.005
 class Pulse:
     """Measures for how long this process has done nothing. Any thread may call any method.
 
-    An image that got on is a sign of life. So is processor time, since work on one image may be long.
+    An image that got on is a sign of life. So is processor time, because work on one image may be long.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,11 @@ class Pulse:
 
 @contextmanager
 def giving_up(pulse: Pulse, longest_s: float, code: int) -> Iterator[None]:
-    """End the process if it does nothing for `longest_s`, and for as long again, but a minute at most.
+    """End the process if it does nothing for `longest_s` and a grace time.
 
-    The run itself gives up its images after `longest_s`; the time after that is for it to end in order. Where the
-    records hang too, it cannot: nothing interrupts a read or write on a drive that hangs.
+    The grace time is as long as `longest_s`, but a minute at most. The run itself gives up its images after
+    `longest_s`, and ends in order within the grace time. If its records hang too, it cannot end: nothing interrupts
+    a read or write on a drive that hangs.
 
     Parameters
     ----------

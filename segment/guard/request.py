@@ -41,7 +41,7 @@ class RunLimits:
 
     @property
     def max_runtime_s(self) -> float | None:
-        """Seconds after which no image is begun; None: none."""
+        """Seconds after which no image is begun; None: no limit."""
         return None if self.max_runtime_min is None else 60 * self.max_runtime_min
 
     @property

@@ -15,7 +15,7 @@ from typing import NoReturn
 GRACE_S = 8.0
 """Seconds from the first signal until the process ends whatever is still under way."""
 _ASKED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
-"""Ctrl-C; a polite kill; on Windows alone, Ctrl-Break and a console that is closed."""
+"""Ctrl-C; the signal of a plain `kill`; on Windows alone, Ctrl-Break and a console that is closed."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -34,7 +34,7 @@ _received: list[Interrupted] = []
 def ending_in_order() -> Iterator[None]:
     """Raise `Interrupted` in the main thread on the first signal that asks for an end; on the second end at once.
 
-    Files under their final names are whole at any instant, so ending at once costs work, never truth.
+    Files under their final names are whole at any instant. So ending at once loses work, but leaves no wrong file.
     """
     _received.clear()
     before = {number: signal.signal(number, _first) for number in _ASKED}

@@ -32,7 +32,7 @@ _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 _HUB_ANSWERS_S = 10
 _LARGEST_WEIGHT = 1e12
-"""No training leads to a larger weight. A flipped bit of an exponent does, and more often than to NaN."""
+"""No training leads to a larger weight. A flipped bit of an exponent leads to one, more often than to NaN."""
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a value of the wrong kind raises."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)

@@ -44,12 +44,12 @@ def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
 
 
 def read_classes(config: dict[str, Any]) -> ClassTable:
-    """Return the names and colours of the classes that a config tells of; colours are made up where it has none.
+    """Return the names and colours of the classes of a config; colours are made up where it has none.
 
     Raises
     ------
     ValueError, TypeError, AttributeError, ClassTableError
-        If an entry is not what it should be.
+        If an entry has the wrong kind or an impossible value.
     """
     entry = config.get("id2label")
     if not isinstance(entry, dict):
@@ -72,12 +72,12 @@ def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Til
     config : dict
         Content of `config.json`; its entry `tiling` counts.
     processing : dict
-        Content of `preprocessor_config.json`; without that entry the size that it names is taken, at scale 1.
+        Content of `preprocessor_config.json`. Its size counts where the config has no entry `tiling`, at scale 1.
 
     Raises
     ------
     ValueError, TypeError, GridError
-        If an entry is not what it should be.
+        If an entry has the wrong kind or an impossible value.
     """
     entry = config.get("tiling")
     if entry is None:
@@ -109,7 +109,7 @@ def read_normalisation(processing: dict[str, Any]) -> Normalisation:
     Raises
     ------
     ValueError, TypeError
-        If an entry is not what it should be.
+        If an entry has the wrong kind or an impossible value.
     """
     default = Normalisation()
     rescale = float(processing.get("rescale_factor", default.rescale)) if processing.get("do_rescale", True) else 1.0

@@ -88,7 +88,7 @@ class FusedHead(nn.Module):
 def fuse_head(network: nn.Module) -> nn.Module:
     """Return a network with its decode head folded; it shares all other weights with the one given.
 
-    The head is recognised by its structure, since releases of transformers name its parts differently. The folded
+    The head is recognised by its structure, because releases of transformers name its parts differently. The folded
     head is compared with it on random features. If the structure is another, or the two differ by more than 1e-4 of
     the largest logit, the network itself is returned and the log says so.
 

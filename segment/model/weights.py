@@ -65,7 +65,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     Raises
     ------
     CheckpointError
-        If there are none, or an index names what is no such file beside it.
+        If there are none, or an index names anything but weight files beside it.
     """
     for name in _WHOLE:
         if (folder / name).is_file():
@@ -80,8 +80,8 @@ def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegm
     """Return a network with the weights of a checkpoint, and transformers' report on what was missing or did not fit.
 
     Of `config.json` only the numbers that shape a SegFormer count. Any other entry might make transformers import a
-    package or fetch code, as `attn_implementation` does where the package kernels is installed; and it is given
-    no folder where it would find adapters.
+    package or fetch code, as `attn_implementation` does where the package kernels is installed. transformers gets no
+    folder, because it would load adapters from there.
 
     Parameters
     ----------

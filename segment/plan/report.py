@@ -62,7 +62,7 @@ def plan_as_lines(plan: SurveyPlan) -> list[str]:
 
 
 def place_note(plan: SurveyPlan) -> str:
-    """Return how many photos their poses place and how well; empty where nobody asked."""
+    """Return how many photos are placed by their poses, and how well; empty where no pose was asked for."""
     placed = [image.placement for image in plan.images if image.placement]
     unplaced = sum(bool(image.unplaced) for image in plan.images)
     if not (placed or unplaced):

@@ -19,12 +19,12 @@ from tiler.source.options import FileLimits, ReadingOptions
 
 
 def parse_sidecars(text: str) -> frozenset[str]:
-    """Return the side files that a text such as `aux,qml` names; `none` or nothing: none.
+    """Return the side files that a text such as `aux,qml` names; `none` and an empty text name none.
 
     Raises
     ------
     RequestError
-        If there are no such side files; lists those that there are.
+        If a name is unknown; the message lists the known ones.
     """
     wanted = frozenset(name.strip() for name in text.split(",")) - {"none", ""}
     if unknown := sorted(wanted - GROUPS.keys()):
@@ -138,7 +138,7 @@ class PlanRequest(SurveyOptions):
         Raises
         ------
         GridError
-            If it does not go together with the user's own settings of the tiling.
+            If the tiling does not go together with the user's own settings of it.
         """
         options = {each.name: getattr(self, each.name) for each in fields(SurveyOptions)}
         return Request(tiling=self.cut.over(tiling), out=self.out, **options)

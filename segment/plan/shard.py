@@ -34,7 +34,7 @@ class Shard:
         return int.from_bytes(name) % self.count == self.index - 1
 
     def mark(self, name: str) -> str:
-        """Return the name of a file that each part has for itself; that of a whole survey's is left as it is."""
+        """Return the name of this part's own copy of a file. The whole survey uses the name as it is."""
         if self.count == 1:
             return name
         stem, dot, suffix = name.rpartition(".")
@@ -51,7 +51,7 @@ def parse_shard(text: str) -> Shard:
     Raises
     ------
     ShardError
-        If it means none.
+        If the text is not I/N with 1 <= I <= N.
     """
     found = _FORM.fullmatch(text)
     if found is None:

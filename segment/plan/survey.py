@@ -44,16 +44,16 @@ class ImagePlan:
     stamp: tuple[int, int]
     """Size in bytes and modification time in ns when it was planned."""
     placement: Placement | None = None
-    """Where its pose puts it, where that was asked for and needed."""
+    """Where its pose puts it; None unless that was asked for and needed."""
     unplaced: str = ""
-    """Why its pose puts it nowhere, where that was asked for and needed."""
+    """Why its pose puts it nowhere; empty unless that was asked for and needed."""
 
     no_polygons: str = ""
-    """Why it gets no polygons, where they were asked for."""
+    """Why it gets no polygons; empty unless they were asked for."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about its place."""
+        """What the user should know about its place and its polygons."""
         reasons = ("not placed", self.unplaced), ("no polygons", self.no_polygons)
         found = self.placement.notes if self.placement else ()
         return (*found, *(f"{what}: {why}" for what, why in reasons if why))
@@ -70,11 +70,11 @@ class ImagePlan:
 
     @property
     def output_bytes(self) -> int:
-        """Most bytes that its masks can take: one a pixel, four in a colour GeoTIFF; compression comes on top."""
+        """Bytes of its masks before compression: one per pixel, four per pixel of a colour GeoTIFF."""
         return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
 
     def working_bytes(self, classes: int) -> int:
-        """Return about how many bytes the image holds while it is worked on; follows its width, not its height."""
+        """Return about how many bytes work on the image holds. They grow with its width, not with its height."""
         side, width = self.grid.tile_px, self.grid.padded_shape[1]
         cells = side // LOGITS_STRIDE * (width // LOGITS_STRIDE)
         strips, blended = 4 * 3 * side * width, 3 * 4 * (classes + 1) * cells
@@ -123,12 +123,12 @@ class SurveyPlan:
 
 
 def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
-    """Plan every image of a survey, or of the shard of it that is asked for.
+    """Return the plan of a survey, or of the shard of it that is asked for.
 
     Raises
     ------
     OutputClashError
-        If two images would write one output, of this shard or another.
+        If two images of the survey would write one output, whatever shards they belong to.
     """
     if request.limits.allow_vrt:
         allow_vrt()
@@ -156,7 +156,7 @@ def left_behind(plan: SurveyPlan) -> tuple[Path, ...]:
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
-    """Plan one image from its header; None for a mask that noseam wrote."""
+    """Return what an image's header leads to: a plan or a refusal; None for a mask that noseam wrote."""
     try:
         stamp = source_stamp(found.path)
         info = read_info(found.path, request.limits)
@@ -189,7 +189,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
-    """Return the header with the georeference that is asked for, and what a photo's pose says, or why nothing."""
+    """Return the header with the georeference that is asked for, the place by a photo's pose, and why it has none."""
     if request.georef == "none":
         return replace(info, georeference=Georeference()), None, ""
     if request.georef == "auto" or info.georeference.present:

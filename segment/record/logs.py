@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 OURS = ("noseam", "segment", "tiler")
-"""Loggers whose messages are shown; of other packages only errors are."""
+"""Loggers whose messages are shown. Loggers of other packages show errors only."""
 
 
 def configure_logging(level: int, json_file: Path | None = None) -> None:

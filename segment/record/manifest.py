@@ -20,7 +20,7 @@ from tiler.classes import ClassTable
 MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
 End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted"]
-"""Why a run took no more work."""
+"""Why a run took no more work; `complete`: none was left."""
 _BEGINNING = b'{"time":'
 _LONGEST_LINE = 2**20
 
@@ -131,7 +131,7 @@ class Sums:
 
     @property
     def left(self) -> int:
-        """Images that nobody got to."""
+        """Images that the run did not reach."""
         return self.inputs - self.counts.total()
 
     def as_dict(self, out: Path, end: End) -> dict[str, Any]:

@@ -30,4 +30,4 @@ class Outcome:
     relative: Path = Path()
     """Its path below the folder that the user named."""
     disk_full: bool = False
-    """Whether it failed for want of space, as any other image would."""
+    """Whether it failed because the disk is full, as any other image would."""

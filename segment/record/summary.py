@@ -22,9 +22,9 @@ _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
 def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]], inputs: int) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
-    Percent is of the pixels that have a label. Square metres are of ground; empty where an image does not
-    say where it lies, and in the total as soon as one does not. Where images overlap, the total counts
-    the ground twice. A name that a spreadsheet would take for a formula gets an apostrophe in front.
+    `percent` is a share of the pixels that have a label. `m2` is the area on the ground in square metres. It is empty
+    where an image does not say where it lies, and in the total as soon as one image does not. Where images overlap,
+    the total counts the ground twice. A name that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _cell(image: Path) -> str:
 
 
 def total(coverages: list[Coverage]) -> Coverage:
-    """Return the sum of at least one coverage; of ground only where each has it."""
+    """Return the sum of one or more coverages; it has an area on the ground only if each of them has."""
     pixels = tuple(map(sum, zip(*(each.pixels for each in coverages), strict=True)))
     areas = [each.area_m2 for each in coverages if each.area_m2 is not None]
     area = tuple(map(sum, zip(*areas, strict=True))) if len(areas) == len(coverages) else None

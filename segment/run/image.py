@@ -74,7 +74,7 @@ def segment_image(
     threads : int
         Threads of GDAL to compress the blocks of a TIFF.
     advance : callable
-        Told how many more pixels are labelled.
+        Called with how many more pixels are labelled.
 
     Returns
     -------

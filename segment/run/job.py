@@ -1,6 +1,6 @@
 """Bring one image to its end: leave it where its masks are current, else segment it, and say how that went.
 
-Nothing here knows of records, of other images or of who calls, so that any thread or process with a model can do it.
+Nothing here knows of records, of other images or of the caller. So any thread or process that has a model can do it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tiler.polygons.make import refuse_foreign_polygons
 from tiler.source.raster import FINGERPRINT_KEY
 
 MASK_VERSION = 2
-"""Counted up when a change of noseam changes masks, so that they are made again."""
+"""Raised by one when a change of noseam changes masks, so that they are made again."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ class OpenModel:
     name: str
     """The folder or hub id that the user gave."""
     digest: str
-    """Of its weights; goes into every mask."""
+    """Digest of its weights; it goes into every mask."""
     classes: ClassTable
     """Names and colours of its classes."""
     engine: Engine
@@ -61,9 +61,9 @@ class Job:
     model: OpenModel
     """What segments it."""
     overwrite: bool = False
-    """Whether masks are made again that are current, and files replaced that noseam did not write."""
+    """Whether current masks are made again, and files that noseam did not write are replaced."""
     there: Container[Path] = frozenset()
-    """Files that are known to exist; each spares a look, see `current_tags`."""
+    """Files that are known to exist, so that the disk is not asked for each; see `current_tags`."""
 
     def end(self, admit: Callable[[int], bool], advance: Callable[[int], None]) -> Outcome | None:
         """Bring the image to its end, in the thread that calls; whatever is wrong with it is part of the outcome.
@@ -84,7 +84,7 @@ class Job:
         Raises
         ------
         DeviceLostError
-            If the device fails for good: that is no image's fault.
+            If the device fails for good, which is no image's fault.
         """
         image, started = self.image, time.monotonic()
         path = image.found.path

@@ -21,7 +21,7 @@ _LOOK_S = 1.0
 
 
 class LocalSchedule:
-    """As many images in flight as the model's threads say, fewer where they are wide.
+    """Keep as many images in flight as the model's threads say, and fewer where images are wide.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LocalSchedule:
     gate : Gate
         Says whether further images may begin; the schedule shuts it on a full disk and on a stall.
     advance : callable
-        Told, from the images' own threads, the path of an image and how many more of its pixels are labelled.
+        Called in the images' own threads with the path of an image and how many more of its pixels are labelled.
     overwrite, there
         See `Job`.
     """
@@ -81,7 +81,7 @@ class LocalSchedule:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wait(self) -> None:
-        """Wait for the images in flight; after a stall return at once, for they may never end."""
+        """Wait for the images in flight. After a stall return at once, because they may never end."""
         self._pool.shutdown(wait=self._gate.end != "stalled")
 
     def _end(self, image: ImagePlan) -> Outcome | None:

@@ -57,7 +57,7 @@ class Runner(OpenModel):
         gate : Gate, optional
             Says whether further images may begin; None: all may.
         advance : callable
-            Told, from the images' own threads, the path of an image and how many more of its pixels are labelled.
+            Called in the images' own threads with the path of an image and how many more of its pixels are labelled.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Runner(OpenModel):
                     write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.inputs)
                 finally:
                     if broken:
-                        self.engine.close()  # whoever waits for logits gives up
+                        self.engine.close()  # ends the threads that wait for logits
                     schedule.wait()
 
 
@@ -124,7 +124,7 @@ def open_runner(
     Raises
     ------
     CheckpointError, ClassTableError, DeviceError, EngineError
-        If the weights, the table, the device or the engine will not do.
+        If the weights, the table, the device or the engine cannot be used.
     """
     if description.name in BUNDLED_MODELS:
         _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",

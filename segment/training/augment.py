@@ -35,12 +35,14 @@ def augment(pixels: Pixels, labels: Pixels, generator: np.random.Generator) -> t
 def turn(array: Pixels, symmetry: int) -> Pixels:
     """Return an array under one of the 8 symmetries of the square, along its last two axes.
 
+    An image taken straight down has no up, so each of the 8 is as likely as the one that was flown.
+
     Parameters
     ----------
     array : ndarray, shape (..., side, side)
-        Nadir images have no up: all 8 are as likely as what was flown.
+        Pixels or labels.
     symmetry : int
-        0 to 7: quarter turns, then for 4 and more a mirror; 0 changes nothing.
+        0 to 7. 0 to 3 are so many quarter turns; 4 to 7 are the same, then mirrored. 0 changes nothing.
     """
     turned = np.rot90(array, symmetry % 4, axes=(-2, -1))
     return np.ascontiguousarray(turned[..., ::-1] if symmetry >= 4 else turned)
@@ -49,10 +51,17 @@ def turn(array: Pixels, symmetry: int) -> Pixels:
 def jitter(pixels: Pixels, generator: np.random.Generator) -> Pixels:
     """Return an image with brightness, contrast, saturation, white balance and hue changed a little.
 
-    By at most 20 %, white balance 5 %, hue 5 degrees. All are linear in the colours, so together
-    they are one 3 x 3 matrix: hue turns colours about the grey axis (Rodrigues' formula),
-    saturation moves them from or to their luma, white balance scales channels; contrast then
-    scales about the mean luma of the image.
+    White balance changes by at most 5 %, hue by 5 degrees, the others by 20 %. Hue turns colours about the grey axis
+    (Rodrigues' formula). Saturation moves them from or to their luma. White balance scales channels, and brightness
+    scales all of them. These are linear in the colours, so they are one 3 x 3 matrix. Contrast then scales about the
+    mean luma of the image.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (3, height, width)
+        Red, green, blue.
+    generator : numpy.random.Generator
+        The only source of chance.
     """
     low_high = [(1 - reach, 1 + reach) for reach in (_BRIGHTNESS, _CONTRAST, _SATURATION)]
     brightness, contrast, saturation = (generator.uniform(low, high) for low, high in low_high)

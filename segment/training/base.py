@@ -76,8 +76,13 @@ def _preset(base: str) -> Size | None:
 def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
     """Return the network of a checkpoint that the Trainer wrote, float32 on the CPU.
 
-    The Trainer's own loading passes over weights that transformers stores under their old names
-    (of 5.23, nearly all of a SegFormer's), without a word; `from_pretrained` knows both.
+    transformers 5.23 stores nearly all weights of a SegFormer under their old names. The Trainer's own loading passes
+    over those without a word. `from_pretrained` knows both names.
+
+    Raises
+    ------
+    CheckpointError
+        If weights of the config are missing, or others are there.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()

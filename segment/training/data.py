@@ -21,9 +21,9 @@ class Split:
     """The crops of one side of the split."""
 
     crops: tuple[Crop, ...]
-    """As often as each is used per epoch."""
+    """The crops, each as often as it is used per epoch."""
     pixels: NDArray[np.int64]
-    """Labelled source pixels per class of each of them, shape (crops, classes)."""
+    """Labelled source pixels of each entry of `crops` and each class, shape (crops, classes)."""
     files: int
     """Number of different crops."""
     sources: int

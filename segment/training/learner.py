@@ -97,7 +97,7 @@ class Scores:
 
 
 class Learner(Trainer):  # type: ignore[misc]
-    """A Trainer for labels with gaps.
+    """A Trainer whose loss counts labelled pixels only.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     steps_per_epoch : int
         Optimizer steps.
     advance : callable
-        Called after every step.
+        Called with (steps done, steps in all) after every step, in the main process.
     publish : callable
         Called with the rows so far after every epoch, in the main process.
     """

@@ -52,7 +52,7 @@ class TrainPlan:
 
 
 def plan_training(request: TrainRequest) -> TrainPlan:
-    """Plan a training.
+    """Return the plan of a training.
 
     Raises
     ------

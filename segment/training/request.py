@@ -1,4 +1,4 @@
-"""What a user can ask of a training."""
+"""What a user can ask of a training; standard library only."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
     Raises
     ------
     TrainError
-        If the folder holds files and no training, or one with other settings that has got somewhere.
+        If the folder holds files but no training, or a training with other settings that has a whole checkpoint.
     """
     state = out / "state"
     if not (state / _REQUEST).exists():
@@ -97,7 +97,7 @@ def read_normalisation(state: TrainState) -> Normalisation:
     Raises
     ------
     TrainError
-        If it cannot be read.
+        If the file cannot be read, or holds no normalisation.
     """
     path = state.checkpoints / _NORMALISATION
     try:
@@ -134,7 +134,7 @@ def write_text(path: Path, text: str) -> None:
 def publish(folder: Path, names: Iterable[str], out: Path) -> None:
     """Bring files of a folder to where they belong, in this order, each whole, and remove the folder.
 
-    Copied, not moved: safetensors makes its files readable for their owner alone.
+    The files are copied, not moved, because safetensors makes its files readable for their owner alone.
     """
     for name in names:
         with replacing(out / name) as temporary:

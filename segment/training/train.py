@@ -94,7 +94,7 @@ def train(request: TrainRequest, advance: Advance = lambda done, total: None) ->
     state = read_state(request.out, plan.settings, fresh=request.fresh)
     if not state.finished and state.newest is None:
         refuse_missing(request.base)  # before anything is written
-    with hold_folder(request.out) if plan.arguments.should_save else nullcontext():  # one process of several
+    with hold_folder(request.out) if plan.arguments.should_save else nullcontext():  # one process holds it for all
         return _train(plan, advance)
 
 

@@ -182,7 +182,10 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
             "[segmnet]\nwindow = 3",
             r"\[segmnet\] is no command; known: crop, demo, .* segment, train",
         ),
-        ("window = 3", r"window stands alone; options belong below their command, as \[segment\]"),
+        (
+            "window = 3",
+            r"window stands outside of a table; options belong in the table of their command, such as \[segment\]",
+        ),
         ("\ufeff[segment]\nwidnow = 3", r"did you mean window\?"),
         ("[segment", r"noseam\.toml: Expected"),
         ("[segment]\nwindow = 'big'", r"'big' is not a valid integer"),
@@ -266,7 +269,9 @@ def test_quiet_says_nothing_when_all_is_well(photo: Path, model: str, tmp_path: 
 
 
 def test_quiet_and_verbose_stand_after_the_command_too(photo: Path, model: str, tmp_path: Path) -> None:
-    (photo.parent / "cut.jpg").write_bytes(photo.read_bytes()[:-1000])  # its header is whole, so it fails in work
+    (photo.parent / "cut.jpg").write_bytes(
+        photo.read_bytes()[:-1000]
+    )  # its header is whole, so it fails when it is read
     command = "segment", photo.parent, "--out", tmp_path / "out", "--model", model, "--overwrite"
     assert "INFO" not in noseam(*command, "-q").output
     assert "ERROR" in noseam(*command, "-q").output
@@ -348,7 +353,7 @@ def test_a_failure_to_write_names_the_source_too(photo: Path, model: str, tmp_pa
 
 
 def test_plan_counts_tiles_from_headers(photo: Path, tmp_path: Path) -> None:
-    # A header, and hardly more: most pixels of this photo are cut away.
+    # Most pixels of this photo are cut away, so it is hardly more than a header.
     Image.new("RGB", (6000, 4000)).save(photo, quality=10)
     photo.write_bytes(photo.read_bytes()[:50_000])
     options = ("--window", 2000, "--input", 512, "--overlap", 0.25)

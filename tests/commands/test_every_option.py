@@ -40,23 +40,23 @@ REQUESTS: dict[str, type] = {
     "train": TrainRequest,
 }
 OF_NO_REQUEST = {"as_json", "verbose", "quiet"}
-"""How a command says what came of it is not asked of the work itself."""
+"""Options that belong to no request, because they say how a command prints its result."""
 NEEDED = {"min_area_m2": "--polygons", "simplify_px": "--polygons", "only": "--polygons"} | dict.fromkeys(
     ("flying_height_m", "ground_elevation_m", "dem", "yaw_source", "focal_px"), "--georef=photo"
 )
-"""What an option of `plan` and `segment` goes with."""
+"""Options that an option of `plan` and `segment` needs beside it."""
 WORDS: dict[str, tuple[str, Any]] = {
     "channels": ("3,2,1", (3, 2, 1)),
     "sidecars": ("qml,aux", frozenset({"aux", "qml"})),
     "only": ("roof", ("roof",)),
     "shard": ("2/4", Shard(2, 4)),
 }
-"""Text and value where the type does not tell one."""
+"""Text and value of an option whose type leads to none."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """A value that is not the default, in all the forms in which it can be said."""
+    """A value that is not the default, in every form in which a user can give it."""
 
     value: Any
     on_line: list[str]
@@ -110,7 +110,7 @@ def _in_bounds(value: float, asked: Asked) -> Any:
 
 
 def arguments(command: str, here: Path) -> list[str]:
-    """Return the least that a command wants said."""
+    """Return the required arguments and options of a command."""
     needed: list[str] = []
     for asked in options_in(REQUESTS[command]):
         if asked.required and asked.option.positional:
@@ -170,7 +170,7 @@ def test_an_option_is_said_on_the_command_line_in_a_variable_and_in_the_settings
 ) -> None:
     said = another(asked, tmp_path)
     assert said.value != asked.default
-    if asked.required:  # it is always said on the command line
+    if asked.required:  # it always stands on the command line
         return
     with_it = [NEEDED[asked.name]] if command in {"plan", "segment"} and asked.name in NEEDED else []
     key = asked.flag[2:]

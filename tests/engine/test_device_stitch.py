@@ -1,4 +1,4 @@
-"""Stitching on a device gives the labels of the CPU but for near-ties, in bounded memory, and refuses what it does."""
+"""Stitching on a device gives the labels of the CPU except near ties, in bounded memory; it refuses the same logits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tiler.stitch.upsample import MaskRows, sample_points
 
 CPU = torch.device("cpu")
 NEAR_TIE = 1e-5
-"""Where labels differ, the logits of the two classes differ by less than this part of the range of all logits."""
+"""Labels may differ where the logits of the two classes differ by less than this part of the range of all logits."""
 
 Logits = NDArray[np.float32]
 Tiles = list[tuple[Tile, Logits | None]]

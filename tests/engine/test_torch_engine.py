@@ -172,7 +172,7 @@ def test_the_smaller_batch_is_said_once(caplog: pytest.LogCaptureFixture) -> Non
 
 
 class Hoarder(Recorder):
-    """Runs out of memory with more than one tile, and looks whether what it held then is gone at the next call."""
+    """A network that takes one tile at most. Each call counts a leak if memory of the call before is still held."""
 
     def __init__(self) -> None:
         super().__init__(most=1)
@@ -293,7 +293,7 @@ def test_a_model_too_large_for_the_device_is_said(tmp_path: Path, monkeypatch: p
 
 
 class Losing(MeanEngine):
-    """Answers for three tiles, and loses its device as soon as it is told that they are recorded."""
+    """A network that answers for three tiles, and loses its device once a test says that they are recorded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -343,7 +343,7 @@ def test_an_engines_error_reaches_whoever_waits_and_the_batcher_goes_on() -> Non
 
 
 class Talkative(Recorder):
-    """Answers with more logits than there were tiles."""
+    """A network that returns the logits of more tiles than it got."""
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         return super().__call__(np.repeat(tiles, 2, axis=0))

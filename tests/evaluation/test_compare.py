@@ -1,4 +1,4 @@
-"""Comparing folders of masks: right counts however stored and read, each failure its own, reports that parse."""
+"""Comparing folders: counts do not depend on how masks are stored, a bad pair fails alone, reports parse."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_table_for_another_model_is_refused_at_once(folders: tuple[Path, Path]
     predicted, truth = folders
     path = write_mask(predicted / "a.png", labels(seed=0))
     write_gray(truth / "a.png", labels(seed=0))
-    with pytest.raises(EvaluateError, match=f"{path}: the mask has 4 classes; expected 6, as the class table"):
+    with pytest.raises(EvaluateError, match=f"{path}: the mask has 4 classes; expected 6, as in the class table"):
         evaluate(predicted, truth, classes=class_table(6))
 
 

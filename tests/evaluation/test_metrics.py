@@ -1,4 +1,4 @@
-"""Counts and scores, against loops that say the same slowly."""
+"""Counts and scores are those of slow loops over pixels and classes."""
 
 from __future__ import annotations
 

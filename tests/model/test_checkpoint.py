@@ -127,7 +127,7 @@ def test_a_mistyped_folder_in_a_folder_that_exists_is_never_looked_up(
 
 
 class Hub:
-    """Stands in for the hub; `error` is what it answers if it does not."""
+    """Stand in for the hub; an `error` is raised instead of an answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, error: Exception | None = None) -> None:
         self.folder, self.error = folder, error

@@ -19,7 +19,7 @@ def network(tmp_path: Path) -> Any:
     generator = torch.Generator().manual_seed(1)
     norm: Any = network.decode_head.batch_norm  # type: ignore[union-attr]
     for tensor in (norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data):
-        tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.2)  # untrained, it would do nothing
+        tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.2)  # an untrained norm would do nothing
     return network
 
 

@@ -79,7 +79,7 @@ def test_half_the_bytes(tmp_path: Path) -> None:
 def test_a_model_of_the_shape_of_the_drone_model_loads_from_either_kind_of_file(tmp_path: Path) -> None:
     with torch.device("meta"):
         empty = SegformerForSemanticSegmentation(make_config("b5", class_table(24), TILING))
-    network = empty.to_empty(device="cpu")  # drawing 85 million weights as they are drawn for training takes longer
+    network = empty.to_empty(device="cpu")  # drawing 85 million random weights takes longer
     generator = torch.Generator().manual_seed(0)
     for tensor in network.state_dict().values():
         tensor.copy_(torch.rand(tensor.shape, generator=generator))

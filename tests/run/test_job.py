@@ -1,4 +1,4 @@
-"""One image is brought to its end, in whatever thread or process, and nobody else is needed."""
+"""One image is brought to its end in any thread or process, by a job and a model alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def job_for(image: ImagePlan, **changes: Any) -> Job:
 
 
 def end(job: Job, *, admitted: bool = True) -> tuple[Outcome | None, list[int], int]:
-    """Return how a job ends, how many bytes it asked room for each time, and how many pixels it told of."""
+    """Return how a job ends, the bytes of each call of `admit`, and the sum of the pixels of all calls of `advance`."""
     asked: list[int] = []
     told: list[int] = []
     try:

@@ -1,4 +1,4 @@
-"""A survey run: right masks, each failure its own, nothing redone that is current."""
+"""A run of a survey writes the right masks, lets a bad image fail alone, and leaves current masks as they are."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_bad_file_costs_only_itself(survey: Path, tmp_path: Path) -> None:
 
 
 class BrokenEngine(MeanEngine):
-    """Gives NaN for bright tiles."""
+    """A network that returns NaN for bright tiles."""
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         logits = super().__call__(tiles)
@@ -272,7 +272,7 @@ def test_another_model_or_setting_redoes_the_survey(survey: Path, tmp_path: Path
     runner = runner_of(MeanEngine(), digest="1" * 32 if change == "model" else "0" * 32)
     outcomes = run(runner, survey, request_for(out, **changes.get(change, {})), overwrite=change == "overwrite")
     assert (outcomes["one.JPG"].state, outcomes["three.tif"].state) == ("done", "done")
-    # An image of a single tile does not know about overlap.
+    # The masks of an image of a single tile do not depend on the overlap.
     assert outcomes["two.png"].state == ("skipped" if change == "overlap" else "done")
 
 

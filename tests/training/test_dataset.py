@@ -89,7 +89,7 @@ def test_an_item_follows_from_seed_epoch_and_index(tmp_path: Path) -> None:
     folder = crop_folder(tmp_path / "crops")
     first, second = dataset(folder, seed=1), dataset(folder, seed=1)
     for index in (5, 0, 3):
-        second[index]  # whatever was read before
+        second[index]  # an item does not depend on what was read before
     assert torch.equal(first[2]["pixel_values"], second[2]["pixel_values"])
     assert torch.equal(first[2]["labels"], second[2]["labels"])
     second.epoch = 1

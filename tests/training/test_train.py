@@ -48,7 +48,7 @@ TILING = Tiling(64, 64, 0.25)
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Networks this small are slower with more, and sums are the same bits only with as many."""
+    """Use one thread: networks this small are slower with more, and only as many threads give the same bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -62,14 +62,14 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def request_(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
-    """Three epochs of two steps."""
+    """The request of a training of three epochs, two steps each."""
     out = tmp_path_factory.mktemp("trained") / "model"
     return TrainRequest(crops=crops, out=out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def trained(request_: TrainRequest) -> TrainRequest:
-    """The same, done."""
+    """The request of that training, which has run."""
     train(request_)
     return request_
 

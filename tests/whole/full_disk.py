@@ -1,4 +1,4 @@
-"""Run every writer under ever larger limits of a file's size; what `tests.whole.test_full_disk` starts as a process.
+"""Run every writer under ever larger limits of a file's size; `tests.whole.test_full_disk` starts this as a process.
 
     python -m tests.whole.full_disk FOLDER
 
@@ -42,7 +42,7 @@ from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
 Write = Callable[[Path, int], None]
-"""Writes files to a folder; the number says which contents."""
+"""A function that writes files to a folder; the number chooses their contents."""
 
 CLASSES = class_table(3)
 KINDS: tuple[Kind, ...] = ("label", "color", "confidence")
@@ -51,7 +51,7 @@ SIDECARS: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding", "world",
 VECTORS: tuple[VectorFormat, ...] = ("gpkg", "fgb", "geojsonseq", "parquet")
 STEPS = 23
 BEYOND = (1.0, 1.1, 1.3, 1.6, 2.0, 4.0)
-"""Limits as shares of the largest file; on their way files may be larger than in the end."""
+"""Limits as shares of the largest file; while it is written a file may be larger than in the end."""
 
 
 def write_masks(
@@ -82,7 +82,7 @@ def write_masks(
 
 
 def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: PolygonOptions) -> None:
-    """Write the polygons of a mask that stands elsewhere."""
+    """Write the polygons of a mask that lies in another folder."""
     mask = folder.parent / f"mask_{variant}" / "a_label.png"
     write_polygons(mask, folder / f"a{suffix_of(format)}", request)
 
@@ -94,7 +94,7 @@ def write_table(folder: Path, variant: int) -> None:
 
 
 def write_record(folder: Path, variant: int) -> None:
-    """Add an image to the record of a run, as if it were always the same moment."""
+    """Add an image to the record of a run, always with the same time."""
     outcome = Outcome(Path("/a.jpg"), "done", coverage=Coverage((1, variant, 3), 4), relative=Path("a" * 200))
     with (
         patch("segment.record.manifest.secrets.token_hex", return_value="0"),
@@ -115,7 +115,7 @@ WRITERS: dict[str, Write] = {
     "manifest.jsonl": write_record,
     "summary.csv": write_table,
 }
-"""What is swept."""
+"""The writers that are tried, by name."""
 
 
 def limit_files(size: int | None) -> None:

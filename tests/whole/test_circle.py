@@ -1,4 +1,4 @@
-"""The whole circle at small size: scenes, crops, training, masks, evaluation, all on one grid."""
+"""Scenes, crops, training, masks and evaluation, one after the other at small size, all on one grid."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_overlaps_are_as_right_as_the_interior(blended: Path) -> None:
 
 
 def test_hard_cut_tiles_show_the_seams_that_blended_ones_do_not(survey: Path, blended: Path) -> None:
-    """Judged in bands of one width around the lines where tiles meet."""
+    """Both are judged in bands of one width around the lines where tiles meet."""
     soft, hard = evaluate(blended, seam_px=SEAM_PX), evaluate(masks(survey, "cut", overlap=0.0), seam_px=SEAM_PX)
     lost = [found.interior_miou - found.seam_miou for found in (soft, hard)]
     broken = [found.line_breaks.share / found.other_breaks.share for found in (soft, hard)]

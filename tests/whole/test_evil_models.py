@@ -1,4 +1,4 @@
-"""Checkpoints made to harm: refused before the first image with the reason and the way out; nothing of them runs."""
+"""Checkpoints made to harm are refused before the first image, with reason and remedy; none of their code runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tiler.grid.tiling import Tiling
 
 WEIGHTS, CONFIG, INDEX = "model.safetensors", "config.json", "model.safetensors.index.json"
 SECONDS = 30
-"""Far more than any refusal takes, far less than waiting for a network that is not there."""
+"""Seconds: far more than any refusal takes, far less than waiting for a network that is not there."""
 
 
 def edit(folder: Path, **changes: Any) -> None:
@@ -122,7 +122,7 @@ def with_header_of(size: int) -> Callable[[Path], object]:
 
 
 def with_part(name: str) -> Callable[[Path], None]:
-    """Let an index name a part, which is there, good, and elsewhere."""
+    """Let an index name a part, a good file that lies outside the checkpoint."""
 
     def change(folder: Path) -> None:
         shutil.move(folder / WEIGHTS, folder.parent / "outside.safetensors")

@@ -1,4 +1,4 @@
-"""A disk that fills at any byte: never a wrong file, never a lost one, never a left-over."""
+"""A disk that fills at any byte leaves no wrong file, loses none, and leaves no temporary one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(survey: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a run with all the room in the world writes."""
+    """Folder of a run whose disk never fills."""
     out = tmp_path_factory.mktemp("whole")
     done = run(segment_command(survey, out, model))
     assert done.returncode == 0, done.stderr
@@ -121,7 +121,7 @@ def test_a_record_that_cannot_be_written_is_told_in_one_line(survey: Path, model
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mount small file systems in memory; skips where that is not allowed."""
+    """Return a function that mounts a small file system in memory; skip where that is not allowed."""
     mounted: list[Path] = []
 
     def mount(options: str) -> Path:
@@ -138,20 +138,20 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 
 def call_mount(*arguments: str) -> None:
     if shutil.which("mount") is None:
-        pytest.skip("NOT TESTED: a full disk, for there is no `mount`")
+        pytest.skip("NOT TESTED: a full disk, because there is no `mount`")
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"NOT TESTED: a full disk, for mounting is not allowed: {done.stderr.strip()}")
+        pytest.skip(f"NOT TESTED: a full disk, because mounting is not allowed: {done.stderr.strip()}")
 
 
 def fill(disk: Path, leave: int) -> None:
-    """Leave so many bytes free."""
+    """Fill a file system, and leave so many bytes free."""
     free = shutil.disk_usage(disk).free
     (disk / "filler").write_bytes(bytes(free - leave))
     assert shutil.disk_usage(disk).free == leave
 
 
-@pytest.mark.parametrize("writer", sorted(WRITERS.keys() - {MANIFEST}))  # its line may fit where it ends
+@pytest.mark.parametrize("writer", sorted(WRITERS.keys() - {MANIFEST}))  # its last line may fit whole
 def test_a_full_disk_keeps_what_was_there(mount: Mount, writer: str) -> None:
     disk = mount("size=8m")
     for variant in (0, 1):
@@ -206,7 +206,7 @@ def test_a_folder_on_a_read_only_disk_is_refused_before_the_model_loads(
 
 @pytest.fixture(scope="module")
 def shared(survey: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The permissions of what a run leaves whose user lets the group write."""
+    """Return the permissions of the files of a run whose user lets the group write."""
     out = tmp_path_factory.mktemp("shared") / "out"
     done = run(segment_command(survey, out, model, "--confidence", "--polygons"), umask=0o002)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, a parser returns or raises an error of ours; `benchmarks/fuzz.py` looks for longer."""
+"""A parser returns or raises an error of ours for any content of a file; `benchmarks/fuzz.py` tries longer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRID = plan_grid((40, 60), scale=1, tile_px=64, overlap_px=16)
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes, keep: int = 0) -> bytes:
-    """Return a file with bytes changed, put in, taken out or cut off; the first `keep` stay."""
+    """Return the content of a file with bytes changed, added or removed, or its end cut off; the first `keep` stay."""
     found = bytearray(content)
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(keep, max(len(found) - 1, keep)))
@@ -65,7 +65,7 @@ def small_images(folder: Path) -> dict[str, bytes]:
 
 
 def read_image(path: str, content: bytes) -> None:
-    """Read an image as a run does, in a process of its own, which a bug in GDAL may crash."""
+    """Read an image as a run does. Run this in a process of its own, because a bug in GDAL may crash it."""
     file = Path(path)
     file.write_bytes(content)
     with suppress(TilerError):
@@ -137,7 +137,7 @@ PROCESSING = json.loads((BUNDLED_MODELS["demo"] / "preprocessor_config.json").re
 
 
 def changed(content: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return an object with some entries of other kinds, and some of their entries too."""
+    """Return an object in which some entries, also nested ones, have values of another kind."""
     keys = st.sampled_from(sorted(content))
     inner = {key: changed(value) for key, value in content.items() if isinstance(value, dict)}
     values = st.fixed_dictionaries({}, optional={key: inner.get(key, st.nothing()) | JSON for key in content})

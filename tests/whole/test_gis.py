@@ -1,4 +1,4 @@
-"""What GDAL and QGIS make of masks and their side files; each test skips where its program is absent."""
+"""GDAL and QGIS read masks and their side files as meant; each test skips where its program is absent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def _write(folder: Path, *, format: Format = "cog", without: tuple[Sidecar, ...] = ()) -> Path:
-    """Write a mask with its side files, but those that it shall be without."""
+    """Write a mask with its side files, except those that `without` names."""
     mask = folder / f"a_label{'.png' if format == 'png' else '.tif'}"
     wanted = {kind for group in GROUPS.values() for kind in group} - set(without)
     beside = plan_sidecars(mask, labels=True, georeferenced=True, wanted=wanted)

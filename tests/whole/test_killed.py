@@ -1,4 +1,4 @@
-"""A run that is ended at any instant: the same command again leads to the tree of an undisturbed run."""
+"""After a run is ended at any instant, the same command again leads to the tree of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INSTANTS = [*range(6), *(pytest.param(index, marks=pytest.mark.slow) for index i
 
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
-    """A run that nobody touched."""
+    """A run that ended by itself."""
 
     survey: Path
     """The images."""
@@ -46,7 +46,7 @@ class Undisturbed:
         return segment_command(self.survey, out, self.model, "--confidence", "--polygons")
 
     def instant(self, index: int) -> float:
-        """Return a moment to end a run: one of six before it does anything that can be seen, the others after."""
+        """Return the seconds after which to end a run: one of six before it takes its folder, the others after."""
         at = random.Random(index).random()
         if index % 6 == 0:
             return 0.15 + at * (self.begun_s - 0.15)
@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     survey = make_survey(folder / "survey", photos=5, rasters=3)
     model = checkpoint_folder(folder / "model", classes=4, tiling=Tiling(256, 64, 0.25))
     command = [*segment_command(survey, folder / "first", model), "--confidence", "--polygons"]
-    assert run(command).returncode == 0  # what is compiled and converted once
+    assert run(command).returncode == 0  # compiles and converts once, for all runs
     command[command.index(str(folder / "first"))] = str(folder / "out")
     started = time.monotonic()
     with start(command) as process:
@@ -71,7 +71,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 def wait_for(happened: Callable[[], object]) -> None:
-    """Return as soon as something is so."""
+    """Return as soon as a condition holds."""
     deadline = time.monotonic() + PATIENCE_S
     while not happened():
         assert time.monotonic() < deadline, "waited in vain"
@@ -99,7 +99,7 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
         time.sleep(undisturbed.instant(index))
         stderr, lived_on = end(process, number)
     assert exit_code(process) in {0, 128 + number}, stderr
-    if index % 6 or process.returncode:  # before the command has its handlers, Python itself may lose a signal
+    if index % 6 or process.returncode:  # before the command sets its handlers, Python may lose a signal
         assert lived_on < GRACE_S
     found = contents(out) if out.exists() else {}
     named = {name for name in found if not Path(name).name.startswith(".") and name != "summary.csv"}

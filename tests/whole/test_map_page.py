@@ -1,4 +1,4 @@
-"""Every command of `docs/map.md`, typed as it stands there."""
+"""Every command of `docs/map.md` runs as it stands there, in one folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All samples in one command, watched from outside: no network, no change to the input, every file accounted for."""
+"""One command on all samples uses no network, changes no input, and accounts for every file; strace watches it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_run_over_all_samples_keeps_to_itself(tmp_path: Path) -> None:
     hostile.mkdir()
     for name, content in HOSTILE.items():
         (hostile / name).write_text(content)
-    # GDAL would take this beside an image for its overviews
+    # GDAL would take this file for the overviews of the image beside it
     shutil.copy(hostile / "wms.tif", hostile / "a.jpg.ovr")
     shutil.copy(next(path for path in files_of("aerial") if path.suffix == ".jpg"), hostile / "a.jpg")
     inputs = [*files_of("drone", "aerial", "odd", "broken"), *(hostile / name for name in (*HOSTILE, "a.jpg"))]
@@ -54,7 +54,7 @@ def test_a_run_over_all_samples_keeps_to_itself(tmp_path: Path) -> None:
     watch = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=network", "-o", str(calls)]
     started = time.monotonic()
     with (tmp_path / "log.txt").open("w") as log:
-        # in the folder, so that a relative name such as s3:x.png would be one of a host
+        # runs in the folder, so that a relative name such as s3:x.png could be taken for a host
         run = subprocess.Popen([*watch, *command], cwd=hostile, env=_environment(), stderr=log, stdout=log)
         _, status, used = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
@@ -73,6 +73,6 @@ def test_a_run_over_all_samples_keeps_to_itself(tmp_path: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's, less what tests set for GDAL."""
+    """Return the environment of this process without what tests set for GDAL."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GDAL_", "CPL_"))}
     return kept | {"PYTHONPATH": str(ROOT)}

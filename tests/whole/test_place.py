@@ -1,4 +1,4 @@
-"""Where masks lie and what stands beside them, through a whole run."""
+"""A whole run gives masks their place and the files beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only Linux has is neither touched at import nor without a guard: all is tried again without it."""
+"""Without what only Linux has, every module imports, and images become masks, scores and polygons."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def copy_without(name):
     return copy
 
 names = ours()
-for name in names:  # what others need of Linux they get here, once
+for name in names:  # other packages take here what they need of Linux
     importlib.import_module(name)
 for name in names:
     del sys.modules[name]
@@ -90,7 +90,7 @@ told = {
 print(json.dumps(told))
 """
 Told = Mapping[str, Mapping[str, str | None]]
-"""Of all that was tried, by kind and name, the error; None where there was none."""
+"""The error of each thing that was tried, by kind and name; None where there was none."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What a run leaves for programs, when it stops, and who may run."""
+"""What a run leaves for programs, when it stops, and how it keeps other runs out."""
 
 from __future__ import annotations
 

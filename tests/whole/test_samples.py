@@ -23,7 +23,7 @@ from tiler.source.raster import gdal_environment
 SAMPLES = ROOT.parent / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample folder is not here")
 
-# Intact by their header but without the pixels that it promises, or without the channels that a network needs.
+# The headers of these files are intact. They lack pixels that the header promises, or channels that a network needs.
 UNREADABLE = {"thermal_parser__XTS_DJI_0001_R.jpg"}
 
 

@@ -1,4 +1,4 @@
-"""Parts of a survey: each input in one of them, several runs at the same time, and nothing lost between them."""
+"""Every input belongs to one part of a survey, and runs of the parts at the same time lose nothing."""
 
 from __future__ import annotations
 
