@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from segment.errors import ImageMemoryError
 
@@ -66,11 +66,8 @@ class UnderWay:
 
 
 def _memory_bytes() -> float:
-    """Return the bytes that this process may use: the machine's, or a container's limit; infinity where unknown."""
-    try:
-        most = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        most = math.inf
+    """Return the bytes that this process may use: the machine's, or a container's limit."""
+    most = float(psutil.virtual_memory().total)
     try:
         return min(most, float(_CONTAINER_LIMIT.read_text()))
     except (OSError, ValueError):  # no container, or "max"
