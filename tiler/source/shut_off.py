@@ -35,7 +35,7 @@ def shut_off(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def allow_vrt(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let GDAL have its driver of virtual rasters after all; too late once a dataset was opened or made."""
+    """Let GDAL have its driver of virtual rasters after all; no effect once a dataset was opened or made."""
     _skip(environment, [driver for driver in _skipped(environment) if driver != "VRT"])
 
 
