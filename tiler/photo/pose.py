@@ -36,8 +36,8 @@ _YAWS_APART_DEG = 20.0
 _CONTROL = (0.0, 0.5, 1.0)
 """Shares of width and height at which the nine control points lie.
 
-GDAL takes a polynomial of order 2 through nine points. That misses a perspective 16 times less than the affine that GDAL
-takes through four corners."""
+GDAL takes a polynomial of order 2 through nine points. That misses a perspective 16 times less than the affine that
+GDAL takes through four corners."""
 
 
 @dataclass(frozen=True, slots=True)
