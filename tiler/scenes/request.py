@@ -38,7 +38,10 @@ class SceneOptions:
 
     @property
     def key(self) -> str:
-        """What a survey's folder says that it holds; another text is another survey."""
+        """What a survey's folder says that it holds; another text is another survey.
+
+        The text names a class as an earlier release did, so that folders of that release count as made.
+        """
         return (
             f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "
             f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed})"
