@@ -40,7 +40,7 @@ class ClassTable:
         if not 1 <= len(self.names) <= MAX_CLASSES:
             raise ClassTableError(f"a class table needs 1 to {MAX_CLASSES} classes, got {len(self.names)}")
         if len(self.names) != len(self.colours):
-            raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours")
+            raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours; expected as many")
         if odd := list(filter(_UNWRITABLE.search, self.names)):
             raise ClassTableError(f"class names are text without control characters, got {odd[0]!r:.80}")
         if not all(0 <= level <= 255 for colour in self.colours for level in colour):

@@ -126,7 +126,7 @@ def gather(request: Callable[..., _Request], values: Mapping[str, Any]) -> _Requ
     Raises
     ------
     NoseamError
-        If the request refuses a value. Each request has a class of its own for that.
+        If the request refuses a value. The class is the one that the request gives to `check`.
     """
     found: dict[str, Any] = {}
     for each, kind in _typed_fields(request):

@@ -147,7 +147,7 @@ def _is_left(name: str, of_all: bool) -> bool:
 def _is_another_running(process: int) -> bool:
     """Return whether a number is that of a running process other than this one.
 
-    The files of this process bear its own token. So a file of another token that has this number is an older one.
+    The files of this process bear its own token. A file of its number with another token is left by an earlier process.
     """
     if process == os.getpid():
         return False

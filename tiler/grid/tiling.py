@@ -31,7 +31,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.window_px is None and self.gsd_m is None:
-            raise GridError("a tiling needs a window or a ground sample distance")
+            raise GridError("a tiling needs a window or a ground sample distance, got neither")
         if self.window_px is not None and self.window_px < 1:
             raise GridError(f"the window must be at least 1 pixel, got {self.window_px}")
         if self.input_px % LATTICE_PX or self.input_px < MIN_TILE_PX:

@@ -82,7 +82,7 @@ def simplify_tile(polygons: NDArray[np.object_], tolerance_px: float) -> NDArray
         A corner goes if its triangle with the two corners beside it has a smaller area than the square of this,
         pixels.
     """
-    # Where three polygons meet on a straight edge of one, that one has no corner there. So each pixel gets all four.
+    # Where three polygons meet on a straight edge of one, that one has no corner there. So every pixel gets corners.
     noded = shapely.transform(shapely.segmentize(polygons, 1.0), np.round)
     found: NDArray[np.object_] = shapely.coverage_simplify(noded, tolerance_px, simplify_boundary=False)
     return found

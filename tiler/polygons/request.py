@@ -51,7 +51,7 @@ class PolygonOptions:
     def key(self) -> str:
         """What masks carry of these options; another text makes masks with polygons again.
 
-        The text names a class and a field as an earlier release did, so that masks of that release stay current.
+        The text names a class and a field as an earlier version did, so that masks of that version stay current.
         """
         return (
             f"PolygonRequest(min_area_m2={self.min_area_m2}, simplify_px={self.simplify_px}, "

@@ -40,7 +40,7 @@ class SceneOptions:
     def key(self) -> str:
         """What a survey's folder says that it holds; another text is another survey.
 
-        The text names a class as an earlier release did, so that folders of that release count as made.
+        The text names a class as an earlier version did, so that folders of that version count as made.
         """
         return (
             f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "

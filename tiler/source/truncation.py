@@ -19,7 +19,7 @@ def refuse_truncated(path: Path, dataset: Any) -> None:
     """Refuse an open file that ends before its image does.
 
     A JPEG must have an end marker after its first scan, and a PNG its end chunk. A TIFF must be as long as its
-    blocks of full resolution need, because a read that an overview serves would not miss them.
+    blocks of full resolution need, because a read that an overview serves would not notice that they are missing.
 
     Raises
     ------
