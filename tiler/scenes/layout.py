@@ -183,7 +183,7 @@ def _fill(lot: Lot) -> list[Thing]:
 
 
 def _visitors(lot: Lot) -> list[Thing]:
-    """Return small things, as they stand everywhere."""
+    """Return small things that stand on every kind of lot."""
     random = lot.random
     made: list[Thing] = []
     makers = (things.person, things.dog, things.bicycle, things.obstacle)

@@ -14,7 +14,7 @@ GSD_M = 0.015
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """What a made-up survey shall hold."""
+    """What a made-up survey holds."""
 
     photos: int = option(3, "The survey holds so many JPEG photos.", unit="N", least=0)
     photo_shape: tuple[int, int] = option(

@@ -15,7 +15,7 @@ SETTINGS = {
 """No neighbouring file is opened (it can name other files and hosts), nothing is written beside the source, no
 address is called, and a truncated PNG is an error."""
 DRIVERS = ("VRT", "GTI", "WMS", "WMTS", "WCS", "HTTP", "STACIT", "STACTA", "DAAS", "EEDA", "EEDAI", "PLMOSAIC")
-"""Drivers that open other files and hosts, as the content of a file tells them."""
+"""Drivers that open other files and hosts, which the content of a file names."""
 _AT_START = {
     "GDAL_DRIVER_PATH": "disable",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
