@@ -38,10 +38,8 @@ class SceneOptions:
 
     @property
     def key(self) -> str:
-        """What a survey's folder says that it holds; another text is another survey.
-
-        The text names a class as an earlier version did, so that folders of that version count as made.
-        """
+        """What a survey's folder says that it holds; another text is another survey."""
+        # It names a class as an earlier version did, so that folders of that version count as made.
         return (
             f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "
             f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed})"

@@ -46,8 +46,7 @@ def open_image(
     channels : tuple of int
         The user's choice of channels, see `choose_channels`.
     value_range : tuple of float, optional
-        Values that become 0 and 255 in files that are not 8-bit; by default each file's own
-        2nd and 98th percentile.
+        Values that become 0 and 255 in files that are not 8-bit; by default each file's 2nd and 98th percentile.
     limits : FileLimits
         What the file may claim to be.
     strict : bool
@@ -194,14 +193,8 @@ class ImageReader:
         Returns
         -------
         ndarray of bool, shape (height, width)
-            True where a pixel is a real measurement. A pixel is invalid where nodata, alpha, the internal mask or the
-            valid channel says so, where a colour channel is NaN or infinite, and where its palette entry is
-            transparent.
-
-        Raises
-        ------
-        RasterReadError
-            If the pixels or the mask cannot be decoded.
+            True = a real measurement. A pixel is invalid where nodata, alpha, the internal mask or the valid
+            channel says so, where a colour channel is NaN or infinite, and where its palette entry is transparent.
         """
         return self._valid(_area(window), (window.height, window.width))
 
