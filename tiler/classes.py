@@ -40,13 +40,13 @@ class ClassTable:
         if not 1 <= len(self.names) <= MAX_CLASSES:
             raise ClassTableError(f"a class table needs 1 to {MAX_CLASSES} classes, got {len(self.names)}")
         if len(self.names) != len(self.colours):
-            raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours")
+            raise ClassTableError(f"{len(self.names)} class names but {len(self.colours)} colours; expected as many")
         if odd := list(filter(_UNWRITABLE.search, self.names)):
             raise ClassTableError(f"class names are text without control characters, got {odd[0]!r:.80}")
         if not all(0 <= level <= 255 for colour in self.colours for level in colour):
             raise ClassTableError(f"colours are whole numbers 0 to 255, got {self.colours}")
         if len(set(self.colours)) < len(self.colours):
-            raise ClassTableError(f"two classes have one colour: {self.colours}")
+            raise ClassTableError(f"two classes have one colour, expected all different: {self.colours}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,7 +59,7 @@ class ClassTable:
 
 
 def distinct_colours(count: int) -> tuple[Colour, ...]:
-    """Return colours for classes that come without: hues a golden ratio apart, all different."""
+    """Return colours for classes that have none: hues a golden ratio apart, all different."""
     colours: list[Colour] = []
     step = 0
     while len(colours) < count:
@@ -80,8 +80,8 @@ def read_class_table(path: Path) -> ClassTable:
     Raises
     ------
     ClassTableError
-        For any other header, a wrong number of cells, a colour that is not three whole numbers
-        0 to 255, or a name or colour given twice; names the file and the line.
+        If the file cannot be read as UTF-8, has another header, a row with a wrong number of cells or a colour
+        that is not three whole numbers 0 to 255, or a name or colour twice. The message names the file and the line.
     """
     rows = _rows(path)
     line, header = next(rows, (1, []))

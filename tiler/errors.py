@@ -108,7 +108,7 @@ class MissingExtraError(TilerError, ImportError):
 
 
 class CoverError(TilerError):
-    """A pixel that needs a label received no weight from any tile."""
+    """A tile came twice or out of turn, or a pixel that needs a label got none from any tile."""
 
 
 class LogitsError(TilerError, ValueError):

@@ -13,8 +13,8 @@ from numba.core.caching import IndexDataCacheFile
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel that runs in the thread that calls it, without the GIL.
 
-    The machine code is kept on disk for later processes, if there is a place that can be written to (a cron job
-    may have none). It is compiled anew when the kernel's own file changes, and only then. So the functions and
+    The machine code is kept on disk for later processes, if there is a place that can be written to. A cron job may
+    have none. The code is compiled anew when the kernel's own file changes, and only then. So the functions and
     numbers that a kernel uses must stand in its file.
 
     Parameters
@@ -38,9 +38,9 @@ def compiled(function: Callable[..., Any]) -> Any:
 class _Kept(IndexDataCacheFile):  # type: ignore[misc]
     """The machine code of one kernel on disk: a file per types of its arguments, and an index of them.
 
-    numba numbers these files, and it writes the index before the code. So the code under a name may be other
-    than what the index says, without any error: where two processes save code for different types at once, and
-    where a process is killed between the two writes and a file of an older version has the same number. Here the
+    numba numbers these files, and it writes the index before the code. So a file may hold other code than the index
+    says, without any error. That happens where two processes save code for different types at once. It also happens
+    where a process is killed between the two writes, and a file of an older version has the same number. Here the
     name tells what is in the file, and the index is written last.
     """
 

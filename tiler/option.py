@@ -20,7 +20,7 @@ Group = Literal["input", "model", "output", "place", "polygons", "limits", "reco
 _Request = TypeVar("_Request")
 _KEY = "option"
 REQUIRED: Any = MISSING
-"""The default of an option that must be said."""
+"""The default of an option that must be given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Option:
     positional: bool = False
     """Whether the command line takes it by its place, without a flag."""
     read: Callable[[str], Any] | None = None
-    """Makes the value of a text, where the type alone does not tell how; raises ValueError."""
+    """Makes the value from a text, where the type alone does not tell how; raises ValueError of other texts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Asked:
     kind: Any
     """Type of its values, None aside."""
     default: Any
-    """Value if nothing is said; `dataclasses.MISSING`: it must be said."""
+    """Value if none is given; `dataclasses.MISSING`: one must be given."""
     option: Option
     """What else is known of it."""
 
@@ -79,7 +79,7 @@ class Asked:
 
     @property
     def required(self) -> bool:
-        """Whether it must be said."""
+        """Whether it must be given."""
         return self.default is MISSING
 
     @property
@@ -89,12 +89,12 @@ class Asked:
 
 
 def option(default: Any, help: str, **known: Any) -> Any:
-    """Return a dataclass field that is an option; `known` are fields of `Option`. A default of REQUIRED: none."""
+    """Return a dataclass field that is an option; `known` are fields of `Option`. REQUIRED stands for no default."""
     return field(default=default, metadata={_KEY: Option(help=help, **known)})
 
 
 def class_table(shown: str, group: Group = "") -> Any:
-    """Return the field of a class table, which several requests have; `shown` is what counts without one."""
+    """Return the field of a class table, which several requests have; `shown` says what counts without one."""
     return option(
         None,
         "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
@@ -126,7 +126,7 @@ def gather(request: Callable[..., _Request], values: Mapping[str, Any]) -> _Requ
     Raises
     ------
     NoseamError
-        What the request raises of values that it refuses.
+        If the request refuses a value. The class is the one that the request gives to `check`.
     """
     found: dict[str, Any] = {}
     for each, kind in _typed_fields(request):

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, reject
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from rasterio import Affine
@@ -138,12 +138,12 @@ def test_a_style_has_the_classes_with_pixels() -> None:
     assert [entry.get("label") for entry in everything.iter("paletteEntry")] == list(CLASSES.names)
 
 
-@given(st.lists(st.text(), min_size=1, max_size=5))
+LETTERS = st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff")
+
+
+@given(st.lists(st.text(LETTERS), min_size=1, max_size=5))
 def test_any_name_makes_well_formed_files(names: list[str]) -> None:
-    try:
-        classes = _named(*names)
-    except ClassTableError:
-        reject()
+    classes = _named(*names)
     categories = ElementTree.fromstring(pam_xml(classes, None)).findall(".//Category")
     labels = ElementTree.fromstring(qml_style(classes, None)).findall(".//paletteEntry")
     assert [(node.text or "") for node in categories] == [node.get("label") for node in labels] == names

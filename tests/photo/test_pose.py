@@ -149,7 +149,7 @@ SOUTH = {**gps_of(*PLACE), ExifTags.GPS.GPSLatitude: (91.0, 0.0, 0.0)}
         ({"xmp": b"<x"}, r"no attitude .*; its XMP cannot be read \(unclosed token"),
         ({"pose": {"GimbalYawDegree": None}}, r"no attitude .*found GimbalPitchDegree '-90\.00'"),
         ({"pose": {"GimbalPitchDegree": "nan"}}, r"no attitude .*GimbalPitchDegree 'nan'"),
-        ({"pose": {"GimbalYawDegree": "1e9"}}, r"no angles: found GimbalYawDegree '1e9'"),
+        ({"pose": {"GimbalYawDegree": "1e9"}}, r"angles beyond a full turn: found GimbalYawDegree '1e9'"),
         ({"pose": {"RelativeAltitude": None}}, r"no height above ground: found AbsoluteAltitude '\+453\.00'; give"),
         ({"pose": {"RelativeAltitude": "+0.00"}}, r"a flying height of 0\.0 m \(RelativeAltitude\).*expected 0 to"),
         ({"pose": {"RelativeAltitude": "-4.00"}}, r"a flying height of -4\.0 m"),

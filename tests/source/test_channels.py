@@ -69,7 +69,7 @@ def test_a_palette_is_expanded(names: tuple[str, ...]) -> None:
 def test_three_unnamed_channels_are_taken_in_order_with_a_note(names: tuple[str, ...]) -> None:
     chosen = choose_channels(_info(*names))
     assert chosen.colour == (1, 2, 3)
-    assert chosen.note.startswith(f"channels are {', '.join(names)}; taken as red, green, blue")
+    assert chosen.note.startswith(f"channels are {', '.join(names)}; they are taken as red, green, blue")
 
 
 @pytest.mark.parametrize("names", [("red", "green", "blue"), ("gray",), ("palette",)])

@@ -25,7 +25,7 @@ from tiler.source.raster import read_info
 
 
 def _empty(path: Path, side: int = 100_000, **options: Any) -> Path:
-    """Write a sparse TIFF, so none of its pixels."""
+    """Write a sparse TIFF: a header without any pixels."""
     shape = {"height": side, "width": side, "count": 3, "dtype": "uint8"}
     with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, bigtiff="yes", **shape | options):
         return path

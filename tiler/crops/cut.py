@@ -36,7 +36,7 @@ from tiler.source.raster import RasterInfo
 
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 3
-"""On photos smaller than zlib's usual 6, and three times as fast."""
+"""Photos become smaller than by zlib's usual 6, three times as fast."""
 _BAND_BYTES = 256 * 2**20
 _SEQUENTIAL = frozenset({"JPEG", "PNG"})
 """Formats whose pixels can only be decoded from the top."""
@@ -77,9 +77,9 @@ class CropOutcome:
     record: Record | None = None
     """Its crops; None where it failed."""
     read_bytes: int = 0
-    """Size of the files that were read."""
+    """Size of the files that were read, bytes."""
     seconds: float = 0.0
-    """Wall time of cutting it."""
+    """Wall time of cutting it, seconds."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
 
@@ -95,7 +95,7 @@ def cut_source(task: CutTask) -> CropOutcome:
         with warnings.catch_warnings():  # a process of its own does not inherit the caller's filters
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             record, notes = _cut(task)
-    except Exception as error:  # any of a hundred libraries' errors costs this source alone
+    except Exception as error:  # whatever a library raises costs this source alone
         with suppress(OSError):
             if has_begun(task.out, task.source):
                 discard(task.out, task.source)
@@ -114,7 +114,7 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
         if image.info.shape != labels.shape:
             raise PairError(
                 f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
-                f"{_size(labels.shape)}; expected one size" + _turned(image.info)
+                f"{_size(labels.shape)} (height x width); expected one size" + _turned(image.info)
             )
         labels.read(Window(0, 0, 1, labels.shape[1]))  # a damaged mask fails before older crops go
         planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
@@ -158,7 +158,7 @@ def _crops(
 def _read(
     read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo
 ) -> Iterator[NDArray[Any]]:
-    """Yield windows of the same rows; all from one read of these rows, where each read would decode from the top."""
+    """Yield windows of the same rows, from one read of these rows where every read decodes from the top."""
     first = windows[0]
     if info.driver not in _SEQUENTIAL or first.height * info.width * len(info.interpretations) > _BAND_BYTES:
         yield from map(read, windows)

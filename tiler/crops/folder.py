@@ -12,7 +12,7 @@ from tiler.errors import OutputExistsError
 IMAGES, MASKS, RECORDS = "images", "masks", ".sources"
 """Folders below the output folder: images of crops, their masks, and one record per source."""
 _OWN_HIDDEN = ".noseam"
-"""How hidden files begin that a run puts into its output folder before any other, such as its lock."""
+"""Start of the names of hidden files that a run puts into its output folder first, such as its lock."""
 
 
 def refuse_foreign(out: Path) -> None:
@@ -54,7 +54,7 @@ def check_name(name: object, kind: str) -> str:
     Raises
     ------
     ValueError
-        If this is no text, no file below that folder, or nothing that a file can be called.
+        If the name is no text, no file below that folder, or a text that no file can be called.
     """
     if not isinstance(name, str):
         raise ValueError(f"the name of a file expected, {name!r} found")
@@ -72,7 +72,7 @@ def remove_files(out: Path, names: Iterable[str]) -> None:
 
 
 def remove_empty_folders(out: Path) -> None:
-    """Remove the folders of crops that are empty; not while sources are being cut."""
+    """Remove the folders of crops that are empty. Call it only while no source is being cut."""
     for kind in (IMAGES, MASKS):
         for path, _, _ in os.walk(out / kind, topdown=False):
             with suppress(OSError):  # not empty

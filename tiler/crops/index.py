@@ -120,7 +120,7 @@ def _check(path: Path, index: pd.DataFrame) -> None:
     if wrong := sorted(set(index["split"]) - {"train", "val"}):
         raise CropIndexError(f"{path}: split train or val expected, {wrong[0]!r} found")
     if (index[list(_NUMBERS)] < 0).any(axis=None) or (index["repeat"] < 1).any():
-        raise CropIndexError(f"{path}: a negative number, or a repeat below 1")
+        raise CropIndexError(f"{path}: a negative number, or a repeat below 1; expected numbers from 0, repeats from 1")
     missing = [file for file in (*index["image"], *index["mask"]) if not (path.parent / file).is_file()]
     if missing:
         raise CropIndexError(

@@ -99,11 +99,12 @@ def make_crops(
     request : CropOptions
         How to cut, split and balance.
     classes : ClassTable or None
-        Ids and colours in the masks; None: ids, which get made-up names and colours.
+        Ids and colours in the masks; None: the masks hold ids, which get made-up names and colours.
     jobs : int
         Number of processes; -1: one per core.
     hold : callable
-        Gives what keeps others from writing to `out` meanwhile; called once all is known to fit.
+        Called with `out` once the inputs are known to fit. Returns a context manager that keeps others from writing
+        there meanwhile.
     advance : callable
         Called as each source ends, with its outcome, the number of sources that have ended, and that of all.
 
@@ -166,7 +167,7 @@ def _outcomes(
 
 def _task(pair: Pair, out: Path, request: CropOptions, classes: ClassTable | None) -> CutTask:
     settings = asdict(request) | asdict(request.reading)
-    for name in ("split", "seed", "balance", "reading"):  # they change no crop, or stand there already
+    for name in ("split", "seed", "balance", "reading"):  # these change no crop, or stand in the settings already
         del settings[name]
     fingerprint = digest(
         {

@@ -74,8 +74,8 @@ def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ..
     Returns
     -------
     tuple of Window
-        Windows that cover the image and lie within it, `window_px` on a side; where the image is
-        smaller than that, as long as the image.
+        Windows that cover the image and lie within it. A window has `window_px` on a side, or the length of the
+        image where that is smaller.
     """
     row_offs, col_offs = (axis_positions(length, request.window_px, request.overlap_px) for length in shape)
     height, width = (min(length, request.window_px) for length in shape)
@@ -90,9 +90,9 @@ def split_sources(names: Iterable[str], *, split: float, seed: int) -> dict[str,
     names : iterable of str
         The sources; their order does not matter.
     split : float
-        Fraction that trains. Of two sources or more each side gets one at least, unless this is 0 or 1.
+        Fraction of the sources that trains. Each side gets at least one of two sources or more, unless this is 0 or 1.
     seed : int
-        Which sources train.
+        Decides which sources train.
     """
     shuffled = sorted(names)
     random.Random(seed).shuffle(shuffled)

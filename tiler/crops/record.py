@@ -1,4 +1,4 @@
-"""Records of what was cut from each source, so that a second run can skip it and delete what is out of date."""
+"""Records of what was cut from each source: a second run skips what they hold, and deletes what is out of date."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def record_path(out: Path, source: str) -> Path:
 def read_record(path: Path) -> Record | None:
     """Return a record; None where there is none, or none that `write_record` can have written.
 
-    What a record names may be deleted, and the folder may come from a stranger. So one that names a file outside
+    What a record names may be deleted, and the folder may come from a stranger. So a record that names a file outside
     `images` and `masks` counts as none.
     """
     try:
@@ -85,7 +85,7 @@ def write_record(out: Path, record: Record) -> None:
 
 
 def begin(out: Path, record: Record) -> Record:
-    """Write down which crops are about to be made, beside those that are there; return the record before.
+    """Write down which crops are about to be made, beside those that are there; return the record that stood there.
 
     Whatever happens next, a later run knows every file that may lie there.
 
@@ -99,7 +99,7 @@ def begin(out: Path, record: Record) -> Record:
     Returns
     -------
     Record
-        What stood there; without crops where nothing did.
+        The earlier record; without crops where there was none.
     """
     old = read_record(record_path(out, record.source)) or replace(record, rows=())
     write_record(out, replace(record, fingerprint="", rows=(*old.rows, *record.rows)))

@@ -92,7 +92,7 @@ def hidden_folder(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        The hidden name is made from this one, and lies beside it.
+        The folder lies beside this path, under a name that is made from it.
 
     Raises
     ------
@@ -145,7 +145,10 @@ def _is_left(name: str, of_all: bool) -> bool:
 
 
 def _is_another_running(process: int) -> bool:
-    """Return whether a process of this number runs, and is not this one: this one's files bear its own token."""
+    """Return whether a number is that of a running process other than this one.
+
+    The files of this process bear its own token. A file of its number with another token is left by an earlier process.
+    """
     if process == os.getpid():
         return False
     try:
@@ -159,9 +162,12 @@ def _is_another_running(process: int) -> bool:
 
 @cache
 def _machine() -> str:
-    """Return 8 hex digits that differ where the same number means another process: host, its start, and container."""
+    """Return 8 hex digits that stand for the host, its start and the container.
+
+    Where the digits differ, the same number means another process.
+    """
     facts = [platform.node()]
-    with suppress(OSError):  # Linux alone has them
+    with suppress(OSError):  # only Linux has these files
         facts += Path("/proc/sys/kernel/random/boot_id").read_text().split()
         facts.append(str(Path("/proc/self/ns/pid").readlink()))
     return f"{zlib.crc32(' '.join(facts).encode()):08x}"

@@ -31,7 +31,7 @@ class MaskName:
     image: str
     """Stem of the image's name; the file's own stem where `kind` is None."""
     kind: _Ending | None
-    """What the mask holds; `mask` is what other programs say of any; None where the name does not say."""
+    """What the mask holds. `mask` is what other programs call a mask of any kind. None: the name does not say."""
 
 
 def mask_name(image: str, kind: Kind, suffix: str) -> str:

@@ -101,7 +101,8 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
     Raises
     ------
     OutputClashError
-        If so. The message names the sources and the file.
+        If a mask would be written over a source, or two sources would write one file. The message names the sources
+        and the file.
     """
     planned = list(planned)
     sources = {_key(source): source for source, _ in planned}

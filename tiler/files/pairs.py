@@ -37,12 +37,12 @@ class Pairs:
 
 
 def pair_files(first: Path, second: Path) -> Pairs:
-    """Return the files of two folders that belong together; or two files as the one pair.
+    """Return which files of two folders belong together; two files are one pair.
 
     Partners have the same relative path, apart from the suffix and one ending `_label`, `_mask`, `_color` or
     `_confidence` of the name. Files without such a partner are matched by the name alone, where both sides have just
-    one of that name. Where `x_label` stands beside `x_color` and `x_confidence`, as noseam writes them, it counts
-    and the other two do not.
+    one of that name. Where `x_label` stands beside `x_color` and `x_confidence`, as noseam writes them, only `x_label`
+    counts.
 
     Parameters
     ----------

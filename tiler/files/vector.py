@@ -31,7 +31,7 @@ def format_of(path: Path) -> Format:
     Raises
     ------
     PolygonError
-        If it stands for none.
+        If the suffix stands for no format. The message lists the suffixes that do.
     """
     try:
         return SUFFIXES[path.suffix.lower()]

@@ -71,7 +71,7 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
 
 
 def identity(path: Path) -> Path:
-    """Return the path of a file by which it is known, however its folder is reached; a link is a file of its own."""
+    """Return the one path that stands for a file, whatever path leads to its folder; a link is a file of its own."""
     return path.parent.resolve() / path.name
 
 

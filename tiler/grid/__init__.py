@@ -1,1 +1,1 @@
-"""Where tiles lie: integers, standard library only."""
+"""Where the tiles of an image lie, and where they meet."""

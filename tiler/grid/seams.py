@@ -12,7 +12,7 @@ from tiler.errors import GridError
 from tiler.grid.tiles import Grid
 
 SEAM_PX = 32
-"""Least width of the band where two tiles meet, model pixels: tiles that are cut hard share no pixel at all."""
+"""Least width of the band where two tiles meet, model pixels; tiles that are cut hard share no pixel at all."""
 _MOST_DIGITS = 10
 MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
 """Tag: height and width of the model grid, as `h x w`."""
@@ -50,12 +50,12 @@ def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | 
     Returns
     -------
     Grid or None
-        None where the tags do not say where tiles lay, or speak of a mask of another size.
+        None where the tags do not say where tiles lay, or belong to a mask of another size.
 
     Raises
     ------
     GridError
-        If the tags say so only in part, or tell of tiles that do not cover the image.
+        If a tag is missing beside others, is malformed, or tells of tiles that do not cover the image.
     """
     if not tags.keys() & {SHAPE_KEY, ROWS_KEY, COLS_KEY}:
         return None
@@ -105,7 +105,8 @@ def seam_lines(offsets: Sequence[int], tile_px: int, model_length: int, source_l
     -------
     ndarray of bool, shape (source_length,)
         True for the first pixel whose centre lies on or beyond the middle of an overlap, for each
-        two neighbouring tiles; a label that changes from the pixel before it to it changes at the seam.
+        two neighbouring tiles. Where this pixel and the one before it have different labels, the label changes at
+        the seam.
     """
     lines = np.zeros(source_length, np.bool_)
     centres = (2 * np.arange(source_length, dtype=np.int64) + 1) * model_length
@@ -134,16 +135,15 @@ def seam_bands(
     source_length : int
         Length of the axis, source pixels.
     width_px : int or None
-        None: each band is the overlap, but at least `SEAM_PX` model pixels. Otherwise each is so
-        many model pixels: the same band for a blended and for a hard-cut mask, so that the two can
-        be compared.
+        Width of each band, model pixels. One width gives a blended and a hard-cut mask the same bands, so that
+        the two can be compared. None: each band is the overlap, but at least `SEAM_PX` model pixels.
 
     Returns
     -------
     ndarray of bool, shape (source_length,)
         True where a band `start <= m < stop` holds the pixel's centre, which for source row `r` is
-        `m = (r + 0.5) * model_length / source_length`. Bands are centred on the middle of the overlap:
-        the line where the two tiles meet, where they share nothing.
+        `m = (r + 0.5) * model_length / source_length`. Bands are centred on the middle of the overlap, or on the
+        line where the two tiles meet if they share nothing.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from tiler.option import check, option
 DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
 MIN_SCALE, MAX_SCALE = 0.001, 8
-"""Least and most model pixels per source pixel: beyond them a wrong unit is likelier than a wish."""
+"""Least and most model pixels per source pixel; a scale beyond them most likely comes from a wrong unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.window_px is None and self.gsd_m is None:
-            raise GridError("a tiling needs a window or a ground sample distance")
+            raise GridError("a tiling needs a window or a ground sample distance, got neither")
         if self.window_px is not None and self.window_px < 1:
             raise GridError(f"the window must be at least 1 pixel, got {self.window_px}")
         if self.input_px % LATTICE_PX or self.input_px < MIN_TILE_PX:
@@ -68,7 +68,7 @@ class Tiling:
         source_gsd_m : float or None
             Ground sample distance of the source, metres per pixel, where it is known.
         no_gsd : str
-            Why it is not known, for the error; goes on after "the image", as `Georeference.no_gsd` does.
+            Why it is not known, for the error; it goes on after the words "the image", see `Georeference.no_gsd`.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class Tiling:
         Raises
         ------
         GridError
-            If only the ground sample distance could tell and that of the source is not known, or
+            If this tiling has a ground sample distance alone and that of the source is not known, or
             if the image would be enlarged more than 8 or reduced more than 1000 times.
         """
         if self.gsd_m is not None and source_gsd_m is not None:
@@ -148,7 +148,7 @@ class TilingOptions:
         Raises
         ------
         GridError
-            If there is no such tiling.
+            If the settings make no tiling together, such as an overlap that leaves no stride.
         """
         if self.window_px is not None:
             tiling = replace(tiling, window_px=self.window_px, gsd_m=None)

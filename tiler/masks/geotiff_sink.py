@@ -38,9 +38,9 @@ _COG: dict[Kind, dict[str, Any]] = {
 
 
 class GeoTiffSink:
-    """Rows as a GeoTIFF: labels with a palette, colours as red, green, blue, alpha, confidence in gray.
+    """Rows as a GeoTIFF: labels with a palette, colours as red, green, blue and alpha, confidence in gray.
 
-    A cloud-optimised one is written as a scratch GeoTIFF and then copied: GDAL's own COG writer
+    A cloud-optimised one is written as a scratch GeoTIFF and then copied, because GDAL's own COG writer
     would hold the whole raster in memory.
     """
 
@@ -125,7 +125,7 @@ class GeoTiffSink:
 
     def abandon(self) -> None:
         """See `Sink`."""
-        with suppress(Exception):  # closing flushes, which may fail again; the file is on its way out
+        with suppress(Exception):  # closing flushes, which may fail again; the file is removed in any case
             self._dataset.close()
         remove(self._scratch)
         remove(self._staged.temporary)

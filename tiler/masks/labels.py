@@ -23,9 +23,10 @@ from tiler.source.raster import RasterInfo, describe, open_raster, reading
 MASK_LIMITS = FileLimits(max_megapixels=4e8, shape=(100_000_000, 4_000_000), raised_by="")
 """What a mask may claim.
 
-It may have any number of pixels: masks are read by window, and users may have allowed `segment` any size. But readers
-hold full rows (for polygons 1,024 at once, 7 bytes a pixel: 30 GB at this width) and some numbers per row, so the
-header of a damaged file must not claim more. `segment` itself would need 80 GB for a mask of so many columns."""
+It may have any number of pixels within this height and width. Masks are read by window, and users may have allowed
+`segment` any size. But readers hold full rows and some numbers per row, so the header of a damaged file must not claim
+more. Polygons need most: 1,024 rows at once, 7 bytes a pixel, are 30 GB at this width. `segment` itself would need
+80 GB for a mask of so many columns."""
 _BLACK = (0, 0, 0)
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
@@ -44,8 +45,10 @@ def open_labels(path: Path, classes: ClassTable | None) -> Iterator[LabelReader]
 
     Raises
     ------
-    RasterReadError, LabelError
-        If the file is no image, is damaged, claims more than `MASK_LIMITS`, or cannot hold labels.
+    RasterReadError
+        If the file is not an accepted image, is damaged, or claims more than `MASK_LIMITS`.
+    LabelError
+        If it cannot hold labels, such as a JPEG of ids, or holds colours and there is no class table.
     """
     with open_raster(path, MASK_LIMITS) as dataset:
         info = describe(path, dataset)
@@ -82,7 +85,7 @@ class LabelReader:
         self._classes = classes
         self._lossy = info.driver == "JPEG" or info.colour_space == "YCbCr"
         self._refuse_samples()
-        invented = info.driver == "GTiff" and info.bits == 1  # GDAL makes up a palette of black and white for them
+        invented = info.driver == "GTiff" and info.bits == 1  # GDAL makes up a palette of black and white for these
         self._palette = self._read_palette() if channels.palette and not invented else {}
         by_colour = len(channels.colour) == 3 or _maps_by_colour(self._palette, classes)
         self._ids_by_colour = self._colour_table() if by_colour else None
@@ -104,12 +107,12 @@ class LabelReader:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Class names by id that the file carries; none where noseam did not write it.
+        """Class names by id that the file carries; none where another program wrote it.
 
         Raises
         ------
         LabelError
-            If its tag is no list of names.
+            If the tag `CLASS_NAMES` is no list of names.
         """
         text = self.tags.get("CLASS_NAMES", "[]")
         try:
@@ -126,12 +129,12 @@ class LabelReader:
         Returns
         -------
         ndarray of uint8, shape (height, width)
-            255 = no label: so stored, or transparent, nodata or masked in the file.
+            255 = no label, where the file stores 255 or marks the pixel as transparent, nodata or masked.
 
         Raises
         ------
         LabelError
-            If a pixel holds an id or a colour that no class has; names its place.
+            If a pixel holds an id or a colour that no class has. The message says where.
         RasterReadError
             If the pixels cannot be decoded.
         """
@@ -200,7 +203,7 @@ class LabelReader:
 
     def _refuse_samples(self) -> None:
         if len(self._channels.colour) == 1:
-            if self._lossy:  # a changed id is some other class's
+            if self._lossy:  # a changed id is that of another class
                 raise LabelError(f"{self.info.path}: class ids stored as JPEG" + _LOSSY)
             if self.info.dtype.startswith("float"):
                 raise LabelError(f"{self.info.path}: {self.info.dtype} samples; expected whole numbers for class ids")

@@ -40,7 +40,7 @@ def png_head(
     Parameters
     ----------
     height, width : int
-        Size of the image.
+        Size of the image, pixels.
     palette : ndarray of uint8, shape (256, 4), optional
         Red, green, blue, alpha of each value; without it the image is gray.
     text : mapping of str to str
@@ -67,15 +67,15 @@ class PngPixels:
     """Encode rows of pixels as what stands between `png_head` and `png_end`.
 
     A gray and a palette PNG of the same rows differ in their heads alone, so both files get the same
-    bytes of pixels. Deflate looks for runs only: little else is left after the filter, and this is
+    bytes of pixels. Deflate looks for runs only, because little else is left after the filter. That is
     several times as fast as a search for matches (`benchmarks/encode.py`).
 
     Parameters
     ----------
     height, width : int
-        Size of the image.
+        Size of the image, pixels.
     filter : {"up", "paeth"}
-        How a pixel is foretold: by the one above it, which suits labels, or by those above and to
+        How a pixel is predicted: by the one above it, which suits labels, or by those above and to
         the left, which suits what varies smoothly.
     """
 
@@ -131,9 +131,9 @@ def _filter_up(lines: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
 def _filter_paeth(lines: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Fill `out` with what the pixels of lines 1 and up add to their Paeth predictors, modulo 256.
 
-    The predictor is that of left a, above b and above left c which is nearest to a + b - c. In 8 bits:
-    bring c between low = min(a, b) and high = max(a, b); then it is high if c - low is at most half of
-    high - c, low if high - c is at most half of c - low, else c.
+    Let a be the pixel to the left, b the one above, and c the one above a. The predictor is the one of them that is
+    nearest to a + b - c. In 8 bits it is found so: c is first cut to low = min(a, b) and high = max(a, b). Then the
+    predictor is high if c - low is at most half of high - c, low if high - c is at most half of c - low, else c.
     """
     left, above, corner = lines[1:, :-1], lines[:-1, 1:], lines[:-1, :-1]
     low, high = np.minimum(left, above), np.maximum(left, above)

@@ -1,4 +1,4 @@
-"""Fingerprints: each mask carries what it was made from, and that alone tells a later run what is done."""
+"""Fingerprints: each mask carries what it was made from, so a later run sees what is done."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def current_tags(
     outputs : sequence of Output
         The outputs of one image.
     fingerprint : str
-        What they shall carry.
+        What each of them must carry.
     there : container of Path
         Files that are known to exist, which saves a look at each; see `files_beside`.
 
     Raises
     ------
     OutputExistsError
-        If a file stands in the way that carries none, so noseam did not write it.
+        If a file without a fingerprint stands in the way, because noseam did not write it.
     """
 
     def exists(path: Path) -> bool:
@@ -61,12 +61,12 @@ def current_tags(
 
 
 def _read_tags(path: Path) -> Mapping[str, str]:
-    """Return the tags of a mask that noseam wrote; of a file that cannot be read, none."""
+    """Return the tags of a mask that noseam wrote; none where the file cannot be read."""
     try:
         if path.suffix == ".png":
             return read_text(path)
         with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
             found: dict[str, str] = dataset.tags()
             return found
-    except Exception:  # unreadable, by rasterio's private errors too: not an output of ours
+    except Exception:  # rasterio's private errors too; what cannot be read is no output of noseam
         return {}

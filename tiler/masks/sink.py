@@ -93,7 +93,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_error(path: Path, error: Exception) -> RasterWriteError:
-    """Return what to raise where a file cannot be written; of a full disk GDAL says what broke, not why."""
+    """Return what to raise where a file cannot be written.
+
+    GDAL does not say that the disk is full, so the free space is looked at.
+    """
     cause: object = isinstance(error, OSError) and error.strerror
     full = isinstance(error, OSError) and error.errno in _NO_SPACE
     if not cause:

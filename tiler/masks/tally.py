@@ -48,7 +48,7 @@ class Tally:
 
 @compiled
 def _count_rows(labels: Any, counts: Any) -> None:
-    """Add each row's labels to its own row of counts, a run at a time: neighbours mostly are of one class."""
+    """Add each row's labels to its own row of counts, a run at a time, because most neighbours are of one class."""
     for row in range(labels.shape[0]):
         label, start = labels[row, 0], 0
         for col in range(1, labels.shape[1]):

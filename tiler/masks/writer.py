@@ -43,12 +43,12 @@ class MaskWriter:
     threads : int
         Threads that GDAL may use to compress a GeoTIFF or COG; the bytes do not depend on it.
     polygonise : callable, optional
-        Called with the finished label mask and the vector file to write, where one stands beside it.
+        Called with the finished label mask and the vector file to write, where one is planned beside it.
 
     Raises
     ------
     RasterWriteError
-        From any method, if a file cannot be written whole; names the file.
+        From any method, if a file cannot be written whole. The message names the file.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class MaskWriter:
         Raises
         ------
         ValueError
-            If confidence is missing, of another shape than the labels, or not planned.
+            If confidence is planned but missing, given but not planned, or of another shape than the labels.
         """
         self._check(labels, confidence)
         self._missing -= len(labels)
@@ -116,12 +116,12 @@ class MaskWriter:
         for temporary, final in beside + masks:
             with writing(final):
                 _sync(temporary, os.O_RDWR)
-        # The masks get their names last: only they say what they were made from, so a torn set is made again.
+        # The masks get their names last. Only they say what they were made from, so a torn set is made again.
         _rename(beside)
         self._remove_stale()
         _rename(masks)
         for folder in {final.parent for _, final in beside + masks}:
-            with suppress(OSError):  # Windows and some network shares cannot; the files themselves are safe
+            with suppress(OSError):  # Windows and some network shares cannot sync folders; the files are safe
                 _sync(folder, os.O_RDONLY)
 
     def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from tiler.photo.tags import PhotoTags
 
 _GNSS_M, _FLOAT_M, _FIXED_M = 3.0, 0.5, 0.03
 _RTK_FLOAT, _RTK_FIXED = 34, 50
-"""Of DJI's RtkFlag; 0: none, 16: single point."""
+"""Values of DJI's RtkFlag for a float and a fixed solution; 0 is none, and 16 is a single point."""
 _ANGLE = math.radians(1)
 
 
@@ -17,7 +17,7 @@ def estimate_error_m(
 ) -> float:
     """Return by how many metres the corners may lie beside their place on flat ground.
 
-    An error budget, the root of the sum of squares of terms of one standard deviation each, by judgement:
+    The error budget is the root of the sum of squares of these terms. Each is one standard deviation, by judgement:
 
     - the camera's position: see `position_error_m`;
     - 1 degree of yaw: `radius x 1 degree`;
@@ -25,16 +25,18 @@ def estimate_error_m(
     - height and focal length, which scale the image about its middle: their relative errors x radius;
     - what the affine or the polynomial through the control points misses.
 
-    Relief comes on top: ground that is z metres off the assumed height moves by `z / height x radius`.
+    Relief is not in it: ground that is z metres off the assumed height moves by `z / height x radius`.
 
     Parameters
     ----------
     position_m : float
         Error of the camera's position.
-    height_m, radius_m : float
-        Height above ground; distance on the ground from under the camera to the farthest corner.
+    height_m : float
+        Height above ground.
+    radius_m : float
+        Distance on the ground from the place under the camera to the farthest corner.
     height_error, focal_error : float
-        Relative errors.
+        Errors of height and focal length, as shares of them.
     miss_m : float
         Largest miss of the fit.
     """
@@ -46,8 +48,8 @@ def estimate_error_m(
 def position_error_m(tags: PhotoTags) -> float:
     """Return by how many metres the position of the camera may be off.
 
-    3 m without RTK, as DJI and others state 1.5 to 5 m; with it, what the receiver says in RtkStdLat
-    and RtkStdLon, and at least 0.03 m with a fixed solution and 0.5 m with a float one.
+    Without RTK that is 3 m, because DJI and others state 1.5 to 5 m. With RTK it is what the receiver says in
+    RtkStdLat and RtkStdLon, but at least 0.03 m with a fixed solution and 0.5 m with a float one.
     """
     least = {_RTK_FIXED: _FIXED_M, _RTK_FLOAT: _FLOAT_M}.get(int(tags.number("RtkFlag") or 0))
     if least is None:

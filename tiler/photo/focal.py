@@ -15,9 +15,9 @@ _SENSOR_WIDTH_MM = {
     **dict.fromkeys(("FC3411", "FC6310", "FC6310R", "FC6310S", "L1D-20c"), 13.2),
     **dict.fromkeys(("FC550", "FC6520", "L2D-20c"), 17.3),
 }
-"""By EXIF Model: 1/2.3 inch, 1 inch and Four Thirds, as these cameras' published specifications say."""
+"""Width by EXIF Model: 1/2.3 inch, 1 inch and Four Thirds, as these cameras' published specifications say."""
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-"""Of FocalPlaneResolutionUnit."""
+"""Millimetres of each unit that FocalPlaneResolutionUnit names."""
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 _WIDEST_SENSOR_ASPECT = 1.6
 _CROPPED_ERROR = 0.04
@@ -41,14 +41,19 @@ class Focal:
 def focal_length(tags: PhotoTags, height: int, width: int, given_px: float | None = None) -> Focal | None:
     """Return the focal length by the best of what is known; None where nothing plausible is.
 
-    In order: what the user gave; the calibration in DJI's XMP (the first number of DewarpData, or
-    CalibratedFocalLength), for the width that CalibratedOpticalCenterX is the middle of;
-    FocalLength x FocalPlaneXResolution; FocalLength over the sensor's width, for models in a table;
-    FocalLengthIn35mmFilm. The last is defined by the diagonal of the sensor (CIPA DCG-001):
-    `f35 / 43.27 mm` of it. Small drone cameras have 4:3 or 3:2 sensors, so an image wider than 8:5
-    is a crop in height, and the diagonal is that of the full 4:3 sensor of its width; the image's
-    own diagonal would make f 8 % too short for 16:9. ODM and orthority use `f35 / 36 mm` of the
-    width, which is right for 3:2 only. A digitally zoomed photo has no known focal length.
+    The first of these counts that is there and plausible:
+
+    - what the user gave;
+    - the calibration in DJI's XMP: the first number of DewarpData, or CalibratedFocalLength. It holds for an image
+      whose middle is CalibratedOpticalCenterX, and is scaled to this one;
+    - FocalLength x FocalPlaneXResolution;
+    - FocalLength over the width of the sensor, for models in a table;
+    - FocalLengthIn35mmFilm.
+
+    The last is defined by the diagonal of the sensor (CIPA DCG-001): f is `f35 / 43.27 mm` of the diagonal. Small drone
+    cameras have 4:3 or 3:2 sensors. So an image wider than 8:5 is a crop in height, and the diagonal is that of the
+    full 4:3 sensor of its width. The image's own diagonal would make f 8 % too short for 16:9. ODM and orthority use
+    `f35 / 36 mm` of the width, which is right for 3:2 only. A digitally zoomed photo has no known focal length.
 
     Parameters
     ----------
@@ -57,12 +62,12 @@ def focal_length(tags: PhotoTags, height: int, width: int, given_px: float | Non
     height, width : int
         Size of the image as it is stored, pixels.
     given_px : float, optional
-        What the user says.
+        What the user says, pixels of the full image width.
 
     Raises
     ------
     PoseError
-        If what the user says cannot be.
+        If what the user says is not plausible. The message says what is expected for an image of this size.
     """
     low, high = (share * math.hypot(height, width) for share in _PLAUSIBLE)
     if given_px is not None:

@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Attitude:
-    """How a camera hangs.
+    """How a camera is turned.
 
     The angles turn it from looking north, `R = Rz(yaw) Ry(pitch) Rx(roll)` in north, east, down, as
     DJI's gimbal tags do: pitch -90 looks straight down, and roll is about the optical axis.
@@ -60,17 +60,17 @@ class View:
     width: int
     """Columns of the image."""
     attitude: Attitude
-    """How the camera hangs."""
+    """How the camera is turned."""
     focal_px: float
     """Focal length, pixels."""
     height_m: float
-    """Height above ground."""
+    """Height above ground, metres."""
 
     def ground(self, cols: Points, rows: Points) -> tuple[Points, Points]:
         """Return where places in the image (0 to width, 0 to height) lie, metres north and east of the camera.
 
-        The ray of a place is `R [f, col - width / 2, row - height / 2]`; it meets the ground at
-        `height_m / down` times itself.
+        The ray of a place is `R [f, col - width / 2, row - height / 2]`, in north, east, down. The ray times
+        `height_m / down` ends on the ground.
         """
         sight = np.stack((np.full(cols.shape, self.focal_px), cols - self.width / 2, rows - self.height / 2))
         north, east, down = self.attitude.rotation() @ sight
@@ -80,9 +80,9 @@ class View:
 def to_utm(latitude: float, longitude: float, north: Points, east: Points) -> tuple[int, Points, Points]:
     """Return the EPSG code of a place's UTM zone, and map coordinates of points around it.
 
-    Points go out from the place along geodesics and are then projected, so the meridian convergence
-    and the scale of the map (0.9996 to 1.001) are in the result. Zones are the plain ones of 6 degrees; Norway's and
-    Svalbard's exceptions are not made, and any zone is a right one.
+    Points go out from the place along geodesics and are then projected. So the meridian convergence
+    and the scale of the map (0.9996 to 1.001) are in the result. All zones are 6 degrees wide. The exceptions of
+    Norway and Svalbard are left out, because coordinates in a neighbouring zone are right too.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class Height:
     """A flying height and where it comes from."""
 
     metres: float
-    """Height above ground."""
+    """Height above ground, metres."""
     source: str
     """What says so."""
     relative_error: float
@@ -39,14 +39,29 @@ def flying_height(
 ) -> Height | None:
     """Return the height above ground by the best of what is known; None where nothing is.
 
-    In order: what the user gave; DJI's laser rangefinder, whose distance is along the optical axis;
-    AbsoluteAltitude (else EXIF's GPSAltitude) less the elevation of the ground that the user gave as
-    raster or number; RelativeAltitude, which is the height above the place of take-off.
+    The first of these counts that is there:
+
+    - what the user gave;
+    - DJI's laser rangefinder, whose distance is along the optical axis;
+    - AbsoluteAltitude (else EXIF's GPSAltitude) less the elevation of the ground, which the user gave as a raster or
+      a number;
+    - RelativeAltitude, which is the height above the place of take-off.
+
+    Parameters
+    ----------
+    tags : PhotoTags
+        What the header says.
+    options : PoseOptions
+        What the user knows.
+    latitude, longitude : float
+        Place of the camera, WGS 84, degrees.
+    tilt_deg : float
+        Angle between the optical axis and straight down, degrees.
 
     Raises
     ------
     PoseError
-        If the DEM holds no elevation under the camera, or the height cannot be.
+        If the DEM has no CRS or holds no elevation under the camera, or the height is not above 0 and at most 10 km.
     RasterReadError
         If the DEM cannot be read.
     """

@@ -22,7 +22,7 @@ from tiler.photo.tags import LATITUDE, LONGITUDE, PhotoTags, read_tags
 from tiler.source.georef import Georeference
 
 AFFINE_TILT_DEG = 3.0
-"""Up to this tilt from straight down a photo gets an affine, beyond it control points."""
+"""Up to this tilt from straight down a photo gets an affine; beyond it, control points."""
 MOST_TILT_DEG = 15.0
 """Photos tilted more are refused."""
 _LATITUDES = "GpsLatitude", "Latitude", LATITUDE
@@ -34,8 +34,10 @@ _HALF_TURN = 180.0
 _NOWHERE_DEG = 1e-6
 _YAWS_APART_DEG = 20.0
 _CONTROL = (0.0, 0.5, 1.0)
-"""Control points as shares of width and height. GDAL takes a polynomial of order 2 through the nine, which
-misses a perspective 16 times less than the affine that it takes through four corners."""
+"""Shares of width and height at which the nine control points lie.
+
+GDAL takes a polynomial of order 2 through nine points. That misses a perspective 16 times less than the affine that
+GDAL takes through four corners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Placement:
     error_m: float
     """By how many metres corners may be off on flat ground."""
     tags: Mapping[str, str]
-    """What the mask shall say of it: that it is approximate, by how much, and what it was made from."""
+    """What the mask says of its place: that it is approximate, by how much, and what it was made from."""
     height: Height
     """How high the camera was."""
     notes: tuple[str, ...]
@@ -65,7 +67,7 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
     path : Path
         JPEG, PNG or TIFF.
     height, width : int
-        Its size as it is stored, pixels.
+        Size of the photo as it is stored, pixels.
     options : PoseOptions
         What the user knows.
 
@@ -74,9 +76,9 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
     PoseError
         If the photo does not say where and how it was taken, says what cannot be, or was taken at a slant.
     RasterReadError
-        If it or the DEM is not an accepted image.
+        If the photo or the DEM is not an accepted image.
     MissingExtraError
-        If pyproj or defusedxml is absent.
+        If pyproj or defusedxml cannot be imported.
     """
     require_extra("photo")
     tags = read_tags(path)
@@ -136,8 +138,8 @@ def _attitude(tags: PhotoTags, source: YawSource) -> Attitude:
             "no attitude of the camera", *names, remedy="expected DJI's XMP; another yaw source may help"
         )
     if max(abs(yaw), abs(pitch), abs(roll)) > 2 * _HALF_TURN:
-        raise tags.refusal("no angles", *names, remedy="expected degrees")
-    if source == "flight":  # it is the heading of the image, whichever way the gimbal rolled the camera
+        raise tags.refusal("angles beyond a full turn", *names, remedy="expected degrees, -360 to 360")
+    if source == "flight":  # flight yaw is the heading of the image, whichever way the gimbal rolled the camera
         yaw -= Attitude(0.0, pitch, roll).heading_deg
     attitude = Attitude(yaw, pitch, roll)
     if attitude.tilt_deg > MOST_TILT_DEG:

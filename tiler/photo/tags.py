@@ -48,7 +48,7 @@ class PhotoTags:
     path: Path
     """The file."""
     values: Mapping[str, str | float]
-    """EXIF and `drone-dji` XMP values by their names without prefix; GPS position as signed degrees."""
+    """EXIF and `drone-dji` XMP values by their names without prefix; GPS position in signed degrees and metres."""
     trouble: tuple[str, ...] = ()
     """Parts of the header that are there but cannot be read, and why."""
 
@@ -84,7 +84,7 @@ def read_tags(path: Path) -> PhotoTags:
     Raises
     ------
     PoseError
-        If the header is damaged. A damaged part of it (EXIF, GPS, XMP) is no error but `trouble`.
+        If the header is damaged. A damaged part of it (EXIF, GPS, XMP) raises nothing and stands in `trouble`.
     RasterReadError
         If the file cannot be read or is none of JPEG, PNG and TIFF.
     """

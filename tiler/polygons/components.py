@@ -21,7 +21,7 @@ class Components:
         self._parts: dict[int, tuple[int, Any]] = {}
 
     def add(self, class_ids: Iterable[int], polygons: Iterable[Any]) -> range:
-        """Take parts, each for a polygon of its own so far; return their numbers."""
+        """Take parts, each of which is a polygon of its own so far; return their numbers."""
         first = self._count
         for part in zip(class_ids, polygons, strict=True):
             self._parents[self._count] = self._count

@@ -1,4 +1,4 @@
-"""Label masks to a file of polygons; imports what that needs only when asked to."""
+"""From label masks to a file of polygons; the packages that this needs are imported only when it is called."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def write_polygons(
     mask, out, request
         See `write_survey_polygons`.
     georeference : Georeference, optional
-        Where the mask lies; by default it says so itself.
+        Where the mask lies; by default the mask says so itself.
     layer : str, optional
-        Name of the layer; that of the file by default.
+        Name of the layer; by default the stem of the file's name.
     """
     require_extra("vector")
     from tiler.polygons.mask import read_mask
@@ -45,7 +45,7 @@ def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
     Raises
     ------
     OutputExistsError
-        If there is such a file; names it.
+        If there is such a file. The message names it.
     """
     for path in (side.path for output in outputs for side in output.sidecars if side.kind == "polygons"):
         from tiler.polygons.vector_file import refuse_foreign
@@ -64,26 +64,27 @@ def write_survey_polygons(
 
     Each polygon is a patch of pixels of one class that share edges, with the fields `class_id`, `class_name`,
     `area_m2` (on the ground; empty where the mask does not say), `source` (the image) and `model`. Coordinates are
-    those of the masks' CRS, or longitude and latitude in GeoJSON; of a mask without georeference (col, -row),
-    as QGIS draws it. A file that this function wrote before is replaced.
+    those of the masks' CRS, or longitude and latitude in GeoJSON. A mask without georeference gets (col, -row), as
+    QGIS draws it. A file that this function wrote before is replaced.
 
     Parameters
     ----------
     masks : sequence of Path
         PNG or TIFF files of class ids, 255 = no data, such as noseam writes; all in one CRS.
     out : Path
-        The file; its ending chooses the format, see `tiler.polygons.request.SUFFIXES`.
+        The file; its suffix chooses the format, see `tiler.files.vector.SUFFIXES`.
     request : PolygonOptions
         Which polygons, and how fine.
     advance : callable
-        Told how many masks are done, and how many there are.
+        Called after each mask with the number of masks that are done, and that of all.
 
     Raises
     ------
     MissingExtraError
         If a package that writes polygons is not installed.
     PolygonError
-        If a mask is no label mask or does not fit the request, or two masks do not fit together.
+        If a mask is no label mask or does not fit the request, or two masks do not fit together; or if the suffix of
+        `out` is not known, or its format cannot hold the masks' coordinates.
     RasterReadError, LabelError
         If a mask cannot be read.
     OutputExistsError

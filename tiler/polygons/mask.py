@@ -34,7 +34,7 @@ class LabelMask:
     shape: tuple[int, int]
     """(height, width), pixels."""
     crs: CRS | None
-    """Of the coordinates that `transform` gives."""
+    """CRS of the coordinates that `transform` gives; None: not known."""
     transform: Affine
     """Pixel (col, row) to (x, y)."""
     cumulative_m2: NDArray[np.float64] | None
@@ -53,7 +53,13 @@ class LabelMask:
         return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
 
     def chosen(self, request: PolygonOptions) -> frozenset[int] | None:
-        """Return the ids of the classes that are wanted, see `PolygonOptions.chosen`."""
+        """Return the ids of the classes that are wanted, see `PolygonOptions.chosen`.
+
+        Raises
+        ------
+        PolygonError
+            If a wanted class is unknown. The message names the mask and the classes that are known.
+        """
         try:
             return request.chosen(self.names)
         except PolygonError as error:
@@ -89,14 +95,17 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
     path : Path
         PNG or TIFF.
     georeference : Georeference, optional
-        Where it lies, if it does not say so itself.
+        Where the mask lies; by default the mask says so itself.
 
     Raises
     ------
     PolygonError
-        If it is no label mask but a photo, or a mask of colours or of confidence.
-    RasterReadError, LabelError
-        If it cannot be read.
+        If the file is no label mask but a photo, or a mask of colours or of confidence; or if its ground control points
+        fit no affine transform.
+    RasterReadError
+        If the file is not an accepted image, is damaged, or claims too much.
+    LabelError
+        If its samples cannot be class ids, or its class names are no list.
     """
     _refuse_others(read_info(path, MASK_LIMITS))
     with open_labels(path, None) as labels:
@@ -142,9 +151,9 @@ def _placement(path: Path, georeference: Georeference) -> tuple[CRS | None, Affi
         return (
             georeference.crs,
             fitted,
-            ("placed by an affine fit to ground control points: approximate, without areas",),
+            ("placed by an affine fit to ground control points: the place is approximate, and areas are left out",),
         )
     if georeference.transform == Affine.identity():
         return None, _UPRIGHT, ("without georeference: coordinates are pixels, x = column and y = -row",)
-    notes = () if georeference.crs else ("without CRS: coordinates are those of its transform, without areas",)
+    notes = () if georeference.crs else ("without CRS: coordinates are those of its transform, and areas are left out",)
     return georeference.crs, georeference.transform, notes

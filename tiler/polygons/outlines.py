@@ -11,8 +11,8 @@ def ground_areas(polygons: NDArray[np.object_], cumulative: NDArray[np.float64])
     """Return the ground area of polygons whose corners are corners of pixels.
 
     By Green's theorem the area is the closed integral of F(row) over the column, where F is the area of a strip
-    one pixel wide from row 0 down. That is exact along the edges of pixels; along slanted edges F is taken as
-    linear between the corners, which is exact where all rows are equal.
+    one pixel wide from row 0 down. That is exact along the edges of pixels. Along slanted edges F is taken as
+    linear between the corners, and that is exact where all rows are equal.
 
     Parameters
     ----------
@@ -70,18 +70,19 @@ def without_straight_corners(polygons: NDArray[np.object_]) -> NDArray[np.object
 def simplify_tile(polygons: NDArray[np.object_], tolerance_px: float) -> NDArray[np.object_]:
     """Return the polygons of a tile with fewer corners, in the same order.
 
-    Lines between two polygons are simplified once for both, after Visvalingam and Whyatt; ends of such lines, and
-    all lines with nothing on the other side (the sides of the tile, the border of what has no data), stay where
-    they are. So polygons neither overlap nor gape, neither within the tile nor against the next tile.
+    Lines between two polygons are simplified once for both, after Visvalingam and Whyatt. The ends of such lines stay
+    where they are. So do all lines with nothing on the other side: the sides of the tile, and the border of what has
+    no data. So polygons have no overlaps and no gaps, within the tile and against the next tile.
 
     Parameters
     ----------
     polygons : ndarray of Polygon, shape (n,)
         All that `tiler.polygons.trace` finds in a tile; coordinates are whole numbers.
     tolerance_px : float
-        Corners go whose triangle with their neighbours has a smaller area than this squared, pixels.
+        A corner goes if its triangle with the two corners beside it has a smaller area than the square of this,
+        pixels.
     """
-    # Where three polygons meet on a straight edge of one, that one has no corner there: give every pixel its corners.
+    # Where three polygons meet on a straight edge of one, that one has no corner there. So every pixel gets corners.
     noded = shapely.transform(shapely.segmentize(polygons, 1.0), np.round)
     found: NDArray[np.object_] = shapely.coverage_simplify(noded, tolerance_px, simplify_boundary=False)
     return found

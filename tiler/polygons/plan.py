@@ -12,7 +12,7 @@ from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
 
 _FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})
-"""Suffixes of vector formats that noseam does not write; nobody wants a folder of such a name."""
+"""Suffixes of vector formats that noseam does not write; a name with one is refused, not taken for a folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,19 +49,27 @@ class PolygonOptions:
 
     @property
     def key(self) -> str:
-        """What masks carry of these options; another text makes masks with polygons again."""
+        """What masks carry of these options; another text makes masks with polygons again.
+
+        The text names a class and a field as an earlier version did, so that masks of that version stay current.
+        """
         return (
             f"PolygonRequest(min_area_m2={self.min_area_m2}, simplify_px={self.simplify_px}, "
             f"classes={self.only}, tile_px={self.tile_px})"
         )
 
     def chosen(self, names: Sequence[str]) -> frozenset[int] | None:
-        """Return the ids of the wanted classes, given the names of all by id; None, which is all, for none wanted.
+        """Return the ids of the wanted classes; None where every class is wanted.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of all classes, by id.
 
         Raises
         ------
         PolygonError
-            If a wanted class is unknown; lists those that are known.
+            If a wanted class is unknown. The message lists those that are known.
         """
         if not self.only:
             return None

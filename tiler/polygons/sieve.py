@@ -47,7 +47,7 @@ def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> It
     size_px : int
         Number of pixels that a patch needs to stay, at least 1.
     folder : Path
-        Where a hidden folder may be made for as long as the block runs.
+        A hidden folder lies here for as long as the block runs.
 
     Raises
     ------
@@ -63,12 +63,15 @@ def sieved(read: Read, shape: tuple[int, int], size_px: int, folder: Path) -> It
         except Exception as error:  # a full disk, by Python's name or by rasterio's
             raise RasterWriteError(f"{folder}: labels cannot be stored for the sieve: {error}") from error
         _sieve(shape, size_px, raw, mask)
-        # Mapped for each window alone: Windows removes no file that is mapped.
+        # It is mapped anew for each window, because Windows removes no file that is mapped.
         yield lambda window: np.memmap(raw, np.uint8, "r", shape=shape)[window.slices].copy()
 
 
 def _store(read: Read, shape: tuple[int, int], raw: Path, mask: Path) -> None:
-    """Write labels as they are, and as a GeoTIFF whether there is one: rasterio would copy a mask in memory."""
+    """Write the labels as raw bytes, and a GeoTIFF of which pixels have one.
+
+    The latter is a file, because rasterio would copy a mask that is in memory.
+    """
     height, width = shape
     row = 0
     with (

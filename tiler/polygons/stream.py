@@ -62,7 +62,7 @@ def write_survey(
 
 
 def _refuse_misfits(masks: Sequence[LabelMask], request: PolygonOptions) -> None:
-    """Raise if masks do not fit together, or one not the request, before any work."""
+    """Raise, before any work, if masks do not fit together or one of them does not fit the request."""
     if not masks:
         raise PolygonError("polygons of no mask at all; expected at least one")
     for mask in masks:

@@ -2,7 +2,7 @@
 
 Coordinates are whole numbers of pixels, x = column and y = row, so nothing is ever rounded. Pixels belong
 together where they share an edge (4-connected). A polygon that touches no inner side of its tile is finished at once.
-The others are parts, joined where the same label lies on both sides of a pixel's edge:
+The others are parts. They are joined where neighbouring pixels on both sides of a line between tiles are equal:
 
     +--------+--------+
     |   #####|###     |     one polygon of two parts: finished with
@@ -28,7 +28,7 @@ from tiler.polygons.components import Components
 from tiler.polygons.outlines import simplify_tile, without_straight_corners
 
 _NONE = -1
-_SHAPES_AT_ONCE = 4096  # as rasterio gives it, a polygon takes many times the memory of its corners
+_SHAPES_AT_ONCE = 4096  # rasterio's form of a polygon takes many times the memory of its corners
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def trace(
     keep : collection of int, optional
         Class ids whose polygons are wanted; all by default.
     simplify_px : float
-        Tolerance of `simplify_tile`; 0: every corner stays.
+        Tolerance of `simplify_tile`, pixels; 0: every corner stays.
 
     Yields
     ------
@@ -162,7 +162,7 @@ class _Sides:
     left: NDArray[np.int64]
     """Before the first column."""
     right: NDArray[np.int64]
-    """Behind the last column."""
+    """Beyond the last column."""
 
     @classmethod
     def of(cls, polygons: NDArray[np.object_], row: int, col: int, shape: tuple[int, int]) -> _Sides:

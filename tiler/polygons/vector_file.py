@@ -71,14 +71,14 @@ def write_features(path: Path, features: Iterable[Features], crs: CRS | None, la
     features : iterable of Features
         Consumed as they are written.
     crs : CRS or None
-        Of the coordinates; GeoJSON gets longitude and latitude instead.
+        CRS of the coordinates; GeoJSON gets longitude and latitude instead.
     layer : str
         Name of the layer, where the format has layers.
 
     Raises
     ------
     OutputExistsError
-        If another file stands there.
+        If a file that `write_features` did not write stands there.
     RasterWriteError
         If the file cannot be written whole.
     """
@@ -99,9 +99,9 @@ def refuse_foreign(path: Path) -> None:
     Raises
     ------
     OutputExistsError
-        If there is such a file, which could be somebody's project.
+        If there is such a file. It could be somebody's project.
     PolygonError
-        If the name does not end as that of a vector file.
+        If the suffix is not that of a vector file.
     """
     format = format_of(path)
     if path.exists() and _fields(path, format) != [field.name for field in _FIELDS]:
@@ -155,7 +155,7 @@ def _write_ogr(path: Path, layer: str, batches: Iterable[Any], crs: CRS | None) 
                 dataset_options={"VERSION": "1.2"} if driver == "GPKG" else None,
             )  # fmt: skip
         except Exception:
-            if failures:  # what the stream raises reaches here as a mere "cannot read"
+            if failures:  # what the stream raises arrives here as a mere "cannot read"
                 raise failures[0] from None
             raise
 
@@ -167,7 +167,7 @@ def _driver(path: Path) -> tuple[str, dict[str, str]]:
             return "GPKG", {}
         case "fgb":
             return "FlatGeobuf", {}
-    separated = path.suffix.lower() != ".geojsonl"  # RFC 8142; the other is known as one object per line
+    separated = path.suffix.lower() != ".geojsonl"  # RFC 8142; .geojsonl holds one object per line instead
     return "GeoJSONSeq", {"RS": "YES" if separated else "NO", "COORDINATE_PRECISION": "9"}
 
 
@@ -183,7 +183,7 @@ def _write_parquet(path: Path, batches: Iterable[Any], crs: CRS | None) -> None:
 
 
 def _row_groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
-    """Yield batches by so many rows that a reader can skip some and compression has enough to work on."""
+    """Yield batches in groups, small enough that a reader can skip some, large enough to compress well."""
     waiting: list[Any] = []
     rows = 0
     for batch in batches:
@@ -225,7 +225,7 @@ class _Sums:
 def _compare(path: Path, written: _Sums) -> None:
     """Raise unless a file holds the polygons that were written. GDAL does not report errors when it closes a file."""
     if format_of(path) == "geojsonseq":
-        whole = _count_lines(path) == written.count  # the coordinates are others, rounded
+        whole = _count_lines(path) == written.count  # its coordinates are rounded, so they differ
     else:
         found = _Sums()
         for batch in _read_back(path):

@@ -112,7 +112,7 @@ class Canvas:
                 self.labels[rows, cols][distance < 0] = label
 
     def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
-        """Darken a shape, such as a shadow on the ground; a little towards blue, as the sky lights shadows."""
+        """Darken a shape, such as a shadow on the ground, and shift it to blue, because the sky lights shadows."""
         tint = np.array([factor * 0.96, factor, factor * 1.1], np.float32)
         for rows, cols, _, distance in self._blocks(shape, soft_m):
             cover = np.clip(0.5 - distance / max(soft_m, self.gsd_m), 0, 1)[..., np.newaxis]

@@ -14,7 +14,7 @@ from tiler.scenes.shapes import Metres, Point, blob, box, turn
 from tiler.scenes.things import Random, Thing
 
 _BLOCK_M = 52.0
-"""From one road to the next."""
+"""Distance from one road to the next."""
 _STREET_M = 10.4
 """Width of a road with its pavements."""
 _DEPTH_M = (_BLOCK_M - _STREET_M) / 2
@@ -39,13 +39,13 @@ class Lot:
     angle: float
     """Direction of the road, radians, such that across grows away from it."""
     width: float
-    """Length of its front."""
+    """Length of its front, metres."""
     sun: Point
     """Unit vector (y, x) in which shadows fall."""
     random: Random
-    """Decides everything."""
+    """Source of every random choice."""
     back: bool = True
-    """Whether what stands at its back is its own, not the neighbour's behind."""
+    """Whether the fence, wall or hedge at its back is its own; otherwise it is the neighbour's."""
     taken: list[tuple[float, float, float]] = field(default_factory=list)
     """(along, across, radius) of what stands there already."""
 
@@ -94,7 +94,7 @@ def plan_layout(shape_m: tuple[float, float], random: Random) -> Layout:
     shape_m : tuple of float
         (height, width) of the scene, metres.
     random : numpy.random.Generator
-        Decides everything.
+        Source of every random choice.
     """
     sun = turn((1.0, 0.0), random.uniform(0, 2 * math.pi))
     angle = random.uniform(-0.5, 0.5) + random.choice((0.0, math.pi / 2))
@@ -183,7 +183,7 @@ def _fill(lot: Lot) -> list[Thing]:
 
 
 def _visitors(lot: Lot) -> list[Thing]:
-    """Return small things, as they stand everywhere."""
+    """Return small things that stand on every kind of lot."""
     random = lot.random
     made: list[Thing] = []
     makers = (things.person, things.dog, things.bicycle, things.obstacle)

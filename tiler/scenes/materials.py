@@ -39,7 +39,7 @@ def speckled(colour: Colour, *, grain: float = 6.0, clumps: float = 6.0, clouds:
 
 
 def blended(first: Material, second: Material, *, by: Roughness = "clouds", zoom: float = 3.0) -> Material:
-    """Return a material that changes between two, as meadow does between lush and dry."""
+    """Return a material that changes between two, such as a meadow between lush and dry."""
 
     def material(patch: Patch) -> Metres:
         share = np.clip(0.5 + 0.4 * patch.noise(by, zoom), 0, 1)

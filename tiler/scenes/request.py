@@ -14,7 +14,7 @@ GSD_M = 0.015
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """What a made-up survey shall hold."""
+    """What a made-up survey holds."""
 
     photos: int = option(3, "The survey holds so many JPEG photos.", unit="N", least=0)
     photo_shape: tuple[int, int] = option(
@@ -39,6 +39,7 @@ class SceneOptions:
     @property
     def key(self) -> str:
         """What a survey's folder says that it holds; another text is another survey."""
+        # It names a class as an earlier version did, so that folders of that version count as made.
         return (
             f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "
             f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed})"

@@ -37,9 +37,9 @@ def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: f
     Parameters
     ----------
     height, width : int
-        Size, pixels.
+        Size of the picture, pixels.
     seed : int or tuple of int
-        The same seed, size and distance give the same bytes.
+        The same seed, size and ground sample distance give the same bytes.
     gsd_m : float
         Ground sample distance, metres per pixel.
 

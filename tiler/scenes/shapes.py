@@ -56,7 +56,7 @@ def axes(centre: Point, angle: float) -> Callable[[Metres, Metres], tuple[Metres
 
 
 def box(centre: Point, length: float, width: float, angle: float = 0.0, *, corner: float = 0.0) -> Shape:
-    """Return a rectangle with rounded corners."""
+    """Return a rectangle with rounded corners; `angle` is in radians, all else in metres."""
     local = axes(centre, angle)
 
     def distance(y: Metres, x: Metres) -> Metres:
@@ -70,7 +70,7 @@ def box(centre: Point, length: float, width: float, angle: float = 0.0, *, corne
 
 
 def ellipse(centre: Point, length: float, width: float, angle: float = 0.0) -> Shape:
-    """Return an ellipse; its distance is exact on the edge only."""
+    """Return an ellipse, `angle` in radians; its distance is exact on the edge only."""
     local = axes(centre, angle)
 
     def distance(y: Metres, x: Metres) -> Metres:

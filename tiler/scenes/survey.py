@@ -61,12 +61,12 @@ def make_survey(
     jobs : int
         Processes; -1: one per core.
     advance : callable
-        Told (images written, images in all).
+        Called with (images written, images in all).
 
     Raises
     ------
     OutputExistsError
-        If the folder holds something else.
+        If the folder holds other files, or another survey.
     """
     folder = folder.absolute()  # workers of an earlier call may stand in another folder
     marker = folder / _MARKER

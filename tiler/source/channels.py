@@ -58,7 +58,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
     if names[0] in {"gray", "palette"} and set(names[1:]) <= {"alpha"}:
         return Channels((1,), valid=None, palette=names[0] == "palette", dataset_mask=info.masked)
     if len(names) == 3 and "alpha" not in names:
-        note = f"channels are {', '.join(names)}; taken as red, green, blue (--channels says otherwise)"
+        note = f"channels are {', '.join(names)}; they are taken as red, green, blue (--channels names others)"
         return Channels((1, 2, 3), valid=None, palette=False, dataset_mask=info.masked, note=note)
     raise ChannelError(
         f"{info.path}: {len(names)} channels ({', '.join(names)}) do not say which are red, green and blue; "

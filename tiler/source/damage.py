@@ -94,7 +94,7 @@ def _collecting(found: list[str]) -> Iterator[None]:
 
 
 class _Collector(logging.Filter):
-    """Notes a record for the thread that it comes from, whatever level rasterio's loggers are set to."""
+    """Note each record for the thread that it comes from, whatever level rasterio's loggers are set to."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class Georeference:
     def creation_options(self) -> dict[str, Any]:
         """Return the keywords for `rasterio.open(..., "w")` that carry this over.
 
-        Ground control points go without a transform: GDAL leaves both together undefined.
+        Ground control points go without a transform: GDAL does not define what both mean together.
         """
         options: dict[str, Any] = {}
         if self.gcps:
@@ -62,10 +62,10 @@ class Georeference:
     def gsd_m(self, height: int, width: int) -> float | None:
         """Return the ground sample distance at the centre of the image.
 
-        The pixel's two edges are measured on the WGS 84 ellipsoid, so it holds for geographic
-        coordinates, for feet, and for Web Mercator away from the equator alike. Over steps this
-        small a degree of latitude is `M pi / 180` and one of longitude `N cos(lat) pi / 180`, with the
-        radii of curvature M and N of the ellipsoid (Snyder 1987, Map Projections, eq. 4-18 to 4-20).
+        The pixel's two edges are measured on the WGS 84 ellipsoid. So the distance is right in degrees,
+        in feet, and in Web Mercator away from the equator alike. Over steps this small a degree of latitude
+        is `M pi / 180` and one of longitude `N cos(lat) pi / 180`. M and N are the radii of curvature of the
+        ellipsoid (Snyder 1987, Map Projections, eq. 4-18 to 4-20).
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class Georeference:
         -------
         float or None
             Metres per source pixel: the square root of the pixel's ground area. None where the
-            file has no CRS and transform, or they lead to no place on the earth. None too with control
+            file has no CRS or no transform, or they lead to no place on the earth. None too with control
             points or RPCs alone: a tilted or distorted image has another distance at every pixel, and
             RPCs need the height of the ground. `no_gsd` says which of these it is.
         """
@@ -85,7 +85,7 @@ class Georeference:
 
     @property
     def no_gsd(self) -> str:
-        """Why `gsd_m` returns None where it does, and what would help; goes on after "the image"."""
+        """Why `gsd_m` returns None where it does, and what would help; it goes on after the words "the image"."""
         if self.gcps:
             return "has ground control points, which give no single one; warp it to a map (gdalwarp)"
         if self.transform != Affine.identity():

@@ -37,7 +37,7 @@ def open_image(
     limits: FileLimits = DEFAULT_LIMITS,
     strict: bool = False,
 ) -> Iterator[ImageReader]:
-    """Open an image to be segmented.
+    """Open an image, and yield what reads its pixels.
 
     Parameters
     ----------
@@ -46,17 +46,18 @@ def open_image(
     channels : tuple of int
         The user's choice of channels, see `choose_channels`.
     value_range : tuple of float, optional
-        Values that become 0 and 255 in files that are not 8-bit; by default each file's own
-        2nd and 98th percentile.
+        Values that become 0 and 255 in files that are not 8-bit; by default each file's 2nd and 98th percentile.
     limits : FileLimits
         What the file may claim to be.
     strict : bool
-        Whether damage that GDAL decodes over is an error.
+        Whether pixels that GDAL decodes with a complaint are an error.
 
     Raises
     ------
-    RasterReadError, ChannelError
-        If the file is no image, is damaged, or its channels are not settled.
+    RasterReadError
+        If the file is not an accepted image, is damaged, or claims more than the limits.
+    ChannelError
+        If the header does not say which channels are red, green and blue, or `channels` does not fit the file.
     """
     damage = Damage(path, strict=strict)
     with ExitStack() as stack:
@@ -68,7 +69,7 @@ def open_image(
 
 
 class ImageReader:
-    """Pixels and valid mask of one open image; several threads may read, one at a time.
+    """Pixels and valid mask of one open image; several threads may share it, and one reads at a time.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class ImageReader:
         self.channels = channels
         self._dataset = dataset
         self._damage = damage
-        self._lock = threading.Lock()  # GDAL's handles take one thread at a time
+        self._lock = threading.Lock()  # a handle of GDAL serves one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
         self.stretch = None if channels.palette else choose_stretch(info, value_range, self._sample)
@@ -104,7 +105,7 @@ class ImageReader:
 
     @property
     def maybe_invalid(self) -> bool:
-        """Whether any pixel can be invalid at all; ordinary photos answer no."""
+        """Whether any pixel can be invalid at all; in ordinary photos none can."""
         transparent = self._palette is not None and not self._palette[:, 3].all()
         marked = self.channels.valid is not None or self.channels.nodata is not None
         return self.channels.dataset_mask or marked or self._float or transparent
@@ -122,15 +123,15 @@ class ImageReader:
         if self.stretch is not None:
             notes.append(f"{self.info.dtype} values {self.stretch}")
             if self._by_percentiles and not self._float and self.stretch.little_contrast:
-                notes.append("there is so little contrast that noise may look like things; --value-range sets another")
+                notes.append("there is so little contrast that noise may look like things; --value-range sets a range")
         return tuple(notes)
 
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
 
-        GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve;
-        what it returns for a row does not depend on `start` and `stop`. Palette images are expanded
-        first and resampled by Pillow, whose rounding may then move a sample by one level.
+        GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve.
+        What it returns for a row does not depend on `start` and `stop`. Palette images are expanded
+        first and resampled by Pillow. There a sample may differ by one level between two cuts of the rows.
 
         Parameters
         ----------
@@ -192,7 +193,7 @@ class ImageReader:
         Returns
         -------
         ndarray of bool, shape (height, width)
-            True = a real measurement. A pixel is none where nodata, alpha, the internal mask or the valid
+            True = a real measurement. A pixel is invalid where nodata, alpha, the internal mask or the valid
             channel says so, where a colour channel is NaN or infinite, and where its palette entry is transparent.
         """
         return self._valid(_area(window), (window.height, window.width))
@@ -210,7 +211,7 @@ class ImageReader:
         return columns
 
     def _valid(self, area: RasterioWindow, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return `valid` of an area, sampled to a shape by nearest neighbour: the one rule for all who ask."""
+        """Return `valid` of an area, sampled to a shape by nearest neighbour; no other code decides what is valid."""
         valid = np.ones(shape, np.bool_)
         if not self.maybe_invalid:
             return valid
@@ -274,7 +275,7 @@ class ImageReader:
         return indices
 
     def _palette_rows(self, grid: Grid, start: int, stop: int, palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Expand to colours first: a mean of two palette indices is some third, unrelated colour."""
+        """Return rows that are expanded to colours first, because a mean of two indices is an unrelated colour."""
         per_model = self.info.height / grid.model_shape[0]
         top, bottom = start * per_model, stop * per_model
         if (bottom - top) * self.info.width > _PALETTE_CHUNK_PX and stop - start > 1:

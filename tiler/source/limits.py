@@ -28,7 +28,8 @@ def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
     Raises
     ------
     RasterReadError
-        Says what it claims, the most that is read, and which option raises that, if one does.
+        If a size is over its limit. The message says what the file claims, the most that is read, and which option
+        raises that limit, if one does.
     """
     refuse = partial(_refuse, path, limits)
     if dataset.count > MOST_CHANNELS:

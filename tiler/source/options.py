@@ -93,9 +93,9 @@ class FileLimits:
     )
 
     shape: tuple[float, float] = (math.inf, math.inf)
-    """(height, width), pixels; for readers whose memory grows with one of them."""
+    """Most (height, width), pixels; readers whose memory grows with one of them set this."""
     raised_by: str = "noseam plan and segment"
-    """Commands whose options raise these limits, for the message; empty where none does."""
+    """Commands whose options raise these limits; the message names them. Empty where none does."""
 
     def __post_init__(self) -> None:
         check(self, RasterReadError)

@@ -57,7 +57,7 @@ class RasterInfo:
     dtype: str
     """Sample type of the first channel, as NumPy names it."""
     bits: int | None
-    """Significant bits of a sample where fewer than the type has."""
+    """Significant bits of a sample; None: all that its type has."""
     interpretations: tuple[str, ...]
     """What each channel holds: red, green, blue, gray, alpha, palette, undefined and so on."""
     colour_space: str
@@ -75,7 +75,7 @@ class RasterInfo:
     made_by_noseam: bool
     """Whether it is a mask that noseam wrote."""
     georeference: Georeference
-    """Where the image lies; by the world file beside it where the image itself does not say."""
+    """Where the image lies; the world file beside it counts where the image itself does not say."""
     notes: tuple[str, ...] = ()
     """What is wrong with the files beside it."""
 
@@ -96,7 +96,7 @@ def sniff_driver(path: Path, *, vrt: bool = False) -> str:
     Raises
     ------
     RasterReadError
-        If the file cannot be read or is none of JPEG, PNG and TIFF; says what it starts with.
+        If the file cannot be read or is none of JPEG, PNG and TIFF. The message says what the file starts with.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
         raise RasterReadError(f"{path}: a raw photo; expected JPEG, PNG or TIFF (develop it first)")
@@ -152,8 +152,8 @@ def open_raster(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> Iterator[Any
 def reading(path: Path, what: str) -> Iterator[None]:
     """Turn whatever rasterio raises inside into a `RasterReadError` that names the file.
 
-    rasterio lets some of GDAL's errors through as classes of its own private module, so the net
-    is wide on purpose; only calls into rasterio belong inside.
+    rasterio lets some of GDAL's errors through as classes of its own private module, so this catches
+    every exception. Only calls into rasterio belong inside.
     """
     try:
         yield
@@ -202,9 +202,9 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
 
 
 def unread_notes(info: RasterInfo) -> tuple[str, ...]:
-    """Return what a file holds, or has beside it, that is not read, for the log."""
+    """Return notes for the log: what the file holds, or has beside it, that is not read."""
     notes = [f"the file holds {info.pages} images; the first is read"] if info.pages > 1 else []
-    with suppress(OSError):  # a name too long to exist
+    with suppress(OSError):  # with its ending the name is too long
         if info.path.with_name(info.path.name + ".msk").exists():
             notes.append("the external mask beside it (.msk) is not read; put it inside the file")
     if info.orientation != 1:
@@ -236,7 +236,7 @@ def _interpretations(dataset: Any) -> tuple[str, ...]:
     """Name each channel; GDAL may fail here on damaged metadata of a file whose pixels are fine."""
     try:
         return tuple(channel.name for channel in dataset.colorinterp)
-    except Exception:  # GDAL's own error classes are private to rasterio; a JPEG has fixed channels.
+    except Exception:  # GDAL's own error classes are private to rasterio. A JPEG has fixed channels.
         if dataset.driver != "JPEG":
             raise
         return ("gray",) if dataset.count == 1 else ("red", "green", "blue")

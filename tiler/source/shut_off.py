@@ -15,7 +15,7 @@ SETTINGS = {
 """No neighbouring file is opened (it can name other files and hosts), nothing is written beside the source, no
 address is called, and a truncated PNG is an error."""
 DRIVERS = ("VRT", "GTI", "WMS", "WMTS", "WCS", "HTTP", "STACIT", "STACTA", "DAAS", "EEDA", "EEDAI", "PLMOSAIC")
-"""Drivers that open other files and hosts, as the content of a file tells them."""
+"""Drivers that open other files and hosts, which the content of a file names."""
 _AT_START = {
     "GDAL_DRIVER_PATH": "disable",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
@@ -35,7 +35,7 @@ def shut_off(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def allow_vrt(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let GDAL have its driver of virtual rasters after all; too late once a dataset was opened or made."""
+    """Let GDAL have its driver of virtual rasters after all; no effect once a dataset was opened or made."""
     _skip(environment, [driver for driver in _skipped(environment) if driver != "VRT"])
 
 

@@ -75,6 +75,11 @@ def percentile_stretch(values: NDArray[np.float64]) -> Stretch:
     ----------
     values : ndarray of float64, shape (n,)
         Valid samples; one range for all channels keeps the colour balance.
+
+    Returns
+    -------
+    Stretch
+        From the least to the greatest value where both percentiles are equal; 0 to 0 where no value is finite.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:

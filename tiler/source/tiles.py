@@ -14,7 +14,7 @@ from tiler.source.image import ImageReader
 def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
     """Yield every tile of an image in row-major order.
 
-    Holds one strip of the model grid, a tile high, at a time. Beyond the bottom and right edge the
+    One strip of the model grid, a tile high, is in memory at a time. Beyond the bottom and right edge the
     image is reflected.
 
     Yields

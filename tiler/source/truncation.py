@@ -19,12 +19,12 @@ def refuse_truncated(path: Path, dataset: Any) -> None:
     """Refuse an open file that ends before its image does.
 
     A JPEG must have an end marker after its first scan, and a PNG its end chunk. A TIFF must be as long as its
-    blocks of full resolution need: where an overview serves, no read would look at them.
+    blocks of full resolution need, because a read that an overview serves would not notice that they are missing.
 
     Raises
     ------
     RasterReadError
-        Says what is missing.
+        If the end of the file is missing. The message says which part.
     """
     if missing := _missing(path, dataset):
         raise RasterReadError(f"{path}: truncated: {missing}")
@@ -55,9 +55,10 @@ def _png_ends(file: BinaryIO) -> bool:
 
 
 def _jpeg_ends(file: BinaryIO) -> bool:
-    """Say whether a JPEG has an end marker after its first scan, so not that of a thumbnail.
+    """Say whether a JPEG has an end marker after its first scan.
 
-    Compressed samples cannot hold one. Also True where the markers make no sense: libjpeg judges those.
+    The end marker of a thumbnail stands before that scan. Compressed samples cannot hold an end marker. Also True where
+    the markers make no sense: libjpeg judges those.
     """
     at = 2
     while True:
@@ -81,7 +82,7 @@ def _holds(file: BinaryIO, wanted: bytes) -> bool:
 
 
 def _block_ends(dataset: Any) -> Iterator[int]:
-    """Yield where each block of full resolution ends in a TIFF; sparse ones have no place."""
+    """Yield where each block of full resolution ends in a TIFF; blocks that a sparse file leaves out do not count."""
     apart = dataset.interleaving is None or dataset.interleaving.name != "pixel"
     for band in dataset.indexes if apart else (1,):
         rows, cols = dataset.block_shapes[band - 1]

@@ -22,8 +22,8 @@ _QUOTED = 40
 def world_text(transform: Affine) -> str:
     """Return a world file: the transform to the centre, not the corner, of the first pixel.
 
-    `read_world` gives the transform back: its offset within the rounding of the centre's coordinates, which
-    on any map is to the last bit.
+    `read_world` gives the transform back. Its offset may differ by the rounding of the centre's coordinates; on any
+    map it is the same to the last bit.
     """
     return dumpsw(transform)
 
@@ -34,7 +34,7 @@ def prj_text(crs: CRS) -> str:
     Raises
     ------
     CRSError
-        If Esri's dialect cannot express it, such as geocentric coordinates.
+        If Esri's dialect cannot express the CRS, such as geocentric coordinates.
     """
     return str(crs.to_wkt(version=WktVersion.WKT1_ESRI))
 
@@ -42,15 +42,15 @@ def prj_text(crs: CRS) -> str:
 def read_world(path: Path, own: CRS | None = None) -> tuple[Affine | None, CRS | None, tuple[str, ...]]:
     """Return what the world file beside an image says, and the `.prj` with it.
 
-    Of `a.jpg` these are the first of `a.jgw`, `a.jpgw` and `a.wld`, and `a.prj`, in lower or upper case.
-    No other file is opened, whatever they hold, and nothing is raised.
+    The world file of `a.jpg` is the first of `a.jgw`, `a.jpgw` and `a.wld`; the other file is `a.prj`. Each suffix
+    may be in lower or upper case. No other file is opened, whatever these two hold, and nothing is raised.
 
     Parameters
     ----------
     path : Path
         The image.
     own : CRS, optional
-        What the image says itself; the `.prj` is then left alone.
+        The CRS that the image itself states; the `.prj` is then not opened.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_world(path: Path, own: CRS | None = None) -> tuple[Affine | None, CRS |
 
 
 def _suffixes(path: Path) -> tuple[str, ...]:
-    """Return how world files of an image end: first and last letter of its own suffix and a w, by old custom."""
+    """Return the suffixes of world files, in the order in which they are tried, such as `.jgw` of `.jpg`."""
     letters = path.suffix.removeprefix(".").lower()
     return (f".{letters[0]}{letters[-1]}w", f".{letters}w", ".wld") if letters else (".wld",)
 
@@ -134,5 +134,5 @@ def _parse_prj(text: str) -> CRS:
         raise ValueError("no CRS in WKT") from error
     if not (crs.is_projected or crs.is_geographic):
         raise ValueError("no CRS of a map")
-    code = crs.to_epsg(confidence_threshold=100)  # Esri's dialect has no codes, by which other programs know a CRS
+    code = crs.to_epsg(confidence_threshold=100)  # other programs know a CRS by its code, and Esri's dialect has none
     return crs if code is None else CRS.from_epsg(code)

@@ -13,7 +13,7 @@ from tiler.kernel import compiled
 from tiler.stitch.cover import Cover
 from tiler.stitch.taper import tile_weights
 
-# As unsigned integers, float32 bits without the sign: infinity, above it NaN.
+# A float32 without its sign bit, read as an unsigned integer: infinity is _INFINITE, and NaN is above it.
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _INFINITE = np.uint32(0x7F800000)
 
@@ -60,7 +60,7 @@ class Blender:
         Parameters
         ----------
         tile : Tile
-            Rows of tiles come top to bottom; within a row the order does not matter for the cover.
+            Rows of tiles come top to bottom. Within a row tiles come in any order, which may change the last bits.
         logits : ndarray of float32, shape (C, tile_px / 4, tile_px / 4)
             The network's output for the tile.
 
@@ -72,7 +72,8 @@ class Blender:
         Raises
         ------
         LogitsError
-            If the logits have another shape or hold NaN or infinity; after these the blender is spoilt.
+            If the logits have another shape, or hold NaN or infinity. After NaN or infinity the blender cannot be
+            used again.
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """

@@ -2,7 +2,7 @@
 
 The labels are those of `tiler/stitch/labelling.py`. They are found in another way: the second best class counts too,
 so fewer classes can be left out. The two files share no kernel, because kept machine code notices a change in its own
-file alone; the numbers that both go by are held together by a test.
+file alone. A test checks that both files state the same numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LANES = 16
 _ONE = np.float32(1)
 _HALF = np.float32(0.5)
 _LEAST = np.float32(-np.inf)
-# As in tiler/stitch/labelling.py: a lead that rounding cannot undo, relative and absolute.
+# As in tiler/stitch/labelling.py: the lead that rounding cannot undo, relative and absolute.
 _SLACK = np.float32(1e-6)
 _TINY = np.float32(1e-36)
 _FEW_SAMPLES = 96
@@ -51,12 +51,12 @@ def rate_rows(
     levels : ndarray of uint8
         What `confidence_levels` returns.
     confidence : ndarray of uint8, shape (rows, width)
-        Output: `tanh(m / 2)` of the margin `m` between the two greatest logits, which is
-        `(p1 - p2) / (p1 + p2)` of their softmax probabilities, times 254 and within one level of rounded;
-        254 where there is one class, 255 where there is no label.
+        Output; within one level of `round(254 tanh(m / 2))`, where `m` is the margin between the two greatest
+        logits. `tanh(m / 2)` equals `(p1 - p2) / (p1 + p2)` of their softmax probabilities. 254 where there is
+        one class, 255 where there is no label.
     """
     classes, _, cells = logits.shape
-    # As in label_rows; beside the best value of each pixel the second best.
+    # As in label_rows, but `best` holds the second best value of each pixel too.
     corners = np.empty((9, classes + 1), np.float32)
     line, ids = np.empty((4, classes + 1), np.float32), np.empty((2, classes + 1), np.int32)
     best, label = np.empty((2, lefts.shape[1]), np.float32), np.empty(lefts.shape[1], np.int32)
@@ -172,7 +172,7 @@ def _write(
 
 @compiled
 def _whole(width: int) -> int:
-    """Return how many pixels to compute, so that whole vectors are."""
+    """Return how many pixels to compute, so that they fill whole vectors."""
     return 4 if width <= 4 else (width + _LANES - 1) // _LANES * _LANES
 
 

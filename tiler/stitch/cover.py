@@ -1,4 +1,4 @@
-"""Whose turn it is: tiles come in rows, top to bottom, each once."""
+"""Check whose turn it is: the tiles of an image come in rows, top to bottom, each once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Cover:
         """
         if tile.row != self._row or tile.col not in self._waiting:
             raise CoverError(
-                f"{self.name(tile)} came twice or out of turn: row {self._row} of tiles waits for {self._waiting}"
+                f"{self.name(tile)} came twice or out of turn: "
+                f"row {self._row} of tiles waits for columns {self._waiting}"
             )
         self._waiting.remove(tile.col)
         if self._waiting:

@@ -1,9 +1,9 @@
-"""Kernels that label source rows: bilinear sampling and argmax, of those classes only that can win.
+"""Kernels that label source rows: bilinear sampling and argmax of the classes that can win.
 
 Most classes cannot win at most pixels. Bilinear sampling weighs the four cells of a *quad* (two by two
 neighbouring cells) by shares that are the same for every class, so a class that is below another in all four
-cells is below it at every pixel between them. Every test here asks for more than rounding can make up for
-(`_SLACK`), so the labels are bit for bit those of sampling every class at every pixel and taking the first
+cells is below it at every pixel between them. A class is left out only if it is below by more than rounding can
+undo (`_SLACK`). So the labels are bit for bit those of sampling every class at every pixel and taking the first
 greatest, ties included.
 """
 
@@ -26,7 +26,7 @@ _HALF = np.float32(0.5)
 _LEAST = np.float32(-np.inf)
 # Sampling rounds four times, by at most 2^-24 each: a lead of 4.8e-7 of the leader cannot be lost.
 _SLACK = np.float32(1e-6)
-# Keeps that true where values are so small that rounding is no longer relative.
+# Added to that lead, because the rounding of very small values is no longer relative.
 _TINY = np.float32(1e-36)
 _MIXED = np.int32(-1)
 # Below this many samples (classes times pixels of a row) it is cheaper to evaluate than to prune.
@@ -214,9 +214,9 @@ def _candidates(logits: Floats, row: int, quad: int, corners: Floats, ids: NDArr
 def _prune(count: int, line: Floats, ids: NDArray[np.int32], slack: np.float32) -> int:
     """Keep the candidates that may win somewhere between the ends of a row; return how many.
 
-    With `a` the greatest at the left end and `b` at the right, a class below both at one point between is
-    below `a` from there to the left end, since it is below `a` at both, and below `b` to the right end. The
-    point where `a` and `b` cross prunes most.
+    Let `a` be the greatest at the left end and `b` the greatest at the right end. Take a class that is below both
+    at one point between. It is below `a` at that point and at the left end, and so at every point from one to the
+    other. Likewise it is below `b` from that point to the right end. The point where `a` and `b` cross prunes most.
     """
     a, b = 0, 0
     for k in range(1, count):

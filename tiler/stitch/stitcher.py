@@ -13,7 +13,7 @@ from tiler.stitch.upsample import MaskRows, Upsampler
 
 
 class Stitcher:
-    """Make the masks of one image of its tiles, in rows as they are finished.
+    """Make the masks of one image from its tiles, in rows as they are finished.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Stitcher:
     classes : int
         Number of classes C.
     confidence : bool
-        Also say how sure each label is.
+        Whether to say how sure each label is too.
     """
 
     def __init__(self, grid: Grid, classes: int, *, confidence: bool = False) -> None:
@@ -40,8 +40,8 @@ class Stitcher:
         Returns
         -------
         iterator of MaskRows
-            Empty unless the tile was the last of its row of tiles. The rows are labelled as they are
-            asked for; over all tiles every source row comes once, in order.
+            Empty unless the tile was the last of its row of tiles. The rows are labelled only when they are
+            asked for. Over all tiles every source row comes once, in order.
         """
         return self._rows(self._blender.add(tile, logits))
 

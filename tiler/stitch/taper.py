@@ -11,7 +11,7 @@ from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 def taper(cells: int, *, rise: int, fall: int) -> NDArray[np.float32]:
     """Return blend weights along one axis of a tile.
 
-    Raised-cosine (Hann) ramps, `sin^2(pi/2 * (i + 1/2) / n)` over the `n` shared cells. Two
+    The ramps are raised cosines (Hann), `sin^2(pi/2 * (i + 1/2) / n)` over the `n` shared cells. Two
     neighbours' ramps over one overlap are `sin^2` and `cos^2` of the same angle, so they sum to 1.
 
     Parameters
@@ -19,8 +19,8 @@ def taper(cells: int, *, rise: int, fall: int) -> NDArray[np.float32]:
     cells : int
         Length of the tile on the logits grid.
     rise, fall : int
-        Cells shared with the tile before and after; 0 at the border of the image, where the
-        weight stays 1 to the edge.
+        Cells shared with the tile before and with the tile after. At the border of the image there are none,
+        and the weight stays 1 to the edge.
 
     Returns
     -------

@@ -23,7 +23,7 @@ class MaskRows:
     labels: NDArray[np.uint8]
     """Class ids, shape (rows, width); 255 where a cell that the pixel needs has no logits."""
     confidence: NDArray[np.uint8] | None
-    """Shape (rows, width), None unless asked for: 0 a tie with the second-best class, 254 certain, 255 no label."""
+    """Shape (rows, width): 0 a tie with the second-best class, 254 certain, 255 no label. None unless asked for."""
 
 
 def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -59,7 +59,7 @@ class Upsampler:
     grid : Grid
         The grid of the image.
     confidence : bool
-        Also say how sure each label is.
+        Whether to say how sure each label is too.
     """
 
     def __init__(self, grid: Grid, confidence: bool = False) -> None:
@@ -73,7 +73,7 @@ class Upsampler:
         """Yield the masks of the source rows whose cells lie within one band.
 
         Over the consecutive bands of a `Blender` the arrays hold every source row once, in order.
-        What a pixel gets depends on its four cells alone, so never on where bands end.
+        What a pixel gets depends on its four cells alone, and not on where bands end.
 
         Parameters
         ----------

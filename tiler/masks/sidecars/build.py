@@ -27,12 +27,12 @@ def sidecar_bytes(
     pixels : sequence of int or None
         Pixels of each class; None where nobody counted.
     place : Georeference or None
-        Of a mask that cannot hold it itself.
+        Where the mask lies; None for a mask that holds that itself.
 
     Raises
     ------
     ValueError
-        If what the file shall hold is not given.
+        If what the file must hold is not given.
     """
     if kind == "pam":
         return pam_xml(classes, pixels, place)
@@ -46,4 +46,4 @@ def sidecar_bytes(
         return qml_style(classes, pixels)
     if kind == "vat" and classes is not None and pixels is not None:
         return vat_dbf(classes, pixels)
-    raise ValueError(f"nothing is known for a side file of kind {kind!r}")
+    raise ValueError(f"a side file of kind {kind!r} needs classes, counts or a place, and they are not given")

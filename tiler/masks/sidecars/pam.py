@@ -1,7 +1,7 @@
 """The `.aux.xml` of a mask: class names, colours and counts, and a georeference, as GDAL and QGIS read them.
 
-Format: GDAL's Persistent Auxiliary Metadata. GDAL's own writer would put the attribute table inside the
-TIFF from 3.12 on, where older releases do not look.
+Format: GDAL's Persistent Auxiliary Metadata. noseam writes it itself, because GDAL from 3.12 on would put the attribute
+table inside the TIFF, where older releases do not look.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def pam_xml(classes: ClassTable | None, pixels: Sequence[int] | None, place: Geo
     classes : ClassTable or None
         Names and colours, all named; None for a mask that holds no class ids.
     pixels : sequence of int or None
-        Number of pixels of each class; the attribute table has those with any. None: all, uncounted.
+        Number of pixels of each class; the attribute table lists the classes with any. None: it lists all, without
+        counts.
     place : Georeference, optional
-        Of a mask that cannot hold it itself.
+        Where the mask lies; None for a mask that holds that itself.
     """
     root = Element("PAMDataset")
     if place is not None:
@@ -63,7 +64,7 @@ def _add_place(root: Element, place: Georeference) -> None:
         _add_gcps(root, place.gcps, wkt)
         return
     if wkt:
-        _add(root, "SRS", wkt)  # said without an axis mapping, GDAL takes x for east, y for north
+        _add(root, "SRS", wkt)  # without an axis mapping GDAL takes x for east and y for north
     if place.transform != Affine.identity():
         _add(root, "GeoTransform", ", ".join(map(repr, place.transform.to_gdal())))
 

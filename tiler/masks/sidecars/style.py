@@ -20,7 +20,7 @@ def qml_style(classes: ClassTable, pixels: Sequence[int] | None) -> bytes:
     classes : ClassTable
         Names and colours.
     pixels : sequence of int or None
-        Number of pixels of each class; those with none are left out. None: all are shown.
+        Number of pixels of each class; classes with none are left out. None: all are shown.
     """
     root = Element("qgis", version="3.22.0", styleCategories="Symbology")
     renderer = SubElement(

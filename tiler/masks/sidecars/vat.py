@@ -1,7 +1,7 @@
 """The `.vat.dbf` of a mask: ArcGIS's value attribute table.
 
-Format: dBASE III. It is written here and not by pyshp, which stamps a table with today's date, so that
-one mask would have other bytes every day.
+Format: dBASE III. It is written here, because pyshp stamps a table with today's date, and so one mask would have other
+bytes every day.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FIELDS = (
     ("Green", "N", 4),
     ("Blue", "N", 4),
 )
-"""Name, type and width; a number is read as a short, a long or a double by its width, 19 as a double everywhere."""
+"""Name, type and width. Programs read a number as a short, a long or a double by its width; all read 19 as a double."""
 _DBASE_3, _HEADER_END, _KEPT, _FILE_END = 3, b"\r", b" ", b"\x1a"
 _DATE = (126, 1, 1)
 """Year less 1900, month and day of the last change: always the same, so that one mask has one table."""
@@ -34,9 +34,9 @@ def vat_dbf(classes: ClassTable, pixels: Sequence[int]) -> bytes:
     Parameters
     ----------
     classes : ClassTable
-        Names and colours; a name longer than 100 bytes of UTF-8 is cut after a whole character.
+        Names and colours; a name of more than 100 bytes of UTF-8 is cut after a whole character.
     pixels : sequence of int
-        Number of pixels of each class, below 10^18; the table has those with any.
+        Number of pixels of each class, at most 19 digits; the table lists the classes with any.
     """
     records = [
         _KEPT + b"".join(map(_cell, (entry.value, entry.pixels, entry.name, *entry.colour), _FIELDS))
