@@ -12,7 +12,7 @@ from segment.record.logs import configure_logging
 from tiler.option import Asked
 
 VERBOSITY = {
-    "verbose": "The log says more: -v tells why images failed.",
+    "verbose": "The log says more; where an image fails, it shows the place in the program.",
     "quiet": "The log says less: -q warnings and errors only, -qq errors only.",
 }
 """Options of every command, and of the group before a command's name."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import click
 
 from commands.command import Option
-from commands.exits import usage_errors
+from tiler.errors import NoseamError
 from tiler.option import Asked, gather, options_in
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
@@ -34,8 +34,12 @@ def options_of(request: type) -> Callable[[_Callback], _Callback]:
 
 def request_of(request: type[_Request], wanted: Mapping[str, Any]) -> _Request:
     """Return the request that a command line stands for; options that were not given take their defaults."""
-    with usage_errors():
+    try:
         return gather(request, {name: value for name, value in wanted.items() if value is not None})
+    except NoseamError as error:
+        name, colon, rest = str(error).partition(": ")
+        flags = {asked.name: asked.flag for asked in options_in(request)}
+        raise click.UsageError(f"{flags.get(name, name)}{colon}{rest}") from error
 
 
 def _argument(asked: Asked) -> Callable[[_Callback], _Callback]:
@@ -73,7 +77,7 @@ def _reading(asked: Asked) -> dict[str, Any]:
     if asked.kind is bool:
         return {"is_flag": True}
     if asked.option.read is not None:
-        return {"type": _Read(asked.option.read)}
+        return {"type": Read(asked.option.read)}
     inner = get_args(asked.kind)
     if get_origin(asked.kind) is tuple:
         many = inner[-1] is Ellipsis
@@ -111,7 +115,7 @@ def _text(default: Any) -> Any:
     return default if isinstance(default, (bool, int, float, str, tuple, Path, type(None))) else str(default)
 
 
-class _Read(click.ParamType[Any]):
+class Read(click.ParamType[Any]):
     """A value that a function makes of a text."""
 
     name = "text"
@@ -120,6 +124,7 @@ class _Read(click.ParamType[Any]):
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value of a text; a default is a value already."""
         if not isinstance(value, str):
             return value
         try:

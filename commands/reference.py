@@ -15,7 +15,8 @@ Every command and every option. This page is made from the requests in the code,
 
 An option can be set in four places: on the command line, in a variable of the environment, in `noseam.toml` (or the
 file that `--config` names), and by its default. The first place in this order counts. `noseam plan` takes the variables
-and the table of `segment` too. The functions of `import noseam` take the same options, named as in the column Python.
+and the table of `segment` too. The functions of `import noseam` take the same options, named as in the column Python;
+`demo` and `scenes` have no function.
 """
 
 

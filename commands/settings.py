@@ -10,10 +10,14 @@ from typing import Any
 
 import click
 
+from commands.options import Read
+
 SETTINGS_FILE = Path("noseam.toml")
 """The file of settings, in the folder that the program is run in."""
 _FOREIGN = {"NOSEAM_CACHE", "NOSEAM_VERSION"}
 """Variables that are no options: the folder of the cache, and the version that containers often set."""
+_OF_THE_GROUP = ("verbose", "quiet", "log-json")
+"""Options that stand before a command's name, and so in no table of a command."""
 
 
 def load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -48,6 +52,10 @@ def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, A
     options = {flag.lstrip("-"): option for option in _options(group.commands[name]) for flag in option.opts}
     if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
         hint = _hint(unknown[0].replace("_", "-"), options, 0.7)
+        if unknown[0].replace("_", "-") in _OF_THE_GROUP:
+            hint = (
+                f"; say it before the command's name, or in the variable NOSEAM_{unknown[0].upper().replace('-', '_')}"
+            )
         raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}{hint}")
     settings = {}
     for key, value in table.items():
@@ -62,6 +70,8 @@ def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, A
 def _setting(option: click.Parameter, value: Any) -> Any:
     """Return a value of TOML as the command line would give it: text, which the option then reads."""
     many = option.nargs != 1 or option.multiple
+    if isinstance(option.type, Read) and isinstance(value, list):
+        return ",".join(map(_word, value))
     if option.multiple and not isinstance(value, list):
         value = [value]
     if many != isinstance(value, list):
@@ -86,8 +96,8 @@ def name_variables(group: click.Group) -> None:
     for command in (group, *group.commands.values()):
         owners = {"main": [""], "plan": ["PLAN_", "SEGMENT_"]}.get(command.name or "", [f"{command.name}_"])
         for option in _options(command):
-            flag = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
-            option.envvar = [f"NOSEAM_{owner.upper()}{flag}" for owner in owners]
+            flag = max(option.opts, key=len).lstrip("-")
+            option.envvar = [_variable(f"{owner}{flag}") for owner in owners]
 
 
 def refuse_unknown_variables(group: click.Group) -> None:
@@ -98,8 +108,15 @@ def refuse_unknown_variables(group: click.Group) -> None:
     commands = tuple(f"NOSEAM_{name}_".upper() for name in group.commands)
     for name in sorted(name for name in os.environ if name.startswith("NOSEAM_") and name not in known):
         hint = _hint(name, known, 0.8)
+        for flag in _OF_THE_GROUP:
+            if name.endswith(_variable(flag).removeprefix("NOSEAM")):
+                hint = f"; say {_variable(flag)}"
         if hint or name.startswith(commands):  # other names may belong to the container or the cluster
             raise click.UsageError(f"variable {name}: no such option{hint}")
+
+
+def _variable(flag: str) -> str:
+    return f"NOSEAM_{flag}".replace("-", "_").upper()
 
 
 def _hint(name: str, known: Any, likeness: float) -> str:

@@ -42,10 +42,6 @@ __all__ = ["crop", "evaluate", "plan", "polygons", "segment", "train"]
 AnyPath = str | Path
 
 
-def _unheard(done: int, total: int) -> None:
-    """Report no progress."""
-
-
 def crop(
     images: AnyPath,
     masks: AnyPath,
@@ -63,7 +59,7 @@ def crop(
     format: CropFormat = CropOptions.format,
     channels: Sequence[int] | str = ReadingOptions.channels,
     value_range: tuple[float, float] | None = ReadingOptions.value_range,
-    progress: Progress = _unheard,
+    progress: Progress | None = None,
 ) -> CropReport:
     """Cut images and their masks into training crops.
 
@@ -73,7 +69,7 @@ def crop(
         Two files, or two folders whose files are paired by name.
     out : path
         Folder of the crops.
-    progress : callable
+    progress : callable, optional
         Called with (sources done, sources in all) in the calling thread.
     **options
         The options of `noseam crop`.
@@ -89,7 +85,7 @@ def crop(
         If the options or the folders cannot be used, or another run writes to `out`; see `make_crops`.
     """
     request = gather(CropRequest, locals())
-    return steps.crop(request, lambda outcome, done, total: progress(done, total))
+    return steps.crop(request, lambda outcome, done, total: progress(done, total) if progress else None)
 
 
 def train(
@@ -116,7 +112,7 @@ def train(
     half: bool = TrainRequest.half,
     tensorboard: bool = TrainRequest.tensorboard,
     fresh: bool = TrainRequest.fresh,
-    progress: Progress = _unheard,
+    progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on crops, or go on with its training.
 
@@ -126,7 +122,7 @@ def train(
         Folder that `crop` made.
     out : path
         Folder of the model.
-    progress : callable
+    progress : callable, optional
         Called with (steps done, steps in all) after every step.
     **options
         The options of `noseam train`.
@@ -142,7 +138,7 @@ def train(
         If the options, the crops, the base or the device cannot be used, or another run writes to `out`; see
         `segment.training.train.train`.
     """
-    return steps.train(gather(TrainRequest, locals()), progress)
+    return steps.train(gather(TrainRequest, locals()), progress or steps.unheard)
 
 
 def plan(
@@ -244,7 +240,7 @@ def segment(
     max_errors: int | None = RunLimits.max_errors,
     max_runtime_min: float | None = RunLimits.max_runtime_min,
     max_stall_min: float = RunLimits.max_stall_min,
-    progress: Progress = _unheard,
+    progress: Progress | None = None,
 ) -> tuple[Outcome, ...]:
     """Segment images and folders of images; write full-resolution masks.
 
@@ -256,7 +252,7 @@ def segment(
         Output folder.
     model : str
         Checkpoint folder, hub id, or `demo`.
-    progress : callable
+    progress : callable, optional
         Called with (images ended, images in all) in the calling thread.
     **options
         The options of `noseam segment`.
@@ -272,7 +268,7 @@ def segment(
         If the run cannot start: the options, the checkpoint or the device cannot be used, two images would write one
         output, or another run writes to `out`. If the device fails for good, or a record cannot be written.
     """
-    return steps.segment(gather(SegmentRequest, locals()), progress)
+    return steps.segment(gather(SegmentRequest, locals()), progress or steps.unheard)
 
 
 def polygons(
@@ -283,7 +279,7 @@ def polygons(
     min_area_m2: float = PolygonOptions.min_area_m2,
     simplify_px: float = PolygonOptions.simplify_px,
     only: Sequence[str] = PolygonOptions.only,
-    progress: Progress = _unheard,
+    progress: Progress | None = None,
 ) -> tuple[steps.Written, ...]:
     """Turn label masks into polygons for a GIS.
 
@@ -293,7 +289,7 @@ def polygons(
         Label masks, and folders in which every `*_label.png` and `*_label.tif` counts.
     out : path
         A file such as `survey.gpkg`, which gets the polygons of all masks; or a folder, which gets one file per mask.
-    progress : callable
+    progress : callable, optional
         Called with (masks done, masks in all) in the calling thread.
     **options
         The options of `noseam polygons`.
@@ -308,7 +304,7 @@ def polygons(
     NoseamError
         If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
     """
-    return tuple(steps.polygons(gather(PolygonsRequest, locals()), progress))
+    return tuple(steps.polygons(gather(PolygonsRequest, locals()), progress or steps.unheard))
 
 
 def evaluate(
@@ -318,7 +314,7 @@ def evaluate(
     classes: AnyPath | None = EvaluateRequest.classes,
     seam_px: int | None = EvaluateRequest.seam_px,
     out: AnyPath | None = EvaluateRequest.out,
-    progress: Progress = _unheard,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Compare predicted masks with the truth.
 
@@ -328,7 +324,7 @@ def evaluate(
         Two files, or two folders whose files are paired by name.
     out : path, optional
         Folder for a report.
-    progress : callable
+    progress : callable, optional
         Called with (pairs done, pairs in all) in the calling thread.
     **options
         The options of `noseam evaluate`.
@@ -344,4 +340,4 @@ def evaluate(
         If the two sides cannot be compared, or the report cannot be written; see
         `segment.evaluation.compare.evaluate`.
     """
-    return steps.evaluate(gather(EvaluateRequest, locals()), progress)
+    return steps.evaluate(gather(EvaluateRequest, locals()), progress or steps.unheard)

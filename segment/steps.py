@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segment.errors import RecordError, RequestError
+from segment.record.logs import ignore_placeless
 from tiler.errors import TilerError
 
 if TYPE_CHECKING:
@@ -40,6 +42,18 @@ _TYPICAL_COMPRESSION = 20
 _log = logging.getLogger(__name__)
 
 
+def unheard(done: int, total: int) -> None:
+    """Tell nobody how far a step is."""
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep rasterio's warnings of images without a place from a Python program, for the block."""
+    with warnings.catch_warnings():
+        ignore_placeless()
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A survey that can be segmented."""
@@ -52,6 +66,7 @@ class Planned:
     """Its inputs, each planned or refused."""
 
 
+@_no_warnings()
 def plan(request: PlanRequest) -> Planned:
     """Return what `segment` would do, from headers alone.
 
@@ -141,7 +156,8 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
         yield runner
 
 
-def segment(request: SegmentRequest, advance: Progress = lambda done, total: None) -> tuple[Outcome, ...]:
+@_no_warnings()
+def segment(request: SegmentRequest, advance: Progress = unheard) -> tuple[Outcome, ...]:
     """Segment a survey and return how its inputs ended.
 
     It raises what `plan`, `held`, `opened` and `Runner.run` raise.
@@ -158,6 +174,7 @@ def segment(request: SegmentRequest, advance: Progress = lambda done, total: Non
     return tuple(outcomes)
 
 
+@_no_warnings()
 def crop(
     request: CropRequest, advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None
 ) -> CropReport:
@@ -171,14 +188,16 @@ def crop(
                       hold=hold_folder, advance=advance)  # fmt: skip
 
 
-def train(request: TrainRequest, advance: Progress = lambda done, total: None) -> TrainResult:
+@_no_warnings()
+def train(request: TrainRequest, advance: Progress = unheard) -> TrainResult:
     """Train a model on crops, or go on with its training; see `segment.training.train.train` for what it raises."""
     from segment.training.train import train
 
     return train(request, advance)
 
 
-def evaluate(request: EvaluateRequest, advance: Progress = lambda done, total: None) -> Evaluation:
+@_no_warnings()
+def evaluate(request: EvaluateRequest, advance: Progress = unheard) -> Evaluation:
     """Compare masks with the truth, and write the report if there is a folder for it.
 
     Raises
@@ -210,7 +229,7 @@ class Written:
     """Why it failed."""
 
 
-def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: None) -> Iterator[Written]:
+def polygons(request: PolygonsRequest, advance: Progress = unheard) -> Iterator[Written]:
     """Turn label masks into polygons; yield the files as they end. A file that fails costs only itself.
 
     Raises
@@ -218,7 +237,7 @@ def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: N
     NoseamError
         If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
     """
-    from segment.guard.lock import hold_folder, lock_folder
+    from segment.guard.lock import hold_folder, lock_file
     from tiler.extra import require_extra
     from tiler.polygons.make import write_survey_polygons
     from tiler.polygons.plan import plan_files
@@ -226,10 +245,10 @@ def polygons(request: PolygonsRequest, advance: Progress = lambda done, total: N
     require_extra("vector")
     planned = plan_files(request.masks, request.out, request.format)
     one = bool(planned) and planned[0].path == request.out
-    hold = lock_folder(request.out.parent) if one else hold_folder(request.out)
-    with hold if planned else nullcontext():
+    hold = lock_file(request.out) if one else hold_folder(request.out)
+    with hold if planned else nullcontext(), _no_warnings():
         for done, file in enumerate(planned, 1):
-            told = advance if one else lambda done, total: None
+            told = advance if one else unheard
             try:
                 report = write_survey_polygons(file.masks, file.path, request.polygons, advance=told)
             except TilerError as error:

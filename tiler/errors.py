@@ -4,6 +4,7 @@ An error is also the built-in error that its brackets name, so that callers can 
 
 NoseamError
 ├── TilerError
+│   ├── OptionError (ValueError)
 │   ├── GridError (ValueError)
 │   ├── ChannelError (ValueError)
 │   ├── ClassTableError (ValueError)
@@ -37,6 +38,10 @@ class NoseamError(Exception):
 
 class TilerError(NoseamError):
     """Root of every error that `tiler` raises on purpose."""
+
+
+class OptionError(TilerError, ValueError):
+    """An option has a value that it cannot have."""
 
 
 class GridError(TilerError, ValueError):

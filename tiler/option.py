@@ -167,7 +167,8 @@ def expectation(asked: Asked) -> str:
         what = f"a tuple of {'' if inner[-1] is Ellipsis else len(inner)} {_SEVERAL[inner[0]]}".replace("  ", " ")
     else:
         what = _ONE.get(asked.kind) or f"a {asked.kind.__name__}"
-    return f"{what}{bounds(asked.option)}"
+    text = f", or text such as {asked.option.unit}" if asked.option.read else ""
+    return f"{what}{bounds(asked.option)}{text}"
 
 
 def bounds(known: Option) -> str:
@@ -238,7 +239,12 @@ def _converted(value: Any, kind: Any, known: Option) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind == tuple[Path, ...]:
-        return tuple(map(Path, [value] if isinstance(value, (str, Path)) else value))
+        several = [value] if isinstance(value, (str, Path)) else value
+        return tuple(map(Path, several)) if _all_paths(several) else value
     if isinstance(value, Iterable) and not isinstance(value, str) and get_origin(kind) in {tuple, frozenset}:
         return tuple(value) if get_origin(kind) is tuple else frozenset(value)
     return value
+
+
+def _all_paths(values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and all(isinstance(value, (str, Path)) for value in values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from segment.errors import EngineError
+from segment.errors import RequestError
 from tiler.option import check, option
 
 EngineKind = Literal["auto", "openvino", "torch"]
@@ -27,7 +27,7 @@ class EngineOptions:
     )
     batch_size: int | None = option(
         None,
-        "PyTorch takes at most so many tiles at once; OpenVINO takes one per core.",
+        "PyTorch takes at most TILES tiles at once; OpenVINO takes one per core.",
         unit="TILES",
         shown="4 on the CPU, 16 on CUDA",
         least=1,
@@ -35,7 +35,7 @@ class EngineOptions:
     )
     threads: int | None = option(
         None,
-        "The network uses so many cores; fewer leave room for other work on the machine.",
+        "The network uses CORES cores; fewer leave room for other work on the machine.",
         unit="CORES",
         shown="all",
         least=1,
@@ -43,4 +43,4 @@ class EngineOptions:
     )
 
     def __post_init__(self) -> None:
-        check(self, EngineError)
+        check(self, RequestError)

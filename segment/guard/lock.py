@@ -1,4 +1,4 @@
-"""One run at a time per output folder."""
+"""One run at a time per output folder, or per output file."""
 
 from __future__ import annotations
 
@@ -26,25 +26,6 @@ _PATIENCE_S = 2.0
 def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
     """Keep other runs out of an output folder for the block, and remove what killed runs left in it and below.
 
-    Parameters
-    ----------
-    out, shard
-        See `lock_folder`.
-
-    Raises
-    ------
-    FolderInUseError, RecordError
-        See `lock_folder`.
-    """
-    with lock_folder(out, shard):
-        sweep(out, of_all=shard == WHOLE)
-        yield
-
-
-@contextmanager
-def lock_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
-    """Keep other runs out of a folder for the block; nothing in it is touched but the lock.
-
     A run of the whole survey keeps out every other run. A run of one shard keeps out three kinds: a run of the whole
     survey, a run of the same shard, and a run of a shard I/N with another N, which would share images with it. Shards
     of one N work side by side.
@@ -55,7 +36,7 @@ def lock_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
     Parameters
     ----------
     out : Path
-        The folder; it is made if it is missing.
+        The output folder; it is made if it is missing.
     shard : Shard
         The part of the survey that this run works on.
 
@@ -81,25 +62,64 @@ def lock_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
                     _lock(path, _PATIENCE_S).release()
         except OSError as error:
             raise RecordError(f"{out}: cannot be written to: {error.strerror or error}") from error
-        holder = _holder(own)
-        with suppress(OSError), replacing(holder) as path:  # only messages of other runs need it
-            path.write_text(json.dumps(_me()), encoding="utf-8")
-        try:
+        with _signed(own):
+            sweep(out, of_all=shard == WHOLE)
             yield
-        finally:
-            with suppress(OSError):
-                holder.unlink()
 
 
-def _lock(path: Path, patience_s: float = 0) -> FileLock:
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Keep other runs from one output file for the block; other files of its folder stay free for them.
+
+    A run that holds the folder itself keeps this one out.
+
+    Parameters
+    ----------
+    path : Path
+        The output file; its folder is made if it is missing.
+
+    Raises
+    ------
+    FolderInUseError
+        If another run writes this file, or holds its folder; the message names its process.
+    RecordError
+        If the folder cannot be written to.
+    """
+    own, folder = path.with_name(f".{path.name}.noseam.lock"), path.parent / LOCK
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.callback(_lock(own, held=path).release)
+            if folder.exists():
+                _lock(folder, _PATIENCE_S).release()
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with _signed(own):
+            yield
+
+
+def _lock(path: Path, patience_s: float = 0, held: Path | None = None) -> FileLock:
     lock = FileLock(path, timeout=patience_s)
     try:
         lock.acquire()
     except Timeout:
         who = _who(path) or _who(path.with_name(LOCK))
-        reason = f"{path.parent}: in use by another run of noseam{who}; wait for it, or stop it"
+        reason = f"{held or path.parent}: in use by another run of noseam{who}; wait for it, or stop it"
         raise FolderInUseError(reason) from None
     return lock
+
+
+@contextmanager
+def _signed(lock: Path) -> Iterator[None]:
+    """Say beside a lock who holds it, for the block."""
+    holder = _holder(lock)
+    with suppress(OSError), replacing(holder) as path:  # only messages of other runs need it
+        path.write_text(json.dumps(_me()), encoding="utf-8")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()
 
 
 def _me() -> dict[str, object]:

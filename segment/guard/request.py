@@ -14,7 +14,7 @@ class RunLimits:
 
     max_errors: int | None = option(
         None,
-        "The run stops when more images than this have failed; those that are refused unread do not count.",
+        "The run stops when more than N images have failed; those that are refused unread do not count.",
         unit="N",
         shown="any number",
         least=0,
@@ -22,7 +22,7 @@ class RunLimits:
     )
     max_runtime_min: float | None = option(
         None,
-        "No image is begun after so many minutes; the same command again goes on from there.",
+        "No image is begun after MINUTES minutes; the same command again goes on from there.",
         unit="MINUTES",
         shown="none",
         above=0,
@@ -30,7 +30,7 @@ class RunLimits:
     )
     max_stall_min: float = option(
         120.0,
-        "The run gives up when nothing has moved for so many minutes, as on a drive that hangs.",
+        "The run gives up when nothing has moved for MINUTES minutes, as on a drive that hangs.",
         unit="MINUTES",
         above=0,
         group="limits",

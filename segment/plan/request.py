@@ -37,7 +37,7 @@ class SurveyOptions:
     """What decides how images are read, where masks lie and how they are stored; `plan` and `segment` share it."""
 
     format: Literal["auto"] | Format = option(
-        "auto", "Masks are stored so; auto: COG for georeferenced images, PNG for others.", group="output"
+        "auto", "Masks are stored in this format; auto: COG for georeferenced images, PNG for others.", group="output"
     )
     color: bool | None = option(
         None,
@@ -60,7 +60,7 @@ class SurveyOptions:
     )
     strict: bool = option(
         False,
-        "Images fail whose damage GDAL decodes over; otherwise they are done and called suspect.",
+        "An image fails if GDAL complains while it decodes it. Without this option it is done, and called suspect.",
         group="input",
     )
     shard: Shard = option(
@@ -93,9 +93,9 @@ class SurveyOptions:
     def __post_init__(self) -> None:
         check(self, RequestError)
         if self.georef != "photo" and self.pose != PoseOptions():
-            raise RequestError("options for the poses of photos need --georef photo")
+            raise RequestError('options for the poses of photos need --georef photo (in Python: georef="photo")')
         if not self.polygons and self.polygon_options != PolygonOptions():
-            raise RequestError("--min-area, --simplify and --only need --polygons")
+            raise RequestError("--min-area, --simplify and --only need --polygons (in Python: polygons=True)")
 
 
 @dataclass(frozen=True, kw_only=True)

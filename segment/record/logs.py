@@ -39,6 +39,11 @@ def configure_logging(level: int, json_file: Path | None = None) -> None:
     logging.basicConfig(level=logging.ERROR, handlers=handlers, force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(level if json_file is None else min(level, logging.INFO))
+    ignore_placeless()
+
+
+def ignore_placeless() -> None:
+    """Ignore rasterio's warnings of images without a place from now on; most photos have none."""
     for message in ("Dataset has no geotransform", "The given matrix is equal to Affine.identity"):
         warnings.filterwarnings("ignore", message=message)
 

@@ -34,20 +34,20 @@ class TrainRequest:
         "to b5) for random weights, which needs no download.",
         unit="ID|DIR|SIZE",
     )
-    epochs: float = option(10.0, "Every crop is shown so often.", unit="N", above=0)
+    epochs: float = option(10.0, "Training shows every crop N times.", unit="N", above=0)
     max_steps: int | None = option(
-        None, "The optimizer takes so many steps in all.", unit="N", shown="by the epochs", least=1
+        None, "The optimizer takes N steps in all.", unit="N", shown="by the epochs", least=1
     )
     lr: float = option(6e-5, "The learning rate of AdamW rises to this.", unit="RATE", above=0)
-    schedule: Schedule = option("linear", "The learning rate falls like this.")
+    schedule: Schedule = option("linear", "The learning rate falls in this way.")
     warmup: float = option(
         0.0, "The learning rate rises from 0 in this share of the steps.", unit="FRACTION", least=0, most=1
     )
     weight_decay: float = option(0.01, "AdamW shrinks the weights at this rate.", unit="RATE", least=0)
-    batch_size: int = option(4, "A device takes so many crops at a time.", unit="CROPS", least=1)
+    batch_size: int = option(4, "A device takes CROPS crops at a time.", unit="CROPS", least=1)
     accumulate: int = option(
         1,
-        "A step of the optimizer sums so many batches: a larger batch in the same memory.",
+        "A step of the optimizer sums BATCHES batches, which is a larger batch in the same memory.",
         unit="BATCHES",
         least=1,
     )
@@ -73,7 +73,7 @@ class TrainRequest:
     precision: Precision = option(
         "auto", "The network computes in this arithmetic; auto: fp32 on the CPU, bf16 or fp16 on CUDA."
     )
-    workers: int = option(2, "So many processes read crops.", unit="N", least=0)
+    workers: int = option(2, "N processes read crops.", unit="N", least=0)
     seed: int = option(
         0, "Another seed gives other random weights, order and augmentation.", unit="N", least=0, most=2**32 - 1
     )

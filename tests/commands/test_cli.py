@@ -91,11 +91,11 @@ def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_pa
     ("options", "message"),
     [
         (["--window", "500", "--gsd", "0.1"], "give one of them"),
-        (["--input", "100"], "multiple of 32"),
+        (["--input", "100"], "Error: --input: a whole number from 64, a multiple of 32 expected, 100 found"),
         (["--overlap", "1"], "not in the range"),
         (["--overlap", "0.9"], "leaves a stride"),
         (["--channels", "1,2"], "expected one"),
-        (["--value-range", "5", "5"], "two different finite numbers"),
+        (["--value-range", "5", "5"], "Error: --value-range: two different finite numbers"),
         (["--value-range", "nan", "1"], "2 finite numbers expected, (nan, 1.0) found"),
         (["--channels", "r,g,b"], "expected one"),
         (["--format", "bmp"], "is not one of"),
@@ -162,6 +162,8 @@ model = "MODEL"
 format = "geotiff"
 batch-size = 2
 value-range = [0, 4095]
+channels = [3, 2, 1]
+sidecars = ["aux", "qml"]
 """
 
 
@@ -169,7 +171,9 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
     (tmp_path / "noseam.toml").write_text(SETTINGS.replace("MODEL", model))
     monkeypatch.chdir(tmp_path)
     assert noseam("segment", photo, "--out", "one").exit_code == 0
-    assert (tmp_path / "one/IMG_1_label.tif").exists()
+    assert {path.suffix for path in (tmp_path / "one").glob("IMG_1_label*")} == {".tif", ".xml", ".qml"}
+    with rasterio.open(tmp_path / "one/IMG_1_label.tif") as label:
+        assert label.tags()["NOSEAM_CHANNELS"] == "3,2,1"
     assert noseam("segment", photo, "--out", "two", "--format", "png").exit_code == 0
     assert (tmp_path / "two/IMG_1_label.png").exists()
 
@@ -189,6 +193,8 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
         ("\ufeff[segment]\nwidnow = 3", r"did you mean window\?"),
         ("[segment", r"noseam\.toml: Expected"),
         ("[segment]\nwindow = 'big'", r"'big' is not a valid integer"),
+        ("[segment]\nwindow = [1, 2]", r"one value expected, \[1, 2\] found"),
+        ("[segment]\nlog_json = 'x'", r"no option log_json; say it before .* or in the variable NOSEAM_LOG_JSON"),
     ],
 )
 def test_a_wrong_settings_file_exits_2(photo: Path, model: str, tmp_path: Path, text: str, message: str) -> None:
@@ -221,6 +227,9 @@ def test_a_misspelt_variable_is_refused(photo: Path, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 2
     assert "variable NOSEAM_SEGMNT_DEVICE: no such option; did you mean NOSEAM_SEGMENT_DEVICE?" in result.stderr
     monkeypatch.delenv("NOSEAM_SEGMNT_DEVICE")
+    monkeypatch.setenv("NOSEAM_SEGMENT_QUIET", "1")
+    assert "variable NOSEAM_SEGMENT_QUIET: no such option; say NOSEAM_QUIET" in noseam("plan", photo).stderr
+    monkeypatch.delenv("NOSEAM_SEGMENT_QUIET")
     monkeypatch.setenv("NOSEAM_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("NOSEAM_VERSION", "1")
     assert noseam("plan", photo).exit_code == 0

@@ -9,7 +9,6 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from segment.guard.lock import LOCK
 from tests.make import UTM, noise
 from tests.polygons.test_make import NORTH_UP, write_mask
 from tiler.errors import OutputClashError, PolygonError
@@ -33,7 +32,7 @@ def masks(tmp_path: Path) -> Path:
 
 def files(folder: Path) -> list[str]:
     return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != LOCK
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"
     )
 
 

@@ -43,7 +43,9 @@ class CropOptions:
     skip_empty: bool = option(False, "Crops without any label are left out.")
     balance: bool = option(False, "Training shows crops with rare classes more often.")
     format: CropFormat = option(
-        "png", "Crops are stored so: png is lossless, jpeg has quality 95. GeoTIFFs stay GeoTIFFs, compressed likewise."
+        "png",
+        "Crops are stored in this format: png is lossless, jpeg has quality 95. GeoTIFFs stay GeoTIFFs, compressed "
+        "likewise.",
     )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""

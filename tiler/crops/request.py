@@ -22,7 +22,7 @@ class CropRequest:
         REQUIRED, "This folder gets the crops: images/, masks/, crops.csv and classes.csv.", unit="DIR", path="folder"
     )
     classes: Path | None = class_table("none: masks hold class ids")
-    jobs: int | None = option(None, "So many images are cut at once.", unit="N", shown="one per core", least=1)
+    jobs: int | None = option(None, "N images are cut at the same time.", unit="N", shown="one per core", least=1)
     crops: CropOptions = CropOptions()
     """How to cut, split and balance."""
 

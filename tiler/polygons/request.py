@@ -27,7 +27,7 @@ class PolygonOptions:
     )
     simplify_px: float = option(
         0.0,
-        "The outlines of polygons may leave those of the pixels by so many pixels; neighbours stay without gaps.",
+        "The outlines of polygons may leave those of the pixels by PX pixels; neighbours stay without gaps.",
         unit="PX",
         least=0,
         group="polygons",

@@ -16,21 +16,19 @@ GSD_M = 0.015
 class SceneOptions:
     """What a made-up survey holds."""
 
-    photos: int = option(3, "The survey holds so many JPEG photos.", unit="N", least=0)
+    photos: int = option(3, "The survey holds N JPEG photos.", unit="N", least=0)
     photo_shape: tuple[int, int] = option(
-        (4000, 6000), "A photo has so many pixels.", flag="--photo-size", unit="HEIGHT WIDTH", least=64
+        (4000, 6000), "A photo has HEIGHT x WIDTH pixels.", flag="--photo-size", unit="HEIGHT WIDTH", least=64
     )
-    orthomosaics: int = option(0, "The survey holds so many georeferenced TIFFs.", unit="N", least=0)
+    orthomosaics: int = option(0, "The survey holds N georeferenced TIFFs.", unit="N", least=0)
     orthomosaic_shape: tuple[int, int] = option(
         (6000, 8000),
-        "An orthomosaic has so many pixels; it lies askew, so its corners are empty.",
+        "An orthomosaic has HEIGHT x WIDTH pixels. It lies askew, so its corners are empty.",
         flag="--orthomosaic-size",
         unit="HEIGHT WIDTH",
         least=64,
     )
-    gsd_m: float = option(
-        GSD_M, "A pixel covers so many metres of ground on a side.", unit="METRES", least=0.005, most=0.5
-    )
+    gsd_m: float = option(GSD_M, "A side of a pixel covers METRES of ground.", unit="METRES", least=0.005, most=0.5)
     seed: int = option(0, "Another seed gives other scenes.", unit="N", least=0)
 
     def __post_init__(self) -> None:

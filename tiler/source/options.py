@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tiler.errors import ChannelError, RasterReadError
+from tiler.errors import ChannelError, OptionError
 from tiler.option import check, option
 
 _CHANNEL_COUNTS = (0, 1, 3, 4)
@@ -98,7 +98,7 @@ class FileLimits:
     """Commands whose options raise these limits; the message names them. Empty where none does."""
 
     def __post_init__(self) -> None:
-        check(self, RasterReadError)
+        check(self, OptionError)
 
 
 DEFAULT_LIMITS = FileLimits()
