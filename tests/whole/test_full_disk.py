@@ -22,8 +22,9 @@ from tests import ROOT
 from tests.models import checkpoint_folder
 from tests.runs import HOLDER, contents, exit_code, make_survey, run, segment_command
 from tests.whole.full_disk import BEYOND, SIDECARS, STEPS, WRITERS, limit_files, write_masks
-from tiler.errors import RasterWriteError
+from tiler.errors import DiskFullError, RasterWriteError
 from tiler.grid.tiling import Tiling
+from tiler.masks.sink import write_error
 
 Try = dict[str, Any]
 Mount = Callable[[str], Path]
@@ -175,6 +176,13 @@ def test_a_disk_without_room_for_another_file_keeps_what_was_there(mount: Mount)
     with pytest.raises(RasterWriteError, match=r"cannot be written: .*No space left on device"):
         write(disk, 1)
     assert {name: data for name, data in contents(disk).items() if data} == before
+
+
+def test_a_disk_without_room_for_another_file_is_full_whatever_a_library_says(mount: Mount, tmp_path: Path) -> None:
+    disk, error = mount("size=8m,nr_inodes=4"), RuntimeError("cannot create")
+    assert isinstance(write_error(disk / "a.tif", error), DiskFullError)
+    assert str(write_error(disk / "a.tif", error)).endswith("a.tif: cannot be written: No space left on device")
+    assert not isinstance(write_error(tmp_path / "a.tif", error), DiskFullError)
 
 
 @pytest.mark.parametrize("options", ["size=64k", "size=100k", "nr_inodes=12"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from tiler.source.georef import Georeference
 
 FULL_BYTES = 2**20
 """With less free space than this a disk counts as full."""
+FULL_FILES = 8
+"""With room for fewer new files than this a disk counts as full; a mask takes one while it is made."""
 _CAUSE_LENGTH = 300
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CONFIDENCE_TAG = {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"}
@@ -95,7 +98,7 @@ def writing(path: Path) -> Iterator[None]:
 def write_error(path: Path, error: Exception) -> RasterWriteError:
     """Return what to raise where a file cannot be written.
 
-    GDAL does not say that the disk is full, so the free space is looked at.
+    GDAL does not say that the disk is full, so this looks at the free space and at the number of files that still fit.
     """
     cause: object = isinstance(error, OSError) and error.strerror
     full = isinstance(error, OSError) and error.errno in _NO_SPACE
@@ -107,11 +110,19 @@ def write_error(path: Path, error: Exception) -> RasterWriteError:
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether a folder's disk has less than a megabyte left; False where nobody can tell."""
+    """Return whether a folder's disk has less than a megabyte left, or room for few files; False where unknown."""
     try:
-        return shutil.disk_usage(folder).free < FULL_BYTES
+        return shutil.disk_usage(folder).free < FULL_BYTES or _files_left(folder) < FULL_FILES
     except OSError:
         return False
+
+
+def _files_left(folder: Path) -> float:
+    """Return how many new files the disk of a folder can hold; infinity where there is no such limit."""
+    if not hasattr(os, "statvfs"):  # as on Windows
+        return math.inf
+    found = os.statvfs(folder)
+    return found.f_favail if found.f_files else math.inf
 
 
 def remove(path: Path) -> None:
