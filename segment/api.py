@@ -142,7 +142,7 @@ def train(
 
 
 def plan(
-    sources: AnyPath | Sequence[AnyPath],
+    sources: AnyPath | Iterable[AnyPath],
     out: AnyPath = PlanRequest.out,
     *,
     model: str | None = PlanRequest.model,
@@ -178,7 +178,7 @@ def plan(
 
     Parameters
     ----------
-    sources : path or sequence of paths
+    sources : path or iterable of paths
         Images, and folders that are walked recursively.
     out : path
         Output folder of the planned run.
@@ -199,7 +199,7 @@ def plan(
 
 
 def segment(
-    sources: AnyPath | Sequence[AnyPath],
+    sources: AnyPath | Iterable[AnyPath],
     out: AnyPath,
     *,
     model: str,
@@ -246,7 +246,7 @@ def segment(
 
     Parameters
     ----------
-    sources : path or sequence of paths
+    sources : path or iterable of paths
         Images, and folders that are walked recursively.
     out : path
         Output folder.
@@ -272,7 +272,7 @@ def segment(
 
 
 def polygons(
-    masks: AnyPath | Sequence[AnyPath],
+    masks: AnyPath | Iterable[AnyPath],
     out: AnyPath,
     *,
     format: PolygonFormat = PolygonsRequest.format,
@@ -285,7 +285,7 @@ def polygons(
 
     Parameters
     ----------
-    masks : path or sequence of paths
+    masks : path or iterable of paths
         Label masks, and folders in which every `*_label.png` and `*_label.tif` counts.
     out : path
         A file such as `survey.gpkg`, which gets the polygons of all masks; or a folder, which gets one file per mask.

@@ -81,8 +81,10 @@ def test_a_call_tells_how_far_it_is(survey: Path, tmp_path: Path, model: str) ->
 
 
 def test_a_plan_is_what_the_run_does(survey: Path, tmp_path: Path, model: str) -> None:
-    plan = noseam.plan([survey], tmp_path / "masks", model=model, format="geotiff", sidecars="none", shard="1/1")
-    assert [path.name for image in plan.images for path in (output.path for output in image.outputs)] == [
+    plan = noseam.plan(
+        survey.glob("*.png"), tmp_path / "masks", model=model, format="geotiff", sidecars="none", shard="1/1"
+    )
+    assert sorted(path.name for image in plan.images for path in (output.path for output in image.outputs)) == [
         "a_label.tif", "b_label.tif",
     ]  # fmt: skip
 
@@ -107,7 +109,7 @@ def test_a_plan_is_what_the_run_does(survey: Path, tmp_path: Path, model: str) -
         ({"max_megapixels": -1}, "max_megapixels: a finite number above 0 expected, -1 found"),
         ({"shard": (1, 2)}, "shard: a Shard, or text such as I/N expected"),
         ({"sources": None}, "sources: a tuple of Paths expected, None found"),
-        ({"sources": [3]}, r"sources: a tuple of Paths expected, \[3\] found"),
+        ({"sources": [3]}, r"sources: a tuple of Paths expected, \(3,\) found"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_read(

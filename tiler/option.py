@@ -121,7 +121,8 @@ def options_in(request: Any) -> Iterator[Asked]:
 def gather(request: Callable[..., _Request], values: Mapping[str, Any]) -> _Request:
     """Return a request from flat keywords; the groups of options within it get those that are theirs.
 
-    Text may stand for a path or for what an option reads, a path for a tuple of paths, a list for a tuple or a set.
+    Text may stand for a path or for what an option reads, and a path for a tuple of paths. Any iterable may stand for a
+    tuple or a set.
 
     Raises
     ------
@@ -238,13 +239,13 @@ def _converted(value: Any, kind: Any, known: Option) -> Any:
         value = known.read(value) if known.read is not None else value
     if kind is Path and isinstance(value, str):
         return Path(value)
-    if kind == tuple[Path, ...]:
-        several = [value] if isinstance(value, (str, Path)) else value
-        return tuple(map(Path, several)) if _all_paths(several) else value
+    if kind == tuple[Path, ...] and isinstance(value, (str, Path)):
+        return (Path(value),)
     if isinstance(value, Iterable) and not isinstance(value, str) and get_origin(kind) in {tuple, frozenset}:
-        return tuple(value) if get_origin(kind) is tuple else frozenset(value)
+        several = tuple(value) if get_origin(kind) is tuple else frozenset(value)
+        return tuple(map(_as_path, several)) if kind == tuple[Path, ...] else several
     return value
 
 
-def _all_paths(values: Any) -> bool:
-    return isinstance(values, (list, tuple)) and all(isinstance(value, (str, Path)) for value in values)
+def _as_path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) else value
