@@ -149,7 +149,7 @@ def test_a_second_signal_ends_a_run_at_once(undisturbed: Undisturbed, tmp_path: 
 def holder(undisturbed: Undisturbed, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A run that stands still in the middle of its work on `tmp_path / "out"`."""
     with start(undisturbed.command(tmp_path / "out")) as process:
-        wait_for(lambda: list((tmp_path / "out").glob(".*.part*")))
+        wait_for(lambda: (tmp_path / "out" / HOLDER).exists() and list((tmp_path / "out").glob(".*_label.*.part*")))
         process.send_signal(signal.SIGSTOP)
         yield process
         process.kill()
