@@ -42,7 +42,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. The flags -v and -q, before and after its name, say how much it logs."""
-        set_logging(ctx)
+        _set_logging(ctx)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -71,7 +71,7 @@ def count_verbosity(ctx: click.Context, param: click.Parameter, times: int) -> i
     return times
 
 
-def set_logging(ctx: click.Context) -> None:
+def _set_logging(ctx: click.Context) -> None:
     """Let the log say as much as was asked so far."""
     root = ctx.find_root()
     level = logging.INFO - 10 * root.meta.get(_KEY, 0)

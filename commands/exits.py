@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
+from segment.errors import RequestError
 from segment.record.logs import one_line
-from tiler.errors import NoseamError
 
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
 """Exit codes: some images failed, no image was found, the run stopped with work left, another run holds the folder."""
@@ -22,13 +22,17 @@ def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:
     ctx.exit(NOTHING_MATCHED)
 
 
+def no_image(ctx: click.Context, sources: Sequence[Path]) -> NoReturn:
+    """Say that the sources hold no image, and end the process."""
+    nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {listed(sources)}")
+
+
 @contextmanager
-def usage_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of these kinds into usage errors; without kinds, every error of noseam's own."""
-    kinds = kinds or (NoseamError,)
+def usage_errors() -> Iterator[None]:
+    """Turn a request that cannot be met into a usage error."""
     try:
         yield
-    except kinds as error:
+    except RequestError as error:
         raise click.UsageError(str(error)) from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from commands.command import VERBOSITY, count_verbosity, set_logging
+from commands.command import VERBOSITY, count_verbosity
 from commands.exits import IN_USE
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
 from segment.errors import FolderInUseError
@@ -58,15 +58,14 @@ class Group(click.Group):
 @click.option("-q", "--quiet", count=True, callback=count_verbosity, show_default=False, help=VERBOSITY["quiet"])
 @click.option("--log-json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_default="none",
               help="The log is appended to this file too, as lines of JSON.")  # fmt: skip
-@click.pass_context
-def main(ctx: click.Context, verbose: int, quiet: int, log_json: Path | None) -> None:
+def main(verbose: int, quiet: int, log_json: Path | None) -> None:
     """Turn folders of large aerial images into full-resolution masks, with no seams.
 
     \b
     Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
     4 no image found, 5 stopped by --max-runtime, 75 another run holds the output
-    folder, 130 interrupted, 143 terminated. Every option can be set as a
-    variable, such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
+    folder, 130 interrupted, 143 terminated. Every option of a command can be
+    set as a variable, such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
 
     \b
     Examples:
@@ -77,5 +76,4 @@ def main(ctx: click.Context, verbose: int, quiet: int, log_json: Path | None) ->
       noseam evaluate masks/ truth/ --classes classes.csv
       noseam polygons masks/ --out polygons/
     """
-    refuse_unknown_variables(main)
-    set_logging(ctx)
+    refuse_unknown_variables(main)  # the command itself sets the log, by what stands after its name too

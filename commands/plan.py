@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from commands.command import Command
-from commands.exits import FAILED, listed, nothing_matched, usage_errors
+from commands.exits import FAILED, no_image, usage_errors
 from commands.options import json_option, options_of, request_of
-from segment.errors import RequestError
 from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
 
@@ -34,10 +33,10 @@ def plan(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
     from segment.steps import plan
 
     request = request_of(PlanRequest, wanted)
-    with usage_errors(RequestError):
+    with usage_errors():
         survey = plan(request).survey
     lines = [json.dumps(plan_as_dict(survey), indent=2)] if as_json else map(one_line, plan_as_lines(survey))
     click.echo("\n".join(lines))
     if not survey.inputs + survey.elsewhere:
-        nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {listed(request.sources)}")
+        no_image(ctx, request.sources)
     ctx.exit(FAILED if survey.refused else 0)

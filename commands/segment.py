@@ -10,9 +10,8 @@ from typing import Any
 import click
 
 from commands.command import Command, quiet
-from commands.exits import FAILED, STOPPED, listed, nothing_matched, usage_errors
+from commands.exits import FAILED, STOPPED, no_image, usage_errors
 from commands.options import json_option, options_of, request_of
-from segment.errors import RequestError
 from segment.run.request import SegmentRequest
 
 _MODEL_CHOICE = """--model is missing: which network shall segment your images?
@@ -58,11 +57,11 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
 
     gate = Gate(request.run_limits)
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
-    with usage_errors(RequestError):
+    with usage_errors():
         planned = plan(request)
     survey = planned.survey
     if not survey.inputs + survey.elsewhere:
-        nothing_matched(ctx, f"no JPEG, PNG or TIFF image found in {listed(request.sources)}")
+        no_image(ctx, request.sources)
     if note := place_note(survey):
         _log.info("%s", note)
     sums = Sums(survey.inputs)
@@ -71,7 +70,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
         if as_json:
             stack.callback(lambda: click.echo(json.dumps(sums.as_dict(request.out, gate.end), indent=2)))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
-        with usage_errors(RequestError):
+        with usage_errors():
             runner = stack.enter_context(opened(request, planned))
         progress = stack.enter_context(Progress(survey, quiet=quiet()))
         outcomes = runner.run(survey, planned.request, overwrite=request.overwrite, gate=gate, advance=progress.advance)

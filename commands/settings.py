@@ -51,11 +51,10 @@ def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, A
         raise click.UsageError(f"{path}: [{name}] is no command; known: {', '.join(group.list_commands(ctx))}")
     options = {flag.lstrip("-"): option for option in _options(group.commands[name]) for flag in option.opts}
     if unknown := sorted(key for key in table if key.replace("_", "-") not in options):
-        hint = _hint(unknown[0].replace("_", "-"), options, 0.7)
-        if unknown[0].replace("_", "-") in _OF_THE_GROUP:
-            hint = (
-                f"; say it before the command's name, or in the variable NOSEAM_{unknown[0].upper().replace('-', '_')}"
-            )
+        first = unknown[0].replace("_", "-")
+        hint = _hint(first, options, 0.7)
+        if first in _OF_THE_GROUP:
+            hint = f"; say it before the command's name, or in the variable {_variable(first)}"
         raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}{hint}")
     settings = {}
     for key, value in table.items():
