@@ -37,6 +37,7 @@ OF_ANOTHER_LENGTH = {
     "segment/run/cores.py": "too short: one table of threads, and nothing else decides on them",
     "segment/run/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/crops/request.py": "too short: a request stands in the room of its work, and loads nothing",
+    "tiler/doubt.py": "too short: one value, and how masks carry it",
     "tiler/extra.py": "too short: one function that four rooms call",
     "tiler/files/vector.py": "too short: a table of suffixes that loads no vector library",
     "tiler/grid/window.py": "too short: one value on which all geometry stands",

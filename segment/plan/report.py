@@ -38,6 +38,7 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
         "outputs": [str(path) for path in all_paths(image.outputs)],
         "output_bytes": image.output_bytes,
         "notes": list(image.notes),
+        "doubts": list(map(str, image.doubts)),
     }
 
 
@@ -50,7 +51,7 @@ def plan_as_lines(plan: SurveyPlan) -> list[str]:
     ]
     if len(kinds) > _LISTED_SIZES:
         lines.append(f"       and {len(kinds) - _LISTED_SIZES} more sizes")
-    lines += [f"{image.found.path}: {note}" for image in plan.images for note in image.notes]
+    lines += [f"{image.found.path}: {note}" for image in plan.images for note in (*image.doubts, *image.notes)]
     lines += [note] if (note := place_note(plan)) else []
     lines += [f"unreadable: {refused.reason}" for refused in plan.refused]
     total = plan_as_dict(plan)

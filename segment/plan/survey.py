@@ -11,6 +11,7 @@ from pathlib import Path
 from rasterio import Affine
 
 from segment.plan.request import Request
+from tiler.doubt import Doubt
 from tiler.errors import PoseError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.names import output_names
@@ -54,9 +55,13 @@ class ImagePlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about its place and its polygons."""
-        reasons = ("not placed", self.unplaced), ("no polygons", self.no_polygons)
         found = self.placement.notes if self.placement else ()
-        return (*found, *(f"{what}: {why}" for what, why in reasons if why))
+        return (*found, f"no polygons: {self.no_polygons}") if self.no_polygons else found
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What makes its masks doubtful, as far as its header tells."""
+        return (Doubt("not placed", self.unplaced),) if self.unplaced else ()
 
     @property
     def tags(self) -> Mapping[str, str]:

@@ -82,7 +82,8 @@ class Manifest:
             "reason": _text(outcome.reason),
             "seconds": round(outcome.seconds, 3),
             "megapixels": round(outcome.pixels / 1e6, 6),
-            "warnings": list(outcome.notes),
+            "doubts": sorted({doubt.kind for doubt in outcome.doubts}),
+            "warnings": [*map(str, outcome.doubts), *outcome.notes],
         }
         if outcome.coverage is not None:
             counts = zip(self._classes.names, outcome.coverage.pixels, strict=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tiler.doubt import Doubt
 from tiler.masks.coverage import Coverage
 
 
@@ -25,6 +26,8 @@ class Outcome:
     """Wall time from its start to its end."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
+    doubts: tuple[Doubt, ...] = ()
+    """What makes its masks doubtful."""
     coverage: Coverage | None = None
     """What its classes cover; None where it has no masks."""
     relative: Path = Path()

@@ -111,6 +111,8 @@ def _tell(outcome: Outcome, place: str, level: int) -> None:
         _log.log(
             level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds, extra=about
         )
+    for doubt in outcome.doubts:
+        _log.warning("%s: %s", outcome.path, doubt)
     for note in outcome.notes:
         _log.info("%s: %s", outcome.path, note)
 

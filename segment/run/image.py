@@ -17,6 +17,7 @@ from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.run.ahead import ahead
 from tiler.classes import NO_LABEL, ClassTable
+from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import CoverError, RasterReadError
 from tiler.grid.tiles import Grid, Tile
 from tiler.masks.coverage import Coverage
@@ -42,6 +43,8 @@ class Segmented:
     """How much of it each class covers."""
     notes: tuple[str, ...]
     """What the user should know about how it was read."""
+    doubts: tuple[Doubt, ...]
+    """What makes its masks doubtful."""
 
 
 def segment_image(
@@ -96,7 +99,6 @@ def segment_image(
         limits=request.limits,
         strict=request.strict,
     ) as image:
-        notes = image.notes + plan.notes
         georeference = plan.info.georeference
         meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})
         polygonise = partial(
@@ -116,9 +118,10 @@ def segment_image(
                     advance(rows.labels.size)
             _refuse_changed(plan)
             coverage = tally.coverage()
-            writer.commit(coverage)
-        notes += tuple(f"suspect: {complaint}" for complaint in image.damage)
-    return Segmented(coverage, notes if any(coverage.pixels) else (*notes, "no pixel is valid: every label is 255"))
+            empty = () if any(coverage.pixels) else (Doubt("empty", "no pixel is valid: every label is 255"),)
+            doubts = (*image.doubts, *plan.doubts, *empty)
+            writer.commit(coverage, doubt_tags(doubts))
+        return Segmented(coverage, image.notes + plan.notes, doubts)
 
 
 def _refuse_changed(plan: ImagePlan) -> None:

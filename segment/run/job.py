@@ -22,6 +22,7 @@ from segment.record.outcome import Outcome
 from segment.run.cores import Threads
 from segment.run.image import segment_image
 from tiler.classes import ClassTable
+from tiler.doubt import read_doubts
 from tiler.errors import DiskFullError, reason_of
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import read_coverage
@@ -92,7 +93,9 @@ class Job:
         try:
             fingerprint = self.fingerprint()
             if not self.overwrite and (tags := current_tags(image.outputs, fingerprint, self.there)) is not None:
-                return outcome("skipped", "its masks are up to date", coverage=read_coverage(tags))
+                return outcome(
+                    "skipped", "its masks are up to date", coverage=read_coverage(tags), doubts=read_doubts(tags)
+                )
             if not admit(image.working_bytes(len(self.model.classes))):
                 return None
             if not self.overwrite:
@@ -109,7 +112,9 @@ class Job:
                 "failed", reason_of(error, path), seconds=time.monotonic() - started,
                 disk_full=isinstance(error, DiskFullError),
             )  # fmt: skip
-        return outcome("done", seconds=time.monotonic() - started, notes=made.notes, coverage=made.coverage)
+        return outcome(
+            "done", seconds=time.monotonic() - started, notes=made.notes, doubts=made.doubts, coverage=made.coverage
+        )
 
     def fingerprint(self) -> str:
         """Return 32 hex digits that change whenever the masks would: with the source, the model or the settings."""

@@ -212,7 +212,7 @@ def test_an_image_without_a_valid_pixel_is_done_and_says_so(tmp_path: Path) -> N
     write_ortho(tmp_path / "empty.tif", np.zeros((100, 100, 3), np.uint8), nodata=0)
     engine = MeanEngine()
     outcome = run(runner_of(engine), tmp_path, request_for(tmp_path / "out"))["empty.tif"]
-    assert (outcome.state, outcome.notes) == ("done", ("no pixel is valid: every label is 255",))
+    assert (outcome.state, [doubt.kind for doubt in outcome.doubts]) == ("done", ["empty"])
     assert engine.batches == []
 
 

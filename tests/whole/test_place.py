@@ -69,7 +69,7 @@ def test_a_photo_without_a_pose_is_segmented_all_the_same_and_said_why(survey: P
     write_photo(survey / "a.jpg", place=None)
     outcome = run(survey, request_for(tmp_path, georef="photo"))["a.jpg"]
     assert outcome.state == "done"
-    assert [note for note in outcome.notes if note.startswith("not placed: no GPS position")]
+    assert [doubt for doubt in outcome.doubts if str(doubt).startswith("not placed: no GPS position")]
     assert names(tmp_path) == {"a_label.png", "a_color.png"}
 
 

@@ -128,7 +128,7 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows))
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
-    return record, image.notes
+    return record, (*map(str, image.doubts), *image.notes)
 
 
 def _turned(info: RasterInfo) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from tiler.masks.sidecars.build import sidecar_bytes
 from tiler.masks.sink import MaskMeta, Sink, Staged, remove, writing
 from tiler.source.raster import gdal_environment
 
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 _STALE: dict[str, tuple[Sidecar, ...]] = {
     "png": ("pam", "vat", "vat_encoding", "world", "prj"),
     "geotiff": ("pam", "vat", "vat_encoding"),
@@ -99,18 +100,20 @@ class MaskWriter:
         for sink, wants_confidence in self._sinks:
             sink.write(confidence if wants_confidence and confidence is not None else labels)
 
-    def commit(self, coverage: Coverage | None = None) -> None:
+    def commit(self, coverage: Coverage | None = None, tags: Mapping[str, str] = _NO_TAGS) -> None:
         """Complete every file, read it back, and give all of them their final names.
 
         Parameters
         ----------
         coverage : Coverage, optional
             What the classes cover; goes into the tags of every file.
+        tags : mapping of str to str
+            Further tags that were not known before.
         """
         if self._missing:
             raise RasterWriteError(f"{self._staged[0].final}: {self._missing} rows are missing")
         for sink, _ in self._sinks:
-            sink.close(coverage.tags() if coverage else {})
+            sink.close({**(coverage.tags() if coverage else {}), **tags})
         beside = [self._write_beside(mask, side, coverage) for mask in self._staged for side in mask.output.sidecars]
         masks = [(mask.temporary, mask.final) for mask in self._staged]
         for temporary, final in beside + masks:

@@ -14,12 +14,14 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterioWindow
 
+from tiler.doubt import Doubt
 from tiler.grid.tiles import Grid
 from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.damage import Damage
 from tiler.source.options import DEFAULT_LIMITS, FileLimits
-from tiler.source.raster import RasterInfo, describe, open_raster, reading, unread_notes
+from tiler.source.raster import RasterInfo, describe, open_raster, reading
+from tiler.source.remarks import reading_doubts, reading_notes
 from tiler.source.stretch import choose_stretch
 from tiler.source.truncation import refuse_truncated
 
@@ -101,7 +103,7 @@ class ImageReader:
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
         self.stretch = None if channels.palette else choose_stretch(info, value_range, self._sample)
-        self._by_percentiles = value_range is None and info.dtype != "uint8" and not channels.palette
+        self._guessed = value_range is None and info.dtype != "uint8" and not channels.palette
 
     @property
     def maybe_invalid(self) -> bool:
@@ -111,20 +113,14 @@ class ImageReader:
         return self.channels.dataset_mask or marked or self._float or transparent
 
     @property
-    def damage(self) -> tuple[str, ...]:
-        """Complaints of GDAL about pixels that it decoded all the same, perhaps wrongly; complete once all are read."""
-        return self._damage.found
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how the image is read."""
-        notes = [self.channels.note] if self.channels.note else []
-        notes += unread_notes(self.info)
-        if self.stretch is not None:
-            notes.append(f"{self.info.dtype} values {self.stretch}")
-            if self._by_percentiles and not self._float and self.stretch.little_contrast:
-                notes.append("there is so little contrast that noise may look like things; --value-range sets a range")
-        return tuple(notes)
+        return reading_notes(self.info, self.channels, self.stretch, guessed=self._guessed)
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What makes its pixels doubtful; complete once all are read."""
+        return reading_doubts(self.info, self.stretch, self._damage.found, guessed=self._guessed)
 
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.

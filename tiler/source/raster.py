@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,17 +199,6 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
             georeference=georeference,
             notes=notes,
         )
-
-
-def unread_notes(info: RasterInfo) -> tuple[str, ...]:
-    """Return notes for the log: what the file holds, or has beside it, that is not read."""
-    notes = [f"the file holds {info.pages} images; the first is read"] if info.pages > 1 else []
-    with suppress(OSError):  # with its ending the name is too long
-        if info.path.with_name(info.path.name + ".msk").exists():
-            notes.append("the external mask beside it (.msk) is not read; put it inside the file")
-    if info.orientation != 1:
-        notes.append(f"EXIF orientation {info.orientation} is not applied: pixels stay as they are stored")
-    return *notes, *info.notes
 
 
 def _locate(path: Path, dataset: Any) -> tuple[Georeference, tuple[str, ...]]:
