@@ -281,16 +281,9 @@ def _refuse_unwritable(out: Path) -> None:
 
 def _warn(out: Path, plan: SurveyPlan) -> None:
     """Say what the user may want to look after in the output folder before a run."""
-    from segment.plan.survey import left_behind
-
     free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
     if free < wanted // _TYPICAL_COMPRESSION:
         _log.warning(
             "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
             free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
-        )  # fmt: skip
-    if left := left_behind(plan):
-        _log.warning(
-            "%d files of earlier runs stay beside the new masks, such as %s; remove them if you do not want both",
-            len(left), left[0],
         )  # fmt: skip

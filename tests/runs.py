@@ -1,4 +1,4 @@
-"""Whole runs of the command line, as processes of their own."""
+"""Whole runs of the command line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click.testing import CliRunner, Result
 from PIL import Image
 from rasterio import Affine
 
+from cli import main
 from tests import ROOT
 from tests.make import UTM, noise, write_tif
 
@@ -39,6 +41,11 @@ def segment_command(survey: Path, out: Path, model: Path, *more: str) -> list[st
         sys.executable, "-m", "cli", "segment", str(survey), "--out", str(out), "--model", str(model), "--threads", "1",
         *more,
     ]  # fmt: skip
+
+
+def noseam(*arguments: object) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[str]:

@@ -14,8 +14,7 @@ from segment.plan.request import Request
 from tiler.doubt import Doubt
 from tiler.errors import PoseError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
-from tiler.files.names import output_names
-from tiler.files.outputs import Output, all_paths, files_beside, plan_outputs, refuse_clashes
+from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
 from tiler.masks.geotiff_sink import BLOCK_PX
@@ -67,6 +66,11 @@ class ImagePlan:
     def tags(self) -> Mapping[str, str]:
         """What its masks shall say about its place."""
         return self.placement.tags if self.placement else {}
+
+    @property
+    def source_text(self) -> str:
+        """Its path below the survey as its masks tell it; bytes that are not UTF-8 become escapes."""
+        return self.found.relative.as_posix().encode("utf-8", "backslashreplace").decode()
 
     @property
     def pixels(self) -> int:
@@ -147,17 +151,6 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
     return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere)
-
-
-def left_behind(plan: SurveyPlan) -> tuple[Path, ...]:
-    """Return the files of earlier runs that stay beside the planned ones: masks in other formats or of other kinds."""
-    if plan.elsewhere:  # what belongs to other shards is not known here
-        return ()
-    planned = set(all_paths(plan.outputs))
-    labels = [image.outputs[0].path for image in plan.images]
-    there = files_beside(plan.outputs)
-    possible = dict.fromkeys(label.with_name(name) for label in labels for name in output_names(label))
-    return tuple(path for path in possible if path in there and path not in planned)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

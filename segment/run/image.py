@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def segment_image(
     engine: Engine,
     classes: ClassTable,
     tags: Mapping[str, str],
+    stale: Sequence[Path],
     threads: int,
     advance: Callable[[int], None],
 ) -> Segmented:
@@ -74,6 +76,8 @@ def segment_image(
         Names and colours.
     tags : mapping of str to str
         Provenance to store in the masks.
+    stale : sequence of Path
+        Masks and polygons of earlier runs that go when the new ones come; see `Standing`.
     threads : int
         Threads of GDAL to compress the blocks of a TIFF.
     advance : callable
@@ -107,7 +111,7 @@ def segment_image(
         stitcher = engine.stitcher(grid, confidence=request.confidence)
         tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
         row = 0
-        with MaskWriter(plan.outputs, meta, threads=threads, polygonise=polygonise) as writer:
+        with MaskWriter(plan.outputs, meta, stale=stale, threads=threads, polygonise=polygonise) as writer:
             stitched = ahead(_stitch(ahead(_read(image, grid), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
             with closing(stitched):
                 for rows in stitched:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from segment.engine.contract import Engine
 from segment.errors import DeviceLostError
+from segment.plan.recipe import Recipe, recipe_for
 from segment.plan.request import Request
+from segment.plan.standing import Standing, look
 from segment.plan.survey import ImagePlan
 from segment.record.outcome import Outcome
 from segment.run.cores import Threads
@@ -24,14 +25,12 @@ from segment.run.image import segment_image
 from tiler.classes import ClassTable
 from tiler.doubt import read_doubts
 from tiler.errors import DiskFullError, reason_of
+from tiler.files.outputs import all_paths, files_beside
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import read_coverage
-from tiler.masks.provenance import current_tags, digest
-from tiler.polygons.make import refuse_foreign_polygons
-from tiler.source.raster import FINGERPRINT_KEY
+from tiler.masks.products import remove_products
+from tiler.masks.provenance import ENGINE_KEY, SOURCE_KEY
 
-MASK_VERSION = 2
-"""Raised by one when a change of noseam changes masks, so that they are made again."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +49,10 @@ class OpenModel:
     threads: Threads
     """How the cores are shared."""
 
+    def recipe(self, image: ImagePlan, request: Request) -> Recipe:
+        """Return what the masks of an image are made from."""
+        return recipe_for(image, request, model_digest=self.digest, classes=self.classes, engine=self.engine.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -63,8 +66,8 @@ class Job:
     """What segments it."""
     overwrite: bool = False
     """Whether current masks are made again, and files that noseam did not write are replaced."""
-    there: Container[Path] = frozenset()
-    """Files that are known to exist, so that the disk is not asked for each; see `current_tags`."""
+    standing: Standing | None = None
+    """What stands in the output folder for the image; None: the job looks itself."""
 
     def end(self, admit: Callable[[int], bool], advance: Callable[[int], None]) -> Outcome | None:
         """Bring the image to its end, in the thread that calls; whatever is wrong with it is part of the outcome.
@@ -91,17 +94,19 @@ class Job:
         path = image.found.path
         outcome = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
-            fingerprint = self.fingerprint()
-            if not self.overwrite and (tags := current_tags(image.outputs, fingerprint, self.there)) is not None:
+            recipe = self.model.recipe(image, self.request)
+            standing = self.standing or look(image, recipe, files_beside(image.outputs), overwrite=self.overwrite)
+            if standing.state == "current":
+                remove_products(standing.stale, keep=set(all_paths(image.outputs)))
+                tags = standing.tags
                 return outcome(
                     "skipped", "its masks are up to date", coverage=read_coverage(tags), doubts=read_doubts(tags)
                 )
             if not admit(image.working_bytes(len(self.model.classes))):
                 return None
-            if not self.overwrite:
-                refuse_foreign_polygons(image.outputs)
             made = segment_image(
-                image, self.request, engine=self.model.engine, classes=self.model.classes, tags=self.tags(fingerprint),
+                image, self.request, engine=self.model.engine, classes=self.model.classes,
+                tags={**self.tags(), **recipe.tags(polygons=standing.polygons)}, stale=standing.stale,
                 threads=self.model.threads.gdal, advance=advance,
             )  # fmt: skip
         except DeviceLostError:
@@ -116,36 +121,14 @@ class Job:
             "done", seconds=time.monotonic() - started, notes=made.notes, doubts=made.doubts, coverage=made.coverage
         )
 
-    def fingerprint(self) -> str:
-        """Return 32 hex digits that change whenever the masks would: with the source, the model or the settings."""
-        image, request, model = self.image, self.request, self.model
-        return digest(
-            {
-                "masks": MASK_VERSION,
-                "source": image.stamp,
-                "model": model.digest,
-                "engine": model.engine.name,
-                "classes": [model.classes.names, model.classes.colours],
-                "tiling": [image.grid.model_shape, image.grid.tile_px, image.grid.row_offs, image.grid.col_offs],
-                "georeference": image.info.georeference.key,
-                "polygons": request.polygon_options.key if request.polygons else None,
-                "strict": request.strict,
-                "channels": request.reading.channels,
-                "value_range": request.reading.value_range,
-                "formats": [(output.path.name, output.format) for output in image.outputs],
-                "beside": [side.path.name for output in image.outputs for side in output.sidecars],
-            }
-        )
-
-    def tags(self, fingerprint: str) -> dict[str, str]:
+    def tags(self) -> dict[str, str]:
         """Return what the masks say about what made them."""
         return {
             "SOFTWARE": f"noseam {version('noseam')}",
-            "SOURCE": self.image.found.relative.as_posix().encode("utf-8", "backslashreplace").decode(),
+            SOURCE_KEY: self.image.source_text,
             "MODEL": self.model.name,
             "MODEL_DIGEST": self.model.digest,
             "CLASS_NAMES": json.dumps(self.model.classes.names),
-            "NOSEAM_ENGINE": self.model.engine.name,
+            ENGINE_KEY: self.model.engine.name,
             **grid_tags(self.image.grid),
-            FINGERPRINT_KEY: fingerprint,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 
 from segment.guard.limits import Gate
 from segment.plan.request import Request
+from segment.plan.standing import Standing
 from segment.plan.survey import ImagePlan
 from segment.record.outcome import Outcome
 from segment.run.job import Job, OpenModel
@@ -33,8 +34,10 @@ class LocalSchedule:
         Says whether further images may begin; the schedule shuts it on a full disk and on a stall.
     advance : callable
         Called in the images' own threads with the path of an image and how many more of its pixels are labelled.
-    overwrite, there
+    overwrite : bool
         See `Job`.
+    standings : mapping of Path to Standing
+        What stands in the output folder for images, by their paths; see `Job`.
     """
 
     def __init__(
@@ -45,9 +48,10 @@ class LocalSchedule:
         *,
         advance: Callable[[Path, int], None],
         overwrite: bool,
-        there: Container[Path],
+        standings: Mapping[Path, Standing],
     ) -> None:
-        self._job = partial(Job, request=request, model=model, overwrite=overwrite, there=there)
+        self._job = partial(Job, request=request, model=model, overwrite=overwrite)
+        self._standings = standings
         self._gate = gate
         self._advance = advance
         self._under_way = UnderWay(WORKING_BYTES)
@@ -90,7 +94,9 @@ class LocalSchedule:
             return None
         path = image.found.path
         with self._under_way.work_on(path):
-            outcome = self._job(image).end(partial(self._admit, path), partial(self._move, path))
+            outcome = self._job(image, standing=self._standings.get(path)).end(
+                partial(self._admit, path), partial(self._move, path)
+            )
         if outcome is not None and outcome.disk_full:  # no other image would fare better
             self._gate.shut("disk full")
         return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from segment.guard.request import RunLimits
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.plan.request import Request
+from segment.plan.standing import as_lines, look_at_all
 from segment.plan.survey import SurveyPlan
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
@@ -22,7 +24,6 @@ from segment.record.summary import SUMMARY, write_summary
 from segment.run.cores import share_cores
 from segment.run.job import OpenModel
 from segment.run.local import LocalSchedule
-from tiler.files.outputs import files_beside
 from tiler.masks.coverage import Coverage
 
 _log = logging.getLogger(__name__)
@@ -71,8 +72,10 @@ class Runner(OpenModel):
         gate = gate or Gate(RunLimits())
         refused = (Outcome(each.path, "failed", each.reason, relative=each.relative) for each in plan.refused)
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
-            there = files_beside(plan.outputs)
-            schedule = LocalSchedule(request, self, gate, advance=advance, overwrite=overwrite, there=there)
+            standings = look_at_all(plan.images, partial(self.recipe, request=request), overwrite=overwrite)
+            for line in as_lines(standings.values()):
+                _log.warning("%s", line)
+            schedule = LocalSchedule(request, self, gate, advance=advance, overwrite=overwrite, standings=standings)
             broken = False
             try:
                 raise_if_asked()

@@ -19,7 +19,6 @@ from PIL import Image
 
 from cli import main
 from segment.demo import request as demo_request
-from tests.make import ROTATED, UTM, noise, write_tif
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tiler.grid.tiling import Tiling
 from tiler.scenes.request import SceneOptions
@@ -249,15 +248,6 @@ def test_every_option_is_a_variable_of_its_name() -> None:
             if isinstance(option, click.Option) and option.expose_value:
                 flag = max(option.opts, key=len)
                 assert f"NOSEAM_{name}_{flag[2:]}".replace("-", "_").upper() in (option.envvar or ())
-
-
-def test_masks_of_another_form_that_stay_are_told(photo: Path, model: str, tmp_path: Path) -> None:
-    write_tif(photo.with_name("IMG_1.tif"), noise(3, 20, 30), crs=UTM, transform=ROTATED)
-    command = "segment", photo.parent, "--out", tmp_path / "out", "--model", model
-    assert noseam(*command, "--confidence").exit_code == 0
-    assert "stay beside" not in noseam(*command, "--confidence").stderr
-    result = noseam(*command, "--no-color")
-    assert "3 files of earlier runs stay beside the new masks, such as" in result.stderr
 
 
 def test_a_model_without_a_value_is_told(photo: Path, tmp_path: Path) -> None:

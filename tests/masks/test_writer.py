@@ -20,13 +20,13 @@ from rio_cogeo.cogeo import cog_validate
 from tests import ROOT
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
 from tiler.classes import DRONE_CLASSES, ClassTable
-from tiler.errors import OutputClashError, OutputExistsError, RasterWriteError
+from tiler.errors import OutputClashError, RasterWriteError
 from tiler.files.beside import Sidecar
 from tiler.files.names import Kind
 from tiler.files.outputs import Format, Output, plan_outputs, refuse_clashes
 from tiler.masks import geotiff_sink, png_sink
 from tiler.masks.png import PngPixels, png_end, png_head
-from tiler.masks.provenance import current_tags, digest, source_stamp
+from tiler.masks.provenance import digest, is_made_by_noseam, read_tags, source_stamp
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.source.georef import Georeference
@@ -704,26 +704,6 @@ def test_a_png_that_loses_its_place_keeps_no_world_file(tmp_path: Path) -> None:
     assert not [*tmp_path.glob("*.pgw"), *tmp_path.glob("*.prj")]
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_outputs_of_one_fingerprint_are_current(tmp_path: Path, format: Format) -> None:
-    outputs = [_output(tmp_path, format), _output(tmp_path, format, "color")]
-    assert current_tags(outputs, TAGS[FINGERPRINT_KEY]) is None
-    _write(outputs, _labels(20, 30))
-    found = current_tags(outputs, TAGS[FINGERPRINT_KEY])
-    assert found is not None
-    assert TAGS.items() <= found.items()
-    assert current_tags(outputs, "another") is None
-
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("gone", ["label", "color"])
-def test_outputs_of_which_one_is_missing_are_not_current(tmp_path: Path, format: Format, gone: Kind) -> None:
-    outputs = [_output(tmp_path, format), _output(tmp_path, format, "color")]
-    _write(outputs, _labels(20, 30))
-    _output(tmp_path, format, gone).path.unlink()
-    assert current_tags(outputs, TAGS[FINGERPRINT_KEY]) is None
-
-
 def _foreign_files(folder: Path) -> Iterator[Path]:
     Image.fromarray(noise(4, 4)).save(folder / "foreign.png")
     write_tif(folder / "foreign.tif", noise(1, 4, 4))
@@ -736,27 +716,18 @@ def _foreign_files(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.iterdir())
 
 
-def test_files_that_noseam_did_not_write_are_refused(tmp_path: Path) -> None:
-    for path in _foreign_files(tmp_path):
-        format: Format = "png" if path.suffix == ".png" else "geotiff"
-        with pytest.raises(OutputExistsError, match=rf"{path.name} exists and noseam did not write it; --overwrite"):
-            current_tags([Output(path, "label", format)], "any")
+def test_files_that_noseam_did_not_write_are_told_from_its_own(tmp_path: Path) -> None:
+    foreign = list(_foreign_files(tmp_path))
+    assert [path for path in foreign if is_made_by_noseam(read_tags(path))] == []
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_output_cut_inside_its_header_is_refused(tmp_path: Path, format: Format) -> None:
+def test_an_output_cut_inside_its_header_is_not_taken_for_a_mask(tmp_path: Path, format: Format) -> None:
     output = _output(tmp_path, format)
     _write([output], _labels(20, 30))
+    assert is_made_by_noseam(read_tags(output.path))
     output.path.write_bytes(output.path.read_bytes()[:40])
-    with pytest.raises(OutputExistsError, match=rf"{output.path.name} exists and noseam did not write it"):
-        current_tags([output], TAGS[FINGERPRINT_KEY])
-
-
-def test_a_foreign_file_is_refused_though_another_output_is_missing(tmp_path: Path) -> None:
-    outputs = [_output(tmp_path, "png"), _output(tmp_path, "png", "color")]
-    Image.fromarray(noise(4, 4)).save(outputs[1].path)
-    with pytest.raises(OutputExistsError, match=r"a_color\.png exists"):
-        current_tags(outputs, "any")
+    assert not is_made_by_noseam(read_tags(output.path))
 
 
 @pytest.mark.parametrize("height", [300, 1000, 2100])
@@ -770,7 +741,7 @@ def test_validators_take_every_size_for_a_cog(tmp_path: Path, height: int, width
     assert cog_validate(output.path, strict=True, quiet=True) == (True, [], [])
 
 
-def test_a_mask_larger_than_pillow_opens_is_current(tmp_path: Path) -> None:
+def test_the_tags_of_a_mask_larger_than_pillow_opens_are_read(tmp_path: Path) -> None:
     side = 13_400
     output = _output(tmp_path, "png")
     pixels = PngPixels(height=side, width=side)
@@ -778,7 +749,7 @@ def test_a_mask_larger_than_pillow_opens_is_current(tmp_path: Path) -> None:
     output.path.write_bytes(
         b"".join([png_head(height=side, width=side, text=TAGS), *parts, pixels.finish(), png_end({})])
     )
-    assert current_tags([output], TAGS[FINGERPRINT_KEY]) == TAGS
+    assert read_tags(output.path) == TAGS
 
 
 def test_the_digest_changes_with_any_part_and_not_with_their_order() -> None:

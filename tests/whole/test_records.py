@@ -253,7 +253,7 @@ def test_a_mask_that_is_removed_meanwhile_is_made_again(survey: Path, tmp_path: 
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     there = files_beside(plan.outputs)
     (tmp_path / "out" / "a_label.png").unlink()
-    with patch("segment.run.runner.files_beside", lambda outputs: there):
+    with patch("segment.plan.standing.files_beside", lambda outputs: there):
         outcomes = {outcome.path.name: outcome.state for outcome in runner_of(MeanEngine()).run(plan, request)}
     assert outcomes == {"a.png": "done", "b.png": "skipped", "bad.png": "failed", "c.png": "skipped"}
 

@@ -17,6 +17,8 @@ from tiler.files.vector import suffix_of
 
 Kind = Literal["label", "color", "confidence"]
 """What a mask holds: class ids; the same as colours; how far the best class is ahead of the second."""
+Product = Kind | Literal["polygons"]
+"""What noseam makes of an image."""
 PNG, TIFF = ".png", ".tif"
 """Suffixes of the masks that noseam writes."""
 _Ending = Kind | Literal["mask"]
@@ -63,6 +65,19 @@ def read_name(stem: str) -> MaskName:
 def is_label_name(path: Path) -> bool:
     """Return whether a file is called as label masks are: `NAME_label` with the suffix of a PNG or TIFF."""
     return path.suffix.lower() in _LABEL_SUFFIXES and read_name(path.stem).kind == "label"
+
+
+def read_product(name: str) -> tuple[str, Product] | None:
+    """Return the stem of the image and the product that a file of this name is; None where noseam gives no such name.
+
+    It is the inverse of `mask_name` and `polygons_name`. Upper and lower case differ.
+    """
+    path = Path(name)
+    image, _, ending = path.stem.rpartition("_")
+    kinds: dict[str, Product] = {kind: kind for kind in get_args(Kind)} if path.suffix in {PNG, TIFF} else {}
+    if path.suffix in {suffix_of(format) for format in get_args(PolygonFormat)}:
+        kinds["polygons"] = "polygons"
+    return (image, kinds[ending]) if image and ending in kinds else None
 
 
 def output_names(label: Path) -> Iterator[str]:

@@ -1,19 +1,23 @@
-"""Fingerprints: each mask carries what it was made from, so a later run sees what is done."""
+"""What a mask says of where it comes from: its tags, which noseam alone writes, and the digests that they hold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import rasterio
 
-from tiler.errors import OutputExistsError
-from tiler.files.outputs import Output
+from tiler.files.names import PNG
 from tiler.masks.png import read_text
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
+
+SOURCE_KEY = "SOURCE"
+"""Tag: the image that a mask was made of, by its path below the folder of the survey."""
+ENGINE_KEY = "NOSEAM_ENGINE"
+"""Tag: the engine that ran the network."""
 
 
 def digest(parts: Mapping[str, Any]) -> str:
@@ -28,45 +32,29 @@ def source_stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def current_tags(
-    outputs: Sequence[Output], fingerprint: str, there: Container[Path] = frozenset()
-) -> Mapping[str, str] | None:
-    """Return the tags of the first output; None unless all carry the fingerprint and every file beside them exists.
+def read_tags(path: Path) -> Mapping[str, str]:
+    """Return the tags of a mask.
 
     Parameters
     ----------
-    outputs : sequence of Output
-        The outputs of one image.
-    fingerprint : str
-        What each of them must carry.
-    there : container of Path
-        Files that are known to exist, which saves a look at each; see `files_beside`.
+    path : Path
+        A file that has the name of a mask, PNG or TIFF.
 
-    Raises
-    ------
-    OutputExistsError
-        If a file without a fingerprint stands in the way, because noseam did not write it.
+    Returns
+    -------
+    mapping of str to str
+        Empty where the file cannot be read. `is_made_by_noseam` tells whether they are a mask's.
     """
-
-    def exists(path: Path) -> bool:
-        return path in there or path.exists()
-
-    tags = [_read_tags(output.path) if exists(output.path) else None for output in outputs]
-    for output, found in zip(outputs, tags, strict=True):
-        if found is not None and FINGERPRINT_KEY not in found and output.path.exists():
-            raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
-    current = all(found is not None and found.get(FINGERPRINT_KEY) == fingerprint for found in tags)
-    whole = all(exists(side.path) for output in outputs for side in output.sidecars)
-    return tags[0] if current and whole else None
-
-
-def _read_tags(path: Path) -> Mapping[str, str]:
-    """Return the tags of a mask that noseam wrote; none where the file cannot be read."""
     try:
-        if path.suffix == ".png":
+        if path.suffix == PNG:
             return read_text(path)
         with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
             found: dict[str, str] = dataset.tags()
             return found
-    except Exception:  # rasterio's private errors too; what cannot be read is no output of noseam
+    except Exception:  # rasterio's private errors too; what cannot be read is no mask of noseam
         return {}
+
+
+def is_made_by_noseam(tags: Mapping[str, str]) -> bool:
+    """Return whether tags are those of a mask that noseam wrote."""
+    return FINGERPRINT_KEY in tags

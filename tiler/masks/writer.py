@@ -18,6 +18,7 @@ from tiler.files.outputs import Output
 from tiler.masks.coverage import Coverage
 from tiler.masks.geotiff_sink import GeoTiffSink
 from tiler.masks.png_sink import PngSink
+from tiler.masks.products import remove_products
 from tiler.masks.sidecars.build import sidecar_bytes
 from tiler.masks.sink import MaskMeta, Sink, Staged, remove, writing
 from tiler.source.raster import gdal_environment
@@ -41,6 +42,8 @@ class MaskWriter:
         The files; their folders are made.
     meta : MaskMeta
         What they carry.
+    stale : sequence of Path
+        Masks and polygons of the image that go when the new ones come, with their side files.
     threads : int
         Threads that GDAL may use to compress a GeoTIFF or COG; the bytes do not depend on it.
     polygonise : callable, optional
@@ -57,10 +60,11 @@ class MaskWriter:
         outputs: Sequence[Output],
         meta: MaskMeta,
         *,
+        stale: Sequence[Path] = (),
         threads: int = 1,
         polygonise: Callable[[Path, Path], object] | None = None,
     ) -> None:
-        self._meta, self._polygonise = meta, polygonise
+        self._meta, self._polygonise, self._stale = meta, polygonise, stale
         self._missing, self._width = meta.shape
         self._staged = [Staged(output, hidden_name(output.path)) for output in outputs]
         self._sinks: list[tuple[Sink, bool]] = []
@@ -142,9 +146,12 @@ class MaskWriter:
         return temporary, side.path
 
     def _remove_stale(self) -> None:
-        """Remove side files of earlier masks that are not planned now: their counts or places would be wrong."""
+        """Remove what earlier runs made and is not planned now: its labels, counts or places would be wrong."""
+        planned = {
+            path for mask in self._staged for path in (mask.final, *(side.path for side in mask.output.sidecars))
+        }
+        remove_products(self._stale, keep=planned)
         for mask in self._staged:
-            planned = {side.path for side in mask.output.sidecars}
             for kind in _STALE[mask.output.format]:
                 if (path := sidecar_path(mask.final, kind)) not in planned:
                     remove(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tiler.errors import MissingExtraError, OutputExistsError
 from tiler.extra import require_extra
 from tiler.files.outputs import Output
 from tiler.polygons.request import PolygonOptions, PolygonReport
@@ -51,6 +52,18 @@ def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
         from tiler.polygons.vector_file import refuse_foreign
 
         refuse_foreign(path)
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether noseam did not write a vector file; True where the packages that could tell are missing."""
+    try:
+        require_extra("vector")
+        from tiler.polygons.vector_file import refuse_foreign
+
+        refuse_foreign(path)
+    except (MissingExtraError, OutputExistsError):
+        return True
+    return False
 
 
 def write_survey_polygons(

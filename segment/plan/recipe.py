@@ -1,0 +1,171 @@
+"""What an image's masks are made from: a recipe that each of them carries, and what sets two recipes apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan
+from tiler.classes import ClassTable
+from tiler.grid.tiling import Tiling
+from tiler.masks.provenance import ENGINE_KEY, digest
+from tiler.source.raster import FINGERPRINT_KEY
+
+MASK_VERSION = 2
+"""Raised by one when a change of noseam changes masks, so that they are made again."""
+RECIPE_KEY = "NOSEAM_RECIPE"
+"""Tag of a mask: its recipe, as JSON."""
+_LONG = ("classes", "tiling", "georeference")
+_OF_PRODUCTS = ("polygons", "formats", "beside")
+_ALONE = {
+    "masks": "noseam makes other masks now",
+    "source": "the source changed",
+    "model": "the model changed",
+    "classes": "names or colours of classes changed",
+    "georeference": "the place changed",
+}
+_CUT = {"window_px": "window", "input_px": "input", "overlap": "overlap", "gsd_m": "gsd"}
+_SETTINGS = ("strict", "channels", "value_range")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What decides the masks of one image."""
+
+    parts: Mapping[str, Any]
+    """JSON-able parts, by name: the source's stamp, the model, each setting, which products."""
+    tiling: Tiling
+    """How the image was cut; it explains the part of that name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that change whenever a part does."""
+        return digest(self.parts)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What decides the labels and the colours, whichever products are made of them."""
+        short = {name: digest({name: value})[:12] if name in _LONG else value for name, value in self.parts.items()}
+        kept: dict[str, Any] = json.loads(json.dumps({name: short[name] for name in short if name not in _OF_PRODUCTS}))
+        return kept
+
+    @property
+    def polygons(self) -> str | None:
+        """What decides the polygons, besides the labels; None: there are none."""
+        found: str | None = self.parts["polygons"]
+        return found
+
+    def tags(self, *, polygons: str | None) -> dict[str, str]:
+        """Return the tags that tell the recipe.
+
+        Parameters
+        ----------
+        polygons : str or None
+            What decided the polygons that stand beside the mask; they may be of an earlier run.
+        """
+        cut = {name: getattr(self.tiling, field) for field, name in _CUT.items()}
+        text = json.dumps({**self.labels, "polygons": polygons, "cut": cut}, separators=(",", ":"))
+        return {FINGERPRINT_KEY: self.fingerprint, RECIPE_KEY: text}
+
+    def made(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a mask with these tags has the labels and colours that this recipe leads to."""
+        found = read_recipe(tags)
+        if found is None:  # an earlier version wrote no recipe
+            return tags.get(FINGERPRINT_KEY) == self._by(tags.get(ENGINE_KEY)).fingerprint
+        return not self._apart(found)
+
+    def why_again(self, tags: Mapping[str, str]) -> str:
+        """Return what sets a mask apart from what this recipe leads to, in words; empty where nothing does."""
+        found = read_recipe(tags)
+        if self.made(tags):
+            return ""
+        if found is None:
+            return "an earlier version of noseam made them, or settings changed"
+        return "; ".join(self._differences(found))
+
+    def _by(self, engine: Any) -> Recipe:
+        """Return the recipe with an engine in place of one that is not known."""
+        return self if self.parts["engine"] is not None else replace(self, parts={**self.parts, "engine": engine})
+
+    def _apart(self, found: Mapping[str, Any]) -> list[str]:
+        known = self._by(found.get("engine")).labels
+        return [name for name, value in known.items() if found.get(name) != value]
+
+    def _differences(self, found: Mapping[str, Any]) -> Iterator[str]:
+        other = self._apart(found)
+        yield from (_ALONE[name] for name in other if name in _ALONE)
+        if "engine" in other:
+            yield f"the engine changed: {found.get('engine')} to {self.parts['engine']}"
+        changed = list(self._cut_changes(found)) if "tiling" in other else []
+        changed += [_change(name, found.get(name), self.labels[name]) for name in other if name in _SETTINGS]
+        if changed:
+            yield "settings changed: " + ", ".join(changed)
+
+    def _cut_changes(self, found: Mapping[str, Any]) -> Iterator[str]:
+        cut = found.get("cut", {})
+        now = {name: getattr(self.tiling, field) for field, name in _CUT.items()}
+        changes = [_change(name, cut.get(name), value) for name, value in now.items() if cut.get(name) != value]
+        yield from changes or ["the scale of the image"]
+
+
+def recipe_for(
+    image: ImagePlan, request: Request, *, model_digest: str, classes: ClassTable, engine: str | None
+) -> Recipe:
+    """Return the recipe of an image.
+
+    Parameters
+    ----------
+    image : ImagePlan
+        The image.
+    request : Request
+        What it was planned for.
+    model_digest : str
+        See `weights_digest`.
+    classes : ClassTable
+        Names and colours of the model's classes.
+    engine : str or None
+        Name of the engine; None: not known yet, so that masks of any engine are taken for right.
+    """
+    grid = image.grid
+    parts = {
+        "masks": MASK_VERSION,
+        "source": image.stamp,
+        "model": model_digest,
+        "engine": engine,
+        "classes": [classes.names, classes.colours],
+        "tiling": [grid.model_shape, grid.tile_px, grid.row_offs, grid.col_offs],
+        "georeference": image.info.georeference.key,
+        "polygons": request.polygon_options.key if request.polygons else None,
+        "strict": request.strict,
+        "channels": request.reading.channels,
+        "value_range": request.reading.value_range,
+        "formats": [(output.path.name, output.format) for output in image.outputs],
+        "beside": [side.path.name for output in image.outputs for side in output.sidecars],
+    }
+    return Recipe(parts, request.tiling)
+
+
+def read_recipe(tags: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the recipe that a mask's tags tell; None where they tell none that can be understood."""
+    try:
+        found = json.loads(tags[RECIPE_KEY])
+    except (KeyError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("cut", {}), dict) else None
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    return f"{name.replace('_', ' ')} {_text(old)} to {_text(new)}"
+
+
+def _text(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,180 @@
+"""What already stands in the output folder for each image: nothing, current masks, or masks to be made again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from segment.plan.recipe import Recipe, read_recipe
+from segment.plan.survey import ImagePlan
+from tiler.errors import OutputExistsError
+from tiler.files.names import Product, read_product
+from tiler.files.outputs import all_paths, files_beside
+from tiler.masks.products import products_beside
+from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+from tiler.polygons.make import is_foreign, refuse_foreign_polygons
+
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the output folder for one image."""
+
+    state: Literal["new", "current", "again"]
+    """`new`: its label mask is not there yet. `current`: nothing is to do."""
+    why: str = ""
+    """Why its masks are not current; for people where there are masks."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of its label mask."""
+    stale: tuple[Path, ...] = ()
+    """Masks and polygons of earlier runs that are not made now, and that contradict those that are."""
+    doubled: frozenset[Product] = frozenset()
+    """Kinds of what is stale that are made now in another format."""
+    polygons: str | None = None
+    """What decides the polygons that stand there in the end; see `Recipe.polygons`."""
+
+    @property
+    def gone(self) -> frozenset[Product]:
+        """Kinds of what is stale that are not made now."""
+        return frozenset(kind for path in self.stale if (kind := _kind(path)) is not None) - self.doubled
+
+
+def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite: bool = False) -> Standing:
+    """Return what stands in the output folder for an image.
+
+    Masks and polygons of the same labels that are not asked for now stay, because they are right. What noseam did not
+    write stays in any case.
+
+    Parameters
+    ----------
+    image : ImagePlan
+        The image.
+    recipe : Recipe
+        What its masks are made from now.
+    there : container of Path
+        The files in the folder of its masks; see `files_beside`.
+    overwrite : bool
+        Whether its masks are made again in any case, and replace what noseam did not write.
+
+    Raises
+    ------
+    OutputExistsError
+        If a file that noseam did not write stands where an output goes, and is not to be overwritten.
+    """
+    tags = [read_tags(output.path) if output.path in there else None for output in image.outputs]
+    if not overwrite:
+        _refuse_foreign(image, tags)
+    label = tags[0] or {}
+    before = (read_recipe(label) or {}).get("polygons") if recipe.made(label) else None
+    stale = tuple(_stale(image, recipe, there, keep_polygons=before is not None))
+    reasons = ["--overwrite"] if overwrite else []
+    reasons += [*_changes(recipe, tags), *_missing(image, tags, there)]
+    if recipe.made(label) and recipe.polygons not in {None, before} and read_recipe(label):
+        reasons.append("settings of polygons changed" if before else "missing: polygons")
+    state: Literal["new", "current", "again"] = "again" if label else "new"
+    return Standing(
+        state if reasons else "current",
+        "; ".join(dict.fromkeys(reasons)),
+        label,
+        stale,
+        frozenset(kind for path in stale if (kind := _kind(path)) in _planned_kinds(image)),
+        recipe.polygons or before,
+    )
+
+
+def look_at_all(
+    images: Sequence[ImagePlan], recipe: Callable[[ImagePlan], Recipe], *, overwrite: bool = False
+) -> Mapping[Path, Standing]:
+    """Return what stands in the output folder for images, by their paths; several are looked at at a time.
+
+    An image in whose way a file stands that noseam did not write is left out: its own job says so.
+
+    Parameters
+    ----------
+    images : sequence of ImagePlan
+        The images.
+    recipe : callable
+        Returns what the masks of an image are made from now.
+    overwrite : bool
+        See `look`.
+    """
+    there = files_beside(output for image in images for output in image.outputs)
+
+    def standing(image: ImagePlan) -> Standing | None:
+        try:
+            return look(image, recipe(image), there, overwrite=overwrite)
+        except OutputExistsError:
+            return None
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = zip(images, pool.map(standing, images), strict=True)
+        return {image.found.path: each for image, each in found if each is not None}
+
+
+def as_lines(standings: Iterable[Standing]) -> list[str]:
+    """Return why masks are made again, and what goes with them: a line for each reason, with the number of images."""
+    standings = tuple(standings)
+    again = Counter(standing.why for standing in standings if standing.state == "again")
+    gone = Counter(kind for standing in standings for kind in sorted(standing.gone))
+    doubled = Counter(kind for standing in standings for kind in sorted(standing.doubled))
+    lines = [f"made again, {count} of {len(standings)} images: {why}" for why, count in again.most_common()]
+    lines += [
+        f"removed with the labels that they were made of, {count} images: {kind}; --{kind} makes them again"
+        for kind, count in gone.items()
+    ]
+    return lines + [
+        f"removed, because another format takes their place, {count} images: {kind}" for kind, count in doubled.items()
+    ]
+
+
+def _refuse_foreign(image: ImagePlan, tags: Sequence[Mapping[str, str] | None]) -> None:
+    for output, found in zip(image.outputs, tags, strict=True):
+        if found is not None and not is_made_by_noseam(found) and output.path.exists():
+            raise OutputExistsError(f"{output.path} exists and noseam did not write it; --overwrite replaces it")
+    refuse_foreign_polygons(image.outputs)
+
+
+def _changes(recipe: Recipe, tags: Sequence[Mapping[str, str] | None]) -> Iterator[str]:
+    yield from (why for found in tags if found is not None and (why := recipe.why_again(found)))
+
+
+def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: Container[Path]) -> Iterator[str]:
+    for output, found in zip(image.outputs, tags, strict=True):
+        if found is None:
+            yield f"missing: {output.kind}"
+        elif lost := [side for side in output.sidecars if side.path not in there]:
+            yield "missing: " + ("polygons" if lost[0].kind == "polygons" else "side files")
+
+
+def _stale(image: ImagePlan, recipe: Recipe, there: Container[Path], *, keep_polygons: bool) -> Iterator[Path]:
+    """Yield what noseam made of an image in earlier runs, is not planned, and differs from what is, or doubles it.
+
+    Masks of `a.jpg` and of `a.tif` can have one name but for their formats; the tag of the source tells them apart.
+    Polygons have no tags, so they stay where both images have masks.
+    """
+    planned, kinds = set(all_paths(image.outputs)), _planned_kinds(image)
+    polygons, alone = [], True
+    for path in products_beside(image.outputs[0].path, there):
+        if _kind(path) == "polygons":
+            polygons += [path] if path not in planned else []
+        elif is_made_by_noseam(tags := read_tags(path)):
+            ours = tags.get(SOURCE_KEY) == image.source_text
+            alone = alone and ours
+            if ours and path not in planned and (_kind(path) in kinds or not recipe.made(tags)):
+                yield path
+    if alone and ("polygons" in kinds or not keep_polygons):
+        yield from (path for path in polygons if not is_foreign(path))
+
+
+def _kind(path: Path) -> Product | None:
+    found = read_product(path.name)
+    return None if found is None else found[1]
+
+
+def _planned_kinds(image: ImagePlan) -> frozenset[Product]:
+    return frozenset(kind for path in all_paths(image.outputs) if (kind := _kind(path)) is not None)

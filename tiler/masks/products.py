@@ -1,0 +1,68 @@
+"""The files that noseam makes of an image: found by their names, and removed with all that stands beside them."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+from tiler.files.beside import Sidecar, sidecar_path
+from tiler.files.names import output_names, read_product
+
+
+def products_beside(label: Path, there: Container[Path]) -> Iterator[Path]:
+    """Yield those of some files that have the name of a mask or of polygons of one image.
+
+    Parameters
+    ----------
+    label : Path
+        The label mask of the image.
+    there : container of Path
+        The files.
+    """
+    yield from (path for name in output_names(label) if (path := label.with_name(name)) in there)
+
+
+def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
+    """Return the files below a folder that have the name of a mask or of polygons, by image.
+
+    Parameters
+    ----------
+    folder : Path
+        It is walked to any depth. Links to folders are not followed; hidden files and folders are passed over, and so
+        are folders that cannot be listed.
+
+    Returns
+    -------
+    mapping of Path to tuple of Path
+        The key is the path of the image below the folder, without a suffix.
+    """
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if (product := read_product(name)) is not None and not name.startswith("."):
+                found[Path(parent, product[0]).relative_to(folder)].append(Path(parent, name))
+    return {image: tuple(paths) for image, paths in found.items()}
+
+
+def remove_products(products: Iterable[Path], *, keep: Container[Path] = ()) -> None:
+    """Remove masks and polygons, each after all side files that it can have; what cannot be removed stays.
+
+    Parameters
+    ----------
+    products : iterable of Path
+        The masks and polygons.
+    keep : container of Path
+        Side files that belong to another mask too and stay: `a_label.png` and `a_label.tif` have one `a_label.qml`.
+    """
+    for product in products:
+        found = read_product(product.name)
+        beside = get_args(Sidecar) if found is not None and found[1] != "polygons" else ()
+        for path in (*(sidecar_path(product, kind) for kind in beside if kind != "polygons"), product):
+            if path not in keep:
+                with suppress(OSError):
+                    path.unlink()
