@@ -226,6 +226,7 @@ def segment(
     confidence: bool = SegmentRequest.confidence,
     sidecars: Iterable[SidecarGroup] | str = SegmentRequest.sidecars,
     overwrite: bool = SegmentRequest.overwrite,
+    prune: bool = SegmentRequest.prune,
     georef: Literal["auto", "photo", "none"] = SegmentRequest.georef,
     flying_height_m: float | None = PoseOptions.flying_height_m,
     ground_elevation_m: float | None = PoseOptions.ground_elevation_m,

@@ -6,15 +6,14 @@ A step imports what it needs when it is called, so that `import segment.api` and
 from __future__ import annotations
 
 import logging
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment.errors import RecordError, RequestError
+from segment.errors import RequestError
 from segment.record.logs import ignore_placeless
 from tiler.errors import TilerError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from segment.evaluation.request import EvaluateRequest
     from segment.model.checkpoint import Description
     from segment.plan.request import PlanRequest, Request
+    from segment.plan.scope import Scope
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
     from segment.run.request import SegmentRequest
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
     from tiler.crops.cut import CropOutcome
     from tiler.crops.make import CropReport
     from tiler.crops.request import CropRequest
+    from tiler.files.walk import Survey
     from tiler.polygons.request import PolygonReport, PolygonsRequest
 
 Progress = Callable[[int, int], None]
 """Called with how many of a step's pieces are done, and how many there are."""
-_TYPICAL_COMPRESSION = 20
-"""Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +63,10 @@ class Planned:
     """What was asked, with the checkpoint's tiling."""
     survey: SurveyPlan
     """Its inputs, each planned or refused."""
+    scope: Scope
+    """Where its sources lie in the survey of the output folder."""
+    gone: Mapping[str, tuple[Path, ...]]
+    """Masks and polygons of photos that have left the survey, by photo."""
 
 
 @_no_warnings()
@@ -78,6 +81,8 @@ def plan(request: PlanRequest) -> Planned:
         If the checkpoint cannot be used, an optional package is missing, or two images would write one output.
     """
     from segment.model.checkpoint import describe_checkpoint
+    from segment.plan.gone import find_gone
+    from segment.plan.scope import scope_of
     from segment.plan.survey import plan_survey
     from tiler.extra import require_extra
     from tiler.files.walk import walk_survey
@@ -98,16 +103,30 @@ def plan(request: PlanRequest) -> Planned:
     for source in request.sources:
         if not source.exists() and not source.is_symlink():
             raise RequestError(f"{source}: no such file or folder")
-    walked = walk_survey(request.sources, out=request.out)
+    scope = scope_of(request.sources, request.out)
+    walked = walk_survey(request.sources, out=request.out, below=scope.below)
+    scope.refuse_namesakes(walked.images)
+    planned = plan_survey(walked, resolved)
+    _tell(request, walked, planned)
+    return Planned(description, resolved, planned, scope, find_gone(planned, scope))
+
+
+def _tell(request: PlanRequest, walked: Survey, planned: SurveyPlan) -> None:
+    """Say what a walk passed over."""
+    from segment.plan.survey import photos_in
+
+    if photos := photos_in(walked.in_out):
+        _log.warning(
+            "the output folder %s holds images that are passed over (%d), such as %s; "
+            "if they are photos of the survey, choose another --out", request.out, len(photos), photos[0],
+        )  # fmt: skip
     if walked.ignored:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))
         _log.info("passed over %d files that are not JPEG, PNG or TIFF by name: %s", walked.ignored.total(), kinds)
-    planned = plan_survey(walked, resolved)
     if planned.masks:
         _log.info("passed over %d masks that noseam wrote", planned.masks)
     if planned.elsewhere:
         _log.info("shard %s: %d of %d inputs", request.shard, planned.inputs, planned.inputs + planned.elsewhere)
-    return Planned(description, resolved, planned)
 
 
 @contextmanager
@@ -121,11 +140,9 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     RecordError
         If the folder cannot be written to.
     """
-    from segment.guard.lock import hold_folder
+    from segment.guard.output import hold_output
 
-    _refuse_unwritable(request.out)
-    with hold_folder(request.out, request.shard):
-        _warn(request.out, planned.survey)
+    with hold_output(planned.scope, request.shard, planned.survey, planned.gone, prune=request.prune):
         yield
 
 
@@ -265,25 +282,3 @@ def _table(classes: Path | None) -> ClassTable | None:
     from tiler.classes import read_class_table
 
     return None if classes is None else read_class_table(classes)
-
-
-def _refuse_unwritable(out: Path) -> None:
-    """Make the output folder; raise where it cannot be written to, before any work."""
-    from tiler.files.atomic import hidden_folder
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with hidden_folder(out / "probe"):
-            pass
-    except OSError as error:
-        raise RecordError(f"{out}: the output folder cannot be written to: {error.strerror or error}") from error
-
-
-def _warn(out: Path, plan: SurveyPlan) -> None:
-    """Say what the user may want to look after in the output folder before a run."""
-    free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
-    if free < wanted // _TYPICAL_COMPRESSION:
-        _log.warning(
-            "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
-            free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
-        )  # fmt: skip

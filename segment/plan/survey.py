@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rasterio import Affine
 
 from segment.plan.request import Request
 from tiler.doubt import Doubt
-from tiler.errors import PoseError, reason_of
+from tiler.errors import PoseError, TilerError, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
@@ -114,6 +115,8 @@ class SurveyPlan:
     """Files that are passed over because noseam itself wrote them."""
     elsewhere: int = 0
     """Inputs of other shards."""
+    unlisted: int = 0
+    """Folders that could not be listed; their images are not known."""
 
     @property
     def inputs(self) -> int:
@@ -150,7 +153,16 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     ours = tuple(image for image in images if request.shard.takes(image.found.relative))
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
-    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere)
+    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere, len(survey.unreadable))
+
+
+def photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return those of some files that are images, by their headers, and that noseam did not make."""
+    found = []
+    for path in paths:
+        with suppress(TilerError):
+            found += [] if read_info(path).made_by_noseam else [path]
+    return tuple(found)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

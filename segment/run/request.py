@@ -29,6 +29,12 @@ class SegmentRequest(PlanRequest):
     overwrite: bool = option(
         False, "Masks that are up to date are made again, and foreign files are replaced.", group="output"
     )
+    prune: bool = option(
+        False,
+        "Masks of photos that have left the survey are removed, with all that belongs to them. Without this option "
+        "they are named.",
+        group="output",
+    )
     engine_options: EngineOptions = EngineOptions()
     """What runs the network."""
     run_limits: RunLimits = RunLimits()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tiler.files.walk import IMAGE_SUFFIXES, Survey, walk_survey
+from tiler.files.walk import IMAGE_SUFFIXES, Survey, natural, walk_survey
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -156,8 +159,31 @@ def test_images_are_sorted_by_path_within_each_source(tmp_path: Path) -> None:
     names = ["b/10.jpg", "b/9.jpg", "a.jpg", "Z.jpg", "b-c/1.jpg", "é.jpg", "c/d/e.jpg", "c/a.jpg"]
     _touch(tmp_path, *names)
     found = [image.path for image in _walk([tmp_path]).images]
-    assert found == sorted(found)
-    assert len(found) == len(names)
+    assert [str(path.relative_to(tmp_path)) for path in found] == [
+        "Z.jpg", "a.jpg", "b/9.jpg", "b/10.jpg", "b-c/1.jpg", "c/a.jpg", "c/d/e.jpg", "é.jpg",
+    ]  # fmt: skip
+
+
+@given(st.lists(st.from_regex(r"[a-b]?[0-9]{1,3}[a-b]?", fullmatch=True), min_size=2))
+def test_numbers_in_names_are_sorted_by_their_value(names: list[str]) -> None:
+    def parts(name: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"([0-9]+)", name)]
+
+    assert [parts(name) for name in sorted(names, key=natural)] == sorted(map(parts, names))
+
+
+def test_images_in_the_output_folder_are_told_from_masks(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.jpg", "out/b/photo.jpg", "out/a_label.png", "out/a_color.png", "out/summary.csv")
+    survey = walk_survey([tmp_path], out=tmp_path / "out")
+    assert _relative(survey) == ["a.jpg"]
+    assert survey.in_out == (tmp_path / "out/b/photo.jpg",)
+
+
+def test_a_part_of_a_survey_keeps_its_place(tmp_path: Path) -> None:
+    _touch(tmp_path, "s/f/1/a.jpg", "s/f/b.jpg")
+    sources = [tmp_path / "s/f/1", tmp_path / "s/f/b.jpg"]
+    survey = walk_survey(sources, out=None, below={sources[0]: Path("f/1"), sources[1]: Path("f")})
+    assert _relative(survey) == ["f/1/a.jpg", "f/b.jpg"]
 
 
 def _forbid(monkeypatch: pytest.MonkeyPatch, forbidden: Path) -> None:

@@ -17,6 +17,8 @@ from tiler.files.walk import identity
 Format = Literal["png", "geotiff", "cog"]
 """How a mask is stored; a COG is a GeoTIFF that holds itself at smaller sizes too."""
 
+_LISTED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -107,16 +109,19 @@ def refuse_clashes(planned: Iterable[tuple[Path, Sequence[Output]]]) -> None:
     planned = list(planned)
     sources = {_key(source): source for source, _ in planned}
     writers: dict[str, Path] = {}
+    pairs: dict[tuple[Path, Path], Path] = {}
     for source, outputs in planned:
         for path in all_paths(outputs):
             if (victim := sources.get(_key(path))) is not None:
                 raise OutputClashError(f"{source} would write its mask over {victim}; choose another --out folder")
             other = writers.setdefault(str(path).casefold(), source)
             if other != source:
-                raise OutputClashError(
-                    f"{other} and {source} would both write {path}; "
-                    "rename one, or run them with different --out folders"
-                )
+                pairs.setdefault((other, source), path)
+    if pairs:
+        listed = [f"{one} and {two} would both write {path}" for (one, two), path in pairs.items()][:_LISTED]
+        more = f"; and {len(pairs) - _LISTED} more such pairs" if len(pairs) > _LISTED else ""
+        advice = "rename one of each pair, or run them with different --out folders"
+        raise OutputClashError(f"{'; '.join(listed)}{more}; {advice}")
 
 
 def files_beside(outputs: Iterable[Output]) -> frozenset[Path]:

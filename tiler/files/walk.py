@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+
+from tiler.files.names import read_product
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 """Suffixes of files that a walk takes for images, in lower case."""
+NOWHERE: Mapping[Path, Path] = MappingProxyType({})
+_DIGITS = re.compile(r"\d+")
+_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,16 @@ class Survey:
     """What a walk found."""
 
     images: tuple[Found, ...]
-    """Every image once, sorted by path within each source."""
+    """Every image once, sorted by path within each source, numbers in names by their value."""
     unreadable: tuple[tuple[Path, str], ...]
     """Folders that could not be listed, with the reason."""
     ignored: Counter[str] = field(default_factory=Counter)
     """How many files with other suffixes were passed over, by suffix."""
+    in_out: tuple[Path, ...] = ()
+    """Images in the output folder that have no mask's name; they were passed over."""
 
 
-def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
+def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Path, Path] = NOWHERE) -> Survey:
     """Return the images in files and folders.
 
     A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case. A file that is a source
@@ -47,6 +56,8 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
         folders are passed over.
     out : Path or None
         The output folder, which is passed over where it lies within a source.
+    below : mapping of Path to Path
+        Places of sources below the survey that they are parts of. The paths of their images begin with them.
 
     Returns
     -------
@@ -56,18 +67,25 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     images: dict[Path, Found] = {}
     unreadable: list[tuple[Path, str]] = []
     ignored: Counter[str] = Counter()
+    in_out: list[Path] = []
     skip = out and out.resolve()
     for source in sources:
+        place = below.get(source, Path())
         if not source.is_dir():
-            images.setdefault(identity(source), Found(source, Path(source.name)))
+            images.setdefault(identity(source), Found(source, place / source.name))
             continue
-        for path in _files(source, skip, unreadable):
+        for path in _files(source, skip, unreadable, in_out):
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES:
-                images.setdefault(identity(path), Found(path, path.relative_to(source)))
+                images.setdefault(identity(path), Found(path, place / path.relative_to(source)))
             else:
                 ignored[suffix or path.name] += 1
-    return Survey(tuple(images.values()), tuple(unreadable), ignored)
+    return Survey(tuple(images.values()), tuple(unreadable), ignored, tuple(in_out))
+
+
+def natural(name: str) -> tuple[str, str]:
+    """Return what names are sorted by as people would: numbers in them by their value, so 101 before 1007."""
+    return _DIGITS.sub(lambda found: found[0].zfill(_MOST_DIGITS), name), name
 
 
 def identity(path: Path) -> Path:
@@ -75,10 +93,10 @@ def identity(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
+def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]], in_out: list[Path]) -> Iterator[Path]:
     try:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+            entries = sorted(listing, key=lambda entry: natural(entry.name))
     except OSError as error:
         unreadable.append((folder, f"the folder cannot be listed: {error.strerror}"))
         return
@@ -88,7 +106,12 @@ def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) 
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
             if path.resolve() == skip:
+                in_out.extend(filter(_may_be_photo, _files(path, None, [], [])))
                 continue
-            yield from _files(path, skip, unreadable)
+            yield from _files(path, skip, unreadable, in_out)
         elif not (entry.is_symlink() and path.is_dir()):
             yield path
+
+
+def _may_be_photo(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and read_product(path.name) is None

@@ -1,0 +1,79 @@
+"""Masks of photos that have left the survey: found by what the masks say of their sources, and removed when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from segment.plan.scope import Scope
+from segment.plan.survey import SurveyPlan
+from tiler.files.names import read_product
+from tiler.masks.products import products_below, remove_products
+from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+from tiler.polygons.make import is_foreign
+
+_NAMED = 10
+
+
+def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
+    """Return the masks and polygons of photos that are no more, by the photos' paths below the survey.
+
+    Parameters
+    ----------
+    plan : SurveyPlan
+        The inputs of a run.
+    scope : Scope
+        Where they come from.
+
+    Returns
+    -------
+    mapping of str to tuple of Path
+        Empty where the run does not see the whole survey. What noseam did not write is left out.
+    """
+    if not scope.whole or plan.elsewhere or plan.unlisted:
+        return {}
+    inputs = [image.found.relative for image in plan.images] + [refused.relative for refused in plan.refused]
+    planned = {relative.parent / relative.stem for relative in inputs}
+    found: dict[str, tuple[Path, ...]] = {}
+    for image, products in products_below(scope.out).items():
+        if image not in planned and (source := _source(products)) and not _exists(source, scope.roots):
+            found[source] = tuple(path for path in products if _is_ours(path, source))
+    return found
+
+
+def remove_gone(gone: Mapping[str, tuple[Path, ...]]) -> None:
+    """Remove masks and polygons with all beside them, and the folders that are empty then."""
+    for products in gone.values():
+        remove_products(products)
+        for product in products:
+            with suppress(OSError):  # something else is there
+                product.parent.rmdir()
+
+
+def named(gone: Mapping[str, tuple[Path, ...]]) -> str:
+    """Return the first of the photos in words."""
+    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+    return ", ".join(list(gone)[:_NAMED]) + more
+
+
+def _source(products: Sequence[Path]) -> str | None:
+    """Return the photo that the first mask among some products says it is of."""
+    tags = (read_tags(path) for path in products if _is_mask(path))
+    return next((found[SOURCE_KEY] for found in tags if is_made_by_noseam(found) and SOURCE_KEY in found), None)
+
+
+def _is_ours(path: Path, source: str) -> bool:
+    if not _is_mask(path):
+        return not is_foreign(path)
+    tags = read_tags(path)
+    return is_made_by_noseam(tags) and tags.get(SOURCE_KEY) == source
+
+
+def _is_mask(path: Path) -> bool:
+    found = read_product(path.name)
+    return found is not None and found[1] != "polygons"
+
+
+def _exists(source: str, roots: Sequence[Path]) -> bool:
+    return any((root / source).exists() for root in roots)
