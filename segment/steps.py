@@ -9,7 +9,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ def plan(request: PlanRequest) -> Planned:
     scope = scope_of(request.sources, request.out)
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)
-    planned = plan_survey(walked, resolved)
+    planned = replace(plan_survey(walked, resolved), whole=scope.whole)
     _tell(request, walked, planned)
     return Planned(description, resolved, planned, scope, find_gone(planned, scope))
 

@@ -9,7 +9,7 @@ from tiler.errors import MissingExtraError
 
 _NEEDS = {
     "photo": ("placing photos", ("pyproj", "defusedxml")),
-    "vector": ("writing polygons", ("shapely", "pyogrio", "pyarrow")),
+    "vector": ("writing polygons", ("pyogrio", "pyarrow")),
 }
 
 

@@ -31,10 +31,9 @@ def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
     mapping of str to tuple of Path
         Empty where the run does not see the whole survey. What noseam did not write is left out.
     """
-    if not scope.whole or plan.elsewhere or plan.unlisted:
+    if not plan.whole or plan.elsewhere or plan.unlisted:
         return {}
-    inputs = [image.found.relative for image in plan.images] + [refused.relative for refused in plan.refused]
-    planned = {relative.parent / relative.stem for relative in inputs}
+    planned = {relative.parent / relative.stem for relative in plan.named}
     found: dict[str, tuple[Path, ...]] = {}
     for image, products in products_below(scope.out).items():
         if image not in planned and (source := _source(products)) and not _exists(source, scope.roots):

@@ -117,6 +117,13 @@ class SurveyPlan:
     """Inputs of other shards."""
     unlisted: int = 0
     """Folders that could not be listed; their images are not known."""
+    whole: bool = True
+    """Whether the survey of the output folder has no other inputs, but for those of other shards."""
+
+    @property
+    def named(self) -> tuple[Path, ...]:
+        """Every input by its place below the survey."""
+        return tuple(image.found.relative for image in self.images) + tuple(each.relative for each in self.refused)
 
     @property
     def inputs(self) -> int:

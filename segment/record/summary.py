@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from segment.errors import RecordError
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.files.atomic import replacing
+from tiler.files.walk import natural
 from tiler.masks.coverage import Coverage
+from tiler.source.footprint import Footprint, overlap_in_words
 
 SUMMARY = "summary.csv"
 """Name of the table in the output folder."""
 TOTAL, NO_DATA = "(all images)", "(no data)"
-_HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2")
+ALL_ROWS = "(all rows above)"
+_PARTLY = "the last run looked at a part of the survey alone"
+_SUM = re.compile(r"\((all images|all rows above|\d+ of \d+ images)\)")
+_HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2", "note")
+_Row = tuple[Any, ...]
+_log = logging.getLogger(__name__)
 
 
-def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]], inputs: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One image with masks."""
+
+    image: Path
+    """Its place below its source."""
+    coverage: Coverage
+    """What its classes cover."""
+    footprint: Footprint
+    """The ground that it lies on."""
+
+
+def write_summary(
+    path: Path, classes: ClassTable, covered: Sequence[Covered], inputs: Collection[Path], *, whole: bool = True
+) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
     `percent` is a share of the pixels that have a label. `m2` is the area on the ground in square metres. It is empty
-    where an image does not say where it lies, and in the total as soon as one image does not. Where images overlap,
-    the total counts the ground twice. A name that a spreadsheet would take for a formula gets an apostrophe in front.
+    where an image does not say where it lies. In the total it is empty as soon as one image does not say so, or two
+    images overlap on the ground, which the sum would count twice. Then `note` says which, and so does the log.
+    A name that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Parameters
     ----------
@@ -32,32 +57,87 @@ def write_summary(path: Path, classes: ClassTable, covered: Sequence[tuple[Path,
         The table.
     classes : ClassTable
         Names of the classes.
-    covered : sequence of (Path, Coverage)
-        Every image with masks: its place below its source, and what its classes cover.
-    inputs : int
-        Number of images of the run; the rows of its sum say so where some have no masks.
+    covered : sequence of Covered
+        Every image with masks.
+    inputs : collection of Path
+        Places of all images of the run; the rows of its sum say so where some have no masks.
+    whole : bool
+        Whether the survey has no other images. Otherwise the rows of other images stay as they are, and the total is
+        that of all rows, without an area.
 
     Raises
     ------
     RecordError
         If the table cannot be written. The table of the run before stays.
     """
+    covered = sorted(covered, key=lambda each: _order(each.image))
+    reason = _no_sum(covered)
+    if reason and any(each.coverage.area_m2 is not None for each in covered):
+        _log.warning("%s: the square metres of all images together are left out: %s", path, reason)
+    kept = [] if whole else _rows_of_others(path, frozenset(map(_cell, inputs)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            _write(file, classes, covered, inputs)
+            _write(file, classes, covered, len(inputs), reason, kept)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _write(file: TextIO, classes: ClassTable, covered: Sequence[tuple[Path, Coverage]], inputs: int) -> None:
+def _no_sum(covered: Sequence[Covered]) -> str:
+    """Return why the images have no area in all; empty where they have one."""
+    placeless = sum(each.coverage.area_m2 is None for each in covered)
+    names = [each.image.as_posix() for each in covered]
+    shared = overlap_in_words([each.footprint for each in covered], names, "images")
+    unknown = f"{placeless} of {len(covered)} images do not say how much ground they cover" if placeless else ""
+    return "; ".join(filter(None, (shared, unknown)))
+
+
+def _write(
+    file: TextIO,
+    classes: ClassTable,
+    covered: Sequence[Covered],
+    inputs: int,
+    no_sum: str,
+    kept: Sequence[_Row],
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
-    for image, coverage in sorted(covered, key=itemgetter(0)):
-        writer.writerows((_cell(image), *row) for row in _rows(coverage, classes))
-    name = TOTAL if len(covered) == inputs else f"({len(covered)} of {inputs} images)"
+    rows: list[_Row] = [(_cell(each.image), *row, "") for each in covered for row in _rows(each.coverage, classes)]
+    if kept:
+        rows = sorted([*kept, *rows], key=lambda row: _order(Path(row[0])))
+        writer.writerows([*rows, *_sum_of_rows(rows)])
+        return
+    writer.writerows(rows)
     if covered:
-        writer.writerows((name, *row) for row in _rows(total([coverage for _, coverage in covered]), classes))
+        name = TOTAL if len(covered) == inputs else f"({len(covered)} of {inputs} images)"
+        note = f"m2 left out: {no_sum}" if no_sum else ""
+        for *row, area in _rows(total([each.coverage for each in covered]), classes):
+            writer.writerow((name, *row, "" if no_sum else area, note))
+
+
+def _rows_of_others(path: Path, inputs: Container[str]) -> list[_Row]:
+    """Return the rows of an earlier table that are of images other than some; none where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [tuple(row[name] for name in _HEAD) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, csv.Error):
+        return []
+    return [row for row in rows if row[0] not in inputs and not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
+
+
+def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
+    """Yield the rows of the sum of all rows, by class; `m2` is left out."""
+    pixels: Counter[tuple[int, str]] = Counter()
+    for _, class_id, name, count, *_ in rows:
+        pixels[int(class_id), name] += int(count)
+    labelled = sum(count for (class_id, _), count in pixels.items() if class_id != NO_LABEL)
+    for (class_id, name), count in sorted(pixels.items()):
+        share = "" if class_id == NO_LABEL else f"{100 * count / labelled:.4f}"
+        yield ALL_ROWS, class_id, name, count, share, "", f"m2 left out: {_PARTLY}"
+
+
+def _order(image: Path) -> list[tuple[str, str]]:
+    return [natural(part) for part in image.parts]
 
 
 def _cell(image: Path) -> str:

@@ -20,11 +20,11 @@ from segment.plan.standing import as_lines, look_at_all
 from segment.plan.survey import SurveyPlan
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
-from segment.record.summary import SUMMARY, write_summary
+from segment.record.summary import SUMMARY, Covered, write_summary
 from segment.run.cores import share_cores
 from segment.run.job import OpenModel
 from segment.run.local import LocalSchedule
-from tiler.masks.coverage import Coverage
+from tiler.source.footprint import Footprint
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class Runner(OpenModel):
         DeviceLostError
             If the device fails for good. Images without an outcome are not done.
         """
-        covered: list[tuple[Path, Coverage]] = []
+        covered: list[Covered] = []
+        ground = {image.found.path: Footprint(image.info.georeference, image.info.shape) for image in plan.images}
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(RunLimits())
         refused = (Outcome(each.path, "failed", each.reason, relative=each.relative) for each in plan.refused)
@@ -82,7 +83,7 @@ class Runner(OpenModel):
                 for outcome in chain(refused, schedule.outcomes(plan.images)):
                     manifest.append(outcome)
                     if outcome.coverage is not None:
-                        covered.append((outcome.relative, outcome.coverage))
+                        covered.append(Covered(outcome.relative, outcome.coverage, ground[outcome.path]))
                     yield outcome
             except BaseException as error:
                 gate.shut_by(error)
@@ -91,7 +92,9 @@ class Runner(OpenModel):
             finally:
                 schedule.begin_no_more()
                 try:
-                    write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.inputs)
+                    write_summary(
+                        request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole
+                    )
                 finally:
                     if broken:
                         self.engine.close()  # ends the threads that wait for logits

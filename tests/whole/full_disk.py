@@ -23,7 +23,7 @@ import numpy as np
 from segment.errors import SegmentError
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
-from segment.record.summary import SUMMARY, write_summary
+from segment.record.summary import SUMMARY, Covered, write_summary
 from tests.make import UTM, noise
 from tests.models import class_table
 from tests.runs import NORTH_UP
@@ -38,6 +38,7 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
 from tiler.polygons.request import PolygonOptions
+from tiler.source.footprint import Footprint
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
@@ -89,8 +90,9 @@ def write_vector(folder: Path, variant: int, *, format: VectorFormat, request: P
 
 def write_table(folder: Path, variant: int) -> None:
     """Write the summary of a run."""
-    covered = [(Path(f"{index}.jpg"), Coverage((index, variant, 3), 4)) for index in range(300)]
-    write_summary(folder / SUMMARY, CLASSES, covered, len(covered))
+    nowhere = Footprint(Georeference(), (1, 1))
+    covered = [Covered(Path(f"{index}.jpg"), Coverage((index, variant, 3), 4), nowhere) for index in range(300)]
+    write_summary(folder / SUMMARY, CLASSES, covered, [each.image for each in covered])
 
 
 def write_record(folder: Path, variant: int) -> None:
