@@ -16,6 +16,7 @@ from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.plan.request import Request
 from segment.plan.survey import SurveyPlan
+from segment.record.failures import FAILURES, write_failures
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY, write_summary
@@ -43,7 +44,8 @@ class Runner(OpenModel):
     ) -> Generator[Outcome]:
         """Segment a survey; yield the outcome of each input as it ends.
 
-        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one.
+        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one,
+        and so is `failures.csv`.
         Inputs that the run did not get to have no outcome. The caller holds the output folder, see `hold_folder`.
 
         Parameters
@@ -69,7 +71,11 @@ class Runner(OpenModel):
         covered: list[tuple[Path, Coverage]] = []
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(RunLimits())
-        refused = (Outcome(each.path, "failed", each.reason, relative=each.relative) for each in plan.refused)
+        failed: list[Outcome] = []
+        refused = (
+            Outcome(each.path, "failed", each.reason, relative=each.relative, advice=each.advice)
+            for each in plan.refused
+        )
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             there = files_beside(plan.outputs)
             schedule = LocalSchedule(request, self, gate, advance=advance, overwrite=overwrite, there=there)
@@ -78,6 +84,8 @@ class Runner(OpenModel):
                 raise_if_asked()
                 for outcome in chain(refused, schedule.outcomes(plan.images)):
                     manifest.append(outcome)
+                    if outcome.state == "failed":
+                        failed.append(outcome)
                     if outcome.coverage is not None:
                         covered.append((outcome.relative, outcome.coverage))
                     yield outcome
@@ -88,6 +96,7 @@ class Runner(OpenModel):
             finally:
                 schedule.begin_no_more()
                 try:
+                    write_failures(request.out / request.shard.mark(FAILURES), failed)
                     write_summary(request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.inputs)
                 finally:
                     if broken:
