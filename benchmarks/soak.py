@@ -47,7 +47,7 @@ LOOK_EVERY_S = 0.1
 MORE_MB, MORE_FILES = 32, 8
 """What the last third of a run may need more than its middle third; it begins to work in the first."""
 LASTING = {".noseam.lock"}
-NOT_COMPARED = {"manifest.jsonl", "summary.csv", *LASTING}
+NOT_COMPARED = {"manifest.jsonl", "summary.csv", "failures.csv", *LASTING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from commands.command import Command, quiet
 from commands.exits import FAILED, nothing_matched
-from commands.options import json_option, options_of, request_of
+from commands.options import options_of, request_of
+from commands.results import give_json, json_options
 from segment.evaluation.request import EvaluateRequest
 from segment.record.logs import one_line
 from tiler.errors import NoPairError
@@ -17,9 +18,9 @@ from tiler.errors import NoPairError
 
 @click.command(cls=Command)
 @options_of(EvaluateRequest)
-@json_option
+@json_options
 @click.pass_context
-def evaluate(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
+def evaluate(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
     """Compare PREDICTED masks with the TRUTH, at full resolution.
 
     Masks are paired by name and hold class ids (255 = no label) or colours of the class table. Prints
@@ -31,10 +32,10 @@ def evaluate(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
       noseam evaluate masks/ truth/ --classes class_dict_seg.csv
       noseam evaluate masks/ truth/ --json --out evaluation/
     """
-    ctx.exit(run(ctx, request_of(EvaluateRequest, wanted), as_json=as_json))
+    ctx.exit(run(ctx, request_of(EvaluateRequest, wanted), as_json=as_json, json_file=json_file))
 
 
-def run(ctx: click.Context, request: EvaluateRequest, *, as_json: bool = False) -> int:
+def run(ctx: click.Context, request: EvaluateRequest, *, as_json: bool = False, json_file: Path | None = None) -> int:
     """Compare masks with the truth as the user sees it; return the exit code."""
     from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines
     from segment.record.progress import Meter
@@ -45,8 +46,7 @@ def run(ctx: click.Context, request: EvaluateRequest, *, as_json: bool = False) 
             evaluation = evaluate(request, count)
         except NoPairError as error:
             nothing_matched(ctx, str(error))
-    if as_json:
-        click.echo(json.dumps(evaluation_as_dict(evaluation), indent=2))
-    else:
+    give_json(evaluation_as_dict(evaluation), as_json=as_json, json_file=json_file)
+    if not as_json:
         click.echo("\n".join(map(one_line, evaluation_as_lines(evaluation))))
     return FAILED if evaluation.failed else 0

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from segment.errors import RequestError
 from segment.record.logs import one_line
 
+if TYPE_CHECKING:
+    from segment.record.sums import End
+
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
-"""Exit codes: some images failed, no image was found, the run stopped with work left, another run holds the folder."""
+"""Exit codes: some images failed, no image was found, `--max-runtime` left work, another run holds the folder."""
+
+
+def exit_code(end: End, *, failed: int, left: int) -> int:
+    """Return the exit code of a run that ended by itself.
+
+    Work that `--max-runtime` left comes first, whatever failed: the same command goes on. Any other end with failures
+    or with images left has the code of failures, because the same command alone does not help.
+    """
+    if left and end == "runtime":
+        return STOPPED
+    return FAILED if failed or left else 0
 
 
 def nothing_matched(ctx: click.Context, reason: str) -> NoReturn:

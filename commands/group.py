@@ -63,9 +63,10 @@ def main(verbose: int, quiet: int, log_json: Path | None) -> None:
 
     \b
     Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
-    4 no image found, 5 stopped by --max-runtime, 75 another run holds the output
-    folder, 130 interrupted, 143 terminated. Every option of a command can be
-    set as a variable, such as NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
+    4 no image found, 5 stopped by --max-runtime with images left, whatever
+    failed, 75 another run holds the output folder, 130 interrupted, 143
+    terminated. Every option of a command can be set as a variable, such as
+    NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
 
     \b
     Examples:

@@ -15,10 +15,6 @@ from tiler.option import Asked, gather, options_in
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 _Request = TypeVar("_Request")
 
-json_option = click.option(
-    "--json", "as_json", cls=Option, is_flag=True, group="records", help="The result is printed as one JSON object."
-)
-
 
 def options_of(request: type) -> Callable[[_Callback], _Callback]:
     """Return a decorator that gives a command the options of a request."""

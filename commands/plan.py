@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from commands.command import Command
 from commands.exits import FAILED, no_image, usage_errors
-from commands.options import json_option, options_of, request_of
+from commands.options import options_of, request_of
+from commands.results import give_json, json_options
 from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
 
 
 @click.command(cls=Command)
 @options_of(PlanRequest)
-@json_option
+@json_options
 @click.pass_context
-def plan(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
+def plan(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
     """Say what segment would do, from headers alone: no pixel is read, nothing is written.
 
     Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
@@ -35,8 +36,9 @@ def plan(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
     request = request_of(PlanRequest, wanted)
     with usage_errors():
         survey = plan(request).survey
-    lines = [json.dumps(plan_as_dict(survey), indent=2)] if as_json else map(one_line, plan_as_lines(survey))
-    click.echo("\n".join(lines))
+    give_json(plan_as_dict(survey), as_json=as_json, json_file=json_file)
+    if not as_json:
+        click.echo("\n".join(map(one_line, plan_as_lines(survey))))
     if not survey.inputs + survey.elsewhere:
         no_image(ctx, request.sources)
     ctx.exit(FAILED if survey.refused else 0)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import sys
 from contextlib import ExitStack, closing
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands.command import Command, quiet
-from commands.exits import FAILED, STOPPED, no_image, usage_errors
-from commands.options import json_option, options_of, request_of
+from commands.exits import FAILED, exit_code, no_image, usage_errors
+from commands.options import options_of, request_of
+from commands.results import give_json, json_options
+from segment.record.logs import one_line
 from segment.run.request import SegmentRequest
+
+if TYPE_CHECKING:
+    from segment.plan.survey import SurveyPlan
+    from segment.record.sums import End, Sums
 
 _MODEL_CHOICE = """--model is missing: which network shall segment your images?
   --model {hub}
@@ -26,9 +33,9 @@ _log = logging.getLogger("noseam")
 
 @click.command(cls=Command)
 @options_of(SegmentRequest)
-@json_option
+@json_options
 @click.pass_context
-def segment(ctx: click.Context, /, model: str | None, as_json: bool, **wanted: Any) -> None:
+def segment(ctx: click.Context, /, model: str | None, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
     """Segment images and folders of images; write full-resolution masks.
 
     SRC are JPEG, PNG or TIFF files, and folders that are walked recursively. For survey/a/IMG_1.JPG
@@ -42,17 +49,18 @@ def segment(ctx: click.Context, /, model: str | None, as_json: bool, **wanted: A
       noseam segment survey/ --out masks/ --model owner/name --window 2000 --input 512
     """
     request = request_of(SegmentRequest, {**wanted, "model": _chosen(model)})
-    ctx.exit(run(ctx, request, as_json=as_json))
+    ctx.exit(run(ctx, request, as_json=as_json, json_file=json_file))
 
 
-def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -> int:
+def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, json_file: Path | None = None) -> int:
     """Segment a survey as the user sees it; return the exit code."""
     from segment.guard.limits import Gate
     from segment.guard.pulse import giving_up
     from segment.guard.signals import exit_now
     from segment.plan.report import place_note
-    from segment.record.manifest import Sums
+    from segment.record.manifest import MANIFEST
     from segment.record.progress import Progress
+    from segment.record.sums import Sums
     from segment.steps import held, opened, plan
 
     gate = Gate(request.run_limits)
@@ -67,22 +75,39 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False) -
     sums = Sums(survey.inputs)
     with ExitStack() as stack:
         stack.enter_context(held(request, planned))
-        if as_json:
-            stack.callback(lambda: click.echo(json.dumps(sums.as_dict(request.out, gate.end), indent=2)))
+        stack.callback(lambda: give_json(sums.as_dict(request.out, gate.end), as_json=as_json, json_file=json_file))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
         with usage_errors():
             runner = stack.enter_context(opened(request, planned))
-        progress = stack.enter_context(Progress(survey, quiet=quiet()))
+        stack.callback(lambda: _close(request, survey, sums, gate.end, aside=as_json))
+        record = str(request.out / request.shard.mark(MANIFEST))
+        progress = stack.enter_context(Progress(survey, quiet=quiet(), record=record))
         outcomes = runner.run(survey, planned.request, overwrite=request.overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):
             sums.add(outcome)
             progress.report(outcome)
-    if sums.left:
-        then = "mend what failed, or raise --max-errors" if gate.end == "errors" else "the same command goes on"
-        _log.warning("stopped (%s): %d of %d images are left; %s", gate.end, sums.left, sums.inputs, then)
     if gate.end == "stalled":
         exit_now(FAILED)
-    return FAILED if sums.failures else STOPPED if sums.left else 0
+    return exit_code(gate.end, failed=len(sums.failures), left=sums.left)
+
+
+def _close(request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, *, aside: bool) -> None:
+    """Say how the run ended: lines for people, beside JSON on standard error, and a line of the log.
+
+    Where people see the lines, the log would repeat them. With -q they see the line of the log alone, and that only
+    if something is wrong.
+    """
+    from segment.record.closing import closing_lines, files_of, is_clean, log_line
+    from segment.record.failures import FAILURES
+
+    file = sys.stderr if aside else sys.stdout
+    if quiet() or not (file.isatty() and sys.stderr.isatty()):
+        line = log_line(sums, end, request.out / request.shard.mark(FAILURES))
+        _log.log(logging.INFO if is_clean(sums) else logging.WARNING, "%s", line)
+    if not quiet():
+        outputs = (output for image in survey.images if image.found.path in sums.covered for output in image.outputs)
+        lines = closing_lines(sums, end, files_of(request.out, request.shard.mark, outputs, sums))
+        click.echo("\n".join(map(one_line, lines)), file=file)
 
 
 def _chosen(model: str | None) -> str:

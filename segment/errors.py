@@ -39,6 +39,8 @@ class DeviceError(SegmentError, RuntimeError):
 class DeviceMemoryError(DeviceError):
     """The memory of a device does not suffice."""
 
+    advice = "a smaller --batch-size or --input needs less memory; so does --device cpu"
+
 
 class DeviceLostError(DeviceError):
     """A device failed in a way that only a new process may recover from, so the run ends."""
@@ -74,6 +76,8 @@ class ShardError(SegmentError, ValueError):
 
 class ImageMemoryError(SegmentError, MemoryError):
     """An image is too wide for the memory of this machine."""
+
+    advice = "cut the image into narrower ones, or use a machine with more memory"
 
 
 class RecordError(SegmentError, OSError):

@@ -13,8 +13,21 @@ import pytest
 
 import segment.errors
 import tiler.errors
-from segment.errors import DeviceLostError, SegmentError
-from tiler.errors import DiskFullError, GridError, NoseamError, PairError, RasterReadError, reason_of
+from segment.errors import DeviceLostError, ImageMemoryError, SegmentError
+from tiler.errors import (
+    ChannelError,
+    CoverError,
+    DiskFullError,
+    GridError,
+    LimitError,
+    NoseamError,
+    OutputExistsError,
+    PairError,
+    RasterReadError,
+    RasterWriteError,
+    advice_of,
+    reason_of,
+)
 
 _NODE = re.compile(r"^((?:│   |    )*)([├└]── )?(\w+Error)(?: \((\w+)\))?$")
 
@@ -88,6 +101,37 @@ def _system_error(name: str | None) -> OSError:
 )
 def test_a_reason_says_what_failed_and_names_a_file(error: Exception, inputs: list[str], reason: str) -> None:
     assert reason_of(error, *map(Path, inputs)) == reason
+
+
+def _because(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (RasterReadError("truncated"), "copy the file again"),
+        (LimitError("too large"), "--max-megapixels"),
+        (ChannelError("5 channels"), "--channels 1,2,3"),
+        (DiskFullError("full"), "free some space"),
+        (RasterWriteError("gone"), "can be written to"),
+        (OutputExistsError("foreign"), "--overwrite"),
+        (ImageMemoryError("wide"), "more memory"),
+        (MemoryError(), "more memory"),
+        (CoverError("no tile"), "please report it"),
+        (KeyError("width"), "please report it"),
+        (PairError("two sizes"), "the reason says what was expected"),
+        (OSError(5, "Input/output error"), "a drive fails"),
+        (PermissionError(13, "Permission denied"), "who may read and write"),
+        (_because(RasterReadError("a"), OSError(13, "Permission denied")), "who may read and write"),
+        (_because(RasterReadError("a"), OSError(2, "No such file")), "its drive is connected"),
+        (_because(RasterReadError("a"), UnicodeEncodeError("utf-8", "x", 0, 1, "no")), "plain letters"),
+        (_because(DiskFullError("a"), OSError(28, "No space left on device")), "free some space"),
+    ],
+)
+def test_what_helps_follows_from_the_kind_of_failure(error: Exception, advice: str) -> None:
+    assert advice in advice_of(error)
 
 
 def test_errors_of_both_floors_are_caught_by_one_name() -> None:

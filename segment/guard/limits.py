@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from segment.guard.pulse import Pulse
 from segment.guard.request import RunLimits
-from segment.record.manifest import End
 from segment.record.outcome import Outcome
+from segment.record.sums import End
 
 
 @dataclass(slots=True)

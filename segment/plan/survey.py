@@ -13,7 +13,7 @@ from rasterio import Affine
 
 from segment.plan.request import Request
 from tiler.doubt import Doubt
-from tiler.errors import PoseError, TilerError, reason_of
+from tiler.errors import PoseError, TilerError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
@@ -101,6 +101,8 @@ class Refused:
     """Why, in full."""
     relative: Path
     """Its place below its source."""
+    advice: str = ""
+    """What helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,11 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     images = tuple(plan for plan in planned if isinstance(plan, ImagePlan))
     refused = tuple(plan for plan in planned if isinstance(plan, Refused))
     refuse_clashes((image.found.path, image.outputs) for image in images)
-    refused = *(Refused(path, f"{path}: {reason}", Path(path.name)) for path, reason in survey.unreadable), *refused
+    unlisted = "look who may read the folder, and whether its drive is connected"
+    refused = (
+        *(Refused(path, f"{path}: {reason}", Path(path.name), unlisted) for path, reason in survey.unreadable),
+        *refused,
+    )
     ours = tuple(image for image in images if request.shard.takes(image.found.relative))
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
@@ -184,7 +190,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         scale = request.tiling.scale(info.gsd_m, no_gsd=info.georeference.no_gsd)
         grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
     except Exception as error:  # one bad header costs only itself, whatever it raised
-        return Refused(found.path, reason_of(error, found.path), found.relative)
+        return Refused(found.path, reason_of(error, found.path), found.relative, advice_of(error))
     no_polygons = _without_polygons(info, request)
     outputs = plan_outputs(
         found.relative,
@@ -201,6 +207,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.path,
             f"{found.path}: the name of its mask would exceed {_NAME_MAX_BYTES} bytes: {too_long[0]}",
             found.relative,
+            "give the file a shorter name",
         )
     return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
 

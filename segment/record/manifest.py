@@ -1,17 +1,14 @@
-"""What a run leaves for programs to read: a line per image as it ends, and its sums."""
+"""What a run leaves for programs to read: a line per image as it ends."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from segment.errors import RecordError
 from segment.record.outcome import Outcome
@@ -19,8 +16,6 @@ from tiler.classes import ClassTable
 
 MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
-End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted"]
-"""Why a run took no more work; `complete`: none was left."""
 _BEGINNING = b'{"time":'
 _LONGEST_LINE = 2**20
 
@@ -85,6 +80,8 @@ class Manifest:
             "doubts": sorted({doubt.kind for doubt in outcome.doubts}),
             "warnings": [*map(str, outcome.doubts), *outcome.notes],
         }
+        if outcome.state == "failed":
+            record["advice"] = outcome.advice
         if outcome.coverage is not None:
             counts = zip(self._classes.names, outcome.coverage.pixels, strict=True)
             record["pixels"] = {name: pixels for name, pixels in counts if pixels}
@@ -105,47 +102,3 @@ class Manifest:
 def _text(text: str) -> str:
     """Return a name as text that any reader of JSON takes: bytes that are not UTF-8 become escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-@dataclass(slots=True)
-class Sums:
-    """The sums of a run."""
-
-    inputs: int
-    """Images that were found."""
-    counts: Counter[str] = field(default_factory=Counter)
-    """How many are done, skipped and failed."""
-    pixels: int = 0
-    """Pixels of those that are done."""
-    failures: list[Outcome] = field(default_factory=list)
-    """Those that failed."""
-    started: float = field(default_factory=time.monotonic)
-    """When it began, by the monotonic clock."""
-
-    def add(self, outcome: Outcome) -> None:
-        """Count an image."""
-        self.counts[outcome.state] += 1
-        if outcome.state == "done":
-            self.pixels += outcome.pixels
-        elif outcome.state == "failed":
-            self.failures.append(outcome)
-
-    @property
-    def left(self) -> int:
-        """Images that the run did not reach."""
-        return self.inputs - self.counts.total()
-
-    def as_dict(self, out: Path, end: End) -> dict[str, Any]:
-        """Return the sums as JSON-able values."""
-        return {
-            "out": str(out),
-            "inputs": self.inputs,
-            "done": self.counts["done"],
-            "skipped": self.counts["skipped"],
-            "failed": self.counts["failed"],
-            "left": self.left,
-            "end": end,
-            "seconds": round(time.monotonic() - self.started, 3),
-            "megapixels": round(self.pixels / 1e6, 6),
-            "failures": [{"path": str(outcome.path), "reason": outcome.reason} for outcome in self.failures],
-        }

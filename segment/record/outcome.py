@@ -23,7 +23,10 @@ class Outcome:
     pixels: int = 0
     """Number of source pixels; 0 where the header could not be read."""
     seconds: float = 0.0
-    """Wall time from its start to its end."""
+    """Its share of the time of the run: images that are worked on at the same moment share that moment equally.
+
+    So the seconds of all images add up to the time that the run worked on any. Waiting for room does not count.
+    """
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
     doubts: tuple[Doubt, ...] = ()
@@ -34,3 +37,5 @@ class Outcome:
     """Its path below the folder that the user named."""
     disk_full: bool = False
     """Whether it failed because the disk is full, as any other image would."""
+    advice: str = ""
+    """What helps where it failed."""

@@ -3,23 +3,68 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from segment.plan.survey import SurveyPlan
+from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
+from tiler.doubt import Kind
 
 _log = logging.getLogger(__name__)
-_LINE = "{desc} |{bar:20}| {n:.0f}/{total:.0f} megapixels, {rate_noinv_fmt}, {remaining} left"
+_FORMS = (
+    "{desc} |{bar:20}| {size}, {rate_noinv_fmt}, {remaining} left",
+    "{desc} |{bar:20}| {size}, {remaining} left",
+    "{desc} |{bar:10}| {size}, {remaining} left",
+    "{desc}, {size}, {remaining} left",
+    "{desc}, {remaining} left",
+)
+"""The moving line, from the most that it says to the least."""
+_TOLD_DOUBTS = 3
+"""So many images with doubts of a kind get a line of the log."""
+_ROWS = 24
+"""tqdm shows nothing on a terminal that does not say how many rows it has, unless it is told."""
 HEARTBEAT_S = 60.0
-"""Off a terminal, a sign of life comes this often while no image ends."""
+"""Off a terminal, a sign of life comes this often."""
+
+
+def moving_line(width: int | None, **known: Any) -> str:
+    """Return the line of a terminal: as much of it as fits.
+
+    Images, failures and the time that is left always stand in it. First the speed gives way, then the bar, then the
+    megapixels.
+
+    Parameters
+    ----------
+    width : int or None
+        Columns of the terminal; None: as many as wanted.
+    **known
+        What `tqdm.format_meter` takes.
+    """
+    size = f"{known['n']:.0f}/{known['total']:.0f} megapixels"
+    known |= {"ncols": None, "unit": " megapixels", "size": size}
+    lines = [tqdm.format_meter(**{**known, "bar_format": form}) for form in _FORMS]
+    return next((line for line in lines if not width or len(line) <= width), lines[-1][:width])
+
+
+class _Line(tqdm):  # type: ignore[type-arg]  # tqdm takes no type when it runs
+    """A moving line that fits its terminal; one that does not say its size gets all of it."""
+
+    def __str__(self) -> str:
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        return moving_line(columns - 1 if columns else None, **self.format_dict)
 
 
 class Progress:
@@ -33,36 +78,37 @@ class Progress:
         What will be done.
     quiet : bool
         Show no moving line.
+    record : str
+        Where all doubts stand; the log names it when it stops naming images with doubts of a kind.
     """
 
-    def __init__(self, plan: SurveyPlan, *, quiet: bool = False) -> None:
+    def __init__(self, plan: SurveyPlan, *, quiet: bool = False, record: str = MANIFEST) -> None:
         self._inputs = plan.inputs
+        self._record = record
         self._on_terminal = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(
-            total=plan.pixels / 1e6, unit=" megapixels", bar_format=_LINE, disable=not self._on_terminal, smoothing=0.05
-        )
+        self._bar = _Line(total=plan.pixels / 1e6, disable=not self._on_terminal, smoothing=0.05, nrows=_ROWS)
         self._redirect = logging_redirect_tqdm()
         self._counts: Counter[str] = Counter()
+        self._doubtful: Counter[Kind] = Counter()
         self._under_way: Counter[Path] = Counter()
         self._worked = 0
         self._total = plan.pixels
         self._lock = threading.Lock()
-        self._started = self._last_sign = time.monotonic()
+        self._started = time.monotonic()
+        self._ended = threading.Event()
+        self._beat = threading.Thread(target=self._give_signs, daemon=True)
 
     def __enter__(self) -> Progress:
         self._redirect.__enter__()
         self._show()
+        if not self._on_terminal:
+            self._beat.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
         self._bar.close()
         self._redirect.__exit__(kind, error, at)
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        _log.info(
-            "%d done, %d skipped, %d failed in %.1f s; %.1f megapixels per second",
-            self._counts["done"], self._counts["skipped"], self._counts["failed"],
-            seconds, self._worked / 1e6 / seconds,
-        )  # fmt: skip
 
     def advance(self, path: Path, pixels: int) -> None:
         """Count so many more pixels of an image as labelled; any thread may call this."""
@@ -70,8 +116,6 @@ class Progress:
             self._under_way[path] += pixels
             self._worked += pixels
             self._bar.update(min(pixels / 1e6, max(self._total / 1e6 - self._bar.n, 0)))
-            if not self._on_terminal and time.monotonic() - self._last_sign >= HEARTBEAT_S:
-                self._sign_of_life()
 
     def report(self, outcome: Outcome) -> None:
         """Say how an image ended."""
@@ -83,21 +127,41 @@ class Progress:
                 self._total -= outcome.pixels
                 self._bar.update(-labelled / 1e6)
                 self._bar.total = self._total / 1e6
-            self._last_sign = time.monotonic()
             self._show()
         _tell(outcome, f"[{self._counts.total()}/{self._inputs}]", logging.DEBUG if self._on_terminal else logging.INFO)
+        self._tell_doubts(outcome)
+
+    def so_far(self) -> str:
+        """Return how far the run is, as one line for the log."""
+        with self._lock:
+            worked, total, failed = self._worked, self._total, self._counts["failed"]
+            speed = worked / max(time.monotonic() - self._started, 1e-9)
+            left = tqdm.format_interval((total - worked) / speed) if worked else "?"
+            images = f"{self._counts.total()} of {self._inputs} images"
+        return (
+            f"{images}, {failed} failed, {worked / 1e6:.0f} of {total / 1e6:.0f} megapixels, "
+            f"{speed / 1e6:.1f} megapixels per second, {left} left"
+        )
 
     def _show(self) -> None:
-        self._bar.set_description_str(f"{self._counts.total()}/{self._inputs} images")
+        failed = f", {self._counts['failed']} failed" if self._counts["failed"] else ""
+        self._bar.set_description_str(f"{self._counts.total()}/{self._inputs} images{failed}")
 
-    def _sign_of_life(self) -> None:
-        self._last_sign = time.monotonic()
-        speed = self._worked / (self._last_sign - self._started)
-        minutes = (self._total - self._worked) / max(speed, 1) / 60
-        _log.info(
-            "%d of %d images, %.0f of %.0f megapixels, %.1f megapixels per second, %.0f minutes left",
-            self._counts.total(), self._inputs, self._worked / 1e6, self._total / 1e6, speed / 1e6, minutes,
-        )  # fmt: skip
+    def _give_signs(self) -> None:
+        """Say every minute how far the run is, whatever its images do."""
+        while not self._ended.wait(HEARTBEAT_S):
+            _log.info("%s", self.so_far())
+
+    def _tell_doubts(self, outcome: Outcome) -> None:
+        """Say what is doubtful of the first images of each kind; of the others where it stands."""
+        kinds = {doubt.kind for doubt in outcome.doubts}
+        self._doubtful.update(kinds)
+        for doubt in outcome.doubts:
+            told = self._doubtful[doubt.kind] <= _TOLD_DOUBTS
+            _log.log(logging.WARNING if told else logging.DEBUG, "%s: %s", outcome.path, doubt)
+        for kind in sorted(kinds):
+            if self._doubtful[kind] == _TOLD_DOUBTS + 1:
+                _log.warning("%s: further images stand in %s only", kind, self._record)
 
 
 def _tell(outcome: Outcome, place: str, level: int) -> None:
@@ -111,8 +175,6 @@ def _tell(outcome: Outcome, place: str, level: int) -> None:
         _log.log(
             level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds, extra=about
         )
-    for doubt in outcome.doubts:
-        _log.warning("%s: %s", outcome.path, doubt)
     for note in outcome.notes:
         _log.info("%s: %s", outcome.path, note)
 

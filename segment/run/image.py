@@ -19,7 +19,7 @@ from segment.plan.survey import ImagePlan
 from segment.run.ahead import ahead
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.doubt import Doubt, doubt_tags
-from tiler.errors import CoverError, RasterReadError
+from tiler.errors import ChangedError, CoverError
 from tiler.grid.tiles import Grid, Tile
 from tiler.masks.coverage import Coverage
 from tiler.masks.provenance import source_stamp
@@ -130,7 +130,7 @@ def segment_image(
 
 def _refuse_changed(plan: ImagePlan) -> None:
     if source_stamp(plan.found.path) != plan.stamp:
-        raise RasterReadError(f"{plan.found.path}: changed since the survey was planned")
+        raise ChangedError(f"{plan.found.path}: changed since the survey was planned")
 
 
 def _read(image: ImageReader, grid: Grid) -> Generator[tuple[Tile, Tiles | None]]:

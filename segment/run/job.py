@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from segment.run.cores import Threads
 from segment.run.image import segment_image
 from tiler.classes import ClassTable
 from tiler.doubt import read_doubts
-from tiler.errors import DiskFullError, reason_of
+from tiler.errors import DiskFullError, advice_of, reason_of
 from tiler.files.outputs import all_paths, files_beside
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import read_coverage
@@ -90,7 +89,7 @@ class Job:
         DeviceLostError
             If the device fails for good, which is no image's fault.
         """
-        image, started = self.image, time.monotonic()
+        image = self.image
         path = image.found.path
         outcome = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
@@ -114,12 +113,9 @@ class Job:
         except Exception as error:  # one bad image costs only itself, whatever it raised
             _log.debug("%s", path, exc_info=True)
             return outcome(
-                "failed", reason_of(error, path), seconds=time.monotonic() - started,
-                disk_full=isinstance(error, DiskFullError),
-            )  # fmt: skip
-        return outcome(
-            "done", seconds=time.monotonic() - started, notes=made.notes, doubts=made.doubts, coverage=made.coverage
-        )
+                "failed", reason_of(error, path), disk_full=isinstance(error, DiskFullError), advice=advice_of(error)
+            )
+        return outcome("done", notes=made.notes, doubts=made.doubts, coverage=made.coverage)
 
     def tags(self) -> dict[str, str]:
         """Return what the masks say about what made them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,6 +20,7 @@ from segment.run.under_way import UnderWay
 WORKING_BYTES = 2 * 2**30
 """Most bytes that the images in flight hold together; an image above it runs alone."""
 _LOOK_S = 1.0
+_DRIVES = "look whether its drive and that of the masks answer, then give the same command again"
 
 
 class LocalSchedule:
@@ -94,12 +96,14 @@ class LocalSchedule:
             return None
         path = image.found.path
         with self._under_way.work_on(path):
-            outcome = self._job(image, standing=self._standings.get(path)).end(
-                partial(self._admit, path), partial(self._move, path)
-            )
-        if outcome is not None and outcome.disk_full:  # no other image would fare better
+            job = self._job(image, standing=self._standings.get(path))
+            outcome = job.end(partial(self._admit, path), partial(self._move, path))
+            seconds = self._under_way.seconds(path)
+        if outcome is None:
+            return None
+        if outcome.disk_full:  # no other image would fare better
             self._gate.shut("disk full")
-        return outcome
+        return replace(outcome, seconds=seconds)
 
     def _admit(self, path: Path, wanted: int) -> bool:
         self._under_way.hold(path, wanted)
@@ -115,7 +119,9 @@ class LocalSchedule:
         if self._gate.pulse.still_s() <= longest:
             return
         self._gate.shut("stalled")
-        still = self._under_way.paths()
+        still = self._under_way.shares()
         for path, image in ((image.found.path, image) for image in images if image.found.path in still):
             reason = f"{path}: nothing moved for {longest / 60:g} minutes; does its drive or that of the masks hang?"
-            yield Outcome(path, "failed", reason, image.pixels, longest, relative=image.found.relative)
+            yield Outcome(
+                path, "failed", reason, image.pixels, still[path], relative=image.found.relative, advice=_DRIVES
+            )

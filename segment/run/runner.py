@@ -18,6 +18,7 @@ from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, w
 from segment.plan.request import Request
 from segment.plan.standing import as_lines, look_at_all
 from segment.plan.survey import SurveyPlan
+from segment.record.failures import FAILURES, write_failures
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY, Covered, write_summary
@@ -44,7 +45,8 @@ class Runner(OpenModel):
     ) -> Generator[Outcome]:
         """Segment a survey; yield the outcome of each input as it ends.
 
-        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one.
+        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one,
+        and so is `failures.csv`.
         Inputs that the run did not get to have no outcome. The caller holds the output folder, see `hold_folder`.
 
         Parameters
@@ -71,7 +73,11 @@ class Runner(OpenModel):
         ground = {image.found.path: Footprint(image.info.georeference, image.info.shape) for image in plan.images}
         request.out.mkdir(parents=True, exist_ok=True)
         gate = gate or Gate(RunLimits())
-        refused = (Outcome(each.path, "failed", each.reason, relative=each.relative) for each in plan.refused)
+        failed: list[Outcome] = []
+        refused = (
+            Outcome(each.path, "failed", each.reason, relative=each.relative, advice=each.advice)
+            for each in plan.refused
+        )
         with Manifest(request.out / request.shard.mark(MANIFEST), self.classes) as manifest:
             standings = look_at_all(plan.images, partial(self.recipe, request=request), overwrite=overwrite)
             for line in as_lines(standings.values()):
@@ -82,6 +88,8 @@ class Runner(OpenModel):
                 raise_if_asked()
                 for outcome in chain(refused, schedule.outcomes(plan.images)):
                     manifest.append(outcome)
+                    if outcome.state == "failed":
+                        failed.append(outcome)
                     if outcome.coverage is not None:
                         covered.append(Covered(outcome.relative, outcome.coverage, ground[outcome.path]))
                     yield outcome
@@ -92,6 +100,7 @@ class Runner(OpenModel):
             finally:
                 schedule.begin_no_more()
                 try:
+                    write_failures(request.out / request.shard.mark(FAILURES), failed)
                     write_summary(
                         request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole
                     )

@@ -45,7 +45,8 @@ def noseam(*arguments: object) -> Result:
 def test_segment_writes_masks_and_exits_0(photo: Path, model: str, tmp_path: Path) -> None:
     result = noseam("segment", photo.parent, "--out", tmp_path / "out", "--model", model)
     assert result.exit_code == 0
-    assert result.stdout == ""
+    assert result.stdout.startswith("1 image: 1 done; ")
+    assert f"masks:   {tmp_path}/out  (open {tmp_path}/out/IMG_1_color.png)\n" in result.stdout
     assert re.search(r"\[1/1\] done: .*IMG_1\.JPG: 0\.1 megapixels", result.stderr)
     assert "1 done, 0 skipped, 0 failed" in result.stderr
     with Image.open(tmp_path / "out/IMG_1_label.png") as label, Image.open(tmp_path / "out/IMG_1_color.png") as color:

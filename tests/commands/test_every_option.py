@@ -39,7 +39,7 @@ REQUESTS: dict[str, type] = {
     "segment": SegmentRequest,
     "train": TrainRequest,
 }
-OF_NO_REQUEST = {"as_json", "verbose", "quiet"}
+OF_NO_REQUEST = {"as_json", "json_file", "verbose", "quiet"}
 """Options that belong to no request, because they say how a command prints its result."""
 NEEDED = {"min_area_m2": "--polygons", "simplify_px": "--polygons", "only": "--polygons"} | dict.fromkeys(
     ("flying_height_m", "ground_elevation_m", "dem", "yaw_source", "focal_px"), "--georef=photo"

@@ -21,6 +21,7 @@ from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
 from segment.plan.survey import SurveyPlan, plan_survey
+from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY
@@ -36,7 +37,7 @@ from tiler.source.channels import Channels, choose_channels
 from tiler.source.options import ReadingOptions
 from tiler.source.raster import RasterInfo
 
-RECORDS = {SUMMARY, MANIFEST}
+RECORDS = {SUMMARY, MANIFEST, FAILURES}
 TILING = Tiling(window_px=128, input_px=64, overlap=0.25)
 
 

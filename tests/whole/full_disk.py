@@ -21,6 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 from segment.errors import SegmentError
+from segment.record.failures import FAILURES, write_failures
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY, Covered, write_summary
@@ -95,6 +96,12 @@ def write_table(folder: Path, variant: int) -> None:
     write_summary(folder / SUMMARY, CLASSES, covered, [each.image for each in covered])
 
 
+def write_failed(folder: Path, variant: int) -> None:
+    """Write the table of what failed in a run."""
+    failed = [Outcome(Path(f"/s/{index}.jpg"), "failed", f"reason {variant}", advice="help") for index in range(300)]
+    write_failures(folder / FAILURES, failed)
+
+
 def write_record(folder: Path, variant: int) -> None:
     """Add an image to the record of a run, always with the same time."""
     outcome = Outcome(Path("/a.jpg"), "done", coverage=Coverage((1, variant, 3), 4), relative=Path("a" * 200))
@@ -114,6 +121,7 @@ WRITERS: dict[str, Write] = {
     "small.png": partial(write_masks, format="png", kinds=("label",), sidecars=SIDECARS),
     **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonOptions()) for format in VECTORS},
     "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonOptions(min_area_m2=60)),
+    "failures.csv": write_failed,
     "manifest.jsonl": write_record,
     "summary.csv": write_table,
 }

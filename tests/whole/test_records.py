@@ -419,7 +419,7 @@ def test_a_run_that_its_time_stopped_has_an_exit_code_of_its_own(survey: Path, t
     command = "segment", survey, "--out", tmp_path / "out", "--model", model
     result = noseam(*command, "--max-runtime", 1e-9)
     assert result.exit_code == 5
-    assert "stopped (runtime): 3 of 3 images are left; the same command goes on" in result.stderr
+    assert "left:    3 of 3 images; --max-runtime is over; the same command goes on" in result.stdout
     assert noseam(*command).exit_code == 0
 
 

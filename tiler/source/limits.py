@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tiler.errors import RasterReadError
+from tiler.errors import LimitError
 from tiler.source.options import FileLimits
 
 _COMPLEX_BYTES = 16
@@ -27,13 +27,13 @@ def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
 
     Raises
     ------
-    RasterReadError
+    LimitError
         If a size is over its limit. The message says what the file claims, the most that is read, and which option
         raises that limit, if one does.
     """
     refuse = partial(_refuse, path, limits)
     if dataset.count > MOST_CHANNELS:
-        raise RasterReadError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
+        raise LimitError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
     pixels = dataset.height * dataset.width
     size = f"{dataset.width} x {dataset.height} pixels claimed"
     for found, most, unit in zip((dataset.height, dataset.width), limits.shape, ("rows", "columns"), strict=True):
@@ -52,7 +52,7 @@ def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
 def _refuse(path: Path, limits: FileLimits, claimed: str, found: float, most: float, unit: str, flag: str = "") -> None:
     if found > most:
         advice = f" ({flag} of {limits.raised_by} raises that)" if flag and limits.raised_by else ""
-        raise RasterReadError(f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read{advice}")
+        raise LimitError(f"{path}: {claimed}, {_number(found)} {unit}; at most {_number(most)} are read{advice}")
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import rasterio
 from rasterio.enums import MaskFlags
 
-from tiler.errors import RasterReadError
+from tiler.errors import FormatError, RasterReadError
 from tiler.source.damage import without_advice
 from tiler.source.georef import Georeference
 from tiler.source.limits import refuse_claims
@@ -99,7 +99,7 @@ def sniff_driver(path: Path, *, vrt: bool = False) -> str:
         If the file cannot be read or is none of JPEG, PNG and TIFF. The message says what the file starts with.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
-        raise RasterReadError(f"{path}: a raw photo; expected JPEG, PNG or TIFF (develop it first)")
+        raise FormatError(f"{path}: a raw photo; expected JPEG, PNG or TIFF (develop it first)")
     try:
         if not path.is_file():
             raise RasterReadError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
@@ -115,7 +115,7 @@ def sniff_driver(path: Path, *, vrt: bool = False) -> str:
     if vrt and head.startswith(_VRT):
         return "VRT"
     found = "an empty file" if not head else f"a file that starts with {head!r}"
-    raise RasterReadError(f"{path}: not an accepted image: expected JPEG, PNG or TIFF, found {found}")
+    raise FormatError(f"{path}: not an accepted image: expected JPEG, PNG or TIFF, found {found}")
 
 
 @contextmanager
