@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tiler.files.names import LEGEND, LEGEND_KEY
+
+_HEAD_BYTES = 2048
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 """Suffixes of files that a walk takes for images, in lower case."""
 
@@ -37,8 +40,9 @@ class Survey:
 def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
     """Return the images in files and folders.
 
-    A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case. A file that is a source
-    itself counts whatever its suffix. A file that is reached twice counts once.
+    A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case, and if it is no legend
+    that noseam drew. A file that is a source itself counts whatever its suffix. A file that is reached twice counts
+    once.
 
     Parameters
     ----------
@@ -64,6 +68,8 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
         for path in _files(source, skip, unreadable):
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES:
+                if _is_legend(path):
+                    continue
                 images.setdefault(identity(path), Found(path, path.relative_to(source)))
             else:
                 ignored[suffix or path.name] += 1
@@ -73,6 +79,17 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None) -> Survey:
 def identity(path: Path) -> Path:
     """Return the one path that stands for a file, whatever path leads to its folder; a link is a file of its own."""
     return path.parent.resolve() / path.name
+
+
+def _is_legend(path: Path) -> bool:
+    """Return whether a file is a legend that noseam drew: by its name, and by a text that stands before its pixels."""
+    if path.name != LEGEND:
+        return False
+    try:
+        with path.open("rb") as file:
+            return LEGEND_KEY.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
