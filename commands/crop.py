@@ -61,6 +61,8 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
         f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
         + (f"; crops of {report.removed} images that are gone deleted" if report.removed else "")
     )
+    named = "without names: --classes gives them" if report.named_by == "nobody" else f"named by {report.named_by}"
+    click.echo(f"{len(report.class_pixels)} classes, {named}")
     if bool(report.train) != bool(report.val):
         _log.warning("all crops are on one side of the split: training needs two images, and 0 < --split < 1")
     ctx.exit(FAILED if report.failed else 0)

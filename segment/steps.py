@@ -148,7 +148,7 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
 
 @contextmanager
 def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
-    """Yield a runner for a planned survey, and close its engine after the block.
+    """Yield a runner for a planned survey, whose classes the output folder now tells; close its engine after the block.
 
     Raises
     ------
@@ -158,6 +158,7 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
         If the model, the class table or the device cannot be used.
     """
     from segment.run.runner import open_runner
+    from tiler.masks.legend import write_legend
 
     assert planned.description is not None
     engine = request.engine_options
@@ -170,6 +171,8 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
             request.polygon_options.chosen(runner.classes.names)
         except TilerError as error:
             raise RequestError(f"--only: {error}") from error
+        for why in write_legend(request.out, runner.classes):
+            _log.warning("%s", why)
         yield runner
 
 

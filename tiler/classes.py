@@ -107,10 +107,16 @@ def read_class_table(path: Path) -> ClassTable:
 
 def write_class_table(path: Path, classes: ClassTable) -> None:
     """Write a class table that `read_class_table` reads."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_HEADER)
-        writer.writerows((name, *colour) for name, colour in zip(classes.names, classes.colours, strict=True))
+    path.write_bytes(class_table_bytes(classes))
+
+
+def class_table_bytes(classes: ClassTable) -> bytes:
+    """Return what `write_class_table` writes."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows((name, *colour) for name, colour in zip(classes.names, classes.colours, strict=True))
+    return file.getvalue().encode()
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

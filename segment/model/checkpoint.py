@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 DRONE_MODEL = "deep-learning-analytics/segformer_semantic_segmentation"
 """Hub id of the model fine-tuned on the Semantic Drone Dataset; its config holds no tiling."""
-_DRONE_TILING = Tiling(window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP)
+_DRONE_TILING = Tiling(
+    window_px=2000, input_px=512, overlap=DEFAULT_OVERLAP, trained_gsd_m=(0.001 * 2000 / 512, 0.008 * 2000 / 512)
+)
+"""Its photos are 6000 pixels wide and were taken from 5 to 30 m: 0.1 to 0.8 cm per pixel."""
 
 BUNDLED_MODELS = {"demo": Path(__file__).parents[1] / "demo_model"}
 """Checkpoints that come with noseam, by the name that `--model` takes."""

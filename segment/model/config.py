@@ -10,7 +10,7 @@ from tiler.classes import ClassTable, distinct_colours
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
 
-_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "colors"}
+_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "trained_gsd_m", "colors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
     }  # fmt: skip
     if tiling.gsd_m is not None:
         entry["gsd_m"] = tiling.gsd_m
+    if tiling.trained_gsd_m is not None:
+        entry["trained_gsd_m"] = list(tiling.trained_gsd_m)
     return {**entry, "colors": [list(colour) for colour in classes.colours]}
 
 
@@ -99,6 +101,7 @@ def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Til
         input_px=int(entry.get("input_px", DEFAULT_INPUT_PX)),
         overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
         gsd_m=None if gsd_m is None else float(gsd_m),
+        trained_gsd_m=_pair(entry.get("trained_gsd_m")),
     )
     return tiling, "the checkpoint"
 
@@ -122,6 +125,13 @@ def read_normalisation(processing: dict[str, Any]) -> Normalisation:
             "expected finite numbers, three per list, rescale and std above 0"
         )
     return Normalisation(rescale, _triple(mean), _triple(std))
+
+
+def _pair(values: Any) -> tuple[float, float] | None:
+    if values is None:
+        return None
+    low, high = map(float, values)
+    return low, high
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rasterio import Affine
 
 from segment.plan.request import Request
-from tiler.doubt import Doubt
+from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, TilerError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
@@ -49,6 +49,8 @@ class ImagePlan:
     unplaced: str = ""
     """Why its pose puts it nowhere; empty unless that was asked for and needed."""
 
+    off_scale: str = ""
+    """Why the model is not to be trusted with its resolution; empty where that fits or is not known."""
     no_polygons: str = ""
     """Why it gets no polygons; empty unless they were asked for."""
 
@@ -61,7 +63,8 @@ class ImagePlan:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """What makes its masks doubtful, as far as its header tells."""
-        return (Doubt("not placed", self.unplaced),) if self.unplaced else ()
+        whys: tuple[tuple[Kind, str], ...] = ("not placed", self.unplaced), ("far from scale", self.off_scale)
+        return tuple(Doubt(kind, why) for kind, why in whys if why)
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -209,7 +212,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.relative,
             "give the file a shorter name",
         )
-    return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, no_polygons)
+    off_scale = request.tiling.off_scale(info.gsd_m)
+    return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, off_scale, no_polygons)
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:

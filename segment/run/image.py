@@ -29,7 +29,7 @@ from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import gdal_environment
-from tiler.source.tiles import read_tiles
+from tiler.source.tiles import OneColour, read_tiles
 from tiler.stitch.upsample import MaskRows
 
 _TILES_AHEAD = 4
@@ -110,9 +110,9 @@ def segment_image(
         )
         stitcher = engine.stitcher(grid, confidence=request.confidence)
         tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
-        row = 0
+        row, flat = 0, OneColour()
         with MaskWriter(plan.outputs, meta, stale=stale, threads=threads, polygonise=polygonise) as writer:
-            stitched = ahead(_stitch(ahead(_read(image, grid), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
+            stitched = ahead(_stitch(ahead(_read(image, grid, flat), _TILES_AHEAD), engine, stitcher), _ROWS_AHEAD)
             with closing(stitched):
                 for rows in stitched:
                     _mark_invalid(rows, image, row)
@@ -122,8 +122,7 @@ def segment_image(
                     advance(rows.labels.size)
             _refuse_changed(plan)
             coverage = tally.coverage()
-            empty = () if any(coverage.pixels) else (Doubt("empty", "no pixel is valid: every label is 255"),)
-            doubts = (*image.doubts, *plan.doubts, *empty)
+            doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, flat))
             writer.commit(coverage, doubt_tags(doubts))
         return Segmented(coverage, image.notes + plan.notes, doubts)
 
@@ -133,9 +132,24 @@ def _refuse_changed(plan: ImagePlan) -> None:
         raise ChangedError(f"{plan.found.path}: changed since the survey was planned")
 
 
-def _read(image: ImageReader, grid: Grid) -> Generator[tuple[Tile, Tiles | None]]:
+def _nothing_seen(coverage: Coverage, flat: OneColour) -> Iterator[Doubt]:
+    """Yield what is doubtful of an image that shows nothing."""
+    if not any(coverage.pixels):
+        yield Doubt("empty", "no pixel is valid: every label is 255")
+    elif flat.colour is not None:
+        red, green, blue = flat.colour
+        yield Doubt(
+            "one value",
+            f"the network saw one colour everywhere (red {red}, green {green}, blue {blue}), so labels say nothing; "
+            "is the image blank?",
+        )
+
+
+def _read(image: ImageReader, grid: Grid, flat: OneColour) -> Generator[tuple[Tile, Tiles | None]]:
     with gdal_environment():  # GDAL's settings belong to a thread
-        yield from read_tiles(image, grid)
+        for tile, pixels in read_tiles(image, grid):
+            flat.see(image, grid, tile, pixels)
+            yield tile, pixels
 
 
 def _stitch(tiles: Generator[tuple[Tile, Tiles | None]], engine: Engine, stitcher: Stitcher) -> Generator[MaskRows]:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from segment.model.presets import Size
 from segment.training.data import CropSet, Split
 from segment.training.request import TrainRequest
-from tiler.grid.tiling import Tiling
+from tiler.grid.tiling import Tiling, lengths
 
 _OPTIONS = {"input_px": "input"}
 _ASIDE = {"crops", "fresh"}
@@ -79,7 +79,7 @@ crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_cur
 {_data_line("training", facts.crops.train)}
 {_data_line("validation", facts.crops.val)}
 
-Crops are squares of {facts.crops.window_px} source pixels, seen at {request.input_px}.
+Crops are squares of {facts.crops.window_px} source pixels, seen at {request.input_px}.{_resolution(facts)}
 {len(facts.crops.train.crops)} crops are shown per epoch.
 
 ## Recipe
@@ -113,6 +113,14 @@ def _class_lines(facts: Facts) -> str:
         f"| {name.replace('|', '&#124;')} | {text} |"
         for name, text in zip(facts.crops.classes.names, shown, strict=True)
     )
+
+
+def _resolution(facts: Facts) -> str:
+    """Say at which resolutions the model learned; empty where no image says its own."""
+    if facts.crops.gsd_m is None or facts.tiling.trained_gsd_m is None:
+        return ""
+    source, seen = lengths(*facts.crops.gsd_m), lengths(*facts.tiling.trained_gsd_m)
+    return f" Pixels of the images cover {source} of ground, pixels that the network sees {seen}."
 
 
 def _data_line(name: str, split: Split) -> str:

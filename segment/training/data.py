@@ -46,6 +46,9 @@ class CropSet:
     """Crops to train on."""
     val: Split
     """Crops to validate on, each once."""
+    gsd_m: tuple[float, float] | None
+    """Least and greatest ground sample distance of the images of training crops, metres per source pixel, of those
+    that say theirs; None if none does."""
     digest: str
     """32 hex digits that change with the index or the class table."""
 
@@ -72,8 +75,14 @@ def read_crop_set(folder: Path) -> CropSet:
         window_px=int(windows[0]),
         train=_split(folder, table[table["split"] == "train"], classes, name="train"),
         val=_split(folder, table[table["split"] == "val"].assign(repeat=1), classes, name="val"),
+        gsd_m=_gsd_range(table[table["split"] == "train"]),
         digest=hasher.hexdigest()[:32],
     )
+
+
+def _gsd_range(table: pandas.DataFrame) -> tuple[float, float] | None:
+    known = table["gsd_m"].dropna()
+    return None if known.empty else (float(known.min()), float(known.max()))
 
 
 def _count_columns(classes: ClassTable) -> list[str]:

@@ -60,7 +60,7 @@ def plan_training(request: TrainRequest) -> TrainPlan:
         See `train`.
     """
     crops = read_crop_set(request.crops)
-    tiling = Tiling(window_px=crops.window_px, input_px=request.input_px, overlap=request.overlap)
+    tiling = _tiling(crops, request)
     device = choose_device(request.device)
     precision = choose_precision(device, request.precision)
     if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
@@ -75,6 +75,15 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
     arguments.max_steps, arguments.warmup_steps = steps, round(request.warmup * steps)
     return TrainPlan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
+
+
+def _tiling(crops: CropSet, request: TrainRequest) -> Tiling:
+    """Return the cut that the model will ask for, and the resolutions that it learns to see."""
+    seen = None
+    if crops.gsd_m is not None:
+        low, high = (metres * crops.window_px / request.input_px for metres in crops.gsd_m)
+        seen = low, high
+    return Tiling(crops.window_px, request.input_px, request.overlap, trained_gsd_m=seen)
 
 
 def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:

@@ -389,8 +389,9 @@ def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> N
     assert "demonstration" in result.stdout
     assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
     assert sorted(path.name for path in (out / "masks").glob("[!.]*")) == [
-        "IMG_0001_color.png", "IMG_0001_label.png", "manifest.jsonl", "ortho_1_label.qml", "ortho_1_label.tif",
-        "ortho_1_label.tif.aux.xml", "ortho_1_label.tif.vat.cpg", "ortho_1_label.tif.vat.dbf", "summary.csv",
+        "IMG_0001_color.png", "IMG_0001_label.png", "classes.csv", "legend.png", "manifest.jsonl", "ortho_1_label.qml",
+        "ortho_1_label.tif", "ortho_1_label.tif.aux.xml", "ortho_1_label.tif.vat.cpg", "ortho_1_label.tif.vat.dbf",
+        "summary.csv",
     ]  # fmt: skip
     with Image.open(out / "comparison.png") as picture:
         assert picture.size == (3 * 640 + 16, 427)

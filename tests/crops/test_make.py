@@ -18,6 +18,8 @@ from rasterio.windows import Window as RasterioWindow
 from rasterio.windows import transform as window_transform
 
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_tif
+from tests.photos import write_photo
+from tests.runs import NORTH_UP
 from tiler.classes import ClassTable
 from tiler.crops import make
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
@@ -652,3 +654,39 @@ def test_pixels_and_valid_are_those_of_the_file(tmp_path: Path) -> None:
     with open_image(tmp_path / "p.png") as image:
         expected = np.asarray(palette.convert("RGB"))[window.slices].transpose(2, 0, 1)
         np.testing.assert_array_equal(image.pixels(window), expected)
+
+
+def test_the_index_holds_the_ground_sample_distance_of_a_source_that_says_it(survey: Survey) -> None:
+    for name in ("map", "photo", "plain"):
+        survey.add(name)
+        (survey.images / f"{name}.png").unlink()
+    pixels = noise(3, *SHAPE)
+    write_tif(survey.images / "map.tif", pixels, photometric="rgb", crs=UTM, transform=NORTH_UP)
+    write_photo(survey.images / "photo.jpg", shape=SHAPE)
+    write_tif(survey.images / "plain.tif", pixels, photometric="rgb")
+    survey.cut()
+    index, _ = read_crop_index(survey.out)
+    found = index.groupby("source")["gsd_m"].first()
+    assert found["map"] == pytest.approx(0.5, rel=0.01)
+    assert found["photo"] == pytest.approx(100 * 13.2 / 8.8 / SHAPE[1], rel=0.05)
+    assert np.isnan(found["plain"])
+
+
+def test_an_index_without_ground_sample_distances_is_read(survey: Survey) -> None:
+    survey.add("a")
+    survey.cut()
+    path = survey.out / "crops.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    assert read_crop_index(survey.out)[0]["gsd_m"].isna().all()
+
+
+@pytest.mark.parametrize("text", ["-1", "0", "inf", "much"])
+def test_an_index_of_impossible_ground_sample_distances_is_refused(survey: Survey, text: str) -> None:
+    survey.add("a")
+    survey.cut()
+    path = survey.out / "crops.csv"
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(line.rpartition(",")[0] + f",{text}" for line in lines)]))
+    with pytest.raises(CropIndexError, match=r"crops\.csv: "):
+        read_crop_index(survey.out)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tiler.errors import GridError
 from tiler.grid.tiles import axis_positions, plan_grid
-from tiler.grid.tiling import Tiling, TilingOptions
+from tiler.grid.tiling import Tiling, TilingOptions, lengths
 from tiler.grid.window import Window
 
 
@@ -215,6 +215,28 @@ def test_the_users_settings_replace_the_checkpoints() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source_gsd_m", "far"),
+    [(0.0166, True), (0.0167, False), (0.05, False), (0.1, False), (1.19, False), (1.21, True), (300, True)],
+)
+def test_three_times_off_the_trained_resolutions_is_far_from_scale(source_gsd_m: float, far: bool) -> None:
+    tiling = Tiling(window_px=1024, input_px=512, trained_gsd_m=(0.1, 0.8))  # 0.05 to 0.4 m at the source
+    assert bool(tiling.off_scale(source_gsd_m)) is far
+    assert tiling.off_scale(None) == ""
+    assert Tiling().off_scale(source_gsd_m) == ""
+
+
+@pytest.mark.parametrize(
+    ("metres", "text"),
+    [
+        ((300,), "300 m"), ((0.0123,), "1.2 cm"), ((0.001, 0.008), "0.1 to 0.8 cm"), ((0.03, 0.03), "3 cm"),
+        ((0.5, 2), "0.5 to 2 m"), ((1,), "1 m"), ((12345,), "12000 m"),
+    ],
+)  # fmt: skip
+def test_lengths_are_read_by_people(metres: tuple[float, ...], text: str) -> None:
+    assert lengths(*metres) == text
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"window_px": 0}, "at least 1 pixel"),
@@ -224,6 +246,9 @@ def test_the_users_settings_replace_the_checkpoints() -> None:
         ({"overlap": -0.1}, "fraction of the tile"),
         ({"overlap": 0.95}, "leaves a stride of"),
         ({"gsd_m": float("inf")}, "positive number of metres"),
+        ({"trained_gsd_m": (0.0, 1.0)}, "0 < least <= greatest, got 0.0 and 1.0"),
+        ({"trained_gsd_m": (2.0, 1.0)}, "0 < least <= greatest"),
+        ({"trained_gsd_m": (1.0, float("nan"))}, "0 < least <= greatest"),
     ],
 )
 def test_impossible_tilings_are_refused(arguments: dict[str, float], message: str) -> None:

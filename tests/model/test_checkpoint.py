@@ -106,7 +106,22 @@ def test_without_a_tiling_the_input_size_is_taken_at_full_resolution(folder: Pat
 def test_the_published_drone_model_is_cut_as_it_was_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(folder / "config.json", tiling=None)
     monkeypatch.setattr("segment.model.checkpoint._locate", lambda model: folder)
-    assert describe_checkpoint(DRONE_MODEL).tiling == Tiling(window_px=2000, input_px=512, overlap=0.25)
+    tiling = describe_checkpoint(DRONE_MODEL).tiling
+    assert tiling == Tiling(window_px=2000, input_px=512, overlap=0.25, trained_gsd_m=(0.00390625, 0.03125))
+    assert "trained on pixels of 0.1 to 0.8 cm (in windows of 2000 px)" in tiling.off_scale(300.0)
+
+
+def test_a_checkpoint_carries_the_resolutions_that_it_was_trained_at(tmp_path: Path) -> None:
+    tiling = Tiling(1024, 512, 0.25, trained_gsd_m=(0.01, 0.5))
+    folder = checkpoint_folder(tmp_path / "model", classes=2, tiling=tiling)
+    assert describe_checkpoint(str(folder)).tiling == tiling
+
+
+@pytest.mark.parametrize("found", [0.5, [0.5], [0.5, "x"], [-1, 1], [2, 1], [0.1, 0.2, 0.3]])
+def test_impossible_trained_resolutions_are_refused(folder: Path, found: Any) -> None:
+    edit(folder / "config.json", tiling={"window_px": 512, "trained_gsd_m": found})
+    with pytest.raises(CheckpointError, match=f"^{folder}: "):
+        describe_checkpoint(str(folder))
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./model", "model", "/model", "../x/y", "a b/c"])

@@ -87,7 +87,7 @@ def test_named_channels_need_no_note(names: tuple[str, ...]) -> None:
         ("red", "green", "alpha"),
         ("gray", "undefined", "alpha"),
         ("red", "red", "green", "blue"),
-        ("cyan", "magenta", "yellow", "black"),
+        ("yellow", "red", "red", "nir"),
     ],
 )
 def test_channels_that_do_not_say_their_colours_are_refused(names: tuple[str, ...]) -> None:
@@ -110,11 +110,51 @@ def test_colour_spaces_that_gdal_does_not_convert_are_refused(space: str, asked:
         choose_channels(info, asked)
 
 
+INKS = ("cyan", "magenta", "yellow", "black")
+
+
+@pytest.mark.parametrize("asked", [(), (1, 2, 3), (4,)])
+@pytest.mark.parametrize("names", [INKS, (*INKS, "alpha")])
+def test_inks_are_refused_whatever_is_asked(names: tuple[str, ...], asked: tuple[int, ...]) -> None:
+    with pytest.raises(ChannelError, match=r"^a\.tif: colours are stored as CMYK; expected RGB.* python -c "):
+        choose_channels(_info(*names), asked)
+
+
+@pytest.mark.parametrize("names", [INKS[:3], ("hue", "saturation", "lightness"), ("Y", "Cb", "Cr")])
+@pytest.mark.parametrize("asked", [(), (3, 2, 1), (2,)])
+def test_three_channels_that_say_other_colours_are_refused(names: tuple[str, ...], asked: tuple[int, ...]) -> None:
+    found = "CMYK" if names == INKS[:3] else ", ".join(names)
+    with pytest.raises(ChannelError, match=rf"^a\.tif: colours are stored as {found}; expected RGB, grey or a palette"):
+        choose_channels(_info(*names), asked)
+
+
+@pytest.mark.parametrize(("names", "asked"), [(("Y", "Cb", "Cr"), (1,)), (("hue", "saturation", "lightness"), (3,))])
+def test_a_channel_of_brightness_alone_is_grey(names: tuple[str, ...], asked: tuple[int, ...]) -> None:
+    assert choose_channels(_info(*names), asked).colour == asked
+
+
+def test_yellow_light_of_a_satellite_is_no_ink() -> None:
+    names = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir")
+    assert choose_channels(_info(*names)).colour == (5, 3, 2)
+    assert choose_channels(_info(*names), (7, 5, 4)).colour == (7, 5, 4)
+
+
 def test_a_jpeg_in_cmyk_is_converted_and_accepted(tmp_path: Path) -> None:
     Image.fromarray(noise(8, 8, 3)).convert("CMYK").save(tmp_path / "a.jpg")
     info = read_info(tmp_path / "a.jpg")
     assert info.colour_space == "CMYK"
     assert choose_channels(info).colour == (1, 2, 3)
+
+
+def test_a_jpeg_in_ycck_is_refused_because_gdal_decodes_it_to_false_colours(tmp_path: Path) -> None:
+    Image.fromarray(noise(8, 8, 3)).convert("CMYK").save(tmp_path / "a.jpg")
+    written = (tmp_path / "a.jpg").read_bytes()
+    marker = written.index(b"Adobe")  # then version, flags and flags of two bytes each, and the transform
+    (tmp_path / "a.jpg").write_bytes(written[: marker + 11] + b"\2" + written[marker + 12 :])
+    info = read_info(tmp_path / "a.jpg")
+    assert info.colour_space == "YCCK"
+    with pytest.raises(ChannelError, match="colours are stored as YCCK; expected RGB"):
+        choose_channels(info, (1, 2, 3))
 
 
 @pytest.mark.parametrize("space", ["CMYK", "LAB"])

@@ -19,7 +19,7 @@ from tiler.errors import ChannelError, RasterReadError
 from tiler.grid.tiles import Grid, plan_grid
 from tiler.source.image import ImageReader, open_image
 from tiler.source.stretch import Stretch, percentile_stretch
-from tiler.source.tiles import read_tiles
+from tiler.source.tiles import OneColour, read_tiles
 
 SHAPE = (701, 1103)
 SCALES = [0.256, 0.61, 1, 1.7]
@@ -522,3 +522,46 @@ def test_the_stretch_leaves_out_what_the_valid_channel_and_nodata_mark(tmp_path:
     with open_image(tmp_path / "a.tif", channels=(1, 2, 3, 4)) as image:
         assert image.stretch is not None
         assert (image.stretch.low, image.stretch.high) == pytest.approx((1000, 3000), rel=0.05)
+
+
+def _one_colour(path: Path, scale: float) -> tuple[int, ...] | None:
+    seen = OneColour()
+    with open_image(path) as image:
+        grid = _grid(image.info.shape, scale)
+        for tile, pixels in read_tiles(image, grid):
+            seen.see(image, grid, tile, pixels)
+    return seen.colour
+
+
+@pytest.mark.parametrize("scale", [0.3, 1, 1.7])
+@pytest.mark.parametrize("marked", ["not", "alpha", "nodata", "mask"])
+def test_one_colour_is_noticed_whatever_lies_under_invalid_pixels(tmp_path: Path, marked: str, scale: float) -> None:
+    colours = np.full((3, 300, 400), 90, np.uint8)
+    colours[1] = 91
+    valid = np.ones((300, 400), np.bool_)
+    valid[:130] = valid[:, 250:] = False
+    if marked != "not":
+        colours[:, ~valid] = 0
+    ways: dict[str, dict[str, Any]] = {"nodata": {"nodata": 0}, "mask": {"mask": valid}}
+    pixels = np.concatenate((colours, valid[np.newaxis] * np.uint8(255))) if marked == "alpha" else colours
+    interpretations = ("red", "green", "blue", "alpha")[: len(pixels)]
+    path = write_tif(
+        tmp_path / "a.tif", pixels, photometric="rgb", interpretations=interpretations, **ways.get(marked, {})
+    )
+    assert _one_colour(path, scale) == (90, 91, 90)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (299, 399), (0, 399)])
+def test_one_other_pixel_is_enough_for_two_colours(tmp_path: Path, at: tuple[int, int]) -> None:
+    pixels = np.full((300, 400, 3), 90, np.uint8)
+    pixels[at] = 95
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert _one_colour(tmp_path / "a.png", 1) is None
+
+
+def test_an_image_without_a_valid_pixel_has_no_colour(tmp_path: Path) -> None:
+    assert _one_colour(write_tif(tmp_path / "a.tif", np.zeros((1, 90, 90), np.uint8), nodata=0), 1) is None
+
+
+def test_a_stretched_image_without_contrast_has_one_colour(tmp_path: Path) -> None:
+    assert _one_colour(write_tif(tmp_path / "a.tif", np.full((1, 90, 90), 1e4, np.float32)), 1) == (0, 0, 0)

@@ -10,6 +10,7 @@ import pytest
 import tiler.crops.plan
 import tiler.grid.tiles
 from segment import api
+from segment.model.checkpoint import describe_checkpoint
 from tiler.crops.plan import CropOptions, plan_crops
 from tiler.grid.tiles import plan_grid
 from tiler.grid.window import Window
@@ -61,6 +62,11 @@ def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     assert (report.train, report.val, report.failed) == (24, 12, ())
     result = api.train(
         crops, model, base="nano", input_px=64, batch_size=4, lr=4e-3, epochs=12, workers=0, device="cpu", warmup=0.1
+    )
+    assert describe_checkpoint(str(model)).tiling.trained_gsd_m == pytest.approx((0.12, 0.12), rel=0.01)
+    assert (
+        "Pixels of the images cover 6 cm of ground, pixels that the network sees 12 cm."
+        in (model / "README.md").read_text()
     )
     with (model / "learning_curve.csv").open() as file:
         losses = [float(row["train_loss"]) for row in csv.DictReader(file)]

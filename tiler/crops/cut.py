@@ -30,6 +30,7 @@ from tiler.files.atomic import write_whole
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
+from tiler.photo.pose import photo_gsd_m
 from tiler.source.georef import Georeference
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
@@ -125,10 +126,15 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
             if _wanted(row, task.request):
                 _write(task, row, image.info.georeference, pixels, mask)
                 rows.append(row)
-    record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows))
+        gsd_m = _gsd_m(image.info)
+    record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
     return record, (*map(str, image.doubts), *image.notes)
+
+
+def _gsd_m(info: RasterInfo) -> float | None:
+    return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
 
 
 def _turned(info: RasterInfo) -> str:

@@ -24,6 +24,8 @@ _REPEAT_THRESHOLD = 0.5
 _TEXT = ("split", "image", "mask", "source")
 _NUMBERS = ("row_off", "col_off", "height", "width", "window_px", "repeat", "labelled")
 _COUNT = "px_"
+_GSD = "gsd_m"
+"""An optional column: earlier releases wrote none."""
 
 
 def build_index(records: Iterable[Record], classes: ClassTable, request: CropOptions) -> pd.DataFrame:
@@ -31,8 +33,8 @@ def build_index(records: Iterable[Record], classes: ClassTable, request: CropOpt
 
     Its columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source, row_off,
     col_off, height and width (the source pixels in the crop), window_px (side of the crop's files), repeat (how often
-    an epoch shows the crop), labelled (number of pixels that carry a label), and per class `px_<name>` (number of
-    its pixels).
+    an epoch shows the crop), labelled (number of pixels that carry a label), per class `px_<name>` (number of
+    its pixels), and gsd_m (ground sample distance of the source, metres per pixel; NaN where it is not known).
 
     Parameters
     ----------
@@ -47,17 +49,18 @@ def build_index(records: Iterable[Record], classes: ClassTable, request: CropOpt
     sides = split_sources((record.source for record in records), split=request.split, seed=request.seed)
     train = [row for record in records if sides[record.source] == "train" for row in record.rows]
     factors = repeat_factors([[index for index, _ in row.counts] for row in train]) if request.balance else {}
-    columns = [*_TEXT, *_NUMBERS, *(_COUNT + name for name in classes.names)]
+    columns = _columns(classes)
     lines = [
         (
             sides[record.source], row.image, row.mask, record.source,
             row.window.row_off, row.window.col_off, row.window.height, row.window.width, request.window_px,
             _repeat(row, factors) if sides[record.source] == "train" else 1, row.labelled, *_per_class(row, classes),
+            math.nan if record.gsd_m is None else record.gsd_m,
         )
         for record in records
         for row in record.rows
     ]  # fmt: skip
-    return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[len(_TEXT) :], "int64"))
+    return pd.DataFrame(lines, columns=[*columns, _GSD]).astype(_types(columns))
 
 
 def repeat_factors(crops: Sequence[Iterable[int]]) -> dict[int, float]:
@@ -106,14 +109,23 @@ def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:
         raise CropIndexError(str(error)) from error
     try:
         index = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors="surrogateescape")
-        expected = [*_TEXT, *_NUMBERS, *(_COUNT + name for name in classes.names)]
-        if list(index.columns) != expected:
-            raise ValueError(f"columns {', '.join(expected)} expected, {', '.join(index.columns)} found")
-        index = index.astype(dict.fromkeys(expected[len(_TEXT) :], "int64"))
+        expected = _columns(classes)
+        if [name for name in index.columns if name != _GSD] != expected:
+            raise ValueError(f"columns {', '.join((*expected, _GSD))} expected, {', '.join(index.columns)} found")
+        index = index.assign(**{_GSD: index.get(_GSD, "")}).replace({_GSD: ""}, "nan").astype(_types(expected))
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise CropIndexError(f"{path}: {error}") from error
     _check(path, index)
     return index, classes
+
+
+def _columns(classes: ClassTable) -> list[str]:
+    """Return the columns that every index has, in their order."""
+    return [*_TEXT, *_NUMBERS, *(_COUNT + name for name in classes.names)]
+
+
+def _types(columns: list[str]) -> dict[str, str]:
+    return {**dict.fromkeys(columns[len(_TEXT) :], "int64"), _GSD: "float64"}
 
 
 def _check(path: Path, index: pd.DataFrame) -> None:
@@ -121,6 +133,8 @@ def _check(path: Path, index: pd.DataFrame) -> None:
         raise CropIndexError(f"{path}: split train or val expected, {wrong[0]!r} found")
     if (index[list(_NUMBERS)] < 0).any(axis=None) or (index["repeat"] < 1).any():
         raise CropIndexError(f"{path}: a negative number, or a repeat below 1; expected numbers from 0, repeats from 1")
+    if (known := index[_GSD].dropna()).le(0).any() or known.eq(math.inf).any():
+        raise CropIndexError(f"{path}: {_GSD} is a positive number of metres or empty, {known.min():g} found")
     missing = [file for file in (*index["image"], *index["mask"]) if not (path.parent / file).is_file()]
     if missing:
         raise CropIndexError(

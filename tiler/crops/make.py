@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -20,8 +20,10 @@ from tiler.crops.record import Record, discard, has_begun, read_record, read_rec
 from tiler.errors import NoPairError, OutputClashError, OutputExistsError, reason_of
 from tiler.files.atomic import sweep
 from tiler.files.pairs import Pair, Pairs, pair_files
+from tiler.masks.own_classes import own_class_table
 from tiler.masks.provenance import digest, source_stamp
 
+NamedBy = Literal["the class table", "the masks", "nobody"]
 CROP_VERSION = 1
 """Raised by one when a change of noseam changes crops, so that crops made before are made again."""
 
@@ -44,6 +46,8 @@ class CropReport:
     """Number of crops that were left out because too few of their pixels carry a label."""
     removed: int
     """Number of sources whose crops were deleted because their image or mask is gone."""
+    named_by: NamedBy
+    """Where the names and colours of the classes come from; `nobody`: they are made up."""
     class_pixels: Mapping[str, int]
     """Pixels of each class in all crops together; where crops overlap they count twice."""
 
@@ -99,7 +103,8 @@ def make_crops(
     request : CropOptions
         How to cut, split and balance.
     classes : ClassTable or None
-        Ids and colours in the masks; None: the masks hold ids, which get made-up names and colours.
+        Ids and colours in the masks; None: the masks hold ids. Their names and colours are those that noseam wrote
+        into the masks, see `own_class_table`, or else made up.
     jobs : int
         Number of processes; -1: one per core.
     hold : callable
@@ -117,6 +122,8 @@ def make_crops(
     ------
     PairError
         If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
+    ClassTableError
+        If there is no class table and the masks name or colour their classes differently.
     OutputExistsError
         If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
@@ -130,6 +137,10 @@ def make_crops(
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
+    named_by: NamedBy = "the class table"
+    if classes is None:
+        classes = own_class_table((pair.second for pair in pairs.pairs), masks if masks.is_dir() else masks.parent)
+        named_by = "nobody" if classes is None else "the masks"
     with hold(out):
         (out / RECORDS).mkdir(parents=True, exist_ok=True)
         removed = _forget(out, pairs)
@@ -139,7 +150,7 @@ def make_crops(
             advance(outcome, len(outcomes), len(pairs.pairs))
         sweep(out, of_all=False)
         remove_empty_folders(out)
-        return _finish(out, request, classes, pairs, outcomes, removed)
+        return _finish(out, request, classes, named_by, pairs, outcomes, removed)
 
 
 def _forget(out: Path, pairs: Pairs) -> int:
@@ -226,6 +237,7 @@ def _finish(
     out: Path,
     request: CropOptions,
     classes: ClassTable | None,
+    named_by: NamedBy,
     pairs: Pairs,
     outcomes: Sequence[CropOutcome],
     removed: int,
@@ -243,5 +255,6 @@ def _finish(
         val=len(index) - train,
         removed=removed,
         filtered=sum(record.filtered for record in records),
+        named_by=named_by,
         class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
     )

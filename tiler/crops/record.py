@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -46,6 +47,8 @@ class Record:
     """The crops, in row-major order."""
     filtered: int = 0
     """Number of crops that were left out because too few of their pixels carry a label."""
+    gsd_m: float | None = None
+    """Ground sample distance of the source, metres per pixel, where its georeference or its pose says it."""
 
     @property
     def files(self) -> frozenset[str]:
@@ -67,7 +70,8 @@ def read_record(path: Path) -> Record | None:
     try:
         found = json.loads(path.read_text(encoding="ascii"))
         rows = tuple(map(_row, found["rows"]))
-        return Record(_text(found["source"]), _text(found["fingerprint"]), rows, _whole(found["filtered"]))
+        texts = _text(found["source"]), _text(found["fingerprint"])
+        return Record(*texts, rows, _whole(found["filtered"]), _distance(found.get("gsd_m")))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -136,4 +140,10 @@ def _text(value: object) -> str:
 def _whole(value: object) -> int:
     if not isinstance(value, int):
         raise TypeError(f"a whole number expected, {value!r} found")
+    return value
+
+
+def _distance(value: object) -> float | None:
+    if value is not None and not (isinstance(value, float) and 0 < value < math.inf):
+        raise TypeError(f"a positive number of metres expected, {value!r} found")
     return value

@@ -21,7 +21,7 @@ class CropRequest:
     out: Path = option(
         REQUIRED, "This folder gets the crops: images/, masks/, crops.csv and classes.csv.", unit="DIR", path="folder"
     )
-    classes: Path | None = class_table("none: masks hold class ids")
+    classes: Path | None = class_table("what noseam's masks say; else made-up names")
     jobs: int | None = option(None, "N images are cut at the same time.", unit="N", shown="one per core", least=1)
     crops: CropOptions = CropOptions()
     """How to cut, split and balance."""

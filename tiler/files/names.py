@@ -21,6 +21,10 @@ Product = Kind | Literal["polygons"]
 """What noseam makes of an image."""
 PNG, TIFF = ".png", ".tif"
 """Suffixes of the masks that noseam writes."""
+LEGEND, CLASS_TABLE = "legend.png", "classes.csv"
+"""Picture and table of the classes, in the folder of a run's masks."""
+LEGEND_KEY = "NOSEAM_LEGEND"
+"""Text of a legend that noseam drew: a digest of the table beside it. No walk takes such a file for an image."""
 _Ending = Kind | Literal["mask"]
 _LABEL_SUFFIXES = frozenset({PNG, TIFF, ".tiff"})
 _STEM = re.compile(r"(.+)_(label|mask|color|confidence)", re.IGNORECASE | re.DOTALL)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from tiler.files.names import read_product
+from tiler.files.names import LEGEND, LEGEND_KEY, read_product
 
+_HEAD_BYTES = 2048
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 """Suffixes of files that a walk takes for images, in lower case."""
 NOWHERE: Mapping[Path, Path] = MappingProxyType({})
@@ -46,8 +47,9 @@ class Survey:
 def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Path, Path] = NOWHERE) -> Survey:
     """Return the images in files and folders.
 
-    A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case. A file that is a source
-    itself counts whatever its suffix. A file that is reached twice counts once.
+    A file in a folder counts if its suffix is one of `IMAGE_SUFFIXES`, in upper or lower case, and if it is no legend
+    that noseam drew. A file that is a source itself counts whatever its suffix. A file that is reached twice counts
+    once.
 
     Parameters
     ----------
@@ -77,7 +79,8 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Pat
         for path in _files(source, skip, unreadable, in_out):
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES:
-                images.setdefault(identity(path), Found(path, place / path.relative_to(source)))
+                if not _is_legend(path):
+                    images.setdefault(identity(path), Found(path, place / path.relative_to(source)))
             else:
                 ignored[suffix or path.name] += 1
     return Survey(tuple(images.values()), tuple(unreadable), ignored, tuple(in_out))
@@ -91,6 +94,17 @@ def natural(name: str) -> tuple[str, str]:
 def identity(path: Path) -> Path:
     """Return the one path that stands for a file, whatever path leads to its folder; a link is a file of its own."""
     return path.parent.resolve() / path.name
+
+
+def _is_legend(path: Path) -> bool:
+    """Return whether a file is a legend that noseam drew: by its name, and by a text that stands before its pixels."""
+    if path.name != LEGEND:
+        return False
+    try:
+        with path.open("rb") as file:
+            return LEGEND_KEY.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]], in_out: list[Path]) -> Iterator[Path]:
@@ -114,4 +128,4 @@ def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]], 
 
 
 def _may_be_photo(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and read_product(path.name) is None
+    return path.suffix.lower() in IMAGE_SUFFIXES and read_product(path.name) is None and not _is_legend(path)

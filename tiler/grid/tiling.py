@@ -13,6 +13,8 @@ DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
 MIN_SCALE, MAX_SCALE = 0.001, 8
 """Least and most model pixels per source pixel; a scale beyond them most likely comes from a wrong unit."""
+_FAR = 3
+"""So many times off the resolution that it was trained at, a model is not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Tiling:
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
+    trained_gsd_m: tuple[float, float] | None = None
+    """Least and greatest ground sample distance that the model was trained at, metres per model pixel; None: not known.
+    It changes no tile; `off_scale` compares images with it."""
 
     def __post_init__(self) -> None:
         if self.window_px is None and self.gsd_m is None:
@@ -48,6 +53,11 @@ class Tiling:
             )
         if self.gsd_m is not None and not 0 < self.gsd_m < math.inf:
             raise GridError(f"the ground sample distance must be a positive number of metres, got {self.gsd_m}")
+        if self.trained_gsd_m is not None and not 0 < self.trained_gsd_m[0] <= self.trained_gsd_m[1] < math.inf:
+            low, high = self.trained_gsd_m
+            raise GridError(
+                f"the trained ground sample distances are metres, 0 < least <= greatest, got {low} and {high}"
+            )
 
     @property
     def overlap_px(self) -> int:
@@ -95,6 +105,46 @@ class Tiling:
         if scale < MIN_SCALE:
             raise GridError(f"the image would be reduced {1 / scale:.0f} times, {1 / MIN_SCALE:.0f} is the most")
         return scale
+
+    def off_scale(self, source_gsd_m: float | None) -> str:
+        """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
+
+        Parameters
+        ----------
+        source_gsd_m : float or None
+            Ground sample distance of the source, metres per pixel, where it is known.
+
+        Returns
+        -------
+        str
+            What was found, what was expected and what helps. Empty where the scale fits, or where one of the
+            ground sample distances is not known.
+        """
+        if source_gsd_m is None or self.trained_gsd_m is None:
+            return ""
+        low, high = self.trained_gsd_m
+        scale = self.scale(source_gsd_m)
+        if low / _FAR < source_gsd_m / scale < high * _FAR:
+            return ""
+        if self.gsd_m is None:
+            knows = f"trained on pixels of {lengths(low * scale, high * scale)} (in windows of {self.window_px} px)"
+            found = f"its pixels are {lengths(source_gsd_m)}, and the model was {knows}"
+        else:
+            found = (
+                f"it is brought to {lengths(self.gsd_m)} per pixel, and the model was trained at {lengths(low, high)}"
+            )
+        nearest = min(max(source_gsd_m, low), high)
+        if source_gsd_m > MAX_SCALE * nearest:
+            return f"{found}, so labels are likely wrong; the image is too coarse for this model"
+        return f"{found}, so labels are likely wrong; --gsd {nearest:.2g} brings it to the scale of the model"
+
+
+def lengths(low_m: float, high_m: float | None = None) -> str:
+    """Return a length, or a range of lengths, as people read it: two digits, in cm below a metre."""
+    high_m = low_m if high_m is None else high_m
+    in_cm = high_m < 1
+    low, high = (f"{float(f'{metres * (100 if in_cm else 1):.2g}'):g}" for metres in (low_m, high_m))
+    return f"{low if low == high else f'{low} to {high}'} {'cm' if in_cm else 'm'}"
 
 
 @dataclass(frozen=True, kw_only=True)

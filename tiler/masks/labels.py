@@ -123,6 +123,11 @@ class LabelReader:
             raise LabelError(f"{self.info.path}: tag CLASS_NAMES: a JSON list of names expected, {text[:80]!r} found")
         return tuple(names)
 
+    def colours_of(self, count: int) -> tuple[Colour, ...]:
+        """Return the colours that the palette gives to the first ids; none where it has not all of them."""
+        found = [self._palette[index] for index in range(count) if index in self._palette]
+        return tuple((red, green, blue) for red, green, blue, _ in found) if len(found) == count else ()
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return the class ids of a window.
 

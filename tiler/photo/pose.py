@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
+from tiler.errors import TilerError
 from tiler.extra import require_extra
 from tiler.photo.accuracy import estimate_error_m, position_error_m
 from tiler.photo.focal import NAMES as FOCALS
@@ -114,6 +115,17 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
         height=above,
         notes=tuple(_notes(tags, attitude)),
     )
+
+
+def photo_gsd_m(path: Path, height: int, width: int) -> float | None:
+    """Return the ground sample distance of a photo by its pose alone, metres per pixel; None where that says none.
+
+    None too where the camera was tilted, see `Georeference.gsd_m`, and where the packages for poses are missing.
+    """
+    try:
+        return place_photo(path, height, width, PoseOptions()).georeference.gsd_m(height, width)
+    except TilerError:  # a photo without a pose, which is no error here
+        return None
 
 
 def _position(tags: PhotoTags) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tiler.errors import ChannelError
@@ -9,6 +10,16 @@ from tiler.source.raster import RasterInfo
 
 _RGB = ("red", "green", "blue")
 _UNREADABLE_SPACES = frozenset({"CMYK", "CIELAB", "ICCLAB", "ITULAB"})
+_INKS = frozenset({"cyan", "magenta", "yellow", "black"})
+_SURE_INKS = frozenset({"cyan", "magenta"})
+"""Where a file has neither of them, yellow is light, as in some satellites' images."""
+_BRIGHTNESS = frozenset({"lightness", "Y"})
+_NO_RGB = frozenset({"hue", "saturation", "Cb", "Cr"}) | _BRIGHTNESS
+_SAVE_AS_RGB = (
+    "save it as RGB, with a program for photos or by: "
+    """python -c "from PIL import Image; Image.MAX_IMAGE_PIXELS = None; """
+    """Image.open('cmyk.tif').convert('RGB').save('rgb.tif')\""""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +54,13 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
     Raises
     ------
     ChannelError
-        If the header does not say which channels are red, green and blue, or the choice does not fit the file.
+        If the header does not say which channels are red, green and blue, if they are sure to be other colours,
+        such as inks, or if the choice does not fit the file.
     """
     if info.dtype.startswith("complex"):
         raise ChannelError(f"{info.path}: {info.dtype} samples; expected real numbers")
-    if info.driver == "GTiff" and info.colour_space in _UNREADABLE_SPACES:
-        raise ChannelError(f"{info.path}: colours are stored as {info.colour_space}; expected RGB, grey or a palette")
+    if info.colour_space == "YCCK" or (info.driver == "GTiff" and info.colour_space in _UNREADABLE_SPACES):
+        raise _other_colours(info, info.colour_space)
     if asked:
         return _asked(info, asked)
     names = info.interpretations
@@ -57,6 +69,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
         return Channels(colour, valid=None, palette=False, dataset_mask=info.masked)
     if names[0] in {"gray", "palette"} and set(names[1:]) <= {"alpha"}:
         return Channels((1,), valid=None, palette=names[0] == "palette", dataset_mask=info.masked)
+    _refuse_other_colours(info, names if len(names) == 3 else _INKS.intersection(names))
     if len(names) == 3 and "alpha" not in names:
         note = f"channels are {', '.join(names)}; they are taken as red, green, blue (--channels names others)"
         return Channels((1, 2, 3), valid=None, palette=False, dataset_mask=info.masked, note=note)
@@ -69,6 +82,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
 def _asked(info: RasterInfo, asked: tuple[int, ...]) -> Channels:
     if max(asked) > len(info.interpretations):
         raise ChannelError(f"{info.path}: channel {max(asked)} was asked for, the file has {len(info.interpretations)}")
+    _refuse_other_colours(info, [info.interpretations[number - 1] for number in asked[:3]])
     aside = "alpha" in info.interpretations  # the file's own mask counts alpha in, so it cannot be used
     return Channels(
         colour=asked[:3],
@@ -77,3 +91,18 @@ def _asked(info: RasterInfo, asked: tuple[int, ...]) -> Channels:
         dataset_mask=info.masked and not aside,
         nodata=info.nodata if aside else None,
     )
+
+
+def _refuse_other_colours(info: RasterInfo, used: Collection[str]) -> None:
+    """Raise where channels that would be red, green and blue, or grey, say that they are other colours."""
+    if _SURE_INKS.intersection(info.interpretations) and _INKS.intersection(used):
+        raise _other_colours(info, "CMYK")
+    others = (_NO_RGB if len(set(used)) > 1 else _NO_RGB - _BRIGHTNESS).intersection(used)
+    if others:
+        raise _other_colours(info, ", ".join(info.interpretations))
+
+
+def _other_colours(info: RasterInfo, found: str) -> ChannelError:
+    advice = _SAVE_AS_RGB if found in {"CMYK", "YCCK"} else "convert it to RGB"
+    lost = "; a world file beside the new file says where it lies" if info.georeference.present else ""
+    return ChannelError(f"{info.path}: colours are stored as {found}; expected RGB, grey or a palette; {advice}{lost}")

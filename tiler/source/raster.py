@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from PIL.JpegImagePlugin import JpegImageFile
 from rasterio.enums import MaskFlags
 
 from tiler.errors import FormatError, RasterReadError
@@ -61,7 +62,7 @@ class RasterInfo:
     interpretations: tuple[str, ...]
     """What each channel holds: red, green, blue, gray, alpha, palette, undefined and so on."""
     colour_space: str
-    """Colour space of the stored samples, such as YCbCr, CMYK or CIELAB; empty where not said."""
+    """Colour space of the stored samples, such as YCbCr, CMYK, YCCK or CIELAB; empty where not said."""
     nodata: float | None
     """Value that marks a sample without measurement."""
     masked: bool
@@ -189,7 +190,7 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
             dtype=dataset.dtypes[0],
             bits=_bits(dataset),
             interpretations=_interpretations(dataset),
-            colour_space=structure.get("SOURCE_COLOR_SPACE", ""),
+            colour_space=_colour_space(path, dataset),
             nodata=dataset.nodata,
             masked=MaskFlags.all_valid not in dataset.mask_flag_enums[0],
             white_is_zero=structure.get("MINISWHITE") == "YES",
@@ -209,6 +210,15 @@ def _locate(path: Path, dataset: Any) -> tuple[Georeference, tuple[str, ...]]:
         return own, ()
     transform, crs, notes = read_world(path, own.crs)
     return (own if transform is None else Georeference(crs, transform)), notes
+
+
+def _colour_space(path: Path, dataset: Any) -> str:
+    """Return what the file says. GDAL 3.10 calls a JPEG in YCCK one in CMYK, and decodes it to false colours."""
+    space: str = dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE", "")
+    if dataset.driver == "JPEG" and space == "CMYK":
+        with JpegImageFile(path) as image:
+            return "YCCK" if image.info.get("adobe_transform", 0) else space
+    return space
 
 
 def _bits(dataset: Any) -> int | None:

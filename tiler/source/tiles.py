@@ -1,4 +1,4 @@
-"""Cut an image into the tiles of its grid, a strip at a time."""
+"""Cut an image into the tiles of its grid, a strip at a time; notice one that shows nothing."""
 
 from __future__ import annotations
 
@@ -58,3 +58,38 @@ def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bo
     reached = [grid.source_window(tile.window, margin=LOGITS_STRIDE) for tile in tiles]
     valid = image.valid_columns(reached[0].row_off, reached[0].row_stop)
     yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))
+
+
+class OneColour:
+    """Notice an image whose valid pixels all have one colour, from its tiles."""
+
+    def __init__(self) -> None:
+        self._first: NDArray[np.uint8] | None = None
+        self._varied = False
+
+    @property
+    def colour(self) -> tuple[int, ...] | None:
+        """Red, green and blue of all valid pixels in the tiles so far; None if two differ, or none is valid."""
+        return None if self._varied or self._first is None else tuple(map(int, self._first.ravel()))
+
+    def see(self, image: ImageReader, grid: Grid, tile: Tile, pixels: NDArray[np.uint8] | None) -> None:
+        """Take in one of the tiles that `read_tiles` yields. It costs nothing once two pixels have differed."""
+        if self._varied or pixels is None:
+            return
+        height, width = (
+            min(tile.window.height, grid.model_shape[0] - tile.window.row_off),
+            min(tile.window.width, grid.model_shape[1] - tile.window.col_off),
+        )
+        colours = pixels[:, :height, :width].reshape(3, -1)
+        if image.maybe_invalid:
+            colours = colours[:, _sampled(image.valid(grid.source_window(tile.window)), height, width).ravel()]
+        if self._first is None and colours.size:
+            self._first = colours[:, :1].copy()
+        self._varied = self._first is not None and bool((colours != self._first).any())
+
+
+def _sampled(valid: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Return a mask in another size, by nearest neighbour."""
+    rows = (np.arange(height) * 2 + 1) * valid.shape[0] // (2 * height)
+    cols = (np.arange(width) * 2 + 1) * valid.shape[1] // (2 * width)
+    return valid[np.ix_(rows, cols)]
