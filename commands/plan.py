@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from commands.command import Command
-from commands.exits import FAILED, no_image, usage_errors
+from commands.exits import FAILED, no_image
 from commands.options import json_option, options_of, request_of
 from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
@@ -33,8 +33,7 @@ def plan(ctx: click.Context, /, as_json: bool, **wanted: Any) -> None:
     from segment.steps import plan
 
     request = request_of(PlanRequest, wanted)
-    with usage_errors():
-        survey = plan(request).survey
+    survey = plan(request).survey
     lines = [json.dumps(plan_as_dict(survey), indent=2)] if as_json else map(one_line, plan_as_lines(survey))
     click.echo("\n".join(lines))
     if not survey.inputs + survey.elsewhere:

@@ -28,10 +28,10 @@ def scenes(**wanted: Any) -> None:
     from tiler.scenes.survey import IMAGES, TRUTH, make_survey
 
     request = request_of(ScenesRequest, wanted)
-    with Meter("images", quiet=quiet()) as count:
+    with Meter("megapixels", quiet=quiet()) as count:
         make_survey(request.out, request.scenes, advance=count)
     click.echo(
         f"{request.out}: {request.scenes.photos} photos, {request.scenes.orthomosaics} orthomosaics, and their truth\n"
-        f"Next: noseam segment {request.out / IMAGES} --out masks --model demo && "
+        f"Next: noseam segment {request.out / IMAGES} --out masks --model bundled:demo && "
         f"noseam evaluate masks {request.out / TRUTH}"
     )

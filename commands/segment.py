@@ -19,7 +19,7 @@ _MODEL_CHOICE = """--model is missing: which network shall segment your images?
       24 classes of low-flying drone photos; fetched once from the Hugging Face hub
   --model FOLDER
       your own SegFormer checkpoint, such as `noseam train` writes
-  --model demo
+  --model bundled:demo
       comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
 _log = logging.getLogger("noseam")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from segment.errors import RecordError, RequestError
 from segment.record.logs import ignore_placeless
-from tiler.errors import TilerError
+from tiler.errors import PolygonRequestError, TilerError
 
 if TYPE_CHECKING:
     from segment.evaluation.compare import Evaluation
@@ -235,7 +235,8 @@ def polygons(request: PolygonsRequest, advance: Progress = unheard) -> Iterator[
     Raises
     ------
     NoseamError
-        If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
+        If the files cannot be planned, another run writes there, the first mask lacks a class that `--only` names, or
+        all masks go to one file and that file fails.
     """
     from segment.guard.lock import hold_folder, lock_file
     from tiler.extra import require_extra
@@ -252,7 +253,9 @@ def polygons(request: PolygonsRequest, advance: Progress = unheard) -> Iterator[
             try:
                 report = write_survey_polygons(file.masks, file.path, request.polygons, advance=told)
             except TilerError as error:
-                if one:
+                if one or (
+                    done == 1 and isinstance(error, PolygonRequestError)
+                ):  # no mask will be other than the first
                     raise
                 yield Written(file.path, None, str(error))
             else:

@@ -15,7 +15,6 @@ from tests import ROOT
 FEWEST_LINES, MOST_LINES, MOST_BODY_LINES = 60, 300, 60
 OF_ANOTHER_LENGTH = {
     "cli.py": "too short: it registers the commands, and no more",
-    "commands/demo.py": "too short: one command, whose options are its request's",
     "commands/evaluate.py": "too short: one command, whose options are its request's",
     "commands/exits.py": "too short: the exit codes, and how a command gets to them",
     "commands/plan.py": "too short: one command, whose options are its request's",
