@@ -24,7 +24,7 @@ _OF_THE_LOG: dict[str, dict[str, Any]] = {
                  "help": "The log is appended to this file too, as lines of JSON."},
 }  # fmt: skip
 """Options that stand before a command's name and after it."""
-_HEADINGS = ("input", "model", "output", "place", "polygons", "limits", "records", "options")
+_HEADINGS = ("output", "model", "input", "place", "polygons", "limits", "records", "options")
 _FEW = 30
 _KEY = "noseam.log"
 ORIGINS = "noseam.origins"
@@ -108,9 +108,13 @@ def _set_logging(ctx: click.Context) -> None:
     """Let the log say what was asked for."""
     asked = ctx.find_root().meta.get(_KEY, {})
     level = logging.DEBUG if asked.get("debug") else logging.INFO - 10 * _verbosity(asked)
-    configure_logging(
-        min(max(level, logging.DEBUG), logging.ERROR), asked.get("log_json"), tracebacks=bool(asked.get("debug"))
-    )
+    level, file = min(max(level, logging.DEBUG), logging.ERROR), asked.get("log_json")
+    try:
+        configure_logging(level, file, tracebacks=bool(asked.get("debug")))
+    except OSError as error:
+        raise click.UsageError(
+            f"--log-json {file}: the log cannot be written: {error.strerror or error}", ctx
+        ) from error
 
 
 def _verbosity(asked: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ from segment.evaluation.request import EvaluateRequest
 from segment.run.request import SegmentRequest
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="See the whole job run, on a made-up survey.")
 @options_of(DemoRequest)
 @click.pass_context
 def demo(ctx: click.Context, /, **wanted: Any) -> None:

@@ -15,7 +15,7 @@ from segment.record.logs import one_line
 from tiler.errors import NoPairError
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Compare masks with the truth.")
 @options_of(EvaluateRequest)
 @json_option
 @click.pass_context

@@ -32,8 +32,6 @@ class _Explained(click.ParamType[Any]):
     """A number whose refusal says what to write instead."""
 
     asked: Asked
-    min: Any
-    max: Any
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number that a text stands for."""
@@ -51,8 +49,8 @@ class _Explained(click.ParamType[Any]):
         return f", such as {self.asked.default:.10g}" if isinstance(self.asked.default, (int, float)) else ""
 
     def _describe_range(self) -> str:
-        """Return the bounds for the help; Click would write some where there are none."""
-        return "" if self.min is None and self.max is None else super()._describe_range()  # type: ignore[misc]
+        """Return the bounds for the help, in the words of the messages."""
+        return bounds(self.asked.option).strip()
 
 
 class _WholeNumber(_Explained, click.IntRange):

@@ -14,7 +14,7 @@ from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Say what segment would do; nothing is written.")
 @options_of(PlanRequest)
 @json_option
 @click.pass_context

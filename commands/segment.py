@@ -24,7 +24,7 @@ _MODEL_CHOICE = """--model is missing: which network shall segment your images?
 _log = logging.getLogger("noseam")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Segment images; write full-resolution masks.")
 @options_of(SegmentRequest)
 @json_option
 @click.pass_context

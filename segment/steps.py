@@ -83,6 +83,9 @@ def plan(request: PlanRequest) -> Planned:
     from tiler.files.walk import walk_survey
     from tiler.grid.tiling import Tiling
 
+    for source in request.sources:
+        if not source.exists() and not source.is_symlink():
+            raise RequestError(f"{source}: no such file or folder")
     if request.polygons:
         require_extra("vector")
     if request.georef == "photo":
@@ -92,12 +95,9 @@ def plan(request: PlanRequest) -> Planned:
         resolved = request.over(Tiling() if description is None else description.tiling)
     except TilerError as error:
         raise RequestError(str(error)) from error
-    _log.info("%s", resolved.tiling)
-    if description is not None and resolved.tiling == description.tiling:
-        _log.info("tiling: %s", description.tiling_source)
-    for source in request.sources:
-        if not source.exists() and not source.is_symlink():
-            raise RequestError(f"{source}: no such file or folder")
+    own = description is not None and resolved.tiling == description.tiling
+    said_by = description.tiling_source if own and description else "your options" if description else "no model"
+    _log.info("how images are cut: %s (source: %s)", resolved.tiling, said_by)
     walked = walk_survey(request.sources, out=request.out)
     if walked.ignored:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))

@@ -54,6 +54,7 @@ OF_ANOTHER_LENGTH = {
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
     "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
+    "tiler/words.py": "too short: one phrase that messages of all rooms share",
     "tiler/stitch/taper.py": "too short: one formula and its weights",
 }
 """Modules of fewer than 60 or more than 300 lines, each with its reason."""

@@ -18,11 +18,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from segment.demo import request as demo_request
 from tests.make import ROTATED, UTM, noise, write_tif
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tiler.grid.tiling import Tiling
-from tiler.scenes.request import SceneOptions
 
 
 @pytest.fixture(scope="module")
@@ -374,43 +372,6 @@ def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
     assert "not an accepted image" in report["refused"][0]["reason"]
 
 
-@pytest.fixture
-def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = SceneOptions(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
-    monkeypatch.setattr(demo_request, "DEMO_SCENES", small)
-
-
-@pytest.mark.usefixtures("small_demo")
-@NEEDS_TORCH
-def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    result = noseam("demo", "--out", out)
-    assert result.exit_code == 0
-    assert "demonstration" in result.stdout
-    assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
-    assert sorted(path.name for path in (out / "masks").glob("[!.]*")) == [
-        "IMG_0001_color.png", "IMG_0001_label.png", "manifest.jsonl", "ortho_1_label.qml", "ortho_1_label.tif",
-        "ortho_1_label.tif.aux.xml", "ortho_1_label.tif.vat.cpg", "ortho_1_label.tif.vat.dbf", "summary.csv",
-    ]  # fmt: skip
-    with Image.open(out / "comparison.png") as picture:
-        assert picture.size == (3 * 640 + 16, 427)
-    assert (out / "evaluation/confusion.png").exists()
-    again = noseam("demo", "--out", out)
-    assert again.exit_code == 0
-    assert "0 done, 2 skipped, 0 failed" in again.stderr
-
-
-@pytest.mark.usefixtures("small_demo")
-def test_demo_never_writes_over_files_that_it_did_not_make(photo: Path) -> None:
-    mine = photo.parent / "survey" / "images" / "IMG_0001.jpg"
-    mine.parent.mkdir(parents=True)
-    mine.write_bytes(photo.read_bytes())
-    result = noseam("demo", "--out", photo.parent)
-    assert result.exit_code == 1
-    assert "holds files that are not of an earlier demo" in result.stderr
-    assert mine.read_bytes() == photo.read_bytes()
-
-
 def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out")
     assert result.exit_code == 2
@@ -447,7 +408,7 @@ def test_crop_tells_what_it_cut_and_what_has_no_partner(pairs: tuple[Path, Path]
     assert "12 crops of 2 images, 6 to train, 6 to validate" in result.stdout
     assert "c.png" in result.stderr
     assert "d.png" in result.stderr
-    assert "1 without a mask, 1 masks without an image" in result.stdout
+    assert "1 without a mask, 1 mask without an image" in result.stdout
 
 
 def test_crop_of_a_bad_image_exits_3(pairs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -546,7 +507,7 @@ def test_the_help_of_segment_stands_under_headings() -> None:
     text = noseam("segment", "--help").stdout
     headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
     assert headings == [
-        "Positional arguments", "Input", "Model", "Output", "Place", "Polygons", "Limits", "Records", "Options",
+        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Limits", "Records", "Options",
     ]  # fmt: skip
     under = {heading: text.split(f"\n{heading}:\n")[1].split("\n\n")[0] for heading in headings}
     expected = {"Input": "--channels", "Model": "--window", "Output": "--out", "Place": "--dem", "Polygons": "--only",

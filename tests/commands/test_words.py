@@ -250,3 +250,23 @@ def test_what_the_hub_answers_is_one_line_with_a_way_out(
     assert said[1].startswith("Error: ")
     assert message in said[1]
     assert "or give the folder of a checkpoint on this machine" in said[1]
+
+
+def test_the_log_says_how_images_are_cut_and_who_says_so(here: Path, model: str) -> None:
+    command = SEGMENT.replace("MODEL", model).split()
+    cut = "tiles of 64 px, overlap 0.25 (source: "
+    assert f"how images are cut: windows of 200 px, {cut}the checkpoint)" in noseam(*command).stderr
+    assert f"how images are cut: windows of 90 px, {cut}your options)" in noseam(*command, "--window", 90).stderr
+    assert "overlap 0.25 (source: no model)" in noseam("plan", "photos").stderr
+
+
+def test_where_no_pair_can_be_compared_the_reasons_stand_instead_of_a_table(here: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("L", (7, 7)).save(here / "photos" / name)
+    result = noseam("evaluate", "photos", "truth", "--classes", "two.csv")
+    assert result.exit_code == 3
+    assert "mIoU" not in result.stdout
+    assert "class " not in result.stdout
+    lines = result.stdout.splitlines()
+    assert [line.split(" is ")[0] for line in lines[:2]] == ["failed: photos/a.png", "failed: photos/b.png"]
+    assert lines[2:] == ["0 images compared, 2 failed, 0 without partner; there are no scores"]

@@ -236,7 +236,7 @@ def test_where_every_pair_fails_there_is_a_report_without_scores(folders: tuple[
     found = evaluate(predicted, truth)
     assert math.isnan(found.metrics.miou)
     assert as_json(found)["miou"] is None
-    assert evaluation_as_lines(found)[-1] == "0 images compared, 1 failed, 0 without partner"
+    assert evaluation_as_lines(found)[-1] == "0 images compared, 1 failed, 0 without partner; there are no scores"
     write_report(found, tmp_path / "report")
 
 
