@@ -12,6 +12,7 @@ from commands.exits import FAILED, nothing_matched
 from commands.options import options_of, request_of
 from tiler.crops.request import CropRequest
 from tiler.errors import NoPairError
+from tiler.words import counted
 
 if TYPE_CHECKING:
     from tiler.crops.cut import CropOutcome
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("noseam")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Cut images and masks into training crops.")
 @options_of(CropRequest)
 @click.pass_context
 def crop(ctx: click.Context, /, **wanted: Any) -> None:
@@ -55,11 +56,12 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
         for path in lone:
             _log.warning("%s: %s", what, path)
     click.echo(
-        f"{request.out}: {report.train + report.val} crops of {len(report.done) + len(report.skipped)} images, "
+        f"{request.out}: {counted(report.train + report.val, 'crop')} of "
+        f"{counted(len(report.done) + len(report.skipped), 'image')}, "
         f"{report.train} to train, {report.val} to validate; {report.filtered} left out for want of labels\n"
-        f"{len(report.done)} images cut, {len(report.skipped)} up to date, {len(report.failed)} failed, "
-        f"{len(report.only_images)} without a mask, {len(report.only_masks)} masks without an image"
-        + (f"; crops of {report.removed} images that are gone deleted" if report.removed else "")
+        f"{counted(len(report.done), 'image')} cut, {len(report.skipped)} up to date, {len(report.failed)} failed, "
+        f"{len(report.only_images)} without a mask, {counted(len(report.only_masks), 'mask')} without an image"
+        + (f"; deleted: crops of {counted(report.removed, 'image')} that are gone" if report.removed else "")
     )
     named = "without names: --classes gives them" if report.named_by == "nobody" else f"named by {report.named_by}"
     click.echo(f"{len(report.class_pixels)} classes, {named}")

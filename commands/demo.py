@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import click
@@ -11,11 +12,12 @@ from commands.command import Command, quiet
 from commands.options import options_of, request_of
 from segment.demo import request as demo_request
 from segment.demo.request import DemoRequest
+from segment.errors import RecordError
 from segment.evaluation.request import EvaluateRequest
 from segment.run.request import SegmentRequest
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="See the whole job run, on a made-up survey.")
 @options_of(DemoRequest)
 @click.pass_context
 def demo(ctx: click.Context, /, **wanted: Any) -> None:
@@ -29,20 +31,40 @@ def demo(ctx: click.Context, /, **wanted: Any) -> None:
     Example:
       noseam demo --out noseam-demo/
     """
+    from segment.guard.lock import hold_folder
+    from segment.model.checkpoint import BUNDLED, describe_checkpoint
+
+    request = request_of(DemoRequest, wanted)
+    describe_checkpoint(BUNDLED)
+    request.claim()
+    with hold_folder(request.out):
+        _refuse_full_disk(request)
+        ctx.exit(_run(ctx, request, BUNDLED))
+
+
+def _refuse_full_disk(request: DemoRequest) -> None:
+    free, wanted = shutil.disk_usage(request.out).free, demo_request.DEMO_BYTES
+    if free < wanted:
+        raise RecordError(
+            f"{request.out}: {free / 1e6:.0f} MB are free there, the demo needs {wanted / 1e6:.0f} MB; "
+            "choose an --out on another disk"
+        )
+
+
+def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
+    """Do the whole job in a folder that is held, and say how it would be done by hand; return the exit code."""
     from segment.demo.picture import draw_comparison
     from segment.record.progress import Meter
     from tiler.scenes.survey import IMAGES, TRUTH, is_made, make_survey
 
-    request = request_of(DemoRequest, wanted)
-    request.claim()
     photos, truth, scenes = request.survey / IMAGES, request.survey / TRUTH, demo_request.DEMO_SCENES
     if not is_made(request.survey, scenes):
         click.echo(f"Making a survey in {request.survey} ...", err=True)
-        with Meter("images", quiet=quiet()) as count:
+        with Meter("megapixels", quiet=quiet()) as count:
             make_survey(request.survey, scenes, advance=count)
-    click.echo(f"$ noseam segment {photos} --out {request.masks} --model demo", err=True)
-    if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model="demo")):
-        ctx.exit(code)
+    click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model}", err=True)
+    if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model=model)):
+        return code
     click.echo(f"$ noseam evaluate {request.masks} {truth} --out {request.evaluation}", err=True)
     code = evaluate.run(ctx, EvaluateRequest(predicted=request.masks, truth=truth, out=request.evaluation))
     draw_comparison(photos / "IMG_0001.jpg", request.masks / "IMG_0001_label.png", request.picture)
@@ -54,4 +76,4 @@ def demo(ctx: click.Context, /, **wanted: Any) -> None:
         "  noseam segment YOUR_PHOTOS --out MASKS --model deep-learning-analytics/segformer_semantic_segmentation\n"
         "  noseam crop IMAGES MASKS --out CROPS && noseam train CROPS --out MODEL    (to train your own)"
     )
-    ctx.exit(code)
+    return code

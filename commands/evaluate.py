@@ -16,7 +16,7 @@ from segment.record.logs import one_line
 from tiler.errors import NoPairError
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Compare masks with the truth.")
 @options_of(EvaluateRequest)
 @json_options
 @click.pass_context

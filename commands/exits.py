@@ -9,14 +9,28 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from segment.errors import RequestError
+from segment.errors import ModelNameError, RequestError, ShardError
 from segment.record.logs import one_line
+from tiler.errors import (
+    ClassTableError,
+    CropRequestError,
+    NoCropsError,
+    OptionError,
+    PairError,
+    PolygonRequestError,
+    SceneError,
+)
 
 if TYPE_CHECKING:
     from segment.record.sums import End
 
 FAILED, NOTHING_MATCHED, STOPPED, IN_USE = 3, 4, 5, 75
 """Exit codes: some images failed, no image was found, `--max-runtime` left work, another run holds the folder."""
+WRONG_USAGE = (
+    OptionError, RequestError, ShardError, SceneError, CropRequestError, PolygonRequestError,
+    ModelNameError, ClassTableError, PairError, NoCropsError,
+)  # fmt: skip
+"""What is wrong with the command itself: its options, or the models, tables and folders that it names."""
 
 
 def exit_code(end: End, *, failed: int, left: int) -> int:
@@ -43,11 +57,11 @@ def no_image(ctx: click.Context, sources: Sequence[Path]) -> NoReturn:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn a request that cannot be met into a usage error."""
+    """Turn whatever is wrong with the command itself into a usage error."""
     try:
         yield
-    except RequestError as error:
-        raise click.UsageError(str(error)) from error
+    except WRONG_USAGE as error:
+        raise click.UsageError(one_line(str(error)), click.get_current_context()) from error
 
 
 def listed(paths: Sequence[Path]) -> str:

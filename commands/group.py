@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
-from commands.command import VERBOSITY, count_verbosity
+from commands.command import log_options
 from commands.exits import IN_USE
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
 from segment.errors import FolderInUseError
 from segment.guard.signals import Interrupted, ending_in_order, raise_if_asked
 from segment.record.logs import one_line
-from tiler.errors import NoseamError
+from tiler.errors import NoseamError, reason_of
 
+_log = logging.getLogger("noseam")
 _RESUMABLE = {
     **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
     "train": "; the same command again goes on from the last finished epoch",
@@ -22,7 +24,11 @@ _RESUMABLE = {
 
 
 class Group(click.Group):
-    """A group that turns noseam's own errors into one line and an exit code."""
+    """A group that turns noseam's own errors into one line and an exit code, and takes the options of the log."""
+
+    def __init__(self, *names: Any, **known: Any) -> None:
+        super().__init__(*names, **known)
+        self.params += log_options()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -42,7 +48,8 @@ class Group(click.Group):
         except (NoseamError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # Click ends the process itself
                 raise
-            raise click.ClickException(str(error)) from error
+            _log.debug("%s; --debug shows where", type(error).__name__, exc_info=True)
+            raise click.ClickException(one_line(reason_of(error))) from error
 
 
 @click.group(
@@ -54,19 +61,23 @@ class Group(click.Group):
               expose_value=False, callback=load_settings, show_default=f"{SETTINGS_FILE}, if it is there",
               help="Settings come from this TOML file: a table for each command, such as [segment], with its options "
               "as keys.")  # fmt: skip
-@click.option("-v", "--verbose", count=True, callback=count_verbosity, show_default=False, help=VERBOSITY["verbose"])
-@click.option("-q", "--quiet", count=True, callback=count_verbosity, show_default=False, help=VERBOSITY["quiet"])
-@click.option("--log-json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_default="none",
-              help="The log is appended to this file too, as lines of JSON.")  # fmt: skip
-def main(verbose: int, quiet: int, log_json: Path | None) -> None:
+def main(**_: Any) -> None:
     """Turn folders of large aerial images into full-resolution masks, with no seams.
 
+    Every option of a command can also be set as a variable, such as
+    NOSEAM_SEGMENT_DEVICE=cpu, and in the file noseam.toml.
+
     \b
-    Exit codes: 0 all done, 1 the run failed, 2 usage, 3 some images failed,
-    4 no image found, 5 stopped by --max-runtime with images left, whatever
-    failed, 75 another run holds the output folder, 130 interrupted, 143
-    terminated. Every option of a command can be set as a variable, such as
-    NOSEAM_SEGMENT_DEVICE=cpu, and in noseam.toml.
+    Exit codes:
+      0    all done
+      1    the run failed
+      2    the command is wrong: an option, or a folder, model or table that it names
+      3    some images failed
+      4    no image found
+      5    stopped by --max-runtime with images left, whatever failed
+      75   another run holds the output folder
+      130  interrupted
+      143  terminated
 
     \b
     Examples:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import click
 
-from commands.command import Option
+from commands.command import Option, origin
+from commands.numbers import number_type
 from tiler.errors import NoseamError
 from tiler.option import Asked, gather, options_in
 
@@ -34,8 +35,15 @@ def request_of(request: type[_Request], wanted: Mapping[str, Any]) -> _Request:
         return gather(request, {name: value for name, value in wanted.items() if value is not None})
     except NoseamError as error:
         name, colon, rest = str(error).partition(": ")
-        flags = {asked.name: asked.flag for asked in options_in(request)}
-        raise click.UsageError(f"{flags.get(name, name)}{colon}{rest}") from error
+        raise click.UsageError(f"{_said(request, name)}{colon}{rest}") from error
+
+
+def _said(request: type, name: str) -> str:
+    """Return what set an option of a request: its flag, or the place in the settings, or the variable."""
+    flags = {asked.name: asked.flag for asked in options_in(request)}
+    ctx = click.get_current_context(silent=True)
+    params = [param for param in ctx.command.params if param.name == name] if ctx else []
+    return next(filter(None, (origin(ctx, param) for param in params)), flags.get(name, name))
 
 
 def _argument(asked: Asked) -> Callable[[_Callback], _Callback]:
@@ -77,22 +85,12 @@ def _reading(asked: Asked) -> dict[str, Any]:
     inner = get_args(asked.kind)
     if get_origin(asked.kind) is tuple:
         many = inner[-1] is Ellipsis
-        return {"multiple": True, "type": _Names()} if many else {"nargs": len(inner), "type": _number(inner[0], asked)}
+        return {"multiple": True, "type": _Names()} if many else {"nargs": len(inner), "type": number_type(asked)}
     if asked.choices:
         return {"type": click.Choice(asked.choices)}
     if asked.kind in {int, float}:
-        return {"type": _number(asked.kind, asked)}
+        return {"type": number_type(asked)}
     return {"type": _path(asked) if asked.kind is Path else str}
-
-
-def _number(kind: type, asked: Asked) -> click.ParamType[Any]:
-    known = asked.option
-    low = known.least if known.above is None else known.above
-    high = known.most if known.below is None else known.below
-    if low is None and high is None:
-        return click.INT if kind is int else click.FLOAT
-    make: Any = click.IntRange if kind is int else click.FloatRange
-    return make(low, high, min_open=known.above is not None, max_open=known.below is not None)  # type: ignore[no-any-return]
 
 
 def _path(asked: Asked) -> click.Path:

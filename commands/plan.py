@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from commands.command import Command
-from commands.exits import FAILED, no_image, usage_errors
+from commands.exits import FAILED, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
 from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Say what segment would do; nothing is written.")
 @options_of(PlanRequest)
 @json_options
 @click.pass_context
@@ -34,8 +34,7 @@ def plan(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted:
     from segment.steps import plan
 
     request = request_of(PlanRequest, wanted)
-    with usage_errors():
-        survey = plan(request).survey
+    survey = plan(request).survey
     give_json(plan_as_dict(survey), as_json=as_json, json_file=json_file)
     if not as_json:
         click.echo("\n".join(map(one_line, plan_as_lines(survey))))

@@ -14,11 +14,12 @@ from commands.options import options_of, request_of
 from segment.record.logs import one_line
 from tiler.files.vector import SUFFIXES
 from tiler.polygons.request import PolygonsRequest
+from tiler.words import counted
 
 _log = logging.getLogger("noseam")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Turn masks into polygons for a GIS.")
 @options_of(PolygonsRequest)
 @click.pass_context
 def polygons(ctx: click.Context, /, **wanted: Any) -> None:
@@ -46,7 +47,7 @@ def polygons(ctx: click.Context, /, **wanted: Any) -> None:
             if file.report is None:
                 _log.error("failed: %s", file.reason)
                 continue
-            click.echo(one_line(f"{file.path}: {file.report.polygons} polygons"))
+            click.echo(one_line(f"{file.path}: {counted(file.report.polygons, 'polygon')}"))
             for note in file.report.notes:
                 _log.info("%s: %s", file.path, note)
     if not states:

@@ -9,9 +9,10 @@ import click
 from commands.command import Command, quiet
 from commands.options import options_of, request_of
 from tiler.scenes.request import ScenesRequest
+from tiler.words import counted
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Make up a survey with exact truth.")
 @options_of(ScenesRequest)
 def scenes(**wanted: Any) -> None:
     """Make up a survey in OUT: photos and orthomosaics with exact label masks.
@@ -28,10 +29,11 @@ def scenes(**wanted: Any) -> None:
     from tiler.scenes.survey import IMAGES, TRUTH, make_survey
 
     request = request_of(ScenesRequest, wanted)
-    with Meter("images", quiet=quiet()) as count:
+    with Meter("megapixels", quiet=quiet()) as count:
         make_survey(request.out, request.scenes, advance=count)
     click.echo(
-        f"{request.out}: {request.scenes.photos} photos, {request.scenes.orthomosaics} orthomosaics, and their truth\n"
-        f"Next: noseam segment {request.out / IMAGES} --out masks --model demo && "
+        f"{request.out}: {counted(request.scenes.photos, 'photo')}, "
+        f"{counted(request.scenes.orthomosaics, 'orthomosaic')}, and their truth\n"
+        f"Next: noseam segment {request.out / IMAGES} --out masks --model bundled:demo && "
         f"noseam evaluate masks {request.out / TRUTH}"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.command import Command, quiet
-from commands.exits import FAILED, exit_code, no_image, usage_errors
+from commands.exits import FAILED, exit_code, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
 from segment.record.logs import one_line
@@ -26,12 +26,12 @@ _MODEL_CHOICE = """--model is missing: which network shall segment your images?
       24 classes of low-flying drone photos; fetched once from the Hugging Face hub
   --model FOLDER
       your own SegFormer checkpoint, such as `noseam train` writes
-  --model demo
+  --model bundled:demo
       comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
 _log = logging.getLogger("noseam")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Segment images; write full-resolution masks.")
 @options_of(SegmentRequest)
 @json_options
 @click.pass_context
@@ -65,8 +65,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
 
     gate = Gate(request.run_limits)
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
-    with usage_errors():
-        planned = plan(request)
+    planned = plan(request)
     survey = planned.survey
     if not survey.inputs + survey.elsewhere:
         no_image(ctx, request.sources)
@@ -77,8 +76,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         stack.enter_context(held(request, planned))
         stack.callback(lambda: give_json(sums.as_dict(request.out, gate.end), as_json=as_json, json_file=json_file))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
-        with usage_errors():
-            runner = stack.enter_context(opened(request, planned))
+        runner = stack.enter_context(opened(request, planned))
         stack.callback(lambda: _close(request, survey, sums, gate.end, aside=as_json))
         record = str(request.out / request.shard.mark(MANIFEST))
         progress = stack.enter_context(Progress(survey, quiet=quiet(), record=record))

@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 
+from commands.command import ORIGINS
 from commands.options import Read
 
 SETTINGS_FILE = Path("noseam.toml")
 """The file of settings, in the folder that the program is run in."""
 _FOREIGN = {"NOSEAM_CACHE", "NOSEAM_VERSION"}
 """Variables that are no options: the folder of the cache, and the version that containers often set."""
-_OF_THE_GROUP = ("verbose", "quiet", "log-json")
-"""Options that stand before a command's name, and so in no table of a command."""
+_OF_THE_GROUP = ("verbose", "quiet", "debug", "log-json")
+"""Options of every command at once, and so in no table of one."""
 
 
 def load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -25,10 +26,14 @@ def load_settings(ctx: click.Context, _: click.Parameter, path: Path | None) -> 
     if path is None and not SETTINGS_FILE.is_file():
         return
     path = path or SETTINGS_FILE
-    settings = {name: _table(ctx, path, name, table) for name, table in _read(path).items()}
+    found = {name: _table(ctx, path, name, table) for name, table in _read(path).items()}
     shared = {option.name for option in _group(ctx).commands["plan"].params}
-    same = {name: value for name, value in settings.get("segment", {}).items() if name in shared}
-    ctx.default_map = settings | {"plan": same | settings.get("plan", {})}
+    same = {name: setting for name, setting in found.get("segment", {}).items() if name in shared}
+    found["plan"] = same | found.get("plan", {})
+    ctx.default_map = {command: {name: value for name, (value, _) in table.items()} for command, table in found.items()}
+    ctx.meta[ORIGINS] = {
+        command: {name: place for name, (_, place) in table.items()} for command, table in found.items()
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -40,8 +45,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise click.UsageError(f"{path}: {error}") from error
 
 
-def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, Any]:
-    """Return the settings of one command by the names of its parameters."""
+def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, tuple[Any, str]]:
+    """Return the settings of one command by the names of its parameters, each with its place in the file."""
     group = _group(ctx)
     if not isinstance(table, dict):
         raise click.UsageError(
@@ -54,15 +59,15 @@ def _table(ctx: click.Context, path: Path, name: str, table: Any) -> dict[str, A
         first = unknown[0].replace("_", "-")
         hint = _hint(first, options, 0.7)
         if first in _OF_THE_GROUP:
-            hint = f"; say it before the command's name, or in the variable {_variable(first)}"
+            hint = f"; say it on the command line, or in the variable {_variable(first)}"
         raise click.UsageError(f"{path}: [{name}] has no option {', '.join(unknown)}{hint}")
     settings = {}
     for key, value in table.items():
-        option = options[key.replace("_", "-")]
+        option, place = options[key.replace("_", "-")], f"{path}: [{name}] {key}"
         try:
-            settings[str(option.name)] = _setting(option, value)
+            settings[str(option.name)] = _setting(option, value), place
         except ValueError as error:
-            raise click.UsageError(f"{path}: [{name}] {key}: {error}") from error
+            raise click.UsageError(f"{place}: {error}") from error
     return settings
 
 
@@ -124,7 +129,7 @@ def _hint(name: str, known: Any, likeness: float) -> str:
 
 
 def _options(command: click.Command) -> list[click.Option]:
-    """Return the options that can be set: help, version and, after a command's name, -v and -q cannot."""
+    """Return the options that can be set: help, version and, after a command's name, those of the log cannot."""
     options = (option for option in command.params if isinstance(option, click.Option))
     return [option for option in options if option.expose_value or option.name == "config"]
 

@@ -10,9 +10,10 @@ import click
 from commands.command import Command, quiet
 from commands.options import options_of, request_of
 from segment.training.request import TrainRequest
+from tiler.words import counted
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Train a model on crops.")
 @options_of(TrainRequest)
 def train(**wanted: Any) -> None:
     """Train a SegFormer on CROPS that `noseam crop` cut.
@@ -27,6 +28,7 @@ def train(**wanted: Any) -> None:
       noseam train crops/ --out model/ --base nvidia/mit-b0 --epochs 20 --batch-size 8
       noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
     """
+    from segment.evaluation.metrics import percent
     from segment.record.progress import Meter
     from segment.steps import train
 
@@ -36,6 +38,7 @@ def train(**wanted: Any) -> None:
     if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
         return
     click.echo(
-        f"{result.folder}: mIoU {result.best_miou:.4f} on the validation crops, {result.steps} steps\n"
+        f"{result.folder}: mIoU {percent(result.best_miou)} % on the validation crops, "
+        f"{counted(result.steps, 'step')}\n"
         f"Next: noseam segment YOUR_PHOTOS --out MASKS --model {result.folder}"
     )

@@ -5,6 +5,7 @@
 NoseamError
 └── SegmentError
     ├── CheckpointError (ValueError)
+    │   └── ModelNameError
     ├── DeviceError (RuntimeError)
     │   ├── DeviceMemoryError
     │   └── DeviceLostError
@@ -30,6 +31,10 @@ class SegmentError(NoseamError):
 
 class CheckpointError(SegmentError, ValueError):
     """A checkpoint is missing, damaged, or not the model it should be."""
+
+
+class ModelNameError(CheckpointError):
+    """A model was named that is not there, is no SegFormer, or could be one of two."""
 
 
 class DeviceError(SegmentError, RuntimeError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from segment.errors import RequestError
 from segment.record.logs import ignore_placeless
-from tiler.errors import TilerError
+from tiler.errors import PolygonRequestError, TilerError
 
 if TYPE_CHECKING:
     from segment.evaluation.compare import Evaluation
@@ -88,6 +88,9 @@ def plan(request: PlanRequest) -> Planned:
     from tiler.files.walk import walk_survey
     from tiler.grid.tiling import Tiling
 
+    for source in request.sources:
+        if not source.exists() and not source.is_symlink():
+            raise RequestError(f"{source}: no such file or folder")
     if request.polygons:
         require_extra("vector")
     if request.georef == "photo":
@@ -97,12 +100,9 @@ def plan(request: PlanRequest) -> Planned:
         resolved = request.over(Tiling() if description is None else description.tiling)
     except TilerError as error:
         raise RequestError(str(error)) from error
-    _log.info("%s", resolved.tiling)
-    if description is not None and resolved.tiling == description.tiling:
-        _log.info("tiling: %s", description.tiling_source)
-    for source in request.sources:
-        if not source.exists() and not source.is_symlink():
-            raise RequestError(f"{source}: no such file or folder")
+    own = description is not None and resolved.tiling == description.tiling
+    said_by = description.tiling_source if own and description else "your options" if description else "no model"
+    _log.info("how images are cut: %s (source: %s)", resolved.tiling, said_by)
     scope = scope_of(request.sources, request.out)
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)
@@ -255,7 +255,8 @@ def polygons(request: PolygonsRequest, advance: Progress = unheard) -> Iterator[
     Raises
     ------
     NoseamError
-        If the files cannot be planned, another run writes there, or all masks go to one file and that file fails.
+        If the files cannot be planned, another run writes there, the first mask lacks a class that `--only` names, or
+        all masks go to one file and that file fails.
     """
     from segment.guard.lock import hold_folder, lock_file
     from tiler.extra import require_extra
@@ -272,7 +273,9 @@ def polygons(request: PolygonsRequest, advance: Progress = unheard) -> Iterator[
             try:
                 report = write_survey_polygons(file.masks, file.path, request.polygons, advance=told)
             except TilerError as error:
-                if one:
+                if one or (
+                    done == 1 and isinstance(error, PolygonRequestError)
+                ):  # no mask will be other than the first
                     raise
                 yield Written(file.path, None, str(error))
             else:

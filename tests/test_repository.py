@@ -15,9 +15,7 @@ from tests import ROOT
 FEWEST_LINES, MOST_LINES, MOST_BODY_LINES = 60, 300, 60
 OF_ANOTHER_LENGTH = {
     "cli.py": "too short: it registers the commands, and no more",
-    "commands/demo.py": "too short: one command, whose options are its request's",
     "commands/evaluate.py": "too short: one command, whose options are its request's",
-    "commands/exits.py": "too short: the exit codes, and how a command gets to them",
     "commands/plan.py": "too short: one command, whose options are its request's",
     "commands/polygons.py": "too short: one command, whose options are its request's",
     "commands/results.py": "too short: two options, and what they do with a result",
@@ -57,6 +55,7 @@ OF_ANOTHER_LENGTH = {
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
     "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
+    "tiler/words.py": "too short: one phrase that messages of all rooms share",
     "tiler/stitch/taper.py": "too short: one formula and its weights",
 }
 """Modules of fewer than 60 or more than 300 lines, each with its reason."""

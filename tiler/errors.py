@@ -13,6 +13,7 @@ NoseamError
 │   │   └── NoPairError
 │   ├── CropRequestError (ValueError)
 │   ├── CropIndexError (ValueError)
+│   │   └── NoCropsError
 │   ├── SceneError (ValueError)
 │   ├── PoseError (ValueError)
 │   ├── RasterReadError (OSError)
@@ -24,6 +25,7 @@ NoseamError
 │   ├── OutputExistsError (FileExistsError)
 │   ├── OutputClashError (ValueError)
 │   ├── PolygonError (ValueError)
+│   │   └── PolygonRequestError
 │   ├── MissingExtraError (ImportError)
 │   ├── CoverError
 │   └── LogitsError (ValueError)
@@ -88,6 +90,10 @@ class CropIndexError(TilerError, ValueError):
     """A folder of training crops is missing, incomplete or malformed."""
 
 
+class NoCropsError(CropIndexError):
+    """A folder holds no training crops at all."""
+
+
 class SceneError(TilerError, ValueError):
     """Scenes were asked for that cannot be made."""
 
@@ -146,6 +152,10 @@ class PolygonError(TilerError, ValueError):
     """Polygons were asked for that cannot be made of a mask, or cannot be stored."""
 
     advice = "leave out --polygons, and make them of the mask with noseam polygons"
+
+
+class PolygonRequestError(PolygonError):
+    """Polygons were asked for of a class, or in a form of file, that is not known."""
 
 
 class MissingExtraError(TilerError, ImportError):

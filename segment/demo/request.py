@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from segment.errors import DemoError
+from segment.errors import DemoError, RecordError
 from tiler.option import check, option
 from tiler.scenes.request import SceneOptions
 
 DEMO_SCENES = SceneOptions(photos=3, orthomosaics=1, seed=2026)
 """The survey of the demo; the bundled model never saw a scene of this seed."""
+DEMO_BYTES = 200_000_000
+"""What the demo needs on the disk, at most."""
 _MARKER = ".noseam-demo"
 
 
@@ -52,9 +54,17 @@ class DemoRequest:
         ------
         DemoError
             If it holds files that no earlier demo made.
+        RecordError
+            If it cannot be written to.
         """
         marker = self.out / _MARKER
-        if self.out.exists() and not marker.exists() and any(self.out.iterdir()):
-            raise DemoError(f"{self.out} holds files that are not of an earlier demo; choose another --out")
-        self.out.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        try:
+            if self.out.exists() and not marker.exists() and any(self.out.iterdir()):
+                raise DemoError(f"{self.out} holds files that are not of an earlier demo; choose another --out")
+            self.out.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        except DemoError:
+            raise
+        except OSError as error:
+            reason = error.strerror or error
+            raise RecordError(f"{self.out}: the demo cannot write there: {reason}; choose another --out") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from tiler.option import check, option
 
 EngineKind = Literal["auto", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +46,9 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         check(self, RequestError)
+        if not _DEVICE.fullmatch(self.device):
+            raise RequestError(f"device: auto, cpu, cuda or cuda:N expected, such as cuda:1; {self.device!r:.80} found")
+        if self.engine == "openvino" and self.device not in {"auto", "cpu"}:
+            raise RequestError(f"engine: openvino runs on the CPU, and device is {self.device}; torch runs there")
+        if self.precision == "fp16" and self.device == "cpu":
+            raise RequestError("precision: fp16 needs a CUDA device, and device is cpu; fp32 and bf16 run there")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.errors import EvaluateError
+from segment.errors import EvaluateError, RequestError
 from segment.evaluation.metrics import Metrics, confusion, measure
 from segment.evaluation.seams import Breaks, Seams
 from tiler.classes import ClassTable
@@ -131,7 +131,9 @@ def evaluate(
     Raises
     ------
     EvaluateError
-        If `seam_px` is below 1, no class names are known, or the class table is of other classes than the masks.
+        If `seam_px` is below 1.
+    RequestError
+        If no class names are known, or the class table is of other classes than the masks.
     PairError
         If the two sides cannot be paired; `NoPairError` if they have no file in common.
     """
@@ -178,7 +180,7 @@ def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, 
                 _check_names(pair.first, own, table.names if table else own, given=table is not None)
                 return table.names if table else own
     if table is None:
-        raise EvaluateError(
+        raise RequestError(
             f"{pairs[0].first}: the mask does not say its class names; give them with --classes, a CSV with name,r,g,b"
         )
     return table.names
@@ -187,12 +189,12 @@ def _class_names(pairs: Sequence[Pair], table: ClassTable | None) -> tuple[str, 
 def _check_names(path: Path, own: tuple[str, ...], expected: tuple[str, ...], *, given: bool) -> None:
     """Raise if a mask's ids do not mean the expected classes; a given table may name them in other words."""
     if own and len(own) != len(expected):
-        raise EvaluateError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as in the class table")
+        raise RequestError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as in the class table")
     for index, name in enumerate(own):
         if name in expected and expected.index(name) != index:
-            raise EvaluateError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")
+            raise RequestError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")
     if own and own != expected and not given:
-        raise EvaluateError(f"{path}: the mask has the classes {', '.join(own)}; expected {', '.join(expected)}")
+        raise RequestError(f"{path}: the mask has the classes {', '.join(own)}; expected {', '.join(expected)}")
 
 
 @dataclass(frozen=True, slots=True)

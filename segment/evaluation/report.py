@@ -14,6 +14,7 @@ from segment.evaluation.compare import Evaluation
 from segment.evaluation.figures import NO_LABEL_NAME, draw_confusion
 from segment.evaluation.metrics import Metrics, class_rows, metrics_as_dict, metrics_as_lines, or_none, percent
 from tiler.files.atomic import replacing
+from tiler.words import counted
 
 _LISTED_FILES = 12
 
@@ -67,14 +68,17 @@ def _zone_as_dict(zone: Metrics, miou: float) -> dict[str, Any]:
 
 def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
     """Return an evaluation as lines: classes, summary, seams against interiors, then what was not compared."""
-    lines = metrics_as_lines(evaluation.metrics, evaluation.classes)
-    lines += _seam_lines(evaluation)
+    lines = []
+    if evaluation.images:
+        lines = metrics_as_lines(evaluation.metrics, evaluation.classes) + _seam_lines(evaluation)
     lines += _file_lines("predicted only", evaluation.only_predicted)
     lines += _file_lines("truth only", evaluation.only_truth)
     lines += [f"failed: {failed.reason}" for failed in evaluation.failed]
     lines.append(
-        f"{len(evaluation.images)} images compared, {len(evaluation.failed)} failed, "
+        f"{counted(len(evaluation.images), 'image')} compared, {len(evaluation.failed)} failed, "
         f"{len(evaluation.only_predicted) + len(evaluation.only_truth)} without partner"
+        + "; there are no scores"
+        * (not evaluation.images)
     )
     return lines
 
@@ -85,7 +89,7 @@ def _seam_lines(evaluation: Evaluation) -> list[str]:
         return ["seam zones: no mask says where its tiles lay, or none has more than one"]
     width = "overlaps of tiles" if evaluation.seam_px is None else f"{evaluation.seam_px} model px where tiles meet"
     lines = [
-        f"seam zones ({width}) against the interior, {evaluation.seam_images} images,"
+        f"seam zones ({width}) against the interior, {counted(evaluation.seam_images, 'image')},"
         f" mIoU over {len(evaluation.seam_classes)} classes present in both",
         f"{'':8}  {'seams':>13} {'interior':>13}  difference",
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segment.errors import CheckpointError
+from segment.errors import CheckpointError, ModelNameError
 from segment.model.config import Normalisation, class_entries, read_classes, read_normalisation, read_tiling
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
 from tiler.classes import ClassTable, read_class_table
@@ -27,8 +28,10 @@ _DRONE_TILING = Tiling(
 )
 """Its photos are 6000 pixels wide and were taken from 5 to 30 m: 0.1 to 0.8 cm per pixel."""
 
-BUNDLED_MODELS = {"demo": Path(__file__).parents[1] / "demo_model"}
-"""Checkpoints that come with noseam, by the name that `--model` takes."""
+BUNDLED = "bundled:demo"
+"""Name of the model that comes with noseam; `demo` means it too, unless a folder of that name holds a checkpoint."""
+BUNDLED_MODELS = {BUNDLED: Path(__file__).parents[1] / "demo_model"}
+"""Checkpoints that come with noseam, by name."""
 
 _TEXTS = ["config.json", "preprocessor_config.json"]
 _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
@@ -38,6 +41,7 @@ _LARGEST_WEIGHT = 1e12
 """No training leads to a larger weight. A flipped bit of an exponent leads to one, more often than to NaN."""
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a value of the wrong kind raises."""
+_log = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -46,7 +50,7 @@ class Description:
     """What the text files of a checkpoint say; no weights are read."""
 
     name: str
-    """The folder or hub id that the user gave."""
+    """The folder or hub id that the user gave, or the full name of a bundled model."""
     folder: Path
     """Where its files lie."""
     classes: ClassTable
@@ -75,14 +79,17 @@ def describe_checkpoint(model: str) -> Description:
     Parameters
     ----------
     model : str
-        A folder, a hub id of the form owner/name, which is downloaded unless it is cached, or `demo`,
-        the checkpoint that comes with noseam.
+        A folder; a hub id of the form owner/name, which is downloaded unless it is cached; or `bundled:demo`, the
+        checkpoint that comes with noseam. `demo` is that one too, unless a folder `demo` holds a checkpoint.
 
     Raises
     ------
+    ModelNameError
+        If there is no such folder or hub model, or it is not SegFormer's.
     CheckpointError
-        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's.
+        If the hub does not answer, or a file is malformed.
     """
+    model = _meant(model)
     folder, config, processing = _read_files(model)
     try:
         if model == DRONE_MODEL and config.get("tiling") is None:
@@ -100,10 +107,9 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
     Raises
     ------
     CheckpointError
-        If there is no such folder or hub model, or a file is missing, malformed or not SegFormer's. Its classes do
-        not matter.
+        See `describe_checkpoint`. Its classes do not matter.
     """
-    folder, _, processing = _read_files(model)
+    folder, _, processing = _read_files(_meant(model))
     try:
         return folder, read_normalisation(processing)
     except _NONSENSE as error:
@@ -175,46 +181,69 @@ def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Return the folder of a SegFormer, its config, and what its preprocessor says, if anything."""
     folder = _locate(model)
     if not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{model}: no config.json there; expected a SegFormer folder, such as noseam train writes"
-        )
+        raise ModelNameError(f"{model}: no config.json there; expected a SegFormer folder, such as noseam train writes")
     config = read_json(folder / "config.json")
     if config.get("model_type") != "segformer":
-        raise CheckpointError(
+        raise ModelNameError(
             f"{model}: model_type 'segformer' expected, {config.get('model_type')!r} found; noseam runs no other kind"
         )
     if config.get("num_channels", 3) != 3:
-        raise CheckpointError(f"{model}: num_channels 3 expected (red, green, blue), {config['num_channels']!r} found")
+        raise ModelNameError(f"{model}: num_channels 3 expected (red, green, blue), {config['num_channels']!r} found")
     preprocessor = folder / "preprocessor_config.json"
     return folder, config, read_json(preprocessor) if preprocessor.is_file() else {}
 
 
+def _meant(model: str) -> str:
+    """Return the full name of a bundled model where a name means one; the log says so where a folder has it too."""
+    full = BUNDLED if model == BUNDLED.partition(":")[2] else model
+    if full == model or not Path(model).exists():
+        return full
+    if (Path(model) / "config.json").is_file():
+        _log.info("model %s is the folder here, which holds a checkpoint; %s comes with noseam", model, full)
+        return model
+    _log.info("model %s comes with noseam (%s); the folder of that name here holds no checkpoint", model, full)
+    return full
+
+
 def _locate(model: str) -> Path:
     """Return the folder of a checkpoint; a name that looks like a path never reaches the hub."""
-    if model in BUNDLED_MODELS and Path(model).is_dir():
-        raise CheckpointError(f"{model} comes with noseam and is a folder here: say ./{model} for the folder")
     folder = BUNDLED_MODELS.get(model) or Path(model)
     with suppress(RuntimeError):  # no such user
         folder = folder.expanduser()
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(model) or folder.parent.exists():
-        raise CheckpointError(f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL})")
+        raise ModelNameError(f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL})")
     return _download(model)
 
 
 def _download(model: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, errors, snapshot_download
+    from huggingface_hub.utils import logging as client
 
+    client.set_verbosity_error()  # its warnings of every retry say less than the error in the end
+    _log.info("looking for %s on the Hugging Face hub, %s", model, constants.ENDPOINT)
+    elsewhere = "or give the folder of a checkpoint on this machine"
     try:
         found = _ask_hub(model)
         folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_SAFE_WEIGHTS], **found))
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_PICKLED_WEIGHTS], **found))
+    except errors.GatedRepoError as error:
+        raise ModelNameError(
+            f"{model}: the Hugging Face hub gives this model only to those who accepted its terms; "
+            f"accept them at {constants.ENDPOINT}/{model} and set HF_TOKEN, {elsewhere}"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelNameError(
+            f"{model}: the Hugging Face hub has no public model of this name; "
+            f"check the name, set HF_TOKEN if the model is private, {elsewhere}"
+        ) from error
     except Exception as error:  # the hub client raises its HTTP library's errors too
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{model}: cannot be fetched from the Hugging Face hub ({error}); "
-            "check the name and the network, or give the folder of a checkpoint on this machine"
+            f"{model}: cannot be fetched from the Hugging Face hub, {constants.ENDPOINT} ({reason:.200}); "
+            f"check the network and the name, {elsewhere}"
         ) from error
     return folder
 

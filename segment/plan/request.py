@@ -125,7 +125,7 @@ class PlanRequest(SurveyOptions):
     model: str | None = option(
         None,
         "The tiling of this checkpoint is used.",
-        unit="ID|DIR",
+        unit="ID|DIR|bundled:demo",
         shown="none, so 512 px tiles at full resolution",
         group="model",
     )

@@ -8,12 +8,13 @@ import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 OURS = ("noseam", "segment", "tiler")
 """Loggers whose messages are shown. Loggers of other packages show errors only."""
 
 
-def configure_logging(level: int, json_file: Path | None = None) -> None:
+def configure_logging(level: int, json_file: Path | None = None, *, tracebacks: bool = False) -> None:
     """Show messages on standard error, and append them to a file as JSON if there is one.
 
     Parameters
@@ -22,6 +23,8 @@ def configure_logging(level: int, json_file: Path | None = None) -> None:
         Least level of noseam's own messages on standard error; the file gets those from INFO on in any case.
     json_file : Path or None
         Gets one object per message: ts, level, logger, message, and what the message is about.
+    tracebacks : bool
+        Show the place in the program where something failed, too.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def configure_logging(level: int, json_file: Path | None = None) -> None:
         If the file cannot be written to.
     """
     console = logging.StreamHandler()
-    console.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    console.setFormatter(_LineFormatter(tracebacks=tracebacks))
     console.addFilter(lambda record: record.levelno >= (level if record.name.split(".")[0] in OURS else logging.ERROR))
     handlers: list[logging.Handler] = [console]
     if json_file is not None:
@@ -54,7 +57,14 @@ def one_line(text: str) -> str:
 
 
 class _LineFormatter(logging.Formatter):
-    """One record is one line, and no file name can move the cursor."""
+    """One record is one line, tracebacks aside, and no file name can move the cursor."""
+
+    def __init__(self, *, tracebacks: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+        self._tracebacks = tracebacks
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return super().formatException(ei) if self._tracebacks else ""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         record.message = one_line(record.message)

@@ -111,7 +111,7 @@ class Job:
         except DeviceLostError:
             raise
         except Exception as error:  # one bad image costs only itself, whatever it raised
-            _log.debug("%s", path, exc_info=True)
+            _log.debug("%s: %s; --debug shows where", path, type(error).__name__, exc_info=True)
             return outcome(
                 "failed", reason_of(error, path), disk_full=isinstance(error, DiskFullError), advice=advice_of(error)
             )

@@ -20,8 +20,9 @@ class SegmentRequest(PlanRequest):
     )
     model: str = option(
         REQUIRED,
-        "This checkpoint segments: a SegFormer folder, a Hugging Face hub id owner/name, or the bundled `demo`.",
-        unit="ID|DIR|demo",
+        "This checkpoint segments: a SegFormer folder, a Hugging Face hub id owner/name, or bundled:demo, which comes "
+        "with noseam.",
+        unit="ID|DIR|bundled:demo",
         shown="none: you are told the choice",
         group="model",
     )

@@ -9,7 +9,7 @@ import torch
 from transformers import SegformerForSemanticSegmentation
 from transformers.utils import logging
 
-from segment.errors import CheckpointError
+from segment.errors import CheckpointError, ModelNameError
 from segment.model.checkpoint import locate_base
 from segment.model.config import Normalisation, class_entries, tiling_entry
 from segment.model.presets import Size, make_config
@@ -61,14 +61,19 @@ def refuse_missing(base: str) -> None:
         If it is neither.
     """
     if _preset(base) is None:
-        locate_base(base)
+        try:
+            locate_base(base)
+        except ModelNameError as error:
+            if "/" in base:
+                raise
+            raise ModelNameError(f"{error}; or give a size for random weights: {', '.join(get_args(Size))}") from error
 
 
 def _preset(base: str) -> Size | None:
     for preset in get_args(Size):
         if base == preset:
             if Path(base).is_dir():
-                raise CheckpointError(f"{base} is a preset and a folder here: say ./{base} for the folder")
+                raise ModelNameError(f"{base} is a preset and a folder here: say ./{base} for the folder")
             return preset  # type: ignore[no-any-return]
     return None
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback
 
 from segment.errors import TrainError
-from segment.evaluation.metrics import confusion, measure
+from segment.evaluation.metrics import confusion, measure, percent
 from segment.training.dataset import CropDataset
 from tiler.classes import NO_LABEL
 
@@ -193,9 +193,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         rows = history_rows(state.log_history)
         if state.is_world_process_zero and rows:
             row = rows[-1]
-            _log.info("epoch %.3g, step %d of %d: loss %.4f, validation loss %.4f, mIoU %.4f, %.0f s",
+            _log.info("epoch %.3g, step %d of %d: loss %.4f, validation loss %.4f, mIoU %s %%, %.0f s",
                       row["epoch"], row["step"], state.max_steps, row["train_loss"] or math.nan,
-                      row["val_loss"] or math.nan, row["miou"], time.monotonic() - self._began)  # fmt: skip
+                      row["val_loss"] or math.nan, percent(row["miou"]), time.monotonic() - self._began)  # fmt: skip
             self._publish(rows)
 
 

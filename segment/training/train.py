@@ -19,6 +19,7 @@ from transformers import SegformerForSemanticSegmentation
 
 from segment.errors import TrainError
 from segment.evaluation.figures import draw_learning_curve
+from segment.evaluation.metrics import percent
 from segment.guard.lock import hold_folder
 from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
@@ -103,7 +104,9 @@ def _train(plan: TrainPlan, advance: Advance) -> TrainResult:
     state = read_state(request.out, plan.settings, fresh=request.fresh)
     if state.finished:
         result = _result(plan, state)
-        _log.info("%s is trained already: mIoU %.4f after %d steps", request.out, result.best_miou, result.steps)
+        _log.info(
+            "%s is trained already: mIoU %s %% after %d steps", request.out, percent(result.best_miou), result.steps
+        )
         return result
     network, normalisation = _start(plan, state)
     with plan.arguments.main_process_first():
@@ -223,7 +226,7 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     (folder / CARD).write_text(model_card(facts), "utf-8")
     _publisher(out)(history_rows(record["log_history"]))
     publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
-    _log.info("%s: the model of step %d, mIoU %.4f", out, record["best_global_step"], scores["eval_miou"])
+    _log.info("%s: the model of step %d, mIoU %s %%", out, record["best_global_step"], percent(scores["eval_miou"]))
 
 
 def _result(plan: TrainPlan, state: TrainState) -> TrainResult:

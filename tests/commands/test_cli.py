@@ -18,10 +18,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from segment.demo import request as demo_request
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tiler.grid.tiling import Tiling
-from tiler.scenes.request import SceneOptions
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +70,6 @@ def test_nothing_matched_exits_4(model: str, tmp_path: Path) -> None:
     assert "1 .txt" in result.stderr
 
 
-def test_a_bad_checkpoint_exits_1_before_any_image(photo: Path, tmp_path: Path) -> None:
-    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", tmp_path / "nowhere")
-    assert result.exit_code == 1
-    assert "nowhere: no such folder" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(photo.with_suffix(".png"))
     result = noseam("segment", photo.parent, "--out", tmp_path / "out", "--model", model)
@@ -92,7 +83,7 @@ def test_clashing_outputs_exit_1_before_any_work(photo: Path, model: str, tmp_pa
     [
         (["--window", "500", "--gsd", "0.1"], "give one of them"),
         (["--input", "100"], "Error: --input: a whole number from 64, a multiple of 32 expected, 100 found"),
-        (["--overlap", "1"], "not in the range"),
+        (["--overlap", "1"], "Invalid value for '--overlap': a fraction from 0 below 1 expected; '1' found"),
         (["--overlap", "0.9"], "leaves a stride"),
         (["--channels", "1,2"], "expected one"),
         (["--value-range", "5", "5"], "Error: --value-range: two different finite numbers"),
@@ -114,18 +105,10 @@ def test_a_missing_source_exits_2(model: str, tmp_path: Path) -> None:
     assert "nowhere: no such file or folder" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [(["--device", "cuda:99"], "usable CUDA devices"), (["--precision", "fp16"], "needs a CUDA device")],
-)
-def test_a_device_that_is_not_there_exits_1(
-    photo: Path, model: str, tmp_path: Path, options: list[str], message: str
-) -> None:
-    if options[0] == "--precision":
-        options = [*options, "--device", "cpu"]
-    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", model, *options)
+def test_a_device_that_is_not_there_exits_1(photo: Path, model: str, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", model, "--device", "cuda:99")
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert "usable CUDA devices" in result.stderr
 
 
 def test_options_reach_the_masks(photo: Path, model: str, tmp_path: Path) -> None:
@@ -192,9 +175,15 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
         ),
         ("\ufeff[segment]\nwidnow = 3", r"did you mean window\?"),
         ("[segment", r"noseam\.toml: Expected"),
-        ("[segment]\nwindow = 'big'", r"'big' is not a valid integer"),
+        (
+            "[segment]\nwindow = 'big'",
+            r"noseam\.toml: \[segment\] window: a whole number of pixels from 1 expected; 'big' found",
+        ),
         ("[segment]\nwindow = [1, 2]", r"one value expected, \[1, 2\] found"),
-        ("[segment]\nlog_json = 'x'", r"no option log_json; say it before .* or in the variable NOSEAM_LOG_JSON"),
+        (
+            "[segment]\nlog_json = 'x'",
+            r"no option log_json; say it on the command line, or in the variable NOSEAM_LOG_JSON",
+        ),
     ],
 )
 def test_a_wrong_settings_file_exits_2(photo: Path, model: str, tmp_path: Path, text: str, message: str) -> None:
@@ -374,48 +363,10 @@ def test_plan_lists_what_it_cannot_read(photo: Path, model: str) -> None:
     assert "not an accepted image" in report["refused"][0]["reason"]
 
 
-@pytest.fixture
-def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = SceneOptions(photos=1, photo_shape=(700, 1050), orthomosaics=1, orthomosaic_shape=(600, 800), seed=2026)
-    monkeypatch.setattr(demo_request, "DEMO_SCENES", small)
-
-
-@pytest.mark.usefixtures("small_demo")
-@NEEDS_TORCH
-def test_demo_does_the_whole_job_and_says_what_its_model_is(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    result = noseam("demo", "--out", out)
-    assert result.exit_code == 0
-    assert "demonstration" in result.stdout
-    assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
-    assert sorted(path.name for path in (out / "masks").glob("[!.]*")) == [
-        "IMG_0001_color.png", "IMG_0001_label.png", "classes.csv", "legend.png", "manifest.jsonl", "ortho_1_label.qml",
-        "ortho_1_label.tif", "ortho_1_label.tif.aux.xml", "ortho_1_label.tif.vat.cpg", "ortho_1_label.tif.vat.dbf",
-        "summary.csv",
-    ]  # fmt: skip
-    with Image.open(out / "comparison.png") as picture:
-        assert picture.size == (3 * 640 + 16, 427)
-    assert (out / "evaluation/confusion.png").exists()
-    again = noseam("demo", "--out", out)
-    assert again.exit_code == 0
-    assert "0 done, 2 skipped, 0 failed" in again.stderr
-
-
-@pytest.mark.usefixtures("small_demo")
-def test_demo_never_writes_over_files_that_it_did_not_make(photo: Path) -> None:
-    mine = photo.parent / "survey" / "images" / "IMG_0001.jpg"
-    mine.parent.mkdir(parents=True)
-    mine.write_bytes(photo.read_bytes())
-    result = noseam("demo", "--out", photo.parent)
-    assert result.exit_code == 1
-    assert "holds files that are not of an earlier demo" in result.stderr
-    assert mine.read_bytes() == photo.read_bytes()
-
-
 def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out")
     assert result.exit_code == 2
-    for choice in ("deep-learning-analytics/segformer_semantic_segmentation", "--model FOLDER", "--model demo"):
+    for choice in ("deep-learning-analytics/segformer_semantic_segmentation", "--model FOLDER", "--model bundled:demo"):
         assert choice in result.stderr
     assert not (tmp_path / "out").exists()
 
@@ -448,7 +399,7 @@ def test_crop_tells_what_it_cut_and_what_has_no_partner(pairs: tuple[Path, Path]
     assert "12 crops of 2 images, 6 to train, 6 to validate" in result.stdout
     assert "c.png" in result.stderr
     assert "d.png" in result.stderr
-    assert "1 without a mask, 1 masks without an image" in result.stdout
+    assert "1 without a mask, 1 mask without an image" in result.stdout
 
 
 def test_crop_of_a_bad_image_exits_3(pairs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -488,7 +439,7 @@ def test_crop_without_anything_in_common_exits_4(pairs: tuple[Path, Path], tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--jobs", 0), "0 is not in the range"),
+        (("--jobs", 0), "a whole number from 1 expected; '0' found"),
         (("--window", 10, "--overlap", 0.99), "leave a stride of 1 px"),
         (("--channels", "1,2"), "channels"),
         (("--value-range", 3, 3), "two different finite numbers"),
@@ -522,7 +473,7 @@ def test_scenes_are_made_and_never_over_other_files(tmp_path: Path) -> None:
 @NEEDS_TORCH
 def test_train_says_what_is_wrong_with_the_crops(tmp_path: Path) -> None:
     result = noseam("train", tmp_path, "--out", tmp_path / "model", "--base", "nano")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "crops.csv" in result.stderr
 
 
@@ -547,7 +498,7 @@ def test_the_help_of_segment_stands_under_headings() -> None:
     text = noseam("segment", "--help").stdout
     headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
     assert headings == [
-        "Positional arguments", "Input", "Model", "Output", "Place", "Polygons", "Limits", "Records", "Options",
+        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Limits", "Records", "Options",
     ]  # fmt: skip
     under = {heading: text.split(f"\n{heading}:\n")[1].split("\n\n")[0] for heading in headings}
     expected = {"Input": "--channels", "Model": "--window", "Output": "--out", "Place": "--dem", "Polygons": "--only",

@@ -31,7 +31,6 @@ from tiler.errors import (
     CropIndexError,
     CropRequestError,
     NoPairError,
-    OutputClashError,
     OutputExistsError,
 )
 from tiler.files.atomic import _PROCESS, hidden_name
@@ -529,7 +528,7 @@ def test_foreign_folders_are_left_alone(survey: Survey, tmp_path: Path) -> None:
         survey.cut()
     with pytest.raises(OutputExistsError, match="expected a folder"):
         make_crops(survey.images, survey.masks, survey.out / "thesis.txt", REQUEST, classes=None, jobs=1)
-    with pytest.raises(OutputClashError, match="one lies within the other"):
+    with pytest.raises(CropRequestError, match="one lies within the other"):
         make_crops(survey.images, survey.masks, survey.images / "crops", REQUEST, classes=None, jobs=1)
 
 
@@ -546,7 +545,7 @@ def test_crops_are_not_cut_into_themselves(survey: Survey) -> None:
     survey.add("a")
     survey.cut()
     before = survey.files()
-    with pytest.raises(OutputClashError, match="one lies within the other"):
+    with pytest.raises(CropRequestError, match="one lies within the other"):
         make_crops(survey.out / "images", survey.out / "masks", survey.out, REQUEST, classes=CLASSES, jobs=1)
     assert survey.files() == before
 

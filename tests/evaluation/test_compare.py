@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.errors import EvaluateError
+from segment.errors import EvaluateError, RequestError
 from segment.evaluation import compare as evaluate_module
 from segment.evaluation.compare import Evaluation, evaluate
 from segment.evaluation.metrics import confusion, measure
@@ -181,7 +181,7 @@ def test_masks_that_noseam_did_not_write_need_a_table(folders: tuple[Path, Path]
     predicted, truth = folders
     write_gray(predicted / "a.png", labels(seed=0))
     write_gray(truth / "a.png", labels(seed=0))
-    with pytest.raises(EvaluateError, match=r"a\.png: the mask does not say its class names; .*--classes"):
+    with pytest.raises(RequestError, match=r"a\.png: the mask does not say its class names; .*--classes"):
         evaluate(predicted, truth)
     assert evaluate(predicted, truth, classes=TABLE).metrics.accuracy == 1
 
@@ -190,7 +190,7 @@ def test_a_table_for_another_model_is_refused_at_once(folders: tuple[Path, Path]
     predicted, truth = folders
     path = write_mask(predicted / "a.png", labels(seed=0))
     write_gray(truth / "a.png", labels(seed=0))
-    with pytest.raises(EvaluateError, match=f"{path}: the mask has 4 classes; expected 6, as in the class table"):
+    with pytest.raises(RequestError, match=f"{path}: the mask has 4 classes; expected 6, as in the class table"):
         evaluate(predicted, truth, classes=class_table(6))
 
 
@@ -236,7 +236,7 @@ def test_where_every_pair_fails_there_is_a_report_without_scores(folders: tuple[
     found = evaluate(predicted, truth)
     assert math.isnan(found.metrics.miou)
     assert as_json(found)["miou"] is None
-    assert evaluation_as_lines(found)[-1] == "0 images compared, 1 failed, 0 without partner"
+    assert evaluation_as_lines(found)[-1] == "0 images compared, 1 failed, 0 without partner; there are no scores"
     write_report(found, tmp_path / "report")
 
 
@@ -273,7 +273,7 @@ def test_a_table_that_numbers_the_same_classes_otherwise_is_refused(folders: tup
     write_mask(predicted / "a.png", labels(seed=0))
     write_gray(truth / "a.png", labels(seed=0))
     names = TABLE.names[1], TABLE.names[0], *TABLE.names[2:]
-    with pytest.raises(EvaluateError, match=rf"class {names[1]} is 0 in the mask, 1 in the table"):
+    with pytest.raises(RequestError, match=rf"class {names[1]} is 0 in the mask, 1 in the table"):
         evaluate(predicted, truth, classes=ClassTable(names, TABLE.colours))
 
 
@@ -290,7 +290,7 @@ def test_class_names_that_are_no_list_are_refused(folders: tuple[Path, Path]) ->
     predicted, truth = folders
     write_mask(predicted / "a.png", labels(seed=0), names=None, CLASS_NAMES="road, roof")
     write_gray(truth / "a.png", labels(seed=1))
-    with pytest.raises(EvaluateError, match="does not say its class names"):
+    with pytest.raises(RequestError, match="does not say its class names"):
         evaluate(predicted, truth)
     evaluation = evaluate(predicted, truth, classes=class_table(3))
     assert "tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found" in evaluation.failed[0].reason

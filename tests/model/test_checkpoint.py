@@ -200,7 +200,7 @@ def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
         found = subprocess.run(
             [sys.executable, "-c", script], env={**os.environ, **there}, capture_output=True, text=True, timeout=60
         )
-    assert "owner/name: cannot be fetched from the Hugging Face hub (" in found.stderr
+    assert "owner/name: cannot be fetched from the Hugging Face hub, http://127.0.0.1" in found.stderr
     assert "timed out" in found.stderr
 
 

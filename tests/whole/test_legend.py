@@ -141,7 +141,7 @@ def test_masks_of_two_models_are_no_classes_of_crops(survey: Path, model: Path, 
     shutil.copy(other / "b_label.png", masks)
     command = ("crop", survey, masks, "--out", tmp_path / "crops", "--window", 60)
     refused = noseam(*command)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "class 0 is named water in " in refused.output
     assert "--classes, a CSV with name,r,g,b" in refused.output
     assert not (tmp_path / "crops").exists()

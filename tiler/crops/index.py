@@ -13,7 +13,7 @@ import pandas as pd
 from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
 from tiler.crops.plan import CropOptions, split_sources
 from tiler.crops.record import CropRow, Record
-from tiler.errors import ClassTableError, CropIndexError
+from tiler.errors import ClassTableError, CropIndexError, NoCropsError
 from tiler.files.atomic import replacing, write_whole
 
 INDEX = "crops.csv"
@@ -102,7 +102,7 @@ def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:
     """
     path = out / INDEX
     if not path.is_file():
-        raise CropIndexError(f"{out}: no {INDEX}; expected a folder that noseam crop wrote")
+        raise NoCropsError(f"{out}: no {INDEX}; expected a folder that noseam crop wrote")
     try:
         classes = read_class_table(out / CLASSES)
     except ClassTableError as error:

@@ -17,7 +17,7 @@ from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropOptions
 from tiler.crops.record import Record, discard, has_begun, read_record, read_records, record_path
-from tiler.errors import NoPairError, OutputClashError, OutputExistsError, reason_of
+from tiler.errors import CropRequestError, NoPairError, OutputExistsError, reason_of
 from tiler.files.atomic import sweep
 from tiler.files.pairs import Pair, Pairs, pair_files
 from tiler.masks.own_classes import own_class_table
@@ -135,7 +135,7 @@ def make_crops(
         raise NoPairError(f"{images}: no image there has a mask of its name in {masks}; found {lone or 'nothing'}")
     for folder in (images, masks):
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
-            raise OutputClashError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
+            raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
     named_by: NamedBy = "the class table"
     if classes is None:

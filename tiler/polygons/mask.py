@@ -12,7 +12,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
-from tiler.errors import PolygonError
+from tiler.errors import PolygonError, PolygonRequestError
 from tiler.files.names import PNG, TIFF, mask_name
 from tiler.masks.labels import MASK_LIMITS, open_labels
 from tiler.polygons.request import PolygonOptions
@@ -57,13 +57,13 @@ class LabelMask:
 
         Raises
         ------
-        PolygonError
+        PolygonRequestError
             If a wanted class is unknown. The message names the mask and the classes that are known.
         """
         try:
             return request.chosen(self.names)
-        except PolygonError as error:
-            raise PolygonError(f"{self.path}: {error}") from error
+        except PolygonRequestError as error:
+            raise PolygonRequestError(f"{self.path}: {error}") from error
 
     def pixels_of(self, area_m2: float) -> int:
         """Return the least number of pixels that cover an area, at least 1.

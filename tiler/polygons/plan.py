@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiler.errors import OutputClashError, PolygonError
+from tiler.errors import OutputClashError, PolygonError, PolygonRequestError
 from tiler.files.names import is_label_name, polygons_name, read_name
 from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
@@ -46,12 +46,14 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     Raises
     ------
     PolygonError
-        If a folder cannot be listed, or `out` has the suffix of a vector format that noseam does not write.
+        If a folder cannot be listed.
+    PolygonRequestError
+        If `out` has the suffix of a vector format that noseam does not write.
     OutputClashError
         If the polygons of two masks would be written to one file.
     """
     if out.suffix.lower() in _FOREIGN_SUFFIXES and not out.is_dir():
-        raise PolygonError(f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}")
+        raise PolygonRequestError(f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}")
     survey = walk_survey(sources, out=out)
     for path, reason in survey.unreadable:
         raise PolygonError(f"{path}: {reason}")

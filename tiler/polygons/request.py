@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiler.errors import PolygonError
+from tiler.errors import PolygonError, PolygonRequestError
 from tiler.files.vector import Format
 from tiler.option import REQUIRED, check, option
 
@@ -68,7 +68,7 @@ class PolygonOptions:
 
         Raises
         ------
-        PolygonError
+        PolygonRequestError
             If a wanted class is unknown. The message lists those that are known.
         """
         if not self.only:
@@ -82,7 +82,7 @@ def _ids(wanted: str, names: Sequence[str]) -> list[int]:
         return [int(wanted)]
     if not ids:
         known = ", ".join(f"{class_id} {name}" for class_id, name in enumerate(names))
-        raise PolygonError(f"no class {wanted!r}; known: {known or 'ids 0 to 254, without names'}")
+        raise PolygonRequestError(f"no class {wanted!r}; known: {known or 'ids 0 to 254, without names'}")
     return ids
 
 

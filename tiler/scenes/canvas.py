@@ -82,7 +82,14 @@ class Canvas:
         return self.labels.shape[0] * self.gsd_m, self.labels.shape[1] * self.gsd_m
 
     def paint(
-        self, shape: Shape, material: Material, label: int | None = None, *, opacity: float = 1.0, ragged_m: float = 0.0
+        self,
+        shape: Shape,
+        material: Material,
+        label: int | None = None,
+        *,
+        opacity: float = 1.0,
+        ragged_m: float = 0.0,
+        advance: Callable[[float], None] = lambda share: None,
     ) -> None:
         """Cover a shape with a material; its label stands wherever the shape covers half a pixel.
 
@@ -98,8 +105,11 @@ class Canvas:
             How much of what is below is hidden, 0 to 1.
         ragged_m : float
             Deviation by which noise moves the edge, metres.
+        advance : callable
+            Called with the share of the picture's rows that lie above what is painted next.
         """
         for rows, cols, patch, distance in self._blocks(shape, 3 * ragged_m):
+            advance(rows.start / len(self.labels))
             if ragged_m:
                 distance = distance + ragged_m * patch.noise("clumps", 2)[..., 0]
             cover = np.clip(0.5 - distance / self.gsd_m, 0, 1)[..., np.newaxis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from tiler.scenes.shapes import box, union
 from tiler.scenes.things import ID, Random, Thing
 
 _CHUNK_ROWS = 1024
+_MEADOW, _THINGS = 0.25, 0.5
+"""Shares of the time that the meadow takes, and what stands on it; the rest is the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,14 @@ class Scene:
     """Ground sample distance, metres per pixel."""
 
 
-def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: float = GSD_M) -> Scene:
+def make_scene(
+    height: int,
+    width: int,
+    *,
+    seed: int | tuple[int, ...],
+    gsd_m: float = GSD_M,
+    advance: Callable[[float], None] = lambda share: None,
+) -> Scene:
     """Return a scene.
 
     Parameters
@@ -42,6 +52,8 @@ def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: f
         The same seed, size and ground sample distance give the same bytes.
     gsd_m : float
         Ground sample distance, metres per pixel.
+    advance : callable
+        Called now and then with the share of the work that is done, below 1.
 
     Returns
     -------
@@ -52,22 +64,25 @@ def make_scene(height: int, width: int, *, seed: int | tuple[int, ...], gsd_m: f
     shift = random.integers(0, 2**20, 2)
     canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
     layout = plan_layout(canvas.shape_m, random)
-    _paint_meadow(canvas, random)
-    for thing in layout.things:
+    _paint_meadow(canvas, random, lambda share: advance(_MEADOW * share))
+    for done, thing in enumerate(layout.things):
+        advance(_MEADOW + _THINGS * done / len(layout.things))
         if thing.shadow:
             _cast_shadow(canvas, thing, layout)
         thing.paint(canvas)
-    return Scene(_photograph(canvas.pixels, random), canvas.labels, gsd_m)
+    rest = 1 - _MEADOW - _THINGS
+    pixels = _photograph(canvas.pixels, random, lambda share: advance(1 - rest + 0.9 * rest * share))
+    return Scene(pixels, canvas.labels, gsd_m)
 
 
-def _paint_meadow(canvas: Canvas, random: Random) -> None:
+def _paint_meadow(canvas: Canvas, random: Random, advance: Callable[[float], None]) -> None:
     height, width = canvas.shape_m
     everywhere = box((height / 2, width / 2), 2 * width, 2 * height)
     lush, dry = (np.asarray(shade) + random.normal(0, 6) for shade in ((90, 120, 56), (127, 130, 76)))
     meadow = materials.blended(
         materials.speckled(lush, grain=9, clumps=7, clouds=4), materials.speckled(dry, grain=9, clumps=6, clouds=4)
     )
-    canvas.paint(everywhere, meadow, ID["grass"])
+    canvas.paint(everywhere, meadow, ID["grass"], advance=advance)
 
 
 def _cast_shadow(canvas: Canvas, thing: Thing, layout: Layout) -> None:
@@ -81,13 +96,14 @@ def _cast_shadow(canvas: Canvas, thing: Thing, layout: Layout) -> None:
     canvas.shade(union(swept), 0.52, soft_m=0.05 + 0.03 * thing.height_m)
 
 
-def _photograph(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+def _photograph(pixels: NDArray[np.uint8], random: Random, advance: Callable[[float], None]) -> NDArray[np.uint8]:
     """Return the picture as a camera would take it: lens blur, exposure, white balance, noise."""
     balance = random.normal(1, 0.025, 3) * random.normal(1, 0.07)
     curve = np.arange(256)[:, np.newaxis] * balance + random.normal(0, 4)
     table = np.clip(curve + 0.5, 0, 255).astype(np.uint8)
     taken = np.empty_like(pixels)
     for top in range(0, len(pixels), _CHUNK_ROWS):
+        advance(top / len(pixels))
         first, last = max(top - 4, 0), min(top + _CHUNK_ROWS + 4, len(pixels))
         blurred = Image.fromarray(pixels[first:last]).filter(ImageFilter.GaussianBlur(0.6))
         rows = np.asarray(blurred)[top - first :][: min(_CHUNK_ROWS, len(pixels) - top)]

@@ -20,6 +20,7 @@ from tiler.errors import OutputExistsError
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.scene import Scene, make_scene
 from tiler.scenes.shapes import axes
+from tiler.scenes.watch import noter, watched
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
 
 IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
@@ -61,7 +62,7 @@ def make_survey(
     jobs : int
         Processes; -1: one per core.
     advance : callable
-        Called with (images written, images in all).
+        Called with (megapixels made, megapixels in all), from another thread.
 
     Raises
     ------
@@ -78,11 +79,12 @@ def make_survey(
         (folder / part).mkdir(parents=True, exist_ok=True)
     marker.write_text(_UNFINISHED)
     write_class_table(folder / CLASSES, DRONE_CLASSES)
-    tasks = list(_tasks(folder, request))
-    jobs = min(len(tasks), (os.cpu_count() or 1) if jobs == -1 else jobs)
-    written = Parallel(n_jobs=max(jobs, 1), return_as="generator_unordered")(tasks)
-    for done, _ in enumerate(written, start=1):
-        advance(done, len(tasks))
+    sizes = [math.prod(request.photo_shape) / 1e6] * request.photos
+    sizes += [math.prod(request.orthomosaic_shape) / 1e6] * request.orthomosaics
+    jobs = min(len(sizes), (os.cpu_count() or 1) if jobs == -1 else jobs)
+    with watched(sizes, advance) as shares:
+        for _ in Parallel(n_jobs=max(jobs, 1), return_as="generator_unordered")(_tasks(folder, request, shares)):
+            pass
     marker.write_text(request.key)
 
 
@@ -111,21 +113,23 @@ def _orthomosaic(index: int) -> str:
     return f"ortho_{index + 1}"
 
 
-def _tasks(folder: Path, request: SceneOptions) -> Iterator[object]:
+def _tasks(folder: Path, request: SceneOptions, shares: Path) -> Iterator[object]:
     for index in reversed(range(request.photos, request.photos + request.orthomosaics)):  # the longest first
-        yield delayed(_write_orthomosaic)(folder, request, index)
+        yield delayed(_write_orthomosaic)(folder, request, index, shares)
     for index in range(request.photos):
-        yield delayed(_write_photo)(folder, request, index)
+        yield delayed(_write_photo)(folder, request, index, shares)
 
 
-def _write_photo(folder: Path, request: SceneOptions, index: int) -> None:
-    scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
+def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
+    note = noter(shares, index)
+    scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
     Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
     made_here = PngImagePlugin.PngInfo()
     made_here.add_itxt(FINGERPRINT_KEY, _TRUTH_MARK)  # so that no run takes the truth for photos
     Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1, pnginfo=made_here)
+    note(1)
 
 
 def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
@@ -155,8 +159,9 @@ def _degrees(angle: float) -> tuple[float, float, float]:
     return float(int(angle)), float(int(minutes)), round(minutes % 1 * 60, 5)
 
 
-def _write_orthomosaic(folder: Path, request: SceneOptions, index: int) -> None:
-    scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m)
+def _write_orthomosaic(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
+    note = noter(shares, index)
+    scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
     name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)
     east = _CORNER[0] + (index - request.photos) * 1.05 * scene.labels.shape[1] * scene.gsd_m
@@ -173,6 +178,7 @@ def _write_orthomosaic(folder: Path, request: SceneOptions, index: int) -> None:
         with rasterio.open(folder / TRUTH / name, "w", count=1, nodata=NO_LABEL, **profile) as dataset:
             dataset.update_tags(**{FINGERPRINT_KEY: _TRUTH_MARK})
             dataset.write(np.where(valid, scene.labels, NO_LABEL).astype(np.uint8), 1)
+    note(1)
 
 
 def _footprint(shape: tuple[int, ...]) -> NDArray[np.bool_]:
