@@ -12,12 +12,12 @@ from PIL import Image
 from segment import api
 from segment.evaluation.compare import Evaluation
 from segment.evaluation.compare import evaluate as compare
-from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint, load_checkpoint
+from segment.model.checkpoint import BUNDLED, BUNDLED_MODELS, describe_checkpoint, load_checkpoint
 from tiler.classes import DRONE_CLASSES
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import make_survey
 
-FOLDER = BUNDLED_MODELS["demo"]
+FOLDER = BUNDLED_MODELS[BUNDLED]
 SEAM_PX = 32
 """Width of the band where tiles meet, model pixels: the same for blended and for hard-cut tiles."""
 

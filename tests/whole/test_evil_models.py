@@ -326,7 +326,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_run_with_an_evil_checkpoint_ends_at_once(runs: dict[str, Ended], name: str) -> None:
     ended = runs[name]
-    assert ended.code == 1
+    assert ended.code == (2 if name in {"foreign code", "bert"} else 1)  # these two are other models, the rest damaged
     assert re.search(f"Error: .*{REFUSED[name][1]}", ended.text)
     assert ended.seconds < SECONDS
     assert ended.calls == []
@@ -335,7 +335,7 @@ def test_a_run_with_an_evil_checkpoint_ends_at_once(runs: dict[str, Ended], name
 
 def test_a_class_table_that_does_not_fit_ends_the_run_at_once(runs: dict[str, Ended]) -> None:
     ended = runs["two classes"]
-    assert (ended.code, ended.calls) == (1, [])
+    assert (ended.code, ended.calls) == (2, [])
     assert re.search(r"has 2 classes \(road, roof\), .* has 3 \(class 0", ended.text)
     assert not list(ended.out.glob("[!.]*"))
 
@@ -347,7 +347,7 @@ def test_a_good_checkpoint_with_code_beside_it_runs_without_a_network(runs: dict
 
 @pytest.mark.parametrize("name", ["typo", "typo below a folder", "typo of a user", "path"])
 def test_a_mistyped_folder_is_never_looked_up(runs: dict[str, Ended], name: str) -> None:
-    assert (runs[name].code, runs[name].calls) == (1, [])
+    assert (runs[name].code, runs[name].calls) == (2, [])
     assert re.search(r"Error: .*: no such folder \(a hub id has the form owner/name", runs[name].text)
     assert not runs[name].out.exists()
 
@@ -357,5 +357,5 @@ def test_a_hub_id_without_a_network_fails_in_seconds_and_says_what_to_do(runs: d
     assert ended.code == 1
     assert ended.calls
     assert ended.seconds < SECONDS
-    assert re.search("owner/name: cannot be fetched.*check the name and the network, or give the folder", ended.text)
+    assert re.search("owner/name: cannot be fetched.*check the network and the name, or give the folder", ended.text)
     assert not ended.out.exists()
