@@ -32,8 +32,9 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.features import shapes
 
+from tiler.polygons.features import Features
 from tiler.polygons.trace import trace
-from tiler.polygons.vector_file import Features, write_features
+from tiler.polygons.vector_file import write_features
 
 CLASSES, CELL, GSD_M = 7, 64, 0.05
 FRAY = {"smooth": 0.0, "frayed": 0.05}

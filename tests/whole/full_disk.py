@@ -32,7 +32,7 @@ from tiler.files.beside import Sidecar
 from tiler.files.names import Kind
 from tiler.files.outputs import Format, plan_outputs
 from tiler.files.vector import Format as VectorFormat
-from tiler.files.vector import suffix_of
+from tiler.files.vector import OneFile, suffix_of
 from tiler.masks.coverage import Coverage
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
@@ -62,7 +62,7 @@ def write_masks(
     format: Format,
     kinds: tuple[Kind, ...],
     sidecars: tuple[Sidecar, ...] = (),
-    polygons: VectorFormat | None = None,
+    polygons: OneFile | None = None,
 ) -> None:
     """Write masks of an image, and what stands beside them."""
     labels = noise(37, 51, high=3, seed=variant).repeat(17, 0).repeat(13, 1)

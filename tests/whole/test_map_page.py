@@ -58,7 +58,7 @@ def test_the_areas_have_a_row_per_image_and_class(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["survey.gpkg", "roofs.fgb", "other/ortho_1_polygons.gpkg"])
 def test_polygons_are_there(folder: Path, name: str) -> None:
-    found = pyogrio.read_info(folder / name, force_feature_count=True)
+    found = pyogrio.read_info(folder / name, layer=0, force_feature_count=True)
     assert found["features"] > 3
     assert set(found["fields"]) == {"class_id", "class_name", "area_m2", "source", "model"}
     assert found["geometry_type"] == "Polygon"
