@@ -62,7 +62,7 @@ def polygons(ctx: click.Context, /, **wanted: Any) -> None:
 
 
 def _lines(path: Path, report: PolygonReport, *, whole: bool) -> Iterator[str]:
-    """Yield what to say of a file: all classes whose area changed if it is the only one, else that which changed most."""
+    """Yield what to say of a file: every class whose area changed if it is the only one, else the one that did most."""
     least = f", patches below {report.least} are part of their neighbours" if report.least else ""
     changed = [area for area in report.areas if round(area.change, _DIGITS)]
     if whole:
@@ -70,7 +70,7 @@ def _lines(path: Path, report: PolygonReport, *, whole: bool) -> Iterator[str]:
         width = max((len(area.name) for area in changed), default=0)
         yield from (f"  {area.name:{width}}  {_change(area, report.unit)}" for area in changed)
         return
-    most = max(changed, key=lambda area: abs(area.change), default=None)
+    most = max(changed, key=lambda area: abs(area.after - area.before), default=None)
     yield f"{path}: {report.polygons} polygons" + (f"; {most.name} {_change(most, report.unit)}" if most else "")
 
 

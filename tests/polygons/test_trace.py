@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -129,6 +129,7 @@ def test_simplified_polygons_neither_overlap_nor_gape(labels: Labels, tile_px: i
     assert shapely.area(shapely.union_all(simple.polygons)) == pytest.approx(total)
 
 
+@settings(max_examples=30)
 @given(SMALL, TILES, st.sampled_from([0.0, 0.5, 2.0]))
 def test_smooth_polygons_neither_overlap_nor_gape(labels: Labels, tile_px: int, tolerance: float) -> None:
     exact, smooth = traced(labels, tile_px), traced(labels, tile_px, simplify_px=tolerance, smooth=True)
@@ -145,7 +146,7 @@ def test_smooth_lines_stay_near_and_are_shared(labels: Labels) -> None:
     smooth = smooth_lines(polygons)
     assert shapely.coverage_is_valid(smooth)
     before, after = (shapely.get_coordinates(each) for each in (polygons, smooth))
-    assert np.hypot(*(after - before).T).max(initial=0) <= 0.45 + 1e-9
+    assert np.abs(after - before).max(initial=0) <= 0.49 + 1e-9
     moved: dict[tuple[float, ...], tuple[float, ...]] = {}
     for old, new in zip(map(tuple, before.tolist()), map(tuple, after.tolist()), strict=True):
         assert moved.setdefault(old, new) == new
@@ -168,11 +169,11 @@ def slowly_smooth(labels: Labels) -> dict[tuple[int, int], tuple[float, float]]:
                         fixed.add(start)
     fixed |= {corner for corner, others in neighbours.items() if len(others) != 2}
     at = {corner: np.array(corner, float) for corner in neighbours}
-    for factor in (0.5, -0.53) * 16:
+    for factor in (0.6, -0.62) * 60:
         new = dict(at)
         for corner, (a, b) in ((corner, others) for corner, others in neighbours.items() if corner not in fixed):
             away = at[corner] + factor * ((at[a] + at[b]) / 2 - at[corner]) - corner
-            new[corner] = corner + away * min(1, 0.45 / max(float(np.hypot(*away)), 1e-9))
+            new[corner] = corner + np.clip(away, -0.49, 0.49)
         at = new
     return {corner: (float(x), float(y)) for corner, (x, y) in at.items()}
 
@@ -187,10 +188,14 @@ def test_smooth_lines_are_those_of_the_slow_definition(labels: Labels) -> None:
 
 
 def test_a_smooth_slope_has_no_steps_and_a_small_square_keeps_its_area() -> None:
-    slope = np.tri(60, 60, dtype=np.uint8)
+    slope = (np.arange(90) < 5 * np.arange(1, 19)[:, np.newaxis]).astype(np.uint8)  # a step of 1 pixel in 5
     stepped, smooth = traced(slope, 99), traced(slope, 99, smooth=True)
-    assert shapely.get_num_coordinates(stepped.polygons).min() > 100
+    assert shapely.get_num_coordinates(stepped.polygons).min() > 30
     assert shapely.get_num_coordinates(smooth.polygons).max() < 20
+    x, y = shapely.get_coordinates(smooth_lines(shapely.segmentize(at_once(slope).polygons, 1.0))).T
+    inside = (x > 20) & (x < 70) & (y > 0) & (y < 18)
+    assert inside.sum() > 50
+    assert np.ptp((x - 5 * y)[inside]) < 0.5
     island = np.zeros((20, 20), np.uint8)
     island[8:12, 8:12] = 1
     found = traced(island, 99, smooth=True)

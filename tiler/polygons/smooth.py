@@ -8,13 +8,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-_PASSES = 16
-_SHRINK, _GROW = 0.5, -0.53
-"""Factors of the two halves of a pass (Taubin 1995, A signal processing approach to fair surface design). The second
-undoes how the first shrinks what is rounder than 4 pixels across."""
-_REACH_PX = 0.45
-"""No corner goes farther from its place. Lines that share no corner are a pixel apart, and lines that meet in a corner
-that stays are at right angles there, so below half a pixel none can touch another."""
+_PASSES = 60
+_SHRINK, _GROW = 0.6, -0.62
+"""Factors of the two halves of a pass (Taubin 1995, A signal processing approach to fair surface design). The second half
+undoes what the first does to all but the steps, so that small patches keep their areas within some percent."""
+_REACH_PX = 0.49
+"""How far a corner may go along either axis. Below half a pixel, no line can touch another: lines that share no corner
+are a pixel apart along one axis, and lines from a corner that stays keep their order around it."""
 
 
 def smooth_lines(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -85,7 +85,5 @@ def _settle(places: NDArray[np.float64], lines: _Lines) -> NDArray[np.float64]:
     for factor in (_SHRINK, _GROW) * _PASSES:
         moved = at[lines.free]
         moved += factor * (lines.between(at) - moved)
-        away = moved - home
-        far = np.hypot(*away.T)[:, np.newaxis]
-        at[lines.free] = np.where(far > _REACH_PX, home + away * (_REACH_PX / np.maximum(far, _REACH_PX)), moved)
+        at[lines.free] = home + np.clip(moved - home, -_REACH_PX, _REACH_PX)
     return at
