@@ -61,6 +61,11 @@ def layers_of(path: Path) -> list[str]:
     return [str(name) for name, _ in pyogrio.list_layers(path.absolute())]
 
 
+def is_empty(path: Path) -> bool:
+    """Say whether GDAL finds no feature in a file."""
+    return not pyogrio.read_info(path.absolute(), layer=0, force_feature_count=True)["features"]
+
+
 def fields_of(path: Path, layer: str | None = None) -> list[str]:
     """Return the names of the fields that GDAL finds in a layer of a file, by default the first."""
     return list(pyogrio.read_info(path.absolute(), layer=layer)["fields"])

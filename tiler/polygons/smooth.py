@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _PASSES = 60
 _SHRINK, _GROW = 0.6, -0.62
-"""Factors of the two halves of a pass (Taubin 1995, A signal processing approach to fair surface design). The second half
+"""Factors of the two halves of a pass (Taubin 1995, A signal processing approach to fair surface design). The second
 undoes what the first does to all but the steps, so that small patches keep their areas within some percent."""
 _REACH_PX = 0.49
 """How far a corner may go along either axis. Below half a pixel, no line can touch another: lines that share no corner

@@ -14,7 +14,6 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tiler.classes import Colour
-from tiler.polygons.features import GEOMETRY
 from tiler.polygons.gdal_file import DATE
 
 STYLES = "layer_styles"
@@ -26,7 +25,10 @@ CREATE TABLE layer_styles (
     "useAsDefault" BOOLEAN, "description" TEXT, "owner" TEXT(30), "ui" TEXT(30),
     "update_time" DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
 )"""
-_ROW = "INSERT INTO layer_styles VALUES (1, '', '', ?, ?, 'noseam', ?, '', 1, 'classes by noseam', '', NULL, ?)"
+_ROW = (
+    "INSERT INTO layer_styles SELECT 1, '', '', table_name, column_name, 'noseam', ?, '', 1, 'classes by noseam', '', "
+    "NULL, ? FROM gpkg_geometry_columns WHERE table_name = ?"
+)
 _CONTENT = (
     "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
     "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)"
@@ -54,7 +56,7 @@ def add_style(path: Path, layer: str, colours: Mapping[str, Colour]) -> None:
     """
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(_TABLE)
-        database.execute(_ROW, (layer, GEOMETRY.name, qml(colours), DATE))
+        database.execute(_ROW, (qml(colours), DATE, layer))
         database.execute(_CONTENT, (DATE,))
         database.execute("INSERT INTO gpkg_ogr_contents (table_name, feature_count) VALUES ('layer_styles', 1)")
 

@@ -21,7 +21,7 @@ from tiler.files.vector import Format, format_of
 from tiler.masks.sink import write_error
 from tiler.polygons.drawing import HEADS, dxf, kml
 from tiler.polygons.features import FIELD_NAMES, GEOMETRY, Features, record_batch
-from tiler.polygons.gdal_file import fields_of, layers_of, read_by_gdal, write_by_gdal
+from tiler.polygons.gdal_file import fields_of, is_empty, layers_of, read_by_gdal, write_by_gdal
 from tiler.polygons.geoparquet import parquet_fields, read_parquet, write_parquet
 from tiler.polygons.shapefile import refuse_foreign_parts, replacing_set
 from tiler.polygons.style import STYLES, add_style, is_styled_by_others
@@ -92,13 +92,15 @@ def refuse_foreign(path: Path) -> None:
 
 
 def _is_own(path: Path, format: Format) -> bool:
-    """Say whether a file has one layer of polygons, with the fields that `write_features` gives it."""
+    """Say whether a file has one layer of polygons, with the fields that `write_features` gives it, or is empty."""
     try:
         if format in {"kml", "dxf"}:
             with path.open(encoding="utf-8") as file:
                 return file.read(max(map(len, HEADS))).startswith(HEADS)
         if format == "parquet":
             return parquet_fields(path) == FIELD_NAMES
+        if format in _LAST_LINES and (path.stat().st_size == 0 or is_empty(path)):  # GeoJSON names no fields then
+            return True
         layers = [name for name in layers_of(path) if name != STYLES]
         return len(layers) == 1 and fields_of(path, layers[0]) == FIELD_NAMES
     except Exception:  # whatever the libraries say of a file that they cannot read
@@ -198,7 +200,8 @@ def _count_features(path: Path, end: bytes) -> int:
         for line in file:
             count += line.removeprefix(b"\x1e").startswith(b'{ "type": "Feature",')
             last = (last + line)[-len(end) :]
-    return count if last.endswith(end) else -1
+    whole = last.endswith(end) or (not last and format_of(path) == "geojsonseq")
+    return count if whole else -1
 
 
 @contextmanager
