@@ -444,7 +444,7 @@ def test_a_class_that_the_model_lacks_is_refused_before_any_image(survey: Path, 
 
 def test_a_vector_file_of_a_kind_that_is_not_written_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "a_label.png").touch()
-    result = noseam("polygons", tmp_path / "a_label.png", "--out", tmp_path / "a.shp")
+    result = noseam("polygons", tmp_path / "a_label.png", "--out", tmp_path / "a.gml")
     assert result.exit_code == 1
     assert "expected a folder, or a name that ends in .gpkg" in result.stderr
-    assert not (tmp_path / "a.shp").exists()
+    assert not (tmp_path / "a.gml").exists()

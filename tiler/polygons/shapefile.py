@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ _PARTS = (".shx", ".dbf", ".prj", ".cpg")
 _INDICES = (".qix", ".sbn", ".sbx", ".idm", ".ind", ".ain", ".aih", ".ixs", ".mxs", ".fbn", ".fbx")
 """What GIS programs add to find features faster; wrong as soon as the features are others."""
 _MOST_BYTES = 1_900_000_000
+_INDEX_HEAD_BYTES, _DBASE_3 = 100, 3
 
 
 @contextmanager
@@ -56,6 +58,26 @@ def replacing_set(final: Path) -> Iterator[Path]:
             else:
                 final.with_suffix(ending).unlink(missing_ok=True)
         main.replace(final)
+
+
+def is_whole(main: Path, count: int) -> bool:
+    """Say whether the table and the index of a shapefile are as long as they say, and have so many rows.
+
+    Reading its polygons does not tell. The heads are those of dBASE III and of ESRI's description of 1998.
+    """
+    table, index = main.with_suffix(".dbf"), main.with_suffix(".shx")
+    kind, rows, head_bytes, row_bytes = struct.unpack("<B3xIHH", _head(table, 12))
+    (index_words,) = struct.unpack(">24xi", _head(index, 28))
+    return bool(
+        (kind, rows) == (_DBASE_3, count)
+        and table.stat().st_size >= head_bytes + rows * row_bytes
+        and index.stat().st_size == 2 * index_words == _INDEX_HEAD_BYTES + 8 * count
+    )
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size).ljust(size, b"\0")
 
 
 def refuse_foreign_parts(final: Path) -> None:
