@@ -18,16 +18,24 @@ from PIL import Image
 from rasterio.crs import CRS
 
 from tests.make import UTM, noise, write_tif
-from tests.polygons.test_make import LABELS, NAMES, NORTH_UP, assert_same, in_place, options, write_mask, write_polygons
+from tests.polygons.test_make import (
+    LABELS,
+    NAMES,
+    NORTH_UP,
+    PLACED,
+    assert_same,
+    in_place,
+    options,
+    write_mask,
+    write_polygons,
+)
 from tiler.classes import NO_LABEL, distinct_colours
 from tiler.errors import OutputExistsError, PolygonError, RasterWriteError
 from tiler.polygons import shapefile
 from tiler.polygons.colours import legend
 from tiler.polygons.drawing import _aci, _layer_names
 from tiler.polygons.mask import read_mask
-from tiler.source.georef import Georeference
 
-PLACED = Georeference(UTM, NORTH_UP)
 COLOURS = distinct_colours(3)
 PARTS = ["out.cpg", "out.dbf", "out.prj", "out.shp", "out.shx"]
 NESTED = np.zeros((14, 14), np.uint8)

@@ -40,12 +40,13 @@ from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.polygons import geoparquet, make, vector_file
 from tiler.polygons.mask import read_mask
-from tiler.polygons.request import PolygonOptions, PolygonReport
+from tiler.polygons.request import ClassArea, PolygonOptions, PolygonReport
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
 NAMES = ("road", "roof", "tree")
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+PLACED = Georeference(UTM, NORTH_UP)
 LABELS = noise(6, 8, high=3).repeat(5, 0).repeat(4, 1)
 LABELS[:7, :9] = NO_LABEL
 
@@ -285,6 +286,80 @@ def test_small_patches_become_part_of_their_neighbour_by_their_area_on_the_groun
     report = write_polygons(mask, tmp_path / "out.gpkg", options(min_area_m2=4.0))
     assert report.area_m2 == {"road": (2000 - 16) * 0.25, "roof": 4.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["IMG_1_label.tif", "out.gpkg"]
+
+
+def test_patches_and_holes_of_fewer_than_sixteen_pixels_are_noise_unless_told_otherwise(tmp_path: Path) -> None:
+    labels = np.zeros((40, 50), np.uint8)
+    labels[5:9, 5:9], labels[20:25, 20:23] = 1, 2  # 16 and 15 pixels
+    labels[30:33, 30:33] = NO_LABEL  # a hole without data stays: nothing was measured there
+    for name, georeference, least in (("pixels", None, "16 pixels"), ("placed", PLACED, "16 pixels (4 m2)")):
+        mask = write_mask(tmp_path, name, labels=labels, georeference=georeference)
+        report = make.write_polygons(mask, tmp_path / f"{name}.gpkg")
+        assert report.least == least
+        found = {area.name: (area.before, area.after) for area in report.areas}
+        pixel = 0.25 if georeference else 1.0
+        assert found == {
+            "road": (pixel * (2000 - 16 - 15 - 9), pixel * (2000 - 16 - 9)),
+            "roof": (pixel * 16, pixel * 16),
+            "tree": (pixel * 15, 0),
+        }
+        assert report.unit == ("m2" if georeference else "pixels")
+        assert write_polygons(mask, tmp_path / f"{name}.gpkg").polygons == 3
+        assert write_polygons(mask, tmp_path / f"{name}.gpkg").least == ""
+
+
+def test_areas_before_are_those_of_the_mask_and_areas_after_those_of_the_file(tmp_path: Path) -> None:
+    masks = [
+        write_mask(tmp_path, name, labels=noise(30, 40, high=3, seed=seed).repeat(3, 0), georeference=place)
+        for seed, (name, place) in enumerate((("a", PLACED), ("b", Georeference(UTM, ROTATED))))
+    ]
+    wanted = options(simplify_px=2.0, smooth=True, min_area_m2=2.0, only=("roof", "tree"), tile_px=32)
+    report = make.write_survey_polygons(masks, tmp_path / "out.gpkg", wanted)
+    _, fields, _ = read(tmp_path / "out.gpkg")
+    stored: dict[str, float] = {}
+    for name, area in zip(fields["class_name"], fields["area_m2"], strict=True):
+        stored[name] = stored.get(name, 0) + area
+    pixel = 0.25, 0.04**2 + 0.03**2
+    counts = [np.bincount(noise(30, 40, high=3, seed=seed).ravel(), minlength=3) * 3 for seed in range(2)]
+    assert [area.name for area in report.areas] == ["roof", "tree"]
+    for class_id, area in enumerate(report.areas, start=1):
+        assert area.before == pytest.approx(
+            sum(size * count[class_id] for size, count in zip(pixel, counts, strict=True))
+        )
+        assert area.after == pytest.approx(stored[area.name])
+        assert area.change == pytest.approx(100 * (area.after / area.before - 1))
+    assert report.least == "2 m2"
+
+
+def test_nothing_changes_where_nothing_was_asked(tmp_path: Path) -> None:
+    report = write_polygons(write_mask(tmp_path, georeference=PLACED), tmp_path / "out.fgb")
+    assert [area.name for area in report.areas] == list(NAMES)
+    assert all(area.after == pytest.approx(area.before) for area in report.areas)
+
+
+def test_a_change_from_nothing_has_no_end() -> None:
+    assert ClassArea("a", 0, 3).change == float("inf")
+    assert ClassArea("a", 0, 0).change == 0
+
+
+def test_masks_that_overlap_on_the_ground_are_told(tmp_path: Path) -> None:
+    east = Georeference(UTM, NORTH_UP @ Affine.translation(LABELS.shape[1], 0))
+    masks = [
+        write_mask(tmp_path, name, georeference=place) for name, place in (("a", PLACED), ("b", PLACED), ("c", east))
+    ]
+    report = write_survey_polygons(masks, tmp_path / "out.gpkg")
+    assert report.notes == (
+        "the outlines of 2 of 3 masks overlap on the ground, such as a_label.tif's: "
+        "sums of areas count that ground more than once",
+    )
+    assert write_survey_polygons(masks[1:], tmp_path / "out.gpkg").notes == ()
+
+
+def test_options_have_the_key_of_earlier_versions() -> None:
+    assert options().key == "PolygonRequest(min_area_m2=0.0, simplify_px=0.0, classes=(), tile_px=1024)"
+    known = "PolygonRequest(min_area_m2=2.5, simplify_px=1.0, classes=('a',), tile_px=1024)"
+    assert options(min_area_m2=2.5, simplify_px=1.0, only=("a",)).key == known
+    assert len({PolygonOptions().key, options().key, options(smooth=True).key}) == 3
 
 
 def test_an_area_beyond_the_mask_leaves_one_polygon(tmp_path: Path) -> None:
