@@ -40,7 +40,7 @@ CLASSES, CELL, GSD_M = 7, 64, 0.05
 FRAY = {"smooth": 0.0, "frayed": 0.05}
 """Standard deviation of the noise on fields of standard deviation 1."""
 REQUESTS: dict[str, dict[str, float]] = {
-    "as it is": {},
+    "as it is": {"min_area_m2": 0.0},
     "from 64 px on": {"min_area_m2": 0.16},
     "from 64 px on, simplified": {"min_area_m2": 0.16, "simplify_px": 1.0},
 }
