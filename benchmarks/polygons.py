@@ -32,14 +32,15 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.features import shapes
 
+from tiler.polygons.features import Features
 from tiler.polygons.trace import trace
-from tiler.polygons.vector_file import Features, write_features
+from tiler.polygons.vector_file import write_features
 
 CLASSES, CELL, GSD_M = 7, 64, 0.05
 FRAY = {"smooth": 0.0, "frayed": 0.05}
 """Standard deviation of the noise on fields of standard deviation 1."""
 REQUESTS: dict[str, dict[str, float]] = {
-    "as it is": {},
+    "as it is": {"min_area_m2": 0.0},
     "from 64 px on": {"min_area_m2": 0.16},
     "from 64 px on, simplified": {"min_area_m2": 0.16, "simplify_px": 1.0},
 }

@@ -25,6 +25,7 @@ from tiler.crops.request import CropRequest
 from tiler.files.beside import SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import Format as PolygonFormat
+from tiler.files.vector import OneFile
 from tiler.grid.tiling import TilingOptions
 from tiler.option import gather
 from tiler.photo.options import PoseOptions, YawSource
@@ -169,9 +170,10 @@ def plan(
     yaw_source: YawSource = PoseOptions.yaw_source,
     focal_px: float | None = PoseOptions.focal_px,
     polygons: bool = PlanRequest.polygons,
-    polygons_format: PolygonFormat = PlanRequest.polygons_format,
-    min_area_m2: float = PolygonOptions.min_area_m2,
+    polygons_format: OneFile = PlanRequest.polygons_format,
+    min_area_m2: float | None = PolygonOptions.min_area_m2,
     simplify_px: float = PolygonOptions.simplify_px,
+    smooth: bool = PolygonOptions.smooth,
     only: Sequence[str] = PolygonOptions.only,
 ) -> SurveyPlan:
     """Return what `segment` would do, from headers alone: no pixel is read, nothing is written.
@@ -234,9 +236,10 @@ def segment(
     yaw_source: YawSource = PoseOptions.yaw_source,
     focal_px: float | None = PoseOptions.focal_px,
     polygons: bool = SegmentRequest.polygons,
-    polygons_format: PolygonFormat = SegmentRequest.polygons_format,
-    min_area_m2: float = PolygonOptions.min_area_m2,
+    polygons_format: OneFile = SegmentRequest.polygons_format,
+    min_area_m2: float | None = PolygonOptions.min_area_m2,
     simplify_px: float = PolygonOptions.simplify_px,
+    smooth: bool = PolygonOptions.smooth,
     only: Sequence[str] = PolygonOptions.only,
     max_errors: int | None = RunLimits.max_errors,
     max_runtime_min: float | None = RunLimits.max_runtime_min,
@@ -277,8 +280,9 @@ def polygons(
     out: AnyPath,
     *,
     format: PolygonFormat = PolygonsRequest.format,
-    min_area_m2: float = PolygonOptions.min_area_m2,
+    min_area_m2: float | None = PolygonOptions.min_area_m2,
     simplify_px: float = PolygonOptions.simplify_px,
+    smooth: bool = PolygonOptions.smooth,
     only: Sequence[str] = PolygonOptions.only,
     progress: Progress | None = None,
 ) -> tuple[steps.Written, ...]:

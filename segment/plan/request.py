@@ -10,7 +10,7 @@ from segment.errors import RequestError
 from segment.plan.shard import WHOLE, Shard, parse_shard
 from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
-from tiler.files.vector import Format as PolygonFormat
+from tiler.files.vector import OneFile as PolygonFormat
 from tiler.grid.tiling import Tiling, TilingOptions
 from tiler.option import REQUIRED, check, option
 from tiler.photo.options import PoseOptions
@@ -79,7 +79,10 @@ class SurveyOptions:
     )
     polygons: bool = option(False, "Polygons of the labels are written too.", group="polygons")
     polygons_format: PolygonFormat = option(
-        "gpkg", "Polygons are stored as GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet.", group="polygons"
+        "gpkg",
+        "Polygons are stored so: GeoPackage, FlatGeobuf, GeoJSON, lines of GeoJSON, GeoParquet, KML or DXF. "
+        "`noseam polygons` writes shapefiles too.",
+        group="polygons",
     )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""
@@ -95,7 +98,7 @@ class SurveyOptions:
         if self.georef != "photo" and self.pose != PoseOptions():
             raise RequestError('options for the poses of photos need --georef photo (in Python: georef="photo")')
         if not self.polygons and self.polygon_options != PolygonOptions():
-            raise RequestError("--min-area, --simplify and --only need --polygons (in Python: polygons=True)")
+            raise RequestError("--min-area, --simplify, --smooth and --only need --polygons (in Python: polygons=True)")
 
 
 @dataclass(frozen=True, kw_only=True)

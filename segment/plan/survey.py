@@ -16,6 +16,7 @@ from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, TilerError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
+from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
 from tiler.masks.geotiff_sink import BLOCK_PX
@@ -233,8 +234,8 @@ def _without_polygons(info: RasterInfo, request: Request) -> str:
     """Return why an image cannot have the polygons that are asked for; empty if it can."""
     if request.polygons and request.polygon_options.min_area_m2 and info.gsd_m is None:
         return "a least area in square metres needs an image with CRS and transform"
-    if request.polygons and request.polygons_format == "geojsonseq" and info.georeference.crs is None:
-        return "GeoJSON holds longitude and latitude, and the image has no CRS"
+    if request.polygons and request.polygons_format in OF_LONGITUDES and info.georeference.crs is None:
+        return f"{request.polygons_format} holds longitude and latitude, and the image has no CRS"
     return ""
 
 

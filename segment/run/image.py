@@ -106,7 +106,7 @@ def segment_image(
         georeference = plan.info.georeference
         meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})
         polygonise = partial(
-            write_polygons, request=request.polygon_options, georeference=georeference, layer=path.stem
+            write_polygons, request=request.polygon_options, georeference=georeference, classes=classes, layer=path.stem
         )
         stitcher = engine.stitcher(grid, confidence=request.confidence)
         tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))

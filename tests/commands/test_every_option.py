@@ -41,7 +41,7 @@ REQUESTS: dict[str, type] = {
 }
 OF_NO_REQUEST = {"as_json", "json_file", "verbose", "quiet", "debug", "log_json"}
 """Options that belong to no request, because they say how a command prints its result."""
-NEEDED = {"min_area_m2": "--polygons", "simplify_px": "--polygons", "only": "--polygons"} | dict.fromkeys(
+NEEDED = dict.fromkeys(("min_area_m2", "simplify_px", "smooth", "only"), "--polygons") | dict.fromkeys(
     ("flying_height_m", "ground_elevation_m", "dem", "yaw_source", "focal_px"), "--georef=photo"
 )
 """Options that an option of `plan` and `segment` needs beside it."""

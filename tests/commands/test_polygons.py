@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyogrio
 import pytest
+import shapely
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -62,12 +63,68 @@ def test_a_file_gets_all_masks_and_only_what_is_wanted(tmp_path: Path) -> None:
     options = "--min-area", 1, "--simplify", 1, "--only", "roof", "--only", "2"
     result = noseam(tmp_path / "masks", "--out", tmp_path / "all.gpkg", *options)
     assert result.exit_code == 0
-    meta, _, _, columns = pyogrio.raw.read(tmp_path / "all.gpkg")
+    meta, _, _, columns = pyogrio.raw.read(tmp_path / "all.gpkg", layer=0)
     fields = dict(zip(meta["fields"], columns, strict=True))
-    assert result.stdout == f"{tmp_path / 'all.gpkg'}: {len(fields['class_id'])} polygons\n"
+    first, *classes = result.stdout.splitlines()
+    count = len(fields["class_id"])
+    assert first == f"{tmp_path / 'all.gpkg'}: {count} polygons, patches below 1 m2 are part of their neighbours"
+    assert [line.split()[0] for line in classes] == ["roof", "tree"]
     assert set(fields["source"]) == {"a/a.jpg", "a/b.jpg"}
     assert set(fields["class_name"]) == {"roof", "tree"}
     assert np.min(fields["area_m2"]) > 0
+
+
+def test_a_file_tells_what_became_of_the_area_of_each_class(tmp_path: Path) -> None:
+    labels = np.zeros((40, 50), np.uint8)
+    labels[5:15, 5:15], labels[20:25, 20:23] = 1, 2
+    mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
+    out = tmp_path / "out.gpkg"
+    assert noseam(mask, "--out", out).stdout.splitlines() == [
+        f"{out}: 2 polygons, patches below 16 pixels (4 m2) are part of their neighbours",
+        "  road  471 -> 475 m2 (+0.8 %)",
+        "  tree  3.75 -> 0 m2 (-100.0 %)",
+    ]
+    assert noseam(mask, "--out", out, "--min-area", 0).stdout.splitlines() == [f"{out}: 3 polygons"]
+    assert noseam(mask, "--out", tmp_path / "folder").stdout.splitlines() == [
+        f"{tmp_path / 'folder' / 'IMG_1_polygons.gpkg'}: 2 polygons; road 471 -> 475 m2 (+0.8 %)"
+    ]
+
+
+def test_smooth_outlines_are_asked_for_by_an_option(tmp_path: Path) -> None:
+    mask = write_mask(tmp_path, labels=np.tri(90, 90, dtype=np.uint8), georeference=Georeference(UTM, NORTH_UP))
+    corners = []
+    for more in ((), ("--smooth",)):
+        result = noseam(mask, "--out", tmp_path / "out.gpkg", *more)
+        assert result.exit_code == 0
+        wkb = pyogrio.raw.read(tmp_path / "out.gpkg", layer=0)[2]
+        polygons = shapely.from_wkb(wkb)
+        corners.append(shapely.get_num_coordinates(polygons).sum())
+        assert shapely.area(polygons).sum() == pytest.approx(90 * 90 / 4)
+        assert shapely.coverage_is_valid(polygons)
+    assert corners[1] < corners[0] / 8
+
+
+def test_masks_that_overlap_are_warned_of_even_when_quiet(tmp_path: Path) -> None:
+    for name in "ab":
+        write_mask(tmp_path / "masks", name, georeference=Georeference(UTM, NORTH_UP))
+    result = CliRunner().invoke(main, ["-q", "polygons", str(tmp_path / "masks"), "--out", str(tmp_path / "all.gpkg")])
+    assert result.exit_code == 0
+    assert "WARNING" in result.stderr
+    assert "the outlines of 2 of 2 masks overlap on the ground" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".kml", ".dxf", ".geojson"])
+def test_files_of_other_programs_are_made_by_their_name_and_by_their_format(
+    masks: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"ortho{suffix}"
+    assert noseam(masks / "ortho_label.tif", "--out", out).exit_code == 0
+    found = pyogrio.read_info(out, force_feature_count=True)
+    assert found["features"] > 3
+    result = noseam(masks / "ortho_label.tif", "--out", tmp_path / "folder", "--format", suffix[1:])
+    assert result.exit_code == 0
+    again = pyogrio.read_info(tmp_path / "folder" / f"ortho_polygons{suffix}", force_feature_count=True)
+    assert again["features"] == found["features"]
 
 
 def test_a_bad_mask_costs_only_itself_in_a_folder(masks: Path, tmp_path: Path) -> None:

@@ -38,15 +38,15 @@ from tiler.files.outputs import plan_outputs
 from tiler.files.vector import SUFFIXES
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
-from tiler.polygons import vector_file
-from tiler.polygons.make import write_polygons, write_survey_polygons
+from tiler.polygons import geoparquet, make, vector_file
 from tiler.polygons.mask import read_mask
-from tiler.polygons.request import PolygonOptions
+from tiler.polygons.request import ClassArea, PolygonOptions, PolygonReport
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY
 
 NAMES = ("road", "roof", "tree")
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+PLACED = Georeference(UTM, NORTH_UP)
 LABELS = noise(6, 8, high=3).repeat(5, 0).repeat(4, 1)
 LABELS[:7, :9] = NO_LABEL
 
@@ -73,6 +73,19 @@ def write_mask(
     return outputs[0].path
 
 
+def options(**wanted: Any) -> PolygonOptions:
+    """Return options that keep every patch unless they say otherwise."""
+    return PolygonOptions(**{"min_area_m2": 0.0} | wanted)
+
+
+def write_polygons(mask: Path, out: Path, request: PolygonOptions | None = None, **more: Any) -> PolygonReport:
+    return make.write_polygons(mask, out, request or options(), **more)
+
+
+def write_survey_polygons(masks: list[Path], out: Path, **more: Any) -> PolygonReport:
+    return make.write_survey_polygons(masks, out, options(), **more)
+
+
 def read(path: Path) -> tuple[CRS | None, dict[str, list[Any]], NDArray[np.object_]]:
     """Return CRS, fields and polygons of a file."""
     if path.suffix == ".parquet":
@@ -80,7 +93,7 @@ def read(path: Path) -> tuple[CRS | None, dict[str, list[Any]], NDArray[np.objec
         found = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]["crs"]
         crs = found and CRS.from_user_input(json.dumps(found))
         return crs, table.drop(["geometry", "bbox"]).to_pydict(), shapely.from_wkb(table["geometry"].to_numpy())
-    meta, _, wkb, columns = pyogrio.raw.read(path)
+    meta, _, wkb, columns = pyogrio.raw.read(path, layer=0)
     fields = {name: column.tolist() for name, column in zip(meta["fields"], columns, strict=True)}
     return meta["crs"] and CRS.from_user_input(meta["crs"]), fields, shapely.from_wkb(wkb)
 
@@ -103,7 +116,7 @@ def assert_same(polygons: NDArray[np.object_], class_ids: list[int], expected: l
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet"])
 def test_a_file_holds_every_patch_in_its_place(tmp_path: Path, suffix: str, transform: Affine) -> None:
     mask = write_mask(tmp_path, georeference=Georeference(UTM, transform))
-    report = write_polygons(mask, tmp_path / f"out{suffix}", PolygonOptions(tile_px=8))
+    report = write_polygons(mask, tmp_path / f"out{suffix}", options(tile_px=8))
     crs, fields, polygons = read(tmp_path / f"out{suffix}")
     assert crs is not None
     assert crs.to_epsg() == 32633
@@ -167,9 +180,9 @@ def test_geoparquet_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_many_row_groups_hold_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = write_mask(tmp_path)
-    write_polygons(mask, tmp_path / "one.parquet", PolygonOptions(tile_px=5))
-    monkeypatch.setattr(vector_file, "_GROUP_ROWS", 3)
-    write_polygons(mask, tmp_path / "many.parquet", PolygonOptions(tile_px=5))
+    write_polygons(mask, tmp_path / "one.parquet", options(tile_px=5))
+    monkeypatch.setattr(geoparquet, "_GROUP_ROWS", 3)
+    write_polygons(mask, tmp_path / "many.parquet", options(tile_px=5))
     assert pyarrow.parquet.read_metadata(tmp_path / "many.parquet").num_row_groups > 3
     assert pyarrow.parquet.read_table(tmp_path / "many.parquet") == pyarrow.parquet.read_table(tmp_path / "one.parquet")
 
@@ -189,9 +202,9 @@ class _Counted:
 
 def test_each_batch_is_counted_once_and_stands_in_one_row_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Counted, "looks", 0)
-    monkeypatch.setattr(vector_file, "_GROUP_ROWS", 1000)
+    monkeypatch.setattr(geoparquet, "_GROUP_ROWS", 1000)
     batches = [_Counted(rows) for rows in (*[1] * 2000, 999, 5000, 3)]
-    groups = [list(group) for group in vector_file._row_groups(iter(batches))]
+    groups = [list(group) for group in geoparquet._row_groups(iter(batches))]
     assert _Counted.looks == len(batches)
     assert [sum(batch.rows for batch in group) for group in groups] == [1000, 1000, 5999, 3]
     assert [batch for group in groups for batch in group] == batches
@@ -210,7 +223,7 @@ def test_a_mask_without_georeference_is_in_pixels_with_rows_upwards(tmp_path: Pa
 
 
 def test_geojson_of_pixels_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PolygonError, match=r"GeoJSON holds longitude and latitude, and .*IMG_1_label.png has no CRS"):
+    with pytest.raises(PolygonError, match=r"geojsonseq holds longitude and .*IMG_1_label.png has no CRS"):
         write_polygons(write_mask(tmp_path), tmp_path / "out.geojsonl")
 
 
@@ -255,14 +268,14 @@ def test_a_mask_without_labels_gives_a_file_without_polygons(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("wanted", [("tree", "road"), ("2", "0"), ("0", "tree", "2")])
 def test_classes_are_wanted_by_name_or_id(tmp_path: Path, wanted: tuple[str, ...]) -> None:
-    write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(only=wanted))
+    write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", options(only=wanted))
     assert set(read(tmp_path / "out.gpkg")[1]["class_name"]) == {"road", "tree"}
 
 
 @pytest.mark.parametrize("wanted", ["lake", "3", "-1", "", "²"])
 def test_an_unknown_class_is_refused_with_those_known(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(PolygonError, match=rf"IMG_1_label.png: no class '{wanted}'; known: 0 road, 1 roof, 2 tree"):
-        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(only=(wanted,)))
+        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", options(only=(wanted,)))
 
 
 def test_small_patches_become_part_of_their_neighbour_by_their_area_on_the_ground(tmp_path: Path) -> None:
@@ -270,25 +283,99 @@ def test_small_patches_become_part_of_their_neighbour_by_their_area_on_the_groun
     labels[5:9, 5:9] = 1  # 16 pixels of 0.25 square metres
     labels[20:25, 20:23] = 2  # 15 pixels
     mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
-    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(min_area_m2=4.0))
+    report = write_polygons(mask, tmp_path / "out.gpkg", options(min_area_m2=4.0))
     assert report.area_m2 == {"road": (2000 - 16) * 0.25, "roof": 4.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["IMG_1_label.tif", "out.gpkg"]
 
 
+def test_patches_and_holes_of_fewer_than_sixteen_pixels_are_noise_unless_told_otherwise(tmp_path: Path) -> None:
+    labels = np.zeros((40, 50), np.uint8)
+    labels[5:9, 5:9], labels[20:25, 20:23] = 1, 2  # 16 and 15 pixels
+    labels[30:33, 30:33] = NO_LABEL  # a hole without data stays: nothing was measured there
+    for name, georeference, least in (("pixels", None, "16 pixels"), ("placed", PLACED, "16 pixels (4 m2)")):
+        mask = write_mask(tmp_path, name, labels=labels, georeference=georeference)
+        report = make.write_polygons(mask, tmp_path / f"{name}.gpkg")
+        assert report.least == least
+        found = {area.name: (area.before, area.after) for area in report.areas}
+        pixel = 0.25 if georeference else 1.0
+        assert found == {
+            "road": (pixel * (2000 - 16 - 15 - 9), pixel * (2000 - 16 - 9)),
+            "roof": (pixel * 16, pixel * 16),
+            "tree": (pixel * 15, 0),
+        }
+        assert report.unit == ("m2" if georeference else "pixels")
+        assert write_polygons(mask, tmp_path / f"{name}.gpkg").polygons == 3
+        assert write_polygons(mask, tmp_path / f"{name}.gpkg").least == ""
+
+
+def test_areas_before_are_those_of_the_mask_and_areas_after_those_of_the_file(tmp_path: Path) -> None:
+    masks = [
+        write_mask(tmp_path, name, labels=noise(30, 40, high=3, seed=seed).repeat(3, 0), georeference=place)
+        for seed, (name, place) in enumerate((("a", PLACED), ("b", Georeference(UTM, ROTATED))))
+    ]
+    wanted = options(simplify_px=2.0, smooth=True, min_area_m2=2.0, only=("roof", "tree"), tile_px=32)
+    report = make.write_survey_polygons(masks, tmp_path / "out.gpkg", wanted)
+    _, fields, _ = read(tmp_path / "out.gpkg")
+    stored: dict[str, float] = {}
+    for name, area in zip(fields["class_name"], fields["area_m2"], strict=True):
+        stored[name] = stored.get(name, 0) + area
+    pixel = 0.25, 0.04**2 + 0.03**2
+    counts = [np.bincount(noise(30, 40, high=3, seed=seed).ravel(), minlength=3) * 3 for seed in range(2)]
+    assert [area.name for area in report.areas] == ["roof", "tree"]
+    for class_id, area in enumerate(report.areas, start=1):
+        assert area.before == pytest.approx(
+            sum(size * count[class_id] for size, count in zip(pixel, counts, strict=True))
+        )
+        assert area.after == pytest.approx(stored[area.name])
+        assert area.change == pytest.approx(100 * (area.after / area.before - 1))
+    assert report.least == "2 m2"
+
+
+def test_nothing_changes_where_nothing_was_asked(tmp_path: Path) -> None:
+    report = write_polygons(write_mask(tmp_path, georeference=PLACED), tmp_path / "out.fgb")
+    assert [area.name for area in report.areas] == list(NAMES)
+    assert all(area.after == pytest.approx(area.before) for area in report.areas)
+
+
+def test_a_change_from_nothing_has_no_end() -> None:
+    assert ClassArea("a", 0, 3).change == float("inf")
+    assert ClassArea("a", 0, 0).change == 0
+
+
+def test_masks_that_overlap_on_the_ground_are_told(tmp_path: Path) -> None:
+    east = Georeference(UTM, NORTH_UP @ Affine.translation(LABELS.shape[1], 0))
+    masks = [
+        write_mask(tmp_path, name, georeference=place) for name, place in (("a", PLACED), ("b", PLACED), ("c", east))
+    ]
+    report = write_survey_polygons(masks, tmp_path / "out.gpkg")
+    assert report.notes == (
+        "the outlines of 2 of 3 masks overlap on the ground, such as a_label.tif's: "
+        "sums of areas count that ground more than once",
+    )
+    assert write_survey_polygons(masks[1:], tmp_path / "out.gpkg").notes == ()
+
+
+def test_options_have_the_key_of_earlier_versions() -> None:
+    assert options().key == "PolygonRequest(min_area_m2=0.0, simplify_px=0.0, classes=(), tile_px=1024)"
+    known = "PolygonRequest(min_area_m2=2.5, simplify_px=1.0, classes=('a',), tile_px=1024)"
+    assert options(min_area_m2=2.5, simplify_px=1.0, only=("a",)).key == known
+    assert len({PolygonOptions().key, options().key, options(smooth=True).key}) == 3
+
+
 def test_an_area_beyond_the_mask_leaves_one_polygon(tmp_path: Path) -> None:
     mask = write_mask(tmp_path, labels=noise(30, 30, high=3), georeference=Georeference(UTM, NORTH_UP))
-    assert write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(min_area_m2=1e9)).polygons >= 1
+    assert write_polygons(mask, tmp_path / "out.gpkg", options(min_area_m2=1e9)).polygons >= 1
 
 
 def test_a_least_area_needs_metres(tmp_path: Path) -> None:
     with pytest.raises(PolygonError, match=r"IMG_1_label.png: a least area of 2 square metres needs a mask with CRS"):
-        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", PolygonOptions(min_area_m2=2))
+        write_polygons(write_mask(tmp_path), tmp_path / "out.gpkg", options(min_area_m2=2))
 
 
 def test_simplified_polygons_have_their_own_area(tmp_path: Path) -> None:
     labels = np.tri(60, 80, dtype=np.uint8)
     mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
-    report = write_polygons(mask, tmp_path / "out.gpkg", PolygonOptions(simplify_px=2, tile_px=32))
+    report = write_polygons(mask, tmp_path / "out.gpkg", options(simplify_px=2, tile_px=32))
     _, fields, polygons = read(tmp_path / "out.gpkg")
     assert shapely.get_num_coordinates(polygons).max() < 20
     np.testing.assert_allclose(fields["area_m2"], shapely.area(polygons), rtol=1e-9)
@@ -301,7 +388,7 @@ def test_simplified_polygons_have_their_own_area(tmp_path: Path) -> None:
 )
 def test_requests_that_cannot_be_are_refused(wanted: dict[str, Any]) -> None:
     with pytest.raises(PolygonError, match=f"{next(iter(wanted))}: "):
-        PolygonOptions(**wanted)
+        options(**wanted)
 
 
 def _photo(folder: Path) -> Path:
@@ -373,8 +460,8 @@ def test_names_that_are_no_list_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_ending_is_refused_with_those_known(tmp_path: Path) -> None:
-    with pytest.raises(PolygonError, match=r"out.shp: expected a name that ends in .gpkg, .fgb"):
-        write_polygons(write_mask(tmp_path), tmp_path / "out.shp")
+    with pytest.raises(PolygonError, match=r"out.gml: expected a name that ends in .gpkg, .fgb"):
+        write_polygons(write_mask(tmp_path), tmp_path / "out.gml")
 
 
 def test_masks_of_a_survey_share_a_file(tmp_path: Path) -> None:
@@ -417,7 +504,7 @@ def test_only_files_of_its_own_are_replaced(tmp_path: Path, suffix: str) -> None
 def test_a_geopackage_with_a_layer_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     mask, out = write_mask(tmp_path), tmp_path / "out.gpkg"
     write_polygons(mask, out)
-    _, _, geometry, _ = pyogrio.raw.read(out)
+    _, _, geometry, _ = pyogrio.raw.read(out, layer=0)
     pyogrio.raw.write(
         out, geometry, field_data=[], fields=[], layer="mine", geometry_type="Polygon", crs="EPSG:4326", append=True
     )
@@ -436,7 +523,7 @@ def test_a_mask_that_breaks_off_leaves_nothing(tmp_path: Path, suffix: str) -> N
     content[block : block + 100] = bytes(100)
     damaged.write_bytes(content)
     with pytest.raises(RasterReadError, match=r"damaged.tif: the labels of rows 512"):
-        write_polygons(damaged, tmp_path / f"out{suffix}", PolygonOptions(tile_px=64))
+        write_polygons(damaged, tmp_path / f"out{suffix}", options(tile_px=64))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["IMG_1_label.tif", "damaged.tif"]
 
 
@@ -459,8 +546,9 @@ def test_a_file_that_reads_back_short_does_not_appear(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mask = write_mask(tmp_path, georeference=Georeference(UTM, NORTH_UP))
-    monkeypatch.setattr(vector_file, "_count_lines", lambda path: 0)
+    monkeypatch.setattr(vector_file, "_count_features", lambda path, end: 0)
     monkeypatch.setattr(vector_file, "_read_back", lambda path: iter(()))
+    monkeypatch.setattr(vector_file, "_PIECE_BYTES", 0)
     with pytest.raises(RasterWriteError, match=rf"out{suffix}: .*what was read back differs from what was written"):
         write_polygons(mask, tmp_path / f"out{suffix}")
     assert [path.name for path in tmp_path.iterdir()] == [mask.name]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tests.make import noise
 from tiler.classes import NO_LABEL
 from tiler.polygons.outlines import ground_areas, simplify_tile, without_straight_corners
 from tiler.polygons.sieve import sieved, strips
+from tiler.polygons.smooth import smooth_lines
 from tiler.polygons.trace import Patches, trace
 
 Labels = NDArray[np.uint8]
@@ -126,6 +127,79 @@ def test_simplified_polygons_neither_overlap_nor_gape(labels: Labels, tile_px: i
     total = shapely.area(exact.polygons).sum()
     assert shapely.area(simple.polygons).sum() == pytest.approx(total)
     assert shapely.area(shapely.union_all(simple.polygons)) == pytest.approx(total)
+
+
+@settings(max_examples=30)
+@given(SMALL, TILES, st.sampled_from([0.0, 0.5, 2.0]))
+def test_smooth_polygons_neither_overlap_nor_gape(labels: Labels, tile_px: int, tolerance: float) -> None:
+    exact, smooth = traced(labels, tile_px), traced(labels, tile_px, simplify_px=tolerance, smooth=True)
+    assert sorted(smooth.class_ids.tolist()) == sorted(exact.class_ids.tolist())
+    assert shapely.is_valid(smooth.polygons).all()
+    total = shapely.area(exact.polygons).sum()
+    assert shapely.area(smooth.polygons).sum() == pytest.approx(total)
+    assert shapely.area(shapely.union_all(smooth.polygons)) == pytest.approx(total)
+
+
+@given(SMALL)
+def test_smooth_lines_stay_near_and_are_shared(labels: Labels) -> None:
+    polygons = shapely.segmentize(at_once(labels).polygons, 1.0)
+    smooth = smooth_lines(polygons)
+    assert shapely.coverage_is_valid(smooth)
+    before, after = (shapely.get_coordinates(each) for each in (polygons, smooth))
+    assert np.abs(after - before).max(initial=0) <= 0.49 + 1e-9
+    moved: dict[tuple[float, ...], tuple[float, ...]] = {}
+    for old, new in zip(map(tuple, before.tolist()), map(tuple, after.tolist()), strict=True):
+        assert moved.setdefault(old, new) == new
+
+
+def slowly_smooth(labels: Labels) -> dict[tuple[int, int], tuple[float, float]]:
+    """Return where each corner of a pixel on a line goes, by (column, row), one corner after the other."""
+    padded = np.pad(labels.astype(int), 1, constant_values=-1)
+    neighbours: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    fixed = set()
+    for row, col in np.ndindex(labels.shape[0] + 1, labels.shape[1] + 1):
+        for one, other, end in (
+            (padded[row, col + 1], padded[row + 1, col + 1], (col + 1, row)),  # above and below an edge to the right
+            (padded[row + 1, col], padded[row + 1, col + 1], (col, row + 1)),  # left and right of an edge downwards
+        ):
+            if one != other:
+                for start, stop in (((col, row), end), (end, (col, row))):
+                    neighbours.setdefault(start, []).append(stop)
+                    if {one, other} & {-1, NO_LABEL}:
+                        fixed.add(start)
+    fixed |= {corner for corner, others in neighbours.items() if len(others) != 2}
+    at = {corner: np.array(corner, float) for corner in neighbours}
+    for factor in (0.6, -0.62) * 60:
+        new = dict(at)
+        for corner, (a, b) in ((corner, others) for corner, others in neighbours.items() if corner not in fixed):
+            away = at[corner] + factor * ((at[a] + at[b]) / 2 - at[corner]) - corner
+            new[corner] = corner + np.clip(away, -0.49, 0.49)
+        at = new
+    return {corner: (float(x), float(y)) for corner, (x, y) in at.items()}
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 255])))
+def test_smooth_lines_are_those_of_the_slow_definition(labels: Labels) -> None:
+    polygons = shapely.segmentize(at_once(labels).polygons, 1.0)
+    before, after = (shapely.get_coordinates(each) for each in (polygons, smooth_lines(polygons)))
+    goes = slowly_smooth(labels)
+    expected = [goes[int(x), int(y)] for x, y in before]
+    np.testing.assert_allclose(after, np.array(expected).reshape(-1, 2), atol=1e-9)
+
+
+def test_a_smooth_slope_has_no_steps_and_a_small_square_keeps_its_area() -> None:
+    slope = (np.arange(90) < 5 * np.arange(1, 19)[:, np.newaxis]).astype(np.uint8)  # a step of 1 pixel in 5
+    stepped, smooth = traced(slope, 99), traced(slope, 99, smooth=True)
+    assert shapely.get_num_coordinates(stepped.polygons).min() > 30
+    assert shapely.get_num_coordinates(smooth.polygons).max() < 20
+    x, y = shapely.get_coordinates(smooth_lines(shapely.segmentize(at_once(slope).polygons, 1.0))).T
+    inside = (x > 20) & (x < 70) & (y > 0) & (y < 18)
+    assert inside.sum() > 50
+    assert np.ptp((x - 5 * y)[inside]) < 0.5
+    island = np.zeros((20, 20), np.uint8)
+    island[8:12, 8:12] = 1
+    found = traced(island, 99, smooth=True)
+    assert shapely.area(found.polygons[found.class_ids == 1]).sum() == pytest.approx(16, rel=0.1)
 
 
 def test_simplifying_leaves_few_corners_and_the_sides_of_the_tile() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -33,7 +34,7 @@ from tiler.files.beside import Sidecar
 from tiler.files.names import Kind
 from tiler.files.outputs import Format, plan_outputs
 from tiler.files.vector import Format as VectorFormat
-from tiler.files.vector import suffix_of
+from tiler.files.vector import OneFile, suffix_of
 from tiler.masks.coverage import Coverage
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
@@ -50,7 +51,8 @@ CLASSES = class_table(3)
 KINDS: tuple[Kind, ...] = ("label", "color", "confidence")
 FORMATS: tuple[Format, ...] = ("png", "geotiff", "cog")
 SIDECARS: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding", "world", "prj")
-VECTORS: tuple[VectorFormat, ...] = ("gpkg", "fgb", "geojsonseq", "parquet")
+VECTORS: tuple[VectorFormat, ...] = get_args(VectorFormat)
+UNSIEVED = PolygonOptions(min_area_m2=0.0)
 STEPS = 23
 BEYOND = (1.0, 1.1, 1.3, 1.6, 2.0, 4.0)
 """Limits as shares of the largest file; while it is written a file may be larger than in the end."""
@@ -63,7 +65,7 @@ def write_masks(
     format: Format,
     kinds: tuple[Kind, ...],
     sidecars: tuple[Sidecar, ...] = (),
-    polygons: VectorFormat | None = None,
+    polygons: OneFile | None = None,
 ) -> None:
     """Write masks of an image, and what stands beside them."""
     labels = noise(37, 51, high=3, seed=variant).repeat(17, 0).repeat(13, 1)
@@ -119,7 +121,7 @@ WRITERS: dict[str, Write] = {
     "all.png": partial(write_masks, format="png", kinds=KINDS, sidecars=SIDECARS),
     "all.cog": partial(write_masks, format="cog", kinds=KINDS, sidecars=SIDECARS, polygons="gpkg"),
     "small.png": partial(write_masks, format="png", kinds=("label",), sidecars=SIDECARS),
-    **{f"polygons.{format}": partial(write_vector, format=format, request=PolygonOptions()) for format in VECTORS},
+    **{f"polygons.{format}": partial(write_vector, format=format, request=UNSIEVED) for format in VECTORS},
     "sieved.gpkg": partial(write_vector, format="gpkg", request=PolygonOptions(min_area_m2=60)),
     "failures.csv": write_failed,
     "manifest.jsonl": write_record,

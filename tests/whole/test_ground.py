@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from rasterio import Affine
 
 from cli import main
+from noseam import polygons, segment
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tiler.grid.tiling import Tiling
@@ -56,3 +57,37 @@ def test_sheets_side_by_side_have_their_sum(tmp_path: Path, model: Path) -> None
     assert {row["note"] for row in totals(out)} == {""}
     assert sum(float(row["m2"]) for row in totals(out)) == pytest.approx(7 * 40 * 30)
     assert "overlap" not in result.stderr
+
+
+def test_polygons_of_photos_that_overlap_warn_and_those_of_one_photo_do_not(tmp_path: Path, model: Path) -> None:
+    survey, out = flight(tmp_path / "survey", step_m=15, photos=3), tmp_path / "out"
+    result = noseam("-q", "segment", survey, "--out", out, "--model", model, "--polygons", "--smooth")
+    assert result.exit_code == 0
+    assert "masks overlap" not in result.stderr
+    assert len(list(out.glob("*_polygons.gpkg"))) == 3
+    result = noseam("-q", "polygons", out, "--out", tmp_path / "all.gpkg")
+    assert result.exit_code == 0
+    assert "the outlines of 3 of 3 masks overlap on the ground, such as IMG_0_label.tif's" in result.stderr
+
+
+def test_the_sums_of_polygons_and_of_the_table_differ_by_what_is_told(tmp_path: Path, model: Path) -> None:
+    survey, out = flight(tmp_path / "survey", step_m=40, photos=3), tmp_path / "out"
+    noseam("segment", survey, "--out", out, "--model", model)
+    (written,) = polygons(out, tmp_path / "all.gpkg", simplify_px=1)
+    assert written.report is not None
+    table = {row["class_name"]: float(row["m2"]) for row in totals(out)}
+    assert {area.name: area.before for area in written.report.areas} == pytest.approx(table)
+    kept = {area.name: area.after for area in written.report.areas if area.after}
+    assert kept == pytest.approx(written.report.area_m2)
+    assert sum(kept.values()) == pytest.approx(sum(table.values()))
+
+
+def test_polygons_of_a_run_are_made_again_with_another_least_area_only(tmp_path: Path, model: Path) -> None:
+    survey, out = flight(tmp_path / "survey", step_m=40, photos=1), tmp_path / "out"
+    command = "segment", survey, "--out", out, "--model", model, "--polygons"
+    states = [
+        [outcome.state for outcome in segment(survey, out, model=str(model), polygons=True, min_area_m2=area)]
+        for area in (None, None, 0.0, 0.0)
+    ]
+    assert states == [["done"], ["skipped"], ["done"], ["skipped"]]
+    assert " 1 done" in noseam(*command, "--smooth").stderr

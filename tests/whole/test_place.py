@@ -175,12 +175,15 @@ def test_polygons_of_a_run_are_those_of_its_mask(survey: Path, tmp_path: Path, f
     assert run(survey, request)["a.tif"].state == "done"
     mask = tmp_path / ("out/a_label.png" if format == "png" else "out/a_label.tif")
     write_polygons(mask, tmp_path / "again" / "a_polygons.gpkg", PolygonOptions(min_area_m2=2))
-    ours = pyogrio.raw.read(tmp_path / "out/a_polygons.gpkg")
-    again = pyogrio.raw.read(tmp_path / "again/a_polygons.gpkg")
+    ours = pyogrio.raw.read(tmp_path / "out/a_polygons.gpkg", layer=0)
+    again = pyogrio.raw.read(tmp_path / "again/a_polygons.gpkg", layer=0)
     assert ours[0]["crs"] == again[0]["crs"] == "EPSG:32633"
     assert ours[2].tolist() == again[2].tolist()
     assert all((one == other).all() for one, other in zip(ours[3], again[3], strict=True))
-    assert pyogrio.list_layers(tmp_path / "out/a_polygons.gpkg").tolist() == [["a", "Polygon"]]
+    assert pyogrio.list_layers(tmp_path / "out/a_polygons.gpkg").tolist() == [
+        ["a", "Polygon"],
+        ["layer_styles", None],
+    ]
 
 
 def test_polygons_are_the_same_bytes_on_every_run(survey: Path, tmp_path: Path) -> None:

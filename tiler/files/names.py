@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from tiler.files.vector import Format as PolygonFormat
-from tiler.files.vector import suffix_of
+from tiler.files.vector import OneFile, suffix_of
 
 Kind = Literal["label", "color", "confidence"]
 """What a mask holds: class ids; the same as colours; how far the best class is ahead of the second."""
@@ -79,7 +79,7 @@ def read_product(name: str) -> tuple[str, Product] | None:
     path = Path(name)
     image, _, ending = path.stem.rpartition("_")
     kinds: dict[str, Product] = {kind: kind for kind in get_args(Kind)} if path.suffix in {PNG, TIFF} else {}
-    if path.suffix in {suffix_of(format) for format in get_args(PolygonFormat)}:
+    if path.suffix in {suffix_of(format) for format in get_args(OneFile)}:
         kinds["polygons"] = "polygons"
     return (image, kinds[ending]) if image and ending in kinds else None
 
@@ -94,4 +94,4 @@ def output_names(label: Path) -> Iterator[str]:
     """
     image = read_name(label.stem).image
     yield from (mask_name(image, kind, suffix) for kind in get_args(Kind) for suffix in (PNG, TIFF))
-    yield from (polygons_name(image, format) for format in get_args(PolygonFormat))
+    yield from (polygons_name(image, format) for format in get_args(OneFile))

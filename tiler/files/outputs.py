@@ -11,7 +11,7 @@ from typing import Literal
 from tiler.errors import OutputClashError
 from tiler.files.beside import Sidecar, SideFile, plan_sidecars
 from tiler.files.names import PNG, TIFF, Kind, mask_name, polygons_name
-from tiler.files.vector import Format as PolygonFormat
+from tiler.files.vector import OneFile as PolygonFormat
 from tiler.files.walk import identity
 
 Format = Literal["png", "geotiff", "cog"]

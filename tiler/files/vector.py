@@ -7,17 +7,26 @@ from typing import Literal
 
 from tiler.errors import PolygonError
 
-Format = Literal["gpkg", "fgb", "geojsonseq", "parquet"]
+OneFile = Literal["gpkg", "fgb", "geojson", "geojsonseq", "parquet", "kml", "dxf"]
+"""Formats of which one file holds all."""
+Format = Literal[OneFile, "shp"]
+"""All formats. A shapefile is several files of one stem."""
 SUFFIXES: dict[str, Format] = {
     ".gpkg": "gpkg",
     ".fgb": "fgb",
+    ".geojson": "geojson",
     ".geojsonl": "geojsonseq",
     ".geojsons": "geojsonseq",
     ".geojsonseq": "geojsonseq",
     ".parquet": "parquet",
     ".geoparquet": "parquet",
+    ".kml": "kml",
+    ".dxf": "dxf",
+    ".shp": "shp",
 }
 """Formats by suffix. Where a format has several, noseam gives its files the first."""
+OF_LONGITUDES: frozenset[Format] = frozenset({"geojson", "geojsonseq", "kml"})
+"""Formats that hold longitude and latitude alone."""
 
 
 def suffix_of(format: Format) -> str:

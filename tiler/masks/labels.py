@@ -106,6 +106,11 @@ class LabelReader:
         return {}
 
     @property
+    def palette(self) -> dict[int, Colour]:
+        """Colours by id that the file carries; none where it has no palette."""
+        return {index: (red, green, blue) for index, (red, green, blue, _) in self._palette.items()}
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names by id that the file carries; none where another program wrote it.
 

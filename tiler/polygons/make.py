@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tiler.classes import ClassTable
 from tiler.errors import MissingExtraError, OutputExistsError
 from tiler.extra import require_extra
 from tiler.files.outputs import Output
@@ -20,6 +21,7 @@ def write_polygons(
     request: PolygonOptions = _DEFAULT,
     *,
     georeference: Georeference | None = None,
+    classes: ClassTable | None = None,
     layer: str | None = None,
 ) -> PolygonReport:
     """Write the polygons of one label mask; see `write_survey_polygons`.
@@ -30,6 +32,8 @@ def write_polygons(
         See `write_survey_polygons`.
     georeference : Georeference, optional
         Where the mask lies; by default the mask says so itself.
+    classes : ClassTable, optional
+        The colours of its classes; by default the mask, or the mask of colours beside it, says so.
     layer : str, optional
         Name of the layer; by default the stem of the file's name.
     """
@@ -37,7 +41,7 @@ def write_polygons(
     from tiler.polygons.mask import read_mask
     from tiler.polygons.stream import write_survey
 
-    return write_survey([read_mask(mask, georeference)], out, request, layer=layer)
+    return write_survey([read_mask(mask, georeference, classes)], out, request, layer=layer)
 
 
 def refuse_foreign_polygons(outputs: Sequence[Output]) -> None:
@@ -77,8 +81,9 @@ def write_survey_polygons(
 
     Each polygon is a patch of pixels of one class that share edges, with the fields `class_id`, `class_name`,
     `area_m2` (on the ground; empty where the mask does not say), `source` (the image) and `model`. Coordinates are
-    those of the masks' CRS, or longitude and latitude in GeoJSON. A mask without georeference gets (col, -row), as
-    QGIS draws it. A file that this function wrote before is replaced.
+    those of the masks' CRS, or longitude and latitude in GeoJSON and KML. DXF has no fields and no CRS: each class is
+    a layer, and each outline a closed line. A mask without georeference gets (col, -row), as QGIS draws it. A file that
+    this function wrote before is replaced.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
+from tiler.classes import ClassTable, Colour
 from tiler.errors import PolygonError, PolygonRequestError
 from tiler.files.names import PNG, TIFF, mask_name
 from tiler.masks.labels import MASK_LIMITS, open_labels
-from tiler.polygons.request import PolygonOptions
+from tiler.polygons.colours import class_colours, class_name
+from tiler.polygons.request import LEAST_PIXELS, PolygonOptions
+from tiler.source.footprint import Footprint
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo, read_info
 
@@ -41,6 +45,10 @@ class LabelMask:
     """See `Georeference.cumulative_area_m2`."""
     names: tuple[str, ...]
     """Class names by id; none where the mask does not say."""
+    colours: Mapping[int, Colour]
+    """Colours by id, as far as they are known."""
+    footprint: Footprint
+    """The ground that it lies on."""
     source: str
     """The image that was segmented, or else the mask's own name."""
     model: str | None
@@ -50,7 +58,7 @@ class LabelMask:
 
     def name(self, class_id: int) -> str:
         """Return the name of a class; a made-up one where the mask has none."""
-        return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
+        return self.names[class_id] if class_id < len(self.names) else class_name(class_id)
 
     def chosen(self, request: PolygonOptions) -> frozenset[int] | None:
         """Return the ids of the classes that are wanted, see `PolygonOptions.chosen`.
@@ -65,8 +73,16 @@ class LabelMask:
         except PolygonRequestError as error:
             raise PolygonRequestError(f"{self.path}: {error}") from error
 
-    def pixels_of(self, area_m2: float) -> int:
-        """Return the least number of pixels that cover an area, at least 1.
+    @property
+    def pixel_m2(self) -> float | None:
+        """Ground area of the pixel at the centre, square metres; None where the mask does not say."""
+        if self.cumulative_m2 is None:
+            return None
+        centre = self.shape[0] // 2
+        return float(self.cumulative_m2[centre + 1] - self.cumulative_m2[centre])
+
+    def pixels_of(self, area_m2: float | None) -> int:
+        """Return the least number of pixels that cover an area, at least 1; `LEAST_PIXELS` for no area.
 
         Pixels are taken as large on the ground as the one at the centre of the mask.
 
@@ -75,19 +91,19 @@ class LabelMask:
         PolygonError
             If the mask does not say how large its pixels are on the ground.
         """
+        if area_m2 is None:
+            return LEAST_PIXELS
         if not area_m2:
             return 1
-        if self.cumulative_m2 is None:
+        if self.pixel_m2 is None:
             raise PolygonError(
                 f"{self.path}: a least area of {area_m2:g} square metres needs a mask with CRS and transform; "
                 "this one does not say how large its pixels are on the ground"
             )
-        centre = self.shape[0] // 2
-        pixel_m2 = float(self.cumulative_m2[centre + 1] - self.cumulative_m2[centre])
-        return max(math.ceil(area_m2 / pixel_m2 - _ROUNDING), 1)
+        return max(math.ceil(area_m2 / self.pixel_m2 - _ROUNDING), 1)
 
 
-def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask:
+def read_mask(path: Path, georeference: Georeference | None = None, classes: ClassTable | None = None) -> LabelMask:
     """Return what a label mask says about itself; no pixel is decoded.
 
     Parameters
@@ -96,6 +112,8 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
         PNG or TIFF.
     georeference : Georeference, optional
         Where the mask lies; by default the mask says so itself.
+    classes : ClassTable, optional
+        The colours of its classes; by default `class_colours` looks for them.
 
     Raises
     ------
@@ -109,11 +127,13 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
     """
     _refuse_others(read_info(path, MASK_LIMITS))
     with open_labels(path, None) as labels:
-        tags, names, info = labels.tags, labels.class_names, labels.info
+        tags, names, info, palette = labels.tags, labels.class_names, labels.info, labels.palette
     if "CONFIDENCE" in tags:
         raise PolygonError(f"{path}: a mask of confidence{_EXPECTED}")
     place = georeference or info.georeference
     crs, transform, notes = _placement(path, place)
+    source = tags.get("SOURCE", path.name)
+    own = dict(enumerate(classes.colours)) if classes else class_colours(path, names, source, palette)
     return LabelMask(
         path=path,
         shape=info.shape,
@@ -121,7 +141,9 @@ def read_mask(path: Path, georeference: Georeference | None = None) -> LabelMask
         transform=transform,
         cumulative_m2=place.cumulative_area_m2(*info.shape),
         names=names,
-        source=tags.get("SOURCE", path.name),
+        colours=own,
+        footprint=Footprint(place, info.shape),
+        source=source,
         model=tags.get("MODEL"),
         notes=notes,
     )

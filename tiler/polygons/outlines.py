@@ -6,9 +6,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from tiler.polygons.smooth import smooth_lines
+
+_NEEDLESS_PX = 0.2
+"""Corners of a smooth line go by this tolerance: nobody sees the difference, and files stay small."""
+
 
 def ground_areas(polygons: NDArray[np.object_], cumulative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ground area of polygons whose corners are corners of pixels.
+    """Return the ground area of polygons.
 
     By Green's theorem the area is the closed integral of F(row) over the column, where F is the area of a strip
     one pixel wide from row 0 down. That is exact along the edges of pixels. Along slanted edges F is taken as
@@ -17,7 +22,7 @@ def ground_areas(polygons: NDArray[np.object_], cumulative: NDArray[np.float64])
     Parameters
     ----------
     polygons : ndarray of Polygon, shape (n,)
-        None empty; coordinates are whole numbers.
+        None empty; coordinates are pixels.
     cumulative : ndarray of float64, shape (height + 1,)
         F, such as `Georeference.cumulative_area_m2`; `arange(height + 1)` gives areas in pixels.
 
@@ -29,7 +34,7 @@ def ground_areas(polygons: NDArray[np.object_], cumulative: NDArray[np.float64])
     if not len(polygons):
         return np.empty(0)
     _, points, (ring_starts, polygon_starts) = shapely.to_ragged_array(polygons)
-    strips = cumulative[points[:, 1].astype(np.int64)]
+    strips = np.interp(points[:, 1], np.arange(len(cumulative)), cumulative)
     steps = np.zeros(len(points))
     steps[:-1] = (strips[:-1] + strips[1:]) / 2 * np.diff(points[:, 0])
     steps[ring_starts[1:] - 1] = 0  # from the end of a ring to the start of the next
@@ -45,7 +50,7 @@ def without_straight_corners(polygons: NDArray[np.object_]) -> NDArray[np.object
     Parameters
     ----------
     polygons : ndarray of Polygon, shape (n,)
-        None empty; coordinates are whole numbers.
+        None empty. Only corners that lie exactly on the line go, such as those of whole pixels.
     """
     if not len(polygons):
         return polygons
@@ -67,7 +72,7 @@ def without_straight_corners(polygons: NDArray[np.object_]) -> NDArray[np.object
     return found
 
 
-def simplify_tile(polygons: NDArray[np.object_], tolerance_px: float) -> NDArray[np.object_]:
+def simplify_tile(polygons: NDArray[np.object_], tolerance_px: float, *, smooth: bool = False) -> NDArray[np.object_]:
     """Return the polygons of a tile with fewer corners, in the same order.
 
     Lines between two polygons are simplified once for both, after Visvalingam and Whyatt. The ends of such lines stay
@@ -81,8 +86,13 @@ def simplify_tile(polygons: NDArray[np.object_], tolerance_px: float) -> NDArray
     tolerance_px : float
         A corner goes if its triangle with the two corners beside it has a smaller area than the square of this,
         pixels.
+    smooth : bool
+        Whether to take the steps of the pixels out of the lines first, see `tiler.polygons.smooth`. Corners that a
+        smooth line does not need go then, whatever the tolerance.
     """
     # Where three polygons meet on a straight edge of one, that one has no corner there. So every pixel gets corners.
     noded = shapely.transform(shapely.segmentize(polygons, 1.0), np.round)
+    if smooth:
+        noded, tolerance_px = smooth_lines(noded), max(tolerance_px, _NEEDLESS_PX)
     found: NDArray[np.object_] = shapely.coverage_simplify(noded, tolerance_px, simplify_boundary=False)
     return found

@@ -11,7 +11,7 @@ from tiler.files.names import is_label_name, polygons_name, read_name
 from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
 
-_FOREIGN_SUFFIXES = frozenset({".geojson", ".json", ".shp", ".kml", ".gml", ".sqlite", ".gdb"})
+_FOREIGN_SUFFIXES = frozenset({".json", ".gml", ".kmz", ".shz", ".dwg", ".tab", ".sqlite", ".gdb", ".zip"})
 """Suffixes of vector formats that noseam does not write; a name with one is refused, not taken for a folder."""
 
 

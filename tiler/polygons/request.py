@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tiler.errors import PolygonError, PolygonRequestError
 from tiler.files.vector import Format
 from tiler.option import REQUIRED, check, option
 
+LEAST_PIXELS = 16
+"""Patches of fewer pixels are noise unless the user says otherwise. A square of 4 x 4 pixels is about the least that
+people can name in an image, and at full resolution it is one cell of the network's answer."""
 _MOST_CLASSES = 255
 
 
@@ -17,12 +22,13 @@ _MOST_CLASSES = 255
 class PolygonOptions:
     """Which polygons to make of label masks, and how fine."""
 
-    min_area_m2: float = option(
-        0.0,
-        "Smaller patches become part of their largest neighbour; their ground area counts, in square metres. "
-        "This needs georeferenced masks.",
+    min_area_m2: float | None = option(
+        None,
+        "Smaller patches, so also small holes, become part of their largest neighbour. Their ground area counts, in "
+        "square metres, which needs georeferenced masks; 0 keeps every patch.",
         unit="M2",
         least=0,
+        shown=f"{LEAST_PIXELS} pixels",
         group="polygons",
     )
     simplify_px: float = option(
@@ -30,6 +36,12 @@ class PolygonOptions:
         "The outlines of polygons may leave those of the pixels by PX pixels; neighbours stay without gaps.",
         unit="PX",
         least=0,
+        group="polygons",
+    )
+    smooth: bool = option(
+        False,
+        "The outlines of polygons lose the steps of the pixels. They leave those of the pixels by less than half a "
+        "pixel; neighbours stay without gaps.",
         group="polygons",
     )
     only: tuple[str, ...] = option(
@@ -55,7 +67,7 @@ class PolygonOptions:
         """
         return (
             f"PolygonRequest(min_area_m2={self.min_area_m2}, simplify_px={self.simplify_px}, "
-            f"classes={self.only}, tile_px={self.tile_px})"
+            f"classes={self.only}, tile_px={self.tile_px})" + ", smooth" * self.smooth
         )
 
     def chosen(self, names: Sequence[str]) -> frozenset[int] | None:
@@ -87,6 +99,25 @@ def _ids(wanted: str, names: Sequence[str]) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassArea:
+    """What a class covers in the masks, and what its polygons cover after small patches went and outlines changed."""
+
+    name: str
+    """Its name."""
+    before: float
+    """In the masks."""
+    after: float
+    """Of the polygons."""
+
+    @property
+    def change(self) -> float:
+        """Change in percent; infinite where the masks have none of it."""
+        if not self.before:
+            return math.inf if self.after else 0.0
+        return 100 * (self.after - self.before) / self.before
+
+
+@dataclass(frozen=True, slots=True)
 class PolygonReport:
     """What was written."""
 
@@ -96,6 +127,12 @@ class PolygonReport:
     """Ground area by class name, in order of name; None where a mask does not say where it lies."""
     notes: tuple[str, ...]
     """What the user should know of the result."""
+    least: str
+    """The area below which patches became part of their neighbour, in words; empty where every patch stayed."""
+    areas: tuple[ClassArea, ...]
+    """What became of the area of each class, in order of name."""
+    unit: Literal["m2", "pixels"]
+    """Unit of `areas`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +148,14 @@ class PolygonsRequest:
     )
     out: Path = option(
         REQUIRED,
-        "One file gets the polygons of all masks if this name ends in .gpkg, .fgb, .geojsonl, .geojsons or .parquet. "
-        "Any other name is a folder, which gets one file for each mask.",
+        "One file gets the polygons of all masks if this name ends as a vector file: .gpkg, .fgb, .geojson, .geojsonl, "
+        ".geojsons, .parquet, .kml, .dxf or .shp. Any other name is a folder, which gets one file for each mask.",
         unit="FILE|DIR",
     )
     format: Format = option(
-        "gpkg", "Files in a folder are stored as GeoPackage, FlatGeobuf, lines of GeoJSON, or GeoParquet."
+        "gpkg",
+        "Files in a folder are stored so: GeoPackage, FlatGeobuf, GeoJSON, lines of GeoJSON, GeoParquet, KML, DXF or "
+        "shapefile.",
     )
     polygons: PolygonOptions = PolygonOptions()
     """Which polygons, and how fine."""

@@ -1,8 +1,9 @@
 """Trace polygons of equal labels tile by tile, and merge them across tiles exactly.
 
-Coordinates are whole numbers of pixels, x = column and y = row, so nothing is ever rounded. Pixels belong
-together where they share an edge (4-connected). A polygon that touches no inner side of its tile is finished at once.
-The others are parts. They are joined where neighbouring pixels on both sides of a line between tiles are equal:
+Coordinates are pixels, x = column and y = row: whole numbers, so nothing is ever rounded. Only smooth lines leave them,
+within tiles, not on their sides. Pixels belong together where they share an edge (4-connected). A polygon that touches
+no inner side of its tile is finished at once. The others are parts. They are joined where neighbouring pixels on both
+sides of a line between tiles are equal:
 
     +--------+--------+
     |   #####|###     |     one polygon of two parts: finished with
@@ -64,6 +65,7 @@ def trace(
     tile_px: int = 1024,
     keep: Collection[int] | None = None,
     simplify_px: float = 0.0,
+    smooth: bool = False,
 ) -> Iterator[Patches]:
     """Yield all polygons of equal labels: those that `rasterio.features.shapes` finds in the whole.
 
@@ -79,13 +81,15 @@ def trace(
         Class ids whose polygons are wanted; all by default.
     simplify_px : float
         Tolerance of `simplify_tile`, pixels; 0: every corner stays.
+    smooth : bool
+        Whether lines between polygons lose the steps of the pixels, see `simplify_tile`.
 
     Yields
     ------
     Patches
         Valid polygons in pixel coordinates, without straight corners; in the order of the tiles.
     """
-    tracer = _Tracer(tile_px, keep, simplify_px)
+    tracer = _Tracer(tile_px, keep, simplify_px, smooth)
     for strip in strips:
         yield from tracer.add(strip)
     yield tracer.finish()
@@ -94,10 +98,10 @@ def trace(
 class _Tracer:
     """The parts that wait for the tiles below."""
 
-    def __init__(self, tile_px: int, keep: Collection[int] | None, simplify_px: float) -> None:
+    def __init__(self, tile_px: int, keep: Collection[int] | None, simplify_px: float, smooth: bool) -> None:
         self._tile_px = tile_px
         self._keep = None if keep is None else np.array(sorted(keep), np.uint8)
-        self._simplify_px = simplify_px
+        self._simplify_px, self._smooth = simplify_px, smooth
         self._components = Components()
         self._above: _Line | None = None
         self._row = 0
@@ -130,8 +134,8 @@ class _Tracer:
 
     def _polygons(self, labels: NDArray[np.uint8], col: int) -> Patches:
         found = _shapes(labels, self._row, col)
-        if self._simplify_px:
-            simple = without_straight_corners(simplify_tile(found.polygons, self._simplify_px))
+        if self._simplify_px or self._smooth:
+            simple = without_straight_corners(simplify_tile(found.polygons, self._simplify_px, smooth=self._smooth))
             found = Patches(found.class_ids, simple)
         return found if self._keep is None else found.pick(np.isin(found.class_ids, self._keep))
 
@@ -168,7 +172,7 @@ class _Sides:
     def of(cls, polygons: NDArray[np.object_], row: int, col: int, shape: tuple[int, int]) -> _Sides:
         """Find the polygons along the sides of a tile at (row, col)."""
         points, owners = shapely.get_coordinates(shapely.get_exterior_ring(polygons), return_index=True)
-        points = points.astype(np.int64) - (col, row)
+        points -= (col, row)
         height, width = shape
         return cls(
             top=_along(points, owners, axis=1, line=0, length=width),
@@ -184,14 +188,14 @@ class _Sides:
 
 
 def _along(
-    points: NDArray[np.int64], owners: NDArray[np.int64], *, axis: int, line: int, length: int
+    points: NDArray[np.float64], owners: NDArray[np.int64], *, axis: int, line: int, length: int
 ) -> NDArray[np.int64]:
     """Return, for each pixel along a side, the polygon whose outline runs there; -1 where none does."""
     on_line = points[:, axis] == line
     runs = on_line[:-1] & on_line[1:] & (owners[:-1] == owners[1:])
     ends = np.sort(np.stack((points[:-1, 1 - axis][runs], points[1:, 1 - axis][runs])), axis=0)
     found = np.full(length, _NONE)
-    for start, stop, owner in zip(*ends.tolist(), owners[:-1][runs].tolist(), strict=True):
+    for start, stop, owner in zip(*ends.astype(np.int64).tolist(), owners[:-1][runs].tolist(), strict=True):
         found[start:stop] = owner
     return found
 
