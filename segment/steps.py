@@ -6,15 +6,15 @@ A step imports what it needs when it is called, so that `import segment.api` and
 from __future__ import annotations
 
 import logging
-import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment.errors import RecordError, RequestError
+from segment.errors import RequestError
 from segment.record.logs import ignore_placeless
 from tiler.errors import TilerError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from segment.evaluation.compare import Evaluation
     from segment.evaluation.request import EvaluateRequest
     from segment.model.checkpoint import Description
-    from segment.plan.request import PlanRequest, Request
+    from segment.plan.request import Request, SurveyRequest
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
-    from segment.run.request import SegmentRequest
+    from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
     from segment.training.request import TrainRequest
     from segment.training.train import TrainResult
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with how many of a step's pieces are done, and how many there are."""
-_TYPICAL_COMPRESSION = 20
-"""Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +65,7 @@ class Planned:
 
 
 @_no_warnings()
-def plan(request: PlanRequest) -> Planned:
+def plan(request: SurveyRequest) -> Planned:
     """Return what `segment` would do, from headers alone.
 
     Raises
@@ -110,6 +108,20 @@ def plan(request: PlanRequest) -> Planned:
     return Planned(description, resolved, planned)
 
 
+@_no_warnings()
+def survey(request: PlanRequest) -> SurveyPlan:
+    """Return what `segment` would do, and what that takes; without a model, or if so asked, from headers alone.
+
+    It raises what `plan` and `foresee` raise.
+    """
+    from segment.run.apart import foresee
+
+    started = time.monotonic()
+    planned = plan(request)
+    images, planning_s = planned.survey.images, time.monotonic() - started
+    return replace(planned.survey, estimate=foresee(request, planned.description, images, planning_s=planning_s))
+
+
 @contextmanager
 def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     """Keep other runs from the output folder of a planned survey; enter this before its model is opened.
@@ -121,9 +133,9 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     RecordError
         If the folder cannot be written to.
     """
-    from segment.guard.lock import hold_folder
+    from segment.guard.lock import hold_folder, refuse_unwritable
 
-    _refuse_unwritable(request.out)
+    refuse_unwritable(request.out)
     with hold_folder(request.out, request.shard):
         _warn(request.out, planned.survey)
         yield
@@ -267,27 +279,17 @@ def _table(classes: Path | None) -> ClassTable | None:
     return None if classes is None else read_class_table(classes)
 
 
-def _refuse_unwritable(out: Path) -> None:
-    """Make the output folder; raise where it cannot be written to, before any work."""
-    from tiler.files.atomic import hidden_folder
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with hidden_folder(out / "probe"):
-            pass
-    except OSError as error:
-        raise RecordError(f"{out}: the output folder cannot be written to: {error.strerror or error}") from error
-
-
 def _warn(out: Path, plan: SurveyPlan) -> None:
     """Say what the user may want to look after in the output folder before a run."""
+    from segment.plan.estimate import estimate
     from segment.plan.survey import left_behind
 
-    free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in plan.images)
-    if free < wanted // _TYPICAL_COMPRESSION:
+    expected = estimate(plan.images, out)
+    if not expected.fits:
+        most = sum(image.output_bytes for image in plan.images)
         _log.warning(
             "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
-            free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
+            expected.free_bytes / 1e9, expected.mask_bytes / 1e9, most / 1e9,
         )  # fmt: skip
     if left := left_behind(plan):
         _log.warning(

@@ -52,6 +52,7 @@ OF_ANOTHER_LENGTH = {
     "tiler/scenes/layout.py": "too long: one plan of a village, street by street",
     "tiler/scenes/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/scenes/things.py": "too long: a class per thing, all alike",
+    "tiler/source/part.py": "too short: one stand-in for an open dataset",
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
     "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",

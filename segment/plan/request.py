@@ -109,8 +109,8 @@ class Request(SurveyOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanRequest(SurveyOptions):
-    """What the user asked of a survey that is to be planned."""
+class SurveyRequest(SurveyOptions):
+    """What the user asked of a survey that is to be planned or segmented."""
 
     sources: tuple[Path, ...] = option(
         REQUIRED, "These images, and the images in these folders, are taken.", unit="SRC", positional=True

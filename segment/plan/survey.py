@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rasterio import Affine
 
+from segment.plan.figures import Estimate
 from segment.plan.request import Request
 from tiler.doubt import Doubt
 from tiler.errors import PoseError, reason_of
@@ -18,6 +19,7 @@ from tiler.files.names import output_names
 from tiler.files.outputs import Output, all_paths, files_beside, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
+from tiler.grid.window import Window
 from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
 from tiler.photo.pose import Placement, place_photo
@@ -51,6 +53,9 @@ class ImagePlan:
 
     no_polygons: str = ""
     """Why it gets no polygons; empty unless they were asked for."""
+
+    within: Window | None = None
+    """The part of the file that counts as the image; None: all of it."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,6 +115,8 @@ class SurveyPlan:
     """Files that are passed over because noseam itself wrote them."""
     elsewhere: int = 0
     """Inputs of other shards."""
+    estimate: Estimate | None = None
+    """What a run takes; None where nobody asked."""
 
     @property
     def inputs(self) -> int:
