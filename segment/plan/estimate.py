@@ -55,6 +55,7 @@ def estimate(
         free_bytes=free,
         seconds=planning_s + calibration.startup_s + working,
         images_per_s=len(images) / working if working else 0.0,
+        core_s=core_s(images, rates, calibration),
         memory_bytes=calibration.base_bytes + held_bytes(images, rates, calibration),
         calibration=calibration,
     )
@@ -63,21 +64,30 @@ def estimate(
 def work_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:
     """Return the seconds from the first tile to the last file.
 
-    The least of four things decides: the network, the cores, the drive that is read from, and the work that can only
+    The slowest of four things decides: the network, the cores, the drive that is read from, and the work that can only
     follow on other work of the same image. What closes the last image comes on top, because nothing runs beside it;
     that work keeps one core busy.
     """
     if not images:
         return 0.0
-    tiles = [len(image.grid) * rate.tiles_run for image, rate in zip(images, rates, strict=True)]
-    closing = [image.pixels * rate.closing_s for image, rate in zip(images, rates, strict=True)]
-    core_s = measured.tile_core_s * sum(tiles)
-    core_s += sum(image.pixels * rate.core_s for image, rate in zip(images, rates, strict=True))
-    network_s = measured.tile_s * sum(tiles)
-    chain_s = (network_s + sum(closing)) / min(measured.at_once, len(images))
+    closing_s = sum(image.pixels * rate.closing_s for image, rate in zip(images, rates, strict=True))
+    network_s = measured.tile_s * tiles_run(images, rates)
+    cores_s = core_s(images, rates, measured) / measured.cores
+    chain_s = (network_s + closing_s) / min(measured.at_once, len(images))
     read_s = sum(image.stamp[0] for image in images) / measured.read_bytes_s
-    tail_s = sum(closing) / len(images) * max(1 - 1 / measured.cores, 0)
-    return max(network_s, core_s / measured.cores, chain_s, read_s) + tail_s
+    tail_s = closing_s / len(images) * max(1 - 1 / measured.cores, 0)
+    return max(network_s, cores_s, chain_s, read_s) + tail_s
+
+
+def tiles_run(images: Sequence[ImagePlan], rates: Sequence[Rates]) -> float:
+    """Return how many tiles the network will see."""
+    return sum(len(image.grid) * rate.tiles_run for image, rate in zip(images, rates, strict=True))
+
+
+def core_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:
+    """Return the core seconds of the network and of all else."""
+    beside = sum(image.pixels * rate.core_s for image, rate in zip(images, rates, strict=True))
+    return measured.tile_core_s * tiles_run(images, rates) + beside
 
 
 def held_bytes(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> int:

@@ -95,6 +95,8 @@ class Estimate:
     """From its start to its end."""
     images_per_s: float = 0.0
     """Images a second, start-up aside."""
+    core_s: float | None = None
+    """Core seconds of all its threads, start-up aside."""
     memory_bytes: int | None = None
     """Its peak memory."""
     calibration: Calibration | None = None

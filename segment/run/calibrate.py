@@ -31,7 +31,7 @@ from segment.run.cores import share_cores
 from segment.run.job import OpenModel
 from segment.run.local import WORKING_BYTES
 from segment.run.runner import open_runner
-from segment.run.trial import Trial
+from segment.run.trial import Took, Trial
 from tiler.errors import NoseamError
 from tiler.grid.tiles import plan_grid
 from tiler.source.shut_off import allow_vrt
@@ -77,7 +77,8 @@ def calibrate(
     alone_s = network.tile_s * min(network.cores / model.threads.cores, 1)
     trial = Trial(model, request, folder, max(int(_PART_S / alone_s), 1))
     began = time.monotonic()
-    trial.run([trial.piece(samples[0].images[0], 0.5, most_tiles=1)])  # loads what the first image of a run loads
+    first = Trial(model, request, folder, most_tiles=1)  # loads what the first image of a run loads
+    first.run([first.piece(samples[0].images[0], 0.5)])
     startup_s += time.monotonic() - began
     few = model.threads.images
     read_bytes_s = _read([image.found.path for sample in samples for image in sample.images[:few]])
@@ -176,12 +177,13 @@ def _rates_of(trial: Trial, sample: Sample, network: _Network, base: int) -> Rat
     seconds = _IMAGES_S * max(sample.share, _LEAST_SHARE)
     clock, took = _Clock(), []
     for pieces in _rounds(trial, sample):
-        took.append(trial.run(pieces, seconds))
+        if (found := trial.run(pieces, seconds)).pixels:
+            took.append(found)
         if clock.seconds > seconds:
             break
-    pixels = sum(each.pixels for each in took)
-    if not pixels:
+    if not took:
         return None
+    pixels = sum(each.pixels for each in took)
     core_s = sum(each.core_s - each.tiles * network.tile_core_s for each in took)
     return Rates(
         sample.kind,
@@ -189,8 +191,13 @@ def _rates_of(trial: Trial, sample: Sample, network: _Network, base: int) -> Rat
         core_s=max(core_s, 0) / pixels,
         closing_s=sum(each.closing_s for each in took) / pixels,
         compression=sum(each.file_bytes for each in took) / sum(each.mask_bytes for each in took),
-        memory=max((each.peak_bytes - base) / each.claimed_bytes for each in took),
+        memory=max(max(each.peak_bytes - base, 0) / _claimed(each, trial.model.threads.images) for each in took),
     )
+
+
+def _claimed(took: Took, at_once: int) -> int:
+    """Return the bytes that pieces were expected to hold, as many as were worked on at a time."""
+    return max(sum(sorted(took.claims, reverse=True)[:at_once]), 1)
 
 
 def _rounds(trial: Trial, sample: Sample) -> Iterator[list[ImagePlan]]:

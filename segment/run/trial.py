@@ -72,8 +72,8 @@ class Took:
     """Bytes of their files."""
     peak_bytes: int = 0
     """Largest resident memory of this process."""
-    claimed_bytes: int = 0
-    """What `working_bytes` says of those that were worked on at a time."""
+    claims: list[int] = field(default_factory=list)
+    """What `working_bytes` says of each."""
 
 
 @dataclass(slots=True)
@@ -93,9 +93,9 @@ class Trial:
     failed: str = ""
     """Why the first image that failed did so."""
 
-    def piece(self, image: ImagePlan, place: float, most_tiles: int | None = None) -> ImagePlan:
+    def piece(self, image: ImagePlan, place: float) -> ImagePlan:
         """Return what is tried out of an image, see `part_to_try`."""
-        part = part_to_try(image, place, most_tiles or self.most_tiles, self.request.tiling.overlap_px)
+        part = part_to_try(image, place, self.most_tiles, self.request.tiling.overlap_px)
         return moved(part, self.request.out, self.folder)
 
     def run(self, pieces: Sequence[ImagePlan], seconds: float = 60.0) -> Took:
@@ -106,8 +106,6 @@ class Trial:
             self._segment(pieces, engine, seconds, took)
         took.core_s = time.process_time() - began
         took.tiles, took.peak_bytes = engine.tiles, peak[0]
-        claims = sorted((piece.working_bytes(engine.classes) for piece in pieces), reverse=True)
-        took.claimed_bytes = sum(claims[: self.model.threads.images])
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(exist_ok=True)
         return took
@@ -136,6 +134,7 @@ class Trial:
 
     def _add(self, outcome: Outcome, piece: ImagePlan, took: Took) -> None:
         self.tried.add(outcome.path)
+        took.claims.append(piece.working_bytes(len(self.model.classes)))
         took.planned_tiles += len(piece.grid)
         took.pixels += piece.pixels
         took.mask_bytes += piece.output_bytes
