@@ -54,7 +54,7 @@ class Calibration:
     samples: int
     """How many images were tried out, whole or in part."""
     startup_s: float
-    """Seconds from the start of a process until it works at full speed."""
+    """Seconds that a process takes beside its work: to start, to load what it needs, to end."""
     tile_s: float
     """Seconds for each tile while the device has nothing else to do."""
     tile_core_s: float

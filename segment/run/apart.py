@@ -7,8 +7,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segment.engine.request import EngineOptions
@@ -85,12 +86,13 @@ def _in_child(task: Task) -> Calibration | None:
     code = f"import sys; sys.path[:] = {sys.path!r}; from segment.run.calibrate import work; work()"
     level = str(_log.getEffectiveLevel())
     with tempfile.TemporaryDirectory(prefix="noseam-") as folder:
-        command = [sys.executable, "-c", code, folder, level]
+        command, began = [sys.executable, "-c", code, folder, level], time.monotonic()
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
             try:
                 child.communicate(pickle.dumps(task))
             finally:
                 child.kill()
+        seconds = time.monotonic() - began
         result = Path(folder, "result")
         if not result.exists():
             raise EngineError(
@@ -100,4 +102,4 @@ def _in_child(task: Task) -> Calibration | None:
         found: Calibration | Exception | None = pickle.loads(result.read_bytes())
     if isinstance(found, Exception):
         raise found
-    return found
+    return None if found is None else replace(found, startup_s=found.startup_s + seconds)

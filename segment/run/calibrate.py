@@ -50,9 +50,7 @@ _BUSY = 0.8
 """A network that keeps this fraction of the cores busy that are to be had waits for cores, not for a device."""
 
 
-def calibrate(
-    model: OpenModel, request: Request, samples: Sequence[Sample], folder: Path, startup_s: float = 0.0
-) -> Calibration:
+def calibrate(model: OpenModel, request: Request, samples: Sequence[Sample], folder: Path) -> Calibration:
     """Return what a few seconds of the real work show.
 
     First the network runs alone, on noise. Then images are segmented as a run does it, as many at a time, and core
@@ -68,18 +66,21 @@ def calibrate(
         Which images to take, at least one.
     folder : Path
         Where masks go, and are removed again; it is there, and is not the output folder.
-    startup_s : float
-        Seconds that the process took until now.
+
+    Returns
+    -------
+    Calibration
+        `startup_s` lacks the seconds of the process from its start to its end: who started it adds them.
     """
     clock = _Clock()
     network = _run_network(model.engine, request.tiling.input_px)
     base = psutil.Process().memory_info().rss
     alone_s = network.tile_s * min(network.cores / model.threads.cores, 1)
     trial = Trial(model, request, folder, max(int(_PART_S / alone_s), 1))
-    began = time.monotonic()
+    before_s = clock.seconds
     first = Trial(model, request, folder, most_tiles=1)  # loads what the first image of a run loads
     first.run([first.piece(samples[0].images[0], 0.5)])
-    startup_s += time.monotonic() - began
+    loading_s = clock.seconds - before_s
     few = model.threads.images
     read_bytes_s = _read([image.found.path for sample in samples for image in sample.images[:few]])
     rates = [_rates_of(trial, sample, network, base) for sample in samples]
@@ -87,7 +88,7 @@ def calibrate(
     return Calibration(
         engine=model.engine.name,
         samples=len(trial.tried),
-        startup_s=startup_s,
+        startup_s=loading_s - clock.seconds,
         tile_s=network.tile_s * (network.cores / cores if network.waits_for_cores else 1),
         tile_core_s=network.tile_core_s,
         cores=cores,
@@ -239,7 +240,6 @@ def _in_this_process(task: Task, folder: Path) -> Calibration | None:
     with closing(runner.engine):
         if not before and is_kept(digest, tile_px):
             return None
-        startup_s = time.time() - psutil.Process().create_time()
         masks = folder / "masks"
         masks.mkdir()
-        return calibrate(runner, task.request, task.samples, masks, startup_s)
+        return calibrate(runner, task.request, task.samples, masks)

@@ -43,7 +43,7 @@ def calibrated(runner: Runner, survey: Path, tmp_path: Path) -> Calibration:
     plan, request = planned(survey, tmp_path)
     folder = tmp_path / "trial"
     folder.mkdir()
-    found = calibrate(runner, request, choose_samples(plan.images), folder, startup_s=1)
+    found = calibrate(runner, request, choose_samples(plan.images), folder)
     assert list(folder.iterdir()) == []
     assert not request.out.exists()
     return found
@@ -59,7 +59,7 @@ def test_photos_are_tried_out_whole(runner: Runner, tmp_path: Path) -> None:
     assert (found.samples, found.failed, found.classes, found.at_once) == (5, "", 4, 3)
     assert rates.tiles_run == 1
     assert 0.01 < rates.compression < 2
-    assert min(found.tile_s, found.cores, found.read_bytes_s, rates.closing_s, found.startup_s - 1) > 0
+    assert min(found.tile_s, found.cores, found.read_bytes_s, rates.closing_s) > 0
     assert found.cores <= found.cores_in_all
     assert found.base_bytes > 10**7
 
