@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -18,7 +21,7 @@ from cli import main
 from segment.run import apart
 from tests.make import UTM, noise, write_tif
 from tests.models import NEEDS_TORCH, checkpoint_folder
-from tests.runs import NORTH_UP, make_survey
+from tests.runs import NORTH_UP, exit_code, make_survey, start
 from tiler.grid.tiling import Tiling
 
 
@@ -58,10 +61,10 @@ def test_a_plan_with_a_model_says_time_memory_and_disk(survey: Path, tmp_path: P
     before = sorted(survey.rglob("*"))
     result = plan(survey, "--model", model, "--out", tmp_path / "masks")
     assert result.exit_code == 0
-    time, *more, memory, disk = result.stdout.splitlines()[3:]
+    duration, *more, memory, disk = result.stdout.splitlines()[3:]
     assert re.fullmatch(
         r"time: about [\d.]+ (seconds?|minutes) \([\d.]+ images per (second|minute) on this machine, "
-        r"calibrated on 4 images\)", time,
+        r"calibrated on 4 images\)", duration,
     )  # fmt: skip
     assert all(line.startswith("  other programs are at work: ") for line in more)
     assert re.fullmatch(r"memory: about [\d.]+ [MG]B", memory)
@@ -168,6 +171,23 @@ def test_a_trial_that_dies_is_told_in_a_line(
     result = plan(survey, "--model", model)
     assert result.exit_code == 1
     assert f"Error: {model}: trying the model out ended with exit status 1 and no result" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_trial_too(survey: Path, tmp_path: Path, model: str, number: int, code: int) -> None:
+    process = start([sys.executable, "-m", "cli", "plan", str(survey), "--model", model, "--out", str(tmp_path / "x")])
+    with process:
+        parent = psutil.Process(process.pid)
+        deadline = time.monotonic() + 60
+        while not (children := parent.children()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert exit_code(process) == code
+    assert "Traceback" not in errors
+    assert len(children) == 1
+    assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
 @NEEDS_TORCH
