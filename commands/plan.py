@@ -11,8 +11,8 @@ from commands.command import Command
 from commands.exits import FAILED, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
-from segment.plan.request import PlanRequest
 from segment.record.logs import one_line
+from segment.run.request import PlanRequest
 
 
 @click.command(cls=Command, short_help="Say what segment would do; nothing is written.")
@@ -20,24 +20,27 @@ from segment.record.logs import one_line
 @json_options
 @click.pass_context
 def plan(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
-    """Say what segment would do, from headers alone: no pixel is read, nothing is written.
+    """Say what segment would do, and the time, memory and disk that takes; nothing is written to DIR.
 
-    Prints images, sizes in pixels, tiles, the size of the masks before compression, and every file
-    whose header cannot be read, with the reason.
+    Headers are read, and the ends of files, so that cut ones are named as segment names them; damage in
+    the middle of a file shows only when it is segmented. With --model some of the images, or parts of
+    them, are then segmented for a few seconds into a temporary folder, always the same ones. Time,
+    memory and disk follow from that; they hold for this machine, as busy as it is now.
 
     \b
     Examples:
+      noseam plan survey/ --model my-checkpoint/
+      noseam plan survey/ --model my-checkpoint/ --no-calibrate --json
       noseam plan survey/ --window 2000 --input 512 --overlap 0.25
-      noseam plan survey/ --model my-checkpoint/ --json
     """
     from segment.plan.report import plan_as_dict, plan_as_lines
-    from segment.steps import plan
+    from segment.steps import survey
 
     request = request_of(PlanRequest, wanted)
-    survey = plan(request).survey
-    give_json(plan_as_dict(survey), as_json=as_json, json_file=json_file)
+    found = survey(request)
+    give_json(plan_as_dict(found), as_json=as_json, json_file=json_file)
     if not as_json:
-        click.echo("\n".join(map(one_line, plan_as_lines(survey))))
-    if not survey.inputs + survey.elsewhere:
+        click.echo("\n".join(map(one_line, plan_as_lines(found, request.out))))
+    if not found.inputs + found.elsewhere:
         no_image(ctx, request.sources)
-    ctx.exit(FAILED if survey.refused else 0)
+    ctx.exit(FAILED if found.refused else 0)

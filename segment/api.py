@@ -15,9 +15,8 @@ from segment import steps
 from segment.engine.request import EngineKind, EngineOptions, Precision
 from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
-from segment.plan.request import PlanRequest
 from segment.plan.shard import Shard
-from segment.run.request import SegmentRequest
+from segment.run.request import PlanRequest, SegmentRequest
 from segment.steps import Progress
 from segment.training.request import Schedule, TrainRequest
 from tiler.crops.plan import CropFormat, CropOptions
@@ -147,6 +146,7 @@ def plan(
     out: AnyPath = PlanRequest.out,
     *,
     model: str | None = PlanRequest.model,
+    classes: AnyPath | None = PlanRequest.classes,
     window_px: int | None = TilingOptions.window_px,
     input_px: int | None = TilingOptions.input_px,
     overlap: float | None = TilingOptions.overlap,
@@ -175,8 +175,17 @@ def plan(
     simplify_px: float = PolygonOptions.simplify_px,
     smooth: bool = PolygonOptions.smooth,
     only: Sequence[str] = PolygonOptions.only,
+    device: str = EngineOptions.device,
+    engine: EngineKind = EngineOptions.engine,
+    precision: Precision = EngineOptions.precision,
+    batch_size: int | None = EngineOptions.batch_size,
+    threads: int | None = EngineOptions.threads,
+    calibrate: bool = PlanRequest.calibrate,
 ) -> SurveyPlan:
-    """Return what `segment` would do, from headers alone: no pixel is read, nothing is written.
+    """Return what `segment` would do, and what that takes; nothing is written to `out`.
+
+    With a model, and unless `calibrate` is False, some of the images are tried out for a few seconds, in a process of
+    its own. Then `estimate` of the result holds time and memory too. Without, headers alone are read.
 
     Parameters
     ----------
@@ -190,14 +199,14 @@ def plan(
     Returns
     -------
     SurveyPlan
-        Every input, either planned or refused with its reason.
+        Every input, either planned or refused with its reason, and the estimate.
 
     Raises
     ------
     NoseamError
-        If the options or the checkpoint cannot be used, or two images would write one output.
+        If the options, the checkpoint or the device cannot be used, or two images would write one output.
     """
-    return steps.plan(gather(PlanRequest, locals())).survey
+    return steps.survey(gather(PlanRequest, locals()))
 
 
 def segment(

@@ -6,6 +6,7 @@ A step imports what it needs when it is called, so that `import segment.api` and
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from segment.evaluation.compare import Evaluation
     from segment.evaluation.request import EvaluateRequest
     from segment.model.checkpoint import Description
-    from segment.plan.request import PlanRequest, Request
+    from segment.plan.request import Request, SurveyRequest
     from segment.plan.scope import Scope
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
-    from segment.run.request import SegmentRequest
+    from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
     from segment.training.request import TrainRequest
     from segment.training.train import TrainResult
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from tiler.crops.cut import CropOutcome
     from tiler.crops.make import CropReport
     from tiler.crops.request import CropRequest
-    from tiler.files.walk import Survey
     from tiler.polygons.request import PolygonReport, PolygonsRequest
 
 Progress = Callable[[int, int], None]
@@ -70,7 +70,7 @@ class Planned:
 
 
 @_no_warnings()
-def plan(request: PlanRequest) -> Planned:
+def plan(request: SurveyRequest) -> Planned:
     """Return what `segment` would do, from headers alone.
 
     Raises
@@ -82,6 +82,7 @@ def plan(request: PlanRequest) -> Planned:
     """
     from segment.model.checkpoint import describe_checkpoint
     from segment.plan.gone import find_gone
+    from segment.plan.report import passed_over
     from segment.plan.scope import scope_of
     from segment.plan.survey import plan_survey
     from tiler.extra import require_extra
@@ -107,26 +108,27 @@ def plan(request: PlanRequest) -> Planned:
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)
     planned = replace(plan_survey(walked, resolved), whole=scope.whole)
-    _tell(request, walked, planned)
+    for level, text in passed_over(walked, planned, request):
+        _log.log(level, "%s", text)
     return Planned(description, resolved, planned, scope, find_gone(planned, scope))
 
 
-def _tell(request: PlanRequest, walked: Survey, planned: SurveyPlan) -> None:
-    """Say what a walk passed over."""
-    from segment.plan.survey import photos_in
+@_no_warnings()
+def survey(request: PlanRequest) -> SurveyPlan:
+    """Return what `segment` would do, and what that takes; without a model, or if so asked, from headers alone.
 
-    if photos := photos_in(walked.in_out):
-        _log.warning(
-            "the output folder %s holds images that are passed over (%d), such as %s; "
-            "if they are photos of the survey, choose another --out", request.out, len(photos), photos[0],
-        )  # fmt: skip
-    if walked.ignored:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))
-        _log.info("passed over %d files that are not JPEG, PNG or TIFF by name: %s", walked.ignored.total(), kinds)
-    if planned.masks:
-        _log.info("passed over %d masks that noseam wrote", planned.masks)
-    if planned.elsewhere:
-        _log.info("shard %s: %d of %d inputs", request.shard, planned.inputs, planned.inputs + planned.elsewhere)
+    It raises what `plan` and `foresee` raise.
+    """
+    from segment.run.apart import foresee
+    from segment.run.stands import told_what_stands
+
+    started = time.monotonic()
+    planned = plan(request)
+    found, description = planned.survey, planned.description
+    if description is not None:
+        found = told_what_stands(found, planned.request, description, request.classes)
+    planning_s = time.monotonic() - started
+    return replace(found, estimate=foresee(request, description, found.to_do, planning_s=planning_s))
 
 
 @contextmanager

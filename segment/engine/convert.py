@@ -75,16 +75,15 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
         If it cannot be converted, or its logits differ from those of PyTorch by more than 1e-3 of the largest.
     """
     core = openvino_core()
-    folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
-    kept = folder / f"{digest}-{tile_px}-{version('openvino')}-{_FORM}"
-    if (kept / "model.xml").exists():
+    kept = _kept(digest, tile_px)
+    if is_kept(digest, tile_px):
         try:
             return core.read_model(kept / "model.xml")
         except Exception as error:
             raise_if_asked()
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
-    _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, folder)
+    _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, kept.parent)
     network = _convert(description, tile_px)
     try:
         with tempfile.TemporaryDirectory() as temporary:
@@ -101,6 +100,16 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
             f"{description.name}: cannot be stored for OpenVINO in the folder for temporary files, which the variable "
             f"TMPDIR names: {error}"
         ) from error
+
+
+def is_kept(digest: str, tile_px: int) -> bool:
+    """Return whether a network was converted before, so that `converted` only reads it."""
+    return (_kept(digest, tile_px) / "model.xml").exists()
+
+
+def _kept(digest: str, tile_px: int) -> Path:
+    folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
+    return folder / f"{digest}-{tile_px}-{version('openvino')}-{_FORM}"
 
 
 def _convert(description: Description, tile_px: int) -> Any:

@@ -14,12 +14,22 @@ from filelock import FileLock, Timeout
 
 from segment.errors import FolderInUseError, RecordError
 from segment.plan.shard import WHOLE, Shard
-from tiler.files.atomic import replacing, sweep
+from tiler.files.atomic import hidden_folder, replacing, sweep
 
 LOCK, HOLDER = ".noseam.lock", ".holder"
 """The hidden file that a run locks in its output folder; the ending of the file beside it that names the run."""
 _LOCKS_OF_SHARDS = ".noseam.*-of-*.lock"
 _PATIENCE_S = 2.0
+
+
+def refuse_unwritable(out: Path) -> None:
+    """Make an output folder; raise `RecordError` where it cannot be written to, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with hidden_folder(out / "probe"):
+            pass
+    except OSError as error:
+        raise RecordError(f"{out}: the output folder cannot be written to: {error.strerror or error}") from error
 
 
 @contextmanager

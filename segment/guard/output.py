@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from segment.errors import RecordError
-from segment.guard.lock import hold_folder
+from segment.guard.lock import hold_folder, refuse_unwritable
+from segment.plan.estimate import estimate
 from segment.plan.gone import named, remove_gone
 from segment.plan.scope import Scope
 from segment.plan.shard import Shard
 from segment.plan.survey import SurveyPlan
-from tiler.files.atomic import hidden_folder
 
-_TYPICAL_COMPRESSION = 20
-"""Pixels of a mask per byte of its file; smooth masks have twice that, noisy ones a quarter."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,22 +43,12 @@ def hold_output(
     RecordError
         If the folder cannot be written to.
     """
-    _refuse_unwritable(scope.out)
+    refuse_unwritable(scope.out)
     with hold_folder(scope.out, shard):
         scope.remember()
         _prune(gone, prune=prune)
         _warn_of_space(scope.out, survey)
         yield
-
-
-def _refuse_unwritable(out: Path) -> None:
-    """Make the output folder; raise where it cannot be written to, before any work."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with hidden_folder(out / "probe"):
-            pass
-    except OSError as error:
-        raise RecordError(f"{out}: the output folder cannot be written to: {error.strerror or error}") from error
 
 
 def _prune(gone: Mapping[str, tuple[Path, ...]], *, prune: bool) -> None:
@@ -76,9 +62,11 @@ def _prune(gone: Mapping[str, tuple[Path, ...]], *, prune: bool) -> None:
 
 
 def _warn_of_space(out: Path, survey: SurveyPlan) -> None:
-    free, wanted = shutil.disk_usage(out).free, sum(image.output_bytes for image in survey.images)
-    if free < wanted // _TYPICAL_COMPRESSION:
+    new = [image for image in survey.images if not image.outputs[0].path.exists()]
+    expected = estimate(new, out)
+    if not expected.fits:
+        most = sum(image.output_bytes for image in new)
         _log.warning(
             "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
-            free / 1e9, wanted / _TYPICAL_COMPRESSION / 1e9, wanted / 1e9,
+            expected.free_bytes / 1e9, expected.mask_bytes / 1e9, most / 1e9,
         )  # fmt: skip

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from segment.plan.survey import ImagePlan, SurveyPlan
+from segment.plan.figures import TYPICAL_COMPRESSION, Estimate
+from segment.plan.request import SurveyRequest
+from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
 from tiler.files.outputs import all_paths
+from tiler.files.walk import Survey
 from tiler.photo.height import TAKE_OFF
+from tiler.words import counted
 
-_LISTED_SIZES = 12
+_LISTED = 12
+_TIMES = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_BYTES = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
+_BUSY = 0.8
+"""With less than this fraction of the cores at hand, other programs are told of."""
 
 
 def plan_as_dict(plan: SurveyPlan) -> dict[str, Any]:
@@ -19,9 +31,12 @@ def plan_as_dict(plan: SurveyPlan) -> dict[str, Any]:
         "megapixels": round(plan.pixels / 1e6, 6),
         "tiles": sum(len(image.grid) for image in plan.images),
         "output_bytes": sum(image.output_bytes for image in plan.images),
+        "up_to_date": len(plan.current),
+        "made_again": list(plan.again),
         "unreadable": len(plan.refused),
         "placed": sum(image.placement is not None for image in plan.images),
         "unplaced": sum(bool(image.unplaced) for image in plan.images),
+        "estimate": None if plan.estimate is None else asdict(plan.estimate),
         "files": [_image_as_dict(image) for image in plan.images],
         "refused": [{"path": str(refused.path), "reason": refused.reason} for refused in plan.refused],
     }
@@ -42,24 +57,70 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
     }
 
 
-def plan_as_lines(plan: SurveyPlan) -> list[str]:
-    """Return a plan as lines: one per size of image, then the unreadable files, then the sums."""
-    kinds = Counter((image.info.width, image.info.height, len(image.grid), _forms(image)) for image in plan.images)
+def plan_as_lines(plan: SurveyPlan, out: Path) -> list[str]:
+    """Return a plan as lines: the images by size, what is to be known of them, those that cannot be read, the estimate.
+
+    Parameters
+    ----------
+    plan : SurveyPlan
+        The plan.
+    out : Path
+        The output folder, for the line on the disk.
+    """
+    tiles, pixels = sum(len(image.grid) for image in plan.to_do), sum(image.pixels for image in plan.to_do)
+    current = f"; {counted(len(plan.current), 'image')} up to date" if plan.current else ""
+    size = f"{pixels / 1e6:,.1f} megapixels, {counted(tiles, 'tile')}"
     lines = [
-        f"{count:6} of {width} x {height} px: {tiles} tiles each, {forms}"
-        for (width, height, tiles, forms), count in kinds.most_common(_LISTED_SIZES)
+        f"{counted(len(plan.to_do), 'image')} to segment{f': {size}' if plan.to_do else ''}{current}",
+        *(f"  {line}" for line in plan.again),
+        *_sizes(plan),
+        *_remarks(plan),
     ]
-    if len(kinds) > _LISTED_SIZES:
-        lines.append(f"       and {len(kinds) - _LISTED_SIZES} more sizes")
-    lines += [f"{image.found.path}: {note}" for image in plan.images for note in (*image.doubts, *image.notes)]
     lines += [note] if (note := place_note(plan)) else []
-    lines += [f"unreadable: {refused.reason}" for refused in plan.refused]
-    total = plan_as_dict(plan)
-    lines.append(
-        f"{total['images']} images, {total['megapixels']:.1f} megapixels, {total['tiles']} tiles, "
-        f"{total['unreadable']} unreadable; masks {total['output_bytes'] / 1e6:.1f} MB before compression"
-    )
-    return lines
+    if plan.refused:
+        lines += [f"{counted(len(plan.refused), 'file')} cannot be read:"]
+        lines += [f"  {refused.reason}" for refused in plan.refused]
+    return lines + (list(_estimate(plan.estimate, out)) if plan.estimate and plan.to_do else [])
+
+
+def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Iterator[tuple[int, str]]:
+    """Yield what a walk passed over, in words, each after the level at which the log says it."""
+    if photos := photos_in(walked.in_out):
+        some = f"{counted(len(photos), 'image')}, such as {photos[0]}"
+        yield (
+            logging.WARNING,
+            f"not segmented, because {request.out} is the output folder: {some}; choose another --out",
+        )
+    if walked.ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))
+        files = counted(walked.ignored.total(), "file")
+        yield logging.INFO, f"passed over {files} that are not JPEG, PNG or TIFF by name: {kinds}"
+    if plan.masks:
+        yield logging.INFO, f"passed over {counted(plan.masks, 'mask')} that noseam wrote"
+    if plan.elsewhere:
+        yield logging.INFO, f"shard {request.shard}: {plan.inputs} of {plan.inputs + plan.elsewhere} inputs"
+
+
+def _sizes(plan: SurveyPlan) -> Iterator[str]:
+    kinds: dict[tuple[int, int, int, str], int] = defaultdict(int)
+    for image in plan.to_do:
+        kinds[image.info.width, image.info.height, len(image.grid), _forms(image)] += 1
+    ordered = sorted(kinds.items(), key=lambda kind: kind[1], reverse=True)
+    for (width, height, tiles, forms), count in ordered[:_LISTED]:
+        each = " each" if count > 1 else ""
+        yield f"  {count:,} of {width} x {height} px: {counted(tiles, 'tile')}{each}, {forms}"
+    if len(kinds) > _LISTED:
+        yield f"  and {len(kinds) - _LISTED} more sizes"
+
+
+def _remarks(plan: SurveyPlan) -> Iterator[str]:
+    """Yield what is to be known of images; what holds for several is said once."""
+    said: dict[str, list[Path]] = defaultdict(list)
+    for image in plan.images:
+        for remark in (*map(str, image.doubts), *image.notes):
+            said[remark].append(image.found.path)
+    for remark, paths in said.items():
+        yield f"{paths[0]}: {remark}" if len(paths) == 1 else f"{len(paths)} images, such as {paths[0]}: {remark}"
 
 
 def place_note(plan: SurveyPlan) -> str:
@@ -68,12 +129,48 @@ def place_note(plan: SurveyPlan) -> str:
     unplaced = sum(bool(image.unplaced) for image in plan.images)
     if not (placed or unplaced):
         return ""
-    note = f"{len(placed)} photos placed by their pose, {unplaced} could not be"
+    whose = "its" if len(placed) == 1 else "their"
+    note = f"{counted(len(placed), 'photo')} placed by {whose} pose, {unplaced} could not be"
     if placed:
         note += f"; corners may be off by {max(each.error_m for each in placed):.1f} m"
     if any(each.height.source == TAKE_OFF for each in placed):
         note += ", more where the ground is not level with the place of take-off (--flying-height, --dem)"
     return note
+
+
+def _estimate(found: Estimate, out: Path) -> Iterator[str]:
+    measured = found.calibration
+    if measured is None or found.seconds is None or found.memory_bytes is None:
+        yield f"time and memory: not known {found.unknown}"
+    else:
+        rate = f"{_per_second(found.images_per_s)} on this machine, " if found.images > 1 else ""
+        yield f"time: about {about_time(found.seconds)} ({rate}calibrated on {counted(measured.samples, 'image')})"
+        if measured.cores < _BUSY * measured.cores_in_all:
+            cores = counted(measured.cores_in_all, "core")
+            yield f"  other programs are at work: the time counts on {measured.cores:.1f} of {cores}, as found now"
+        yield f"memory: about {about_bytes(found.memory_bytes)}"
+    files, free = about_bytes(found.mask_bytes), about_bytes(found.free_bytes)
+    typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
+    room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"
+    yield f"disk: about {files} of masks{typical}; {room} in {out}"
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:.2g} images per second" if rate >= 0.1 else f"{60 * rate:.2g} images per minute"
+
+
+def about_time(seconds: float) -> str:
+    """Return a duration in two figures, such as `12 minutes` or `1.5 hours`."""
+    unit, size = next((each for each in _TIMES if seconds >= 1.5 * each[1]), _TIMES[-1])
+    value = f"{max(seconds / size, 1):.2g}"
+    return f"{value} {unit}" + ("" if value == "1" else "s")
+
+
+def about_bytes(count: float) -> str:
+    """Return a size in two figures, such as `9.7 MB` or `120 GB`."""
+    unit, size = next((each for each in _BYTES if count >= 0.995 * each[1]), _BYTES[-1])
+    value = float(f"{count / size:.2g}")
+    return f"{value:g} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
 def _forms(image: ImagePlan) -> str:

@@ -12,7 +12,7 @@ from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
 from tiler.grid.tiling import Tiling, TilingOptions
-from tiler.option import REQUIRED, check, option
+from tiler.option import REQUIRED, check, class_table, option
 from tiler.photo.options import PoseOptions
 from tiler.polygons.request import PolygonOptions
 from tiler.source.options import FileLimits, ReadingOptions
@@ -112,8 +112,8 @@ class Request(SurveyOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanRequest(SurveyOptions):
-    """What the user asked of a survey that is to be planned."""
+class SurveyRequest(SurveyOptions):
+    """What the user asked of a survey that is to be planned or segmented."""
 
     sources: tuple[Path, ...] = option(
         REQUIRED, "These images, and the images in these folders, are taken.", unit="SRC", positional=True
@@ -132,6 +132,7 @@ class PlanRequest(SurveyOptions):
         shown="none, so 512 px tiles at full resolution",
         group="model",
     )
+    classes: Path | None = class_table("the checkpoint's", "model")
     cut: TilingOptions = TilingOptions()
     """What replaces the checkpoint's own tiling."""
 

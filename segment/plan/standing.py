@@ -17,6 +17,7 @@ from tiler.files.outputs import all_paths, files_beside
 from tiler.masks.products import products_beside
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign, refuse_foreign_polygons
+from tiler.words import counted
 
 _THREADS = 8
 
@@ -122,13 +123,14 @@ def as_lines(standings: Iterable[Standing]) -> list[str]:
     again = Counter(standing.why for standing in standings if standing.state == "again")
     gone = Counter(kind for standing in standings for kind in sorted(standing.gone))
     doubled = Counter(kind for standing in standings for kind in sorted(standing.doubled))
-    lines = [f"made again, {count} of {len(standings)} images: {why}" for why, count in again.most_common()]
+    lines = [f"made again, {count} of {counted(len(standings), 'image')}: {why}" for why, count in again.most_common()]
     lines += [
-        f"removed with the labels that they were made of, {count} images: {kind}; --{kind} makes them again"
+        f"removed with the labels that they were made of: {kind} of {counted(count, 'image')}; --{kind} makes it again"
         for kind, count in gone.items()
     ]
     return lines + [
-        f"removed, because another format takes their place, {count} images: {kind}" for kind, count in doubled.items()
+        f"removed, because another format takes their place: {kind} of {counted(count, 'image')}"
+        for kind, count in doubled.items()
     ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rasterio import Affine
 
+from segment.plan.figures import Estimate
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, TilerError, advice_of, reason_of
@@ -19,6 +20,7 @@ from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
+from tiler.grid.window import Window
 from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
 from tiler.photo.pose import Placement, place_photo
@@ -54,6 +56,9 @@ class ImagePlan:
     """Why the model is not to be trusted with its resolution; empty where that fits or is not known."""
     no_polygons: str = ""
     """Why it gets no polygons; empty unless they were asked for."""
+
+    within: Window | None = None
+    """The part of the file that counts as the image; None: all of it."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -125,6 +130,17 @@ class SurveyPlan:
     """Folders that could not be listed; their images are not known."""
     whole: bool = True
     """Whether the survey of the output folder has no other inputs, but for those of other shards."""
+    current: frozenset[Path] = frozenset()
+    """Images whose masks are up to date; empty where nobody asked, or without a model."""
+    again: tuple[str, ...] = ()
+    """Why masks are made again, and what goes with them: a line for each reason."""
+    estimate: Estimate | None = None
+    """What a run takes; None where nobody asked."""
+
+    @property
+    def to_do(self) -> tuple[ImagePlan, ...]:
+        """Images whose masks are not up to date."""
+        return tuple(image for image in self.images if image.found.path not in self.current)
 
     @property
     def named(self) -> tuple[Path, ...]:

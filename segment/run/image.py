@@ -102,6 +102,7 @@ def segment_image(
         value_range=request.reading.value_range,
         limits=request.limits,
         strict=request.strict,
+        within=plan.within,
     ) as image:
         georeference = plan.info.georeference
         meta = MaskMeta(grid.source_shape, classes, georeference, {**tags, **plan.tags, **_reading_tags(image)})

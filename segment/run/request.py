@@ -7,12 +7,27 @@ from pathlib import Path
 
 from segment.engine.request import EngineOptions
 from segment.guard.request import RunLimits
-from segment.plan.request import PlanRequest
-from tiler.option import REQUIRED, class_table, option
+from segment.plan.request import SurveyRequest
+from tiler.option import REQUIRED, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRequest(PlanRequest):
+class PlanRequest(SurveyRequest):
+    """What the user asked of a survey that is to be planned."""
+
+    calibrate: bool = option(
+        True,
+        "The model segments some of the images, or parts of them, for a few seconds; from that follow the run's time, "
+        "memory and disk. Nothing is written among the masks.",
+        shown="yes, with --model",
+        group="model",
+    )
+    engine_options: EngineOptions = EngineOptions()
+    """What runs the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRequest(SurveyRequest):
     """What the user asked of a survey that is to be segmented."""
 
     out: Path = option(
@@ -26,7 +41,6 @@ class SegmentRequest(PlanRequest):
         shown="none: you are told the choice",
         group="model",
     )
-    classes: Path | None = class_table("the checkpoint's", "model")
     overwrite: bool = option(
         False, "Masks that are up to date are made again, and foreign files are replaced.", group="output"
     )

@@ -19,9 +19,8 @@ from commands.options import options_of, request_of
 from commands.reference import page
 from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest
-from segment.plan.request import PlanRequest
 from segment.plan.shard import Shard
-from segment.run.request import SegmentRequest
+from segment.run.request import PlanRequest, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
 from tiler.crops.request import CropRequest

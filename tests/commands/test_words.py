@@ -157,7 +157,8 @@ def test_a_wrong_value_is_named_by_the_place_that_set_it(here: Path, setting: st
 def torn(here: Path) -> str:
     """Return a command that fails one of two photos."""
     whole = (here / "photos/a.png").read_bytes()
-    (here / "photos/torn.png").write_bytes(whole[: len(whole) // 2])
+    middle = len(whole) // 2
+    (here / "photos/torn.png").write_bytes(whole[:middle] + bytes(middle // 2) + whole[middle + middle // 2 :])
     return "segment photos --out out --overwrite --model"
 
 

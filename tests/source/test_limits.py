@@ -114,9 +114,10 @@ def test_a_block_may_take_2048_mb(tmp_path: Path, width: int) -> None:
 def _png_of(path: Path, height: int, width: int, size: int) -> Path:
     """Write a PNG of so many bytes that has a header, and nonsense for pixels."""
     head = struct.pack(">4s2IBBBBB", b"IHDR", width, height, 8, 0, 0, 0, 0)
-    pixels = b"IDAT" + bytes(size - 8 - 12 - 13 - 12)
+    pixels = b"IDAT" + bytes(size - 8 - 12 - 13 - 12 - 12)
     chunks = (
-        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (head, pixels)
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in (head, pixels, b"IEND")
     )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     return path

@@ -98,10 +98,8 @@ def test_the_plan_says_how_many_photos_are_placed(survey: Path, tmp_path: Path) 
     write_photo(survey / "a.jpg")
     write_photo(survey / "b.jpg", place=None)
     planned = plan(survey, request_for(tmp_path, georef="photo"))
-    lines = plan_as_lines(planned)
-    assert any(
-        line.startswith("1 photos placed by their pose, 1 could not be; corners may be off by") for line in lines
-    )
+    lines = plan_as_lines(planned, tmp_path / "out")
+    assert any(line.startswith("1 photo placed by its pose, 1 could not be; corners may be off by") for line in lines)
     assert any(line.startswith(f"{survey / 'b.jpg'}: not placed: no GPS position") for line in lines)
     assert any("take-off" in line for line in lines)
     found = plan_as_dict(planned)

@@ -170,3 +170,12 @@ def test_plan_of_all_samples_names_every_file_it_cannot_read(model: Path) -> Non
     assert report["images"] + report["unreadable"] == len(files_of("odd", "broken"))
     assert {path.name for path in files_of("odd", "broken")} & refused_by_gdal <= refused.keys()
     assert all(name in reason for name, reason in refused.items())
+
+
+def test_plan_refuses_exactly_the_broken_files_that_segment_fails_on(model: Path, tmp_path: Path) -> None:
+    planned = json.loads(noseam("plan", SAMPLES / "broken", "--json").stdout)
+    noseam("segment", SAMPLES / "broken", "--out", tmp_path, "--model", model)
+    records = map(json.loads, (tmp_path / "manifest.jsonl").read_text().splitlines())
+    failed = {record["path"] for record in records if record.get("state") == "failed"}
+    assert {entry["path"] for entry in planned["refused"]} == failed
+    assert len(failed) > 10

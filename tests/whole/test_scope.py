@@ -122,9 +122,9 @@ def test_a_damaged_memory_remembers_nothing(survey: Path, out: Path, model: Path
 
 def test_photos_in_the_output_folder_are_told(survey: Path, model: Path) -> None:
     result = noseam("segment", survey, "--out", survey / "flight2", "--model", model)
-    assert "holds images that are passed over (1), such as" in result.stderr
+    assert "is the output folder: 1 image, such as" in result.stderr
     again = noseam("segment", survey / "flight1", "--out", survey / "flight2", "--model", model)
-    assert "passed over (" not in again.stderr
+    assert "not segmented" not in again.stderr
 
 
 def test_masks_of_photos_that_left_are_named_and_pruned_when_asked(survey: Path, out: Path, model: Path) -> None:

@@ -20,6 +20,7 @@ from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.damage import Damage
 from tiler.source.options import DEFAULT_LIMITS, FileLimits
+from tiler.source.part import part_of
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
 from tiler.source.remarks import reading_doubts, reading_notes
 from tiler.source.stretch import choose_stretch
@@ -38,6 +39,7 @@ def open_image(
     value_range: tuple[float, float] | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
     strict: bool = False,
+    within: Window | None = None,
 ) -> Iterator[ImageReader]:
     """Open an image, and yield what reads its pixels.
 
@@ -53,6 +55,8 @@ def open_image(
         What the file may claim to be.
     strict : bool
         Whether pixels that GDAL decodes with a complaint are an error.
+    within : Window, optional
+        The part that counts as the image; by default all of it.
 
     Raises
     ------
@@ -65,8 +69,8 @@ def open_image(
     with ExitStack() as stack:
         with damage.opening():
             dataset = stack.enter_context(open_raster(path, limits))
-        info = describe(path, dataset)
         refuse_truncated(path, dataset)
+        dataset, info = part_of(dataset, describe(path, dataset), within)
         yield ImageReader(dataset, info, choose_channels(info, channels), value_range, damage)
 
 

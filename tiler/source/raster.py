@@ -18,6 +18,7 @@ from tiler.source.georef import Georeference
 from tiler.source.limits import refuse_claims
 from tiler.source.options import DEFAULT_LIMITS, FileLimits
 from tiler.source.shut_off import CACHE_BYTES, SETTINGS
+from tiler.source.truncation import refuse_truncated
 from tiler.source.world import read_world
 
 _MAGIC = (
@@ -171,10 +172,14 @@ def read_info(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> RasterInfo:
     Raises
     ------
     RasterReadError
-        If the file is not an accepted image, its header is damaged, or it claims too much.
+        If the file is not an accepted image, its header is damaged, it claims too much, or its end is missing. The
+        end of a mask that noseam wrote is not looked at.
     """
     with open_raster(path, limits) as dataset:
-        return describe(path, dataset)
+        info = describe(path, dataset)
+        if not info.made_by_noseam:
+            refuse_truncated(path, dataset)
+        return info
 
 
 def describe(path: Path, dataset: Any) -> RasterInfo:

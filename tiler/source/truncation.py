@@ -12,7 +12,7 @@ from tiler.errors import RasterReadError
 
 _PNG_SIGNATURE_BYTES, _PNG_FRAME_BYTES = 8, 12
 _START_OF_SCAN, _END_OF_IMAGE, _FILL = 0xDA, b"\xff\xd9", 0xFF
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**16
 
 
 def refuse_truncated(path: Path, dataset: Any) -> None:
@@ -67,17 +67,19 @@ def _jpeg_ends(file: BinaryIO) -> bool:
         if len(head) < 4 or head[0] != _FILL:
             return True
         if head[1] == _START_OF_SCAN:
-            return _holds(file, _END_OF_IMAGE)
+            return _holds(file, _END_OF_IMAGE, at)
         at += 1 if head[1] == _FILL else 2 + int.from_bytes(head[2:], "big")
 
 
-def _holds(file: BinaryIO, wanted: bytes) -> bool:
-    """Say whether two bytes occur in the rest of a file."""
-    last = b""
-    while chunk := file.read(_CHUNK_BYTES):
-        if wanted in last + chunk:
+def _holds(file: BinaryIO, wanted: bytes, start: int) -> bool:
+    """Say whether two bytes occur from a place on; a whole file has them at its end, so its end is read first."""
+    stop = file.seek(0, os.SEEK_END)
+    while stop > start:
+        first = max(stop - _CHUNK_BYTES, start)
+        file.seek(first)
+        if wanted in file.read(stop - first + 1):
             return True
-        last = chunk[-1:]
+        stop = first
     return False
 
 

@@ -1,0 +1,113 @@
+"""From what was measured on a few images to the time, memory and disk of a whole run: arithmetic, no work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from segment.plan.figures import TYPICAL_COMPRESSION, Calibration, Estimate, Kind, Rates
+from segment.plan.survey import ImagePlan
+
+
+def kind_of(image: ImagePlan) -> Kind:
+    """Return which kind an image is of."""
+    outputs = [f"{output.kind} {output.format}" for output in image.outputs]
+    outputs += [side.kind for output in image.outputs for side in output.sidecars if side.kind == "polygons"]
+    return Kind(image.info.driver, image.info.dtype, len(image.info.interpretations), tuple(outputs))
+
+
+def estimate(
+    images: Sequence[ImagePlan],
+    out: Path,
+    calibration: Calibration | None = None,
+    *,
+    planning_s: float = 0.0,
+    unknown: str = "where nothing was tried out",
+) -> Estimate:
+    """Return what it takes to segment images.
+
+    Parameters
+    ----------
+    images : sequence of ImagePlan
+        Those that are to be done; images whose masks are up to date do not belong here.
+    out : Path
+        The output folder; it need not be there.
+    calibration : Calibration, optional
+        What was measured. Without it there is neither time nor memory, and masks are compressed as is typical.
+    planning_s : float
+        Seconds that the run takes to read all headers.
+    unknown : str
+        Why there is no calibration, if there is none.
+    """
+    free = free_bytes(out)
+    if calibration is None or not calibration.rates:
+        typical = sum(image.output_bytes for image in images) // TYPICAL_COMPRESSION
+        if calibration is not None:
+            unknown = f"because the images that were tried out failed: {calibration.failed}"
+        return Estimate(len(images), typical, free, unknown)
+    found = {each.kind: each for each in calibration.rates}
+    rates = [found.get(kind_of(image)) or calibration.rates[0] for image in images]
+    working = work_s(images, rates, calibration)
+    return Estimate(
+        images=len(images),
+        mask_bytes=round(sum(image.output_bytes * rate.compression for image, rate in zip(images, rates, strict=True))),
+        free_bytes=free,
+        seconds=planning_s + calibration.startup_s + working,
+        images_per_s=len(images) / working if working else 0.0,
+        core_s=core_s(images, rates, calibration),
+        memory_bytes=calibration.base_bytes + held_bytes(images, rates, calibration),
+        calibration=calibration,
+    )
+
+
+def work_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:
+    """Return the seconds from the first tile to the last file.
+
+    The slowest of four things decides: the network, the cores, the drive that is read from, and the work that can only
+    follow on other work of the same image. What closes the last image comes on top, because nothing runs beside it;
+    that work keeps one core busy.
+    """
+    if not images:
+        return 0.0
+    closing_s = sum(image.pixels * rate.closing_s for image, rate in zip(images, rates, strict=True))
+    network_s = measured.tile_s * tiles_run(images, rates)
+    cores_s = core_s(images, rates, measured) / measured.cores
+    chain_s = (network_s + closing_s) / min(measured.at_once, len(images))
+    read_s = sum(image.stamp[0] for image in images) / measured.read_bytes_s
+    tail_s = closing_s / len(images) * max(1 - 1 / measured.cores, 0)
+    return max(network_s, cores_s, chain_s, read_s) + tail_s
+
+
+def tiles_run(images: Sequence[ImagePlan], rates: Sequence[Rates]) -> float:
+    """Return how many tiles the network will see."""
+    return sum(len(image.grid) * rate.tiles_run for image, rate in zip(images, rates, strict=True))
+
+
+def core_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:
+    """Return the core seconds of the network and of all else."""
+    beside = sum(image.pixels * rate.core_s for image, rate in zip(images, rates, strict=True))
+    return measured.tile_core_s * tiles_run(images, rates) + beside
+
+
+def held_bytes(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> int:
+    """Return the most bytes that the images in flight hold together; an image above the limit of a run runs alone."""
+    each = sorted(
+        (
+            ((claimed := image.working_bytes(measured.classes)), claimed * rate.memory)
+            for image, rate in zip(images, rates, strict=True)
+        ),
+        reverse=True,
+    )[: measured.at_once]
+    said = held = 0.0
+    for claimed, found in each:
+        if said and said + claimed > measured.most_bytes:
+            break
+        said, held = said + claimed, held + found
+    return round(held)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that are free where a folder is, or will be."""
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path())
+    return shutil.disk_usage(there).free

@@ -1,0 +1,103 @@
+"""A trial does the real work on some images, leaves nothing behind, and adds up what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segment.plan.figures import Calibration
+from segment.plan.request import Request
+from segment.plan.sample import choose_samples
+from segment.plan.survey import SurveyPlan
+from segment.run import calibrate as calibrating
+from segment.run.calibrate import calibrate
+from segment.run.runner import Runner
+from tests.make import UTM, noise, write_tif
+from tests.models import MeanEngine, runner_of
+from tests.run.test_runner import plan_for
+from tests.runs import NORTH_UP
+from tiler.grid.tiling import Tiling
+
+CUT = Tiling(64, 64, 0.25)
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    monkeypatch.setattr(calibrating, "_NETWORK_S", 0.05)
+    monkeypatch.setattr(calibrating, "_IMAGES_S", 0.2)
+    found = runner_of(MeanEngine())
+    yield found
+    found.engine.close()
+
+
+def planned(survey: Path, tmp_path: Path) -> tuple[SurveyPlan, Request]:
+    request = Request(tiling=CUT, out=tmp_path / "out")
+    return plan_for(survey, request), request
+
+
+def calibrated(runner: Runner, survey: Path, tmp_path: Path) -> Calibration:
+    plan, request = planned(survey, tmp_path)
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    found = calibrate(runner, request, choose_samples(plan.images), folder)
+    assert list(folder.iterdir()) == []
+    assert not request.out.exists()
+    return found
+
+
+def test_photos_are_tried_out_whole(runner: Runner, tmp_path: Path) -> None:
+    survey = tmp_path / "survey"
+    survey.mkdir()
+    for index in range(5):
+        Image.fromarray(noise(100, 150, 3, seed=index)).save(survey / f"{index}.png")
+    found = calibrated(runner, survey, tmp_path)
+    (rates,) = found.rates
+    assert (found.samples, found.failed, found.classes, found.at_once) == (5, "", 4, 3)
+    assert rates.tiles_run == 1
+    assert 0.01 < rates.compression < 2
+    assert min(found.tile_s, found.cores, found.read_bytes_s, rates.closing_s) > 0
+    assert found.cores <= found.cores_in_all
+    assert found.base_bytes > 10**7
+
+
+def test_tiles_that_no_valid_pixel_needs_are_not_counted(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.maximum(noise(3, 4000, 100), 1)
+    pixels[:, :2000] = 0
+    write_tif(tmp_path / "a.tif", pixels, photometric="rgb", nodata=0, crs=UTM, transform=NORTH_UP)
+    assert calibrated(runner, tmp_path / "a.tif", tmp_path).rates[0].tiles_run == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_large_image_is_tried_out_in_parts_from_all_over_it(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrating, "_PART_S", 0)  # the least part: one tile
+    monkeypatch.setattr(calibrating, "_MOST_PARTS", 15)
+    monkeypatch.setattr(calibrating, "_IMAGES_S", 60)
+    pixels = np.maximum(noise(3, 4000, 40), 1)
+    pixels[:, :1000] = 0
+    write_tif(tmp_path / "a.tif", pixels, photometric="rgb", nodata=0, crs=UTM, transform=NORTH_UP)
+    found = calibrated(runner, tmp_path / "a.tif", tmp_path)
+    assert found.samples == 1
+    assert found.rates[0].tiles_run == pytest.approx(12 / 15, abs=0.07)
+
+
+def test_an_image_that_fails_is_left_out(runner: Runner, tmp_path: Path) -> None:
+    survey = tmp_path / "survey"
+    survey.mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(noise(200, 300, 3)).save(survey / f"{name}.png")
+    data = (survey / "a.png").read_bytes()
+    (survey / "a.png").write_bytes(data[:20_000] + bytes(100) + data[20_100:])
+    found = calibrated(runner, survey, tmp_path)
+    assert found.samples == 1
+    assert found.failed.startswith(f"{survey / 'a.png'}: ")
+    (survey / "b.png").unlink()
+    (tmp_path / "trial").rmdir()
+    found = calibrated(runner, survey, tmp_path)
+    assert (found.samples, found.rates) == (0, ())
