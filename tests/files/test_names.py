@@ -19,7 +19,7 @@ from tiler.files.names import (
     read_name,
 )
 from tiler.files.outputs import all_paths, plan_outputs
-from tiler.files.vector import Format, format_of
+from tiler.files.vector import Format, OneFile, format_of
 
 STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 
@@ -70,7 +70,7 @@ def test_every_output_of_an_image_is_among_its_possible_names() -> None:
     planned = {
         path.name
         for wanted in ("png", "cog")
-        for polygons in get_args(Format)
+        for polygons in get_args(OneFile)
         for path in all_paths(
             plan_outputs(
                 Path("d/IMG_7.JPG"), Path("out"), georeferenced=True, wanted=wanted, color=True, confidence=True,
@@ -79,4 +79,6 @@ def test_every_output_of_an_image_is_among_its_possible_names() -> None:
         )
     }  # fmt: skip
     assert set(output_names(Path("out/d/IMG_7_label.png"))) == planned
-    assert {Path(name).suffix for name in planned} == {PNG, TIFF, ".gpkg", ".fgb", ".geojsonl", ".parquet"}
+    assert {Path(name).suffix for name in planned} == {
+        PNG, TIFF, ".gpkg", ".fgb", ".geojson", ".geojsonl", ".parquet", ".kml", ".dxf",
+    }  # fmt: skip
