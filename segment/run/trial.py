@@ -94,7 +94,7 @@ class Trial:
     """Why the first image that failed did so."""
 
     def piece(self, image: ImagePlan, place: float, share: float = 1.0) -> ImagePlan:
-        """Return what is tried out of an image: this share of the most tiles, a whole row at least; see `part_to_try`."""
+        """Return what is tried out of an image: this share of the most tiles, and a whole row at least."""
         tiles = max(int(share * self.most_tiles), min(len(image.grid.col_offs), self.most_tiles))
         part = part_to_try(image, place, tiles, self.request.tiling.overlap_px)
         return moved(part, self.request.out, self.folder)
