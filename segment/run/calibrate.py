@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,7 @@ from segment.engine.convert import is_kept
 from segment.model.checkpoint import weights_digest
 from segment.plan.figures import Calibration, Rates
 from segment.plan.request import Request
-from segment.plan.sample import Sample, places
-from segment.plan.survey import ImagePlan
+from segment.plan.sample import Sample
 from segment.record.logs import configure_logging
 from segment.run.apart import Task
 from segment.run.cores import share_cores
@@ -39,11 +38,15 @@ from tiler.source.shut_off import allow_vrt
 _NETWORK_S = 0.7
 """Seconds that the network runs alone."""
 _IMAGES_S = 2.5
-"""Seconds for the images; what has begun is brought to its end."""
-_PART_S = 1.0
-"""Seconds that the network may take for a part of an image on a machine that does nothing else."""
+"""Seconds for images that are tried out whole; what has begun is brought to its end."""
+_WHOLE_S, _PART_S = 1.0, 0.6
+"""Seconds that the network may take for an image that is tried out whole, and for a part of a larger one, on a machine
+that does nothing else."""
+_ROUND_S = 1.2
+"""Where the first parts took longer, the next are smaller."""
 _LEAST_SHARE = 0.2
-_MOST_PARTS = 32
+_PARTS = 3
+"""Parts of large images that are tried out."""
 _READ_BYTES = 64 * 2**20
 _READ_S = 0.5
 _BUSY = 0.8
@@ -76,7 +79,7 @@ def calibrate(model: OpenModel, request: Request, samples: Sequence[Sample], fol
     network = _run_network(model.engine, request.tiling.input_px)
     base = psutil.Process().memory_info().rss
     alone_s = network.tile_s * min(network.cores / model.threads.cores, 1)
-    trial = Trial(model, request, folder, max(int(_PART_S / alone_s), 1))
+    trial = Trial(model, request, folder, max(int(_WHOLE_S / alone_s), 1))
     before_s = clock.seconds
     first = Trial(model, request, folder, most_tiles=1)  # loads what the first image of a run loads
     first.run([first.piece(samples[0].images[0], 0.5)])
@@ -140,7 +143,7 @@ class _Network:
 def _run_network(engine: Engine, side: int) -> _Network:
     tile = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
     ahead = max(engine.tiles_ahead, 1)
-    _settle(engine, side, [engine.submit(tile) for _ in range(ahead)])
+    _settle(engine, side, [engine.submit(tile) for _ in range(-(-ahead // 2))])
     clock, waiting, count = _Clock(), deque(engine.submit(tile) for _ in range(ahead)), ahead
     while clock.seconds < _NETWORK_S:
         waiting.popleft().result()
@@ -175,24 +178,18 @@ def _read(paths: Sequence[Path]) -> float:
 
 def _rates_of(trial: Trial, sample: Sample, network: _Network, base: int) -> Rates | None:
     """Return what a kind of image costs; None where every piece failed."""
-    seconds = _IMAGES_S * max(sample.share, _LEAST_SHARE)
-    clock, took = _Clock(), []
-    for pieces in _rounds(trial, sample):
-        if (found := trial.run(pieces, seconds)).pixels:
-            took.append(found)
-        if clock.seconds > seconds:
-            break
+    took = [each for each in _try_out(trial, sample) if each.pixels]
     if not took:
         return None
-    pixels = sum(each.pixels for each in took)
-    core_s = sum(each.core_s - each.tiles * network.tile_core_s for each in took)
+    at_once = trial.model.threads.images
+    core_s = fmean((each.core_s - each.tiles * network.tile_core_s) / each.pixels for each in took)
     return Rates(
         sample.kind,
-        tiles_run=sum(each.tiles for each in took) / sum(each.planned_tiles for each in took),
-        core_s=max(core_s, 0) / pixels,
-        closing_s=sum(each.closing_s for each in took) / pixels,
-        compression=sum(each.file_bytes for each in took) / sum(each.mask_bytes for each in took),
-        memory=max(max(each.peak_bytes - base, 0) / _claimed(each, trial.model.threads.images) for each in took),
+        tiles_run=fmean(each.tiles / each.planned_tiles for each in took),
+        core_s=max(core_s, 0),
+        closing_s=fmean(each.closing_s / each.pixels for each in took),
+        compression=fmean(each.file_bytes / each.mask_bytes for each in took),
+        memory=max(max(each.peak_bytes - base, 0) / _claimed(each, at_once) for each in took),
     )
 
 
@@ -201,14 +198,24 @@ def _claimed(took: Took, at_once: int) -> int:
     return max(sum(sorted(took.claims, reverse=True)[:at_once]), 1)
 
 
-def _rounds(trial: Trial, sample: Sample) -> Iterator[list[ImagePlan]]:
-    """Yield what is tried out at a time: all images if none is too large, else a part of each of a few."""
+def _try_out(trial: Trial, sample: Sample) -> list[Took]:
+    """Return what all images took, if none is too large; else what parts of a few took, from all over them.
+
+    Each part stands for as much of its image as any other, because in the middle there is often more to do than at the
+    edges. The first are the largest, since memory takes some rows of tiles to grow. The others are smaller where that
+    took long.
+    """
     whole = [trial.piece(image, 0.5) for image in sample.images]
     if all(piece.within is None for piece in whole):
-        yield whole
-        return
+        return [trial.run(whole, _IMAGES_S * max(sample.share, _LEAST_SHARE))]
     few = sample.images[: trial.model.threads.images]
-    yield from ([trial.piece(image, place) for image in few] for place in islice(places(), _MOST_PARTS))
+    count = len(few) * -(-(_PARTS if sample.share > _LEAST_SHARE else 1) // len(few))
+    places = sorted(((number + 0.5) / count for number in range(count)), key=lambda place: abs(place - 0.5))
+    began, share = time.monotonic(), _PART_S / _WHOLE_S
+    first = trial.run([trial.piece(image, place, share) for image, place in zip(few, places, strict=False)])
+    share *= min(_ROUND_S / (time.monotonic() - began), 1)
+    later = [list(zip(few, places[at:], strict=False)) for at in range(len(few), count, len(few))]
+    return [first, *(trial.run([trial.piece(image, place, share) for image, place in each]) for each in later)]
 
 
 def work() -> None:

@@ -93,9 +93,10 @@ class Trial:
     failed: str = ""
     """Why the first image that failed did so."""
 
-    def piece(self, image: ImagePlan, place: float) -> ImagePlan:
-        """Return what is tried out of an image, see `part_to_try`."""
-        part = part_to_try(image, place, self.most_tiles, self.request.tiling.overlap_px)
+    def piece(self, image: ImagePlan, place: float, share: float = 1.0) -> ImagePlan:
+        """Return what is tried out of an image: this share of the most tiles, and a whole row at least."""
+        tiles = max(int(share * self.most_tiles), min(len(image.grid.col_offs), self.most_tiles))
+        part = part_to_try(image, place, tiles, self.request.tiling.overlap_px)
         return moved(part, self.request.out, self.folder)
 
     def run(self, pieces: Sequence[ImagePlan], seconds: float = 60.0) -> Took:

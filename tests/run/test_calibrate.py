@@ -77,14 +77,13 @@ def test_a_large_image_is_tried_out_in_parts_from_all_over_it(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibrating, "_PART_S", 0)  # the least part: one tile
-    monkeypatch.setattr(calibrating, "_MOST_PARTS", 15)
-    monkeypatch.setattr(calibrating, "_IMAGES_S", 60)
+    monkeypatch.setattr(calibrating, "_PARTS", 16)
     pixels = np.maximum(noise(3, 4000, 40), 1)
     pixels[:, :1000] = 0
     write_tif(tmp_path / "a.tif", pixels, photometric="rgb", nodata=0, crs=UTM, transform=NORTH_UP)
     found = calibrated(runner, tmp_path / "a.tif", tmp_path)
     assert found.samples == 1
-    assert found.rates[0].tiles_run == pytest.approx(12 / 15, abs=0.07)
+    assert found.rates[0].tiles_run == pytest.approx(12 / 16, abs=0.07)
 
 
 def test_an_image_that_fails_is_left_out(runner: Runner, tmp_path: Path) -> None:
