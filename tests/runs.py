@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.make import UTM, noise, write_tif
 
 MANIFEST = "manifest.jsonl"
-LOCK, HOLDER = ".noseam.lock", ".noseam.holder"
+LOCK, HOLDER, MEMORY = ".noseam.lock", ".noseam.holder", ".noseam.survey.json"
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 
 

@@ -17,7 +17,19 @@ import pytest
 
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
-from tests.runs import HOLDER, LOCK, MANIFEST, NORTH_UP, contents, exit_code, make_survey, run, segment_command, start
+from tests.runs import (
+    HOLDER,
+    LOCK,
+    MANIFEST,
+    MEMORY,
+    NORTH_UP,
+    contents,
+    exit_code,
+    make_survey,
+    run,
+    segment_command,
+    start,
+)
 from tiler.grid.tiling import Tiling
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
@@ -102,7 +114,8 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
     if index % 6 or process.returncode:  # before the command sets its handlers, Python may lose a signal
         assert lived_on < GRACE_S
     found = contents(out) if out.exists() else {}
-    named = {name for name in found if not Path(name).name.startswith(".") and name != "summary.csv"}
+    hidden = {name for name in found if any(part.startswith(".") for part in Path(name).parts)}
+    named = found.keys() - hidden - {"summary.csv"}
     assert {name: found[name] for name in named} == {name: undisturbed.contents[name] for name in named}
     if number != signal.SIGKILL:
         assert not [name for name in found if ".part" in name], "an orderly end leaves nothing half done"
@@ -111,7 +124,7 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
     assert again.returncode == 0, again.stderr
     assert contents(out) == undisturbed.contents
     assert_a_record(out)
-    assert {path.name for path in out.rglob(".*")} <= {LOCK}
+    assert {path.name for path in out.rglob(".*")} <= {LOCK, MEMORY}
 
 
 @pytest.mark.parametrize("index", INSTANTS)
@@ -193,4 +206,4 @@ def test_a_run_killed_while_it_sieves_leaves_nothing_for_good(undisturbed: Undis
         end(process, signal.SIGKILL)
     after = run(command)
     assert after.returncode == 0, after.stderr
-    assert {path.name for path in out.iterdir() if path.name.startswith(".")} <= {LOCK}
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} <= {LOCK, MEMORY}

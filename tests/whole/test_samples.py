@@ -16,6 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 from cli import main
 from tests import ROOT
 from tests.models import checkpoint_folder
+from tests.runs import LOCK, MEMORY
 from tests.whole.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tiler.grid.tiling import Tiling
 from tiler.source.raster import gdal_environment
@@ -102,7 +103,7 @@ def test_each_odd_and_broken_file_is_done_or_failed_with_a_reason(odd: tuple[Res
         assert done or f" failed: {path}: " in line
         masks = [mask.name for mask in out.glob("*.[pt][ni][gf]") if mask.name.startswith(f"{path.stem}_label")]
         assert len(masks) == done, line
-    assert not [path.name for path in out.glob(".*") if path.name != ".noseam.lock"]
+    assert not [path.name for path in out.glob(".*") if path.name not in {LOCK, MEMORY}]
 
 
 def test_masks_of_odd_files_carry_their_control_points_and_rotations(odd: tuple[Result, Path]) -> None:
