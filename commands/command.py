@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class Command(click.Command):
     def __init__(self, *names: Any, **known: Any) -> None:
         super().__init__(*names, **known)
         self.params += log_options(expose_value=False)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line, on which `--json FILE.json` stands for `--json-file FILE.json`."""
+        named = [here == "--json" and after.endswith(".json") for here, after in pairwise([*args, ""])]
+        return super().parse_args(ctx, ["--json-file" if file else arg for arg, file in zip(args, named, strict=True)])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Options before and after its name say how much it logs."""

@@ -18,7 +18,12 @@ _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 def json_options(command: _Callback) -> _Callback:
     """Give a command `--json` and `--json-file`."""
     printed = click.option(
-        "--json", "as_json", cls=Option, is_flag=True, group="records", help="The result is printed as one JSON object."
+        "--json",
+        "as_json",
+        cls=Option,
+        is_flag=True,
+        group="records",
+        help="The result is printed as one JSON object; before a name that ends in .json it is written there instead.",
     )
     written = click.option(
         "--json-file", cls=Option, type=click.Path(path_type=Path, dir_okay=False), callback=_replaceable,

@@ -216,10 +216,13 @@ def test_closing_lines_name_the_legend_and_a_map_for_qgis(doubtful: Path, tmp_pa
     assert records == f"records: {out}/manifest.jsonl"
 
 
-def test_sums_go_to_a_file_beside_the_lines_and_instead_of_them(survey: Path, tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize("flag", ["--json-file", "--json"])
+def test_sums_go_to_a_file_beside_the_lines_and_instead_of_them(
+    survey: Path, tmp_path: Path, model: Path, flag: str
+) -> None:
     sums = tmp_path / "sums.json"
     command = "segment", survey, "--out", tmp_path / "out", "--model", model
-    result = noseam(*command, "--json-file", sums)
+    result = noseam(*command, flag, sums)
     assert result.stdout.startswith("4 images: 3 done, 1 failed; ")
     found = json.loads(sums.read_text())
     assert (found["done"], found["failed"], found["end"]) == (3, 1, "complete")
