@@ -11,6 +11,7 @@ from segment.record.summary import SUMMARY
 from segment.record.sums import End, Sums
 from tiler.doubt import Kind
 from tiler.files.outputs import Output
+from tiler.words import counted
 
 _LEGEND = ("legend.png", "classes.csv")
 _HELPS: dict[Kind, str] = {
@@ -40,7 +41,7 @@ def log_line(sums: Sums, end: End, failures: Path) -> str:
     counts = ", ".join(f"{sums.counts[state]} {state}" for state in _STATES)
     parts = [f"{counts} in {sums.seconds:.1f} s", *_speed(sums)]
     parts += [", ".join(f"{count} {kind}" for kind, count in sums.doubts.items())] if sums.doubts else []
-    parts += [f"{sums.left} of {images(sums.inputs)} left: {_ENDS[end]}"] if sums.left else []
+    parts += [f"{sums.left} of {counted(sums.inputs, 'image')} left: {_ENDS[end]}"] if sums.left else []
     parts += [f"see {failures}"] if sums.failures else []
     return "; ".join(parts)
 
@@ -67,9 +68,9 @@ def closing_lines(sums: Sums, end: End, files: Mapping[str, str]) -> list[str]:
     list of str
         The counts, then a line for each kind of doubt, for what is left and for each place.
     """
-    rows = {"left": f"{sums.left} of {images(sums.inputs)}; {_ENDS[end]}"} if sums.left else {}
+    rows = {"left": f"{sums.left} of {counted(sums.inputs, 'image')}; {_ENDS[end]}"} if sums.left else {}
     for kind, count in sums.doubts.items():
-        rows[kind] = f"{images(count)}; {_HELPS[kind].format(records=files.get('records', MANIFEST))}"
+        rows[kind] = f"{counted(count, 'image')}; {_HELPS[kind].format(records=files.get('records', MANIFEST))}"
     rows |= files
     width = max(map(len, rows), default=0) + 1
     return [_counts(sums), *(f"{label + ':':{width}} {text}" for label, text in rows.items())]
@@ -105,17 +106,12 @@ def files_of(out: Path, mark: Callable[[str], str], outputs: Iterable[Output], s
     return found
 
 
-def images(count: int) -> str:
-    """Return so many images in words."""
-    return f"{count} image" if count == 1 else f"{count} images"
-
-
 def _counts(sums: Sums) -> str:
     if not sums.inputs:
         return "0 images in this shard"
     counts = [f"{sums.counts[state]} {text}" for state, text in _STATES.items() if sums.counts[state]]
     counts += [f"{sums.left} left"] if sums.left else []
-    return "; ".join([f"{images(sums.inputs)}: {', '.join(counts)}", f"{sums.seconds:.1f} s", *_speed(sums)])
+    return "; ".join([f"{counted(sums.inputs, 'image')}: {', '.join(counts)}", f"{sums.seconds:.1f} s", *_speed(sums)])
 
 
 def _speed(sums: Sums) -> list[str]:

@@ -43,12 +43,11 @@ def write_failures(path: Path, failures: Sequence[Outcome]) -> None:
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_HEAD)
-            writer.writerows(map(cell, row) for row in rows)
+            writer.writerows([cell(one_line(text)) for text in row] for row in rows)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def cell(text: str) -> str:
-    """Return a text on one line that no spreadsheet takes for a formula."""
-    text = one_line(text)
+    """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -29,6 +29,7 @@ _FORMS = (
     "{desc}, {remaining} left",
 )
 """The moving line, from the most that it says to the least."""
+_METER = "{percentage:3.0f} % |{bar:20}| {n_fmt}/{total_fmt}{unit}, {remaining} left"
 _TOLD_DOUBTS = 3
 """So many images with doubts of a kind get a line of the log."""
 _ROWS = 24
@@ -196,7 +197,7 @@ class Meter:
         self._unit = unit
         self._quiet = quiet
         on_terminal = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(unit=f" {unit}", disable=not on_terminal, smoothing=0.05)
+        self._bar = tqdm(unit=f" {unit}", disable=not on_terminal, smoothing=0.05, bar_format=_METER, nrows=_ROWS)
         self._redirect = logging_redirect_tqdm()
         self._last_sign = time.monotonic()
 

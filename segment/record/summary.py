@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from segment.errors import RecordError
+from segment.record.failures import cell
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.files.atomic import replacing
 from tiler.files.walk import natural
@@ -74,7 +75,7 @@ def write_summary(
     reason = _no_sum(covered)
     if reason and any(each.coverage.area_m2 is not None for each in covered):
         _log.warning("%s: the square metres of all images together are left out: %s", path, reason)
-    kept = [] if whole else _rows_of_others(path, frozenset(map(_cell, inputs)))
+    kept = [] if whole else _rows_of_others(path, frozenset(map(_image_cell, inputs)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -102,7 +103,9 @@ def _write(
 ) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
-    rows: list[_Row] = [(_cell(each.image), *row, "") for each in covered for row in _rows(each.coverage, classes)]
+    rows: list[_Row] = [
+        (_image_cell(each.image), *row, "") for each in covered for row in _rows(each.coverage, classes)
+    ]
     if kept:
         rows = sorted([*kept, *rows], key=lambda row: _order(Path(row[0])))
         writer.writerows([*rows, *_sum_of_rows(rows)])
@@ -136,14 +139,13 @@ def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
         yield ALL_ROWS, class_id, name, count, share, "", f"m2 left out: {_PARTLY}"
 
 
+def _image_cell(image: Path) -> str:
+    """Return the place of an image as a cell of a table."""
+    return cell(image.as_posix().encode("utf-8", "backslashreplace").decode())
+
+
 def _order(image: Path) -> list[tuple[str, str]]:
     return [natural(part) for part in image.parts]
-
-
-def _cell(image: Path) -> str:
-    """Return a file's name as text that no spreadsheet takes for a formula."""
-    name = image.as_posix().encode("utf-8", "backslashreplace").decode()
-    return f"'{name}" if name.lstrip().startswith(("=", "+", "-", "@")) else name
 
 
 def total(coverages: list[Coverage]) -> Coverage:
