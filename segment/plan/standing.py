@@ -74,7 +74,7 @@ def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite:
     before = (read_recipe(label) or {}).get("polygons") if recipe.made(label) else None
     stale = tuple(_stale(image, recipe, there, keep_polygons=before is not None))
     reasons = ["--overwrite"] if overwrite else []
-    reasons += [*_changes(recipe, tags), *_missing(image, tags, there)]
+    reasons += [*_changes(recipe, tags)] or [*_missing(image, tags, there)]
     if recipe.made(label) and recipe.polygons not in {None, before} and read_recipe(label):
         reasons.append("settings of polygons changed" if before else "missing: polygons")
     state: Literal["new", "current", "again"] = "again" if label else "new"
@@ -125,12 +125,11 @@ def as_lines(standings: Iterable[Standing]) -> list[str]:
     doubled = Counter(kind for standing in standings for kind in sorted(standing.doubled))
     lines = [f"made again, {count} of {counted(len(standings), 'image')}: {why}" for why, count in again.most_common()]
     lines += [
-        f"removed with the labels that they were made of: {kind} of {counted(count, 'image')}; --{kind} makes it again"
+        f"goes with the labels that it was made of: {kind} of {counted(count, 'image')}; --{kind} makes it again"
         for kind, count in gone.items()
     ]
     return lines + [
-        f"removed, because another format takes their place: {kind} of {counted(count, 'image')}"
-        for kind, count in doubled.items()
+        f"replaced by another format: {kind} of {counted(count, 'image')}" for kind, count in doubled.items()
     ]
 
 

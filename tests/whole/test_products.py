@@ -56,8 +56,8 @@ def test_products_that_would_contradict_new_labels_go_and_the_run_says_how_to_ma
     assert result.exit_code == 0
     assert "made again, 2 of 2 images: settings changed: window 128 to 64" in result.stderr
     for kind in ("polygons", "confidence"):
-        assert f"removed with the labels that they were made of: {kind} of 2 images; --{kind} makes" in result.stderr
-    assert "removed with the labels that they were made of: color of 1 image; --color makes" in result.stderr
+        assert f"goes with the labels that it was made of: {kind} of 2 images; --{kind} makes" in result.stderr
+    assert "goes with the labels that it was made of: color of 1 image; --color makes" in result.stderr
     assert not {name for name in names(out) if "polygons" in name or "confidence" in name or "ortho_color" in name}
     assert {"ortho_label.tif", "photo_label.png", "photo_color.png"} <= names(out)
     assert noseam(*command, "--window", "64").stderr.count("skipped") >= 2
@@ -88,7 +88,7 @@ def test_masks_in_another_format_take_the_place_of_the_old(survey: Path, out: Pa
     command = "segment", survey, "--out", out, "--model", model
     assert noseam(*command, "--polygons").exit_code == 0
     result = noseam(*command, "--format", "png", "--polygons", "--polygons-format", "fgb")
-    assert "removed, because another format takes their place: label of 1 image" in result.stderr
+    assert "replaced by another format: label of 1 image" in result.stderr
     assert sorted(path.name for path in masks(out, "label") if path.suffix in {".png", ".tif"}) == [
         "ortho_label.png", "photo_label.png",
     ]  # fmt: skip
