@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,8 +65,6 @@ class Planned:
     """Its inputs, each planned or refused."""
     scope: Scope
     """Where its sources lie in the survey of the output folder."""
-    gone: Mapping[str, tuple[Path, ...]]
-    """Masks and polygons of photos that have left the survey, by photo."""
 
 
 @_no_warnings()
@@ -110,7 +108,7 @@ def plan(request: SurveyRequest) -> Planned:
     planned = replace(plan_survey(walked, resolved), whole=scope.whole)
     for level, text in passed_over(walked, planned, request):
         _log.log(level, "%s", text)
-    return Planned(description, resolved, planned, scope, find_gone(planned, scope))
+    return Planned(description, resolved, replace(planned, gone=find_gone(planned, scope)), scope)
 
 
 @_no_warnings()
@@ -144,7 +142,7 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     """
     from segment.guard.output import hold_output
 
-    with hold_output(planned.scope, request.shard, planned.survey, planned.gone, prune=request.prune):
+    with hold_output(planned.scope, request.shard, planned.survey, prune=request.prune):
         yield
 
 

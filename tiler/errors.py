@@ -7,6 +7,7 @@ NoseamError
 │   ├── OptionError (ValueError)
 │   ├── GridError (ValueError)
 │   ├── ChannelError (ValueError)
+│   │   └── ColourError
 │   ├── ClassTableError (ValueError)
 │   ├── LabelError (ValueError)
 │   ├── PairError (ValueError)
@@ -64,6 +65,12 @@ class ChannelError(TilerError, ValueError):
     """The channels of a file do not say which of them are red, green and blue."""
 
     advice = "save it as RGB; if it holds red, green and blue, name them with --channels, such as --channels 1,2,3"
+
+
+class ColourError(ChannelError):
+    """The channels of a file are sure to be no red, green and blue."""
+
+    advice = "save it as RGB; the reason says how"
 
 
 class ClassTableError(TilerError, ValueError):

@@ -9,18 +9,17 @@ from pathlib import Path
 
 from segment.guard.lock import hold_folder, refuse_unwritable
 from segment.plan.estimate import estimate
-from segment.plan.gone import named, remove_gone
+from segment.plan.gone import named, remove_gone, stay
 from segment.plan.scope import Scope
 from segment.plan.shard import Shard
 from segment.plan.survey import SurveyPlan
+from tiler.words import counted
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hold_output(
-    scope: Scope, shard: Shard, survey: SurveyPlan, gone: Mapping[str, tuple[Path, ...]], *, prune: bool
-) -> Iterator[None]:
+def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) -> Iterator[None]:
     """Keep other runs from the output folder for the block, and say what the user may want to look after in it.
 
     Parameters
@@ -31,10 +30,8 @@ def hold_output(
         See `hold_folder`.
     survey : SurveyPlan
         What will be written.
-    gone : mapping of str to tuple of Path
-        Masks of photos that have left the survey; see `find_gone`.
     prune : bool
-        Whether to remove them.
+        Whether to remove the masks of photos that have left the survey.
 
     Raises
     ------
@@ -46,7 +43,7 @@ def hold_output(
     refuse_unwritable(scope.out)
     with hold_folder(scope.out, shard):
         scope.remember()
-        _prune(gone, prune=prune)
+        _prune(survey.gone, prune=prune)
         _warn_of_space(scope.out, survey)
         yield
 
@@ -54,11 +51,9 @@ def hold_output(
 def _prune(gone: Mapping[str, tuple[Path, ...]], *, prune: bool) -> None:
     if gone and prune:
         remove_gone(gone)
-        _log.warning("removed the masks of %d photos that have left the survey: %s", len(gone), named(gone))
+        _log.warning("removed the masks of %s that left the survey: %s", counted(len(gone), "photo"), named(gone))
     elif gone:
-        _log.warning(
-            "masks of %d photos that have left the survey stay: %s; --prune removes them", len(gone), named(gone)
-        )
+        _log.warning("%s", stay(gone))
 
 
 def _warn_of_space(out: Path, survey: SurveyPlan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tiler.files.names import read_product
 from tiler.masks.products import products_below, remove_products
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign
+from tiler.words import counted
 
 _NAMED = 10
 
@@ -29,14 +30,15 @@ def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
     Returns
     -------
     mapping of str to tuple of Path
-        Empty where the run does not see the whole survey. What noseam did not write is left out.
+        Empty where the run does not see the whole survey. What noseam did not write is left out. So are photos whose
+        folder is empty or a link to nowhere: their drive may not be there.
     """
     if not plan.whole or plan.elsewhere or plan.unlisted:
         return {}
     planned = {relative.parent / relative.stem for relative in plan.named}
     found: dict[str, tuple[Path, ...]] = {}
     for image, products in products_below(scope.out).items():
-        if image not in planned and (source := _source(products)) and not _exists(source, scope.roots):
+        if image not in planned and (source := _source(products)) and not _may_return(source, scope.roots):
             found[source] = tuple(path for path in products if _is_ours(path, source))
     return found
 
@@ -54,6 +56,12 @@ def named(gone: Mapping[str, tuple[Path, ...]]) -> str:
     """Return the first of the photos in words."""
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
     return ", ".join(list(gone)[:_NAMED]) + more
+
+
+def stay(gone: Mapping[str, tuple[Path, ...]]) -> str:
+    """Return in words that the masks of some photos stay though the photos left."""
+    photos = counted(len(gone), "photo")
+    return f"masks of {photos} that left the survey stay: {named(gone)}; `segment --prune` removes them"
 
 
 def _source(products: Sequence[Path]) -> str | None:
@@ -74,5 +82,17 @@ def _is_mask(path: Path) -> bool:
     return found is not None and found[1] != "polygons"
 
 
-def _exists(source: str, roots: Sequence[Path]) -> bool:
-    return any((root / source).exists() for root in roots)
+def _may_return(source: str, roots: Sequence[Path]) -> bool:
+    """Return whether a photo is there, or one of the folders on the way to it is empty or a link to nowhere."""
+    return any((root / source).exists() or any(map(_is_away, _folders(root, source))) for root in roots)
+
+
+def _folders(root: Path, source: str) -> Iterator[Path]:
+    yield from (root / folder for folder in Path(source).parents if folder != Path())
+
+
+def _is_away(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir()) if folder.is_dir() else folder.is_symlink()
+    except OSError:
+        return True

@@ -11,7 +11,7 @@ from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
-from tiler.masks.provenance import ENGINE_KEY, digest
+from tiler.masks.provenance import DAMAGED, ENGINE_KEY, digest
 from tiler.source.raster import FINGERPRINT_KEY
 
 MASK_VERSION = 2
@@ -22,7 +22,7 @@ _LONG = ("classes", "tiling", "georeference")
 _OF_PRODUCTS = ("polygons", "formats", "beside")
 _ALONE = {
     "masks": "noseam makes other masks now",
-    "source": "the source changed",
+    "source": "the source changed (its size or time)",
     "model": "the model changed",
     "classes": "names or colours of classes changed",
     "georeference": "the place changed",
@@ -82,6 +82,8 @@ class Recipe:
         found = read_recipe(tags)
         if self.made(tags):
             return ""
+        if tags.get(FINGERPRINT_KEY) == DAMAGED:
+            return "masks are damaged"
         if found is None:
             return "an earlier version of noseam made them, or settings changed"
         return "; ".join(self._differences(found))

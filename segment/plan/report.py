@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.plan.figures import TYPICAL_COMPRESSION, Estimate
+from segment.plan.gone import stay
 from segment.plan.request import SurveyRequest
 from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
 from tiler.files.outputs import all_paths
@@ -33,6 +34,7 @@ def plan_as_dict(plan: SurveyPlan) -> dict[str, Any]:
         "output_bytes": sum(image.output_bytes for image in plan.images),
         "up_to_date": len(plan.current),
         "made_again": list(plan.again),
+        "gone": list(plan.gone),
         "unreadable": len(plan.refused),
         "placed": sum(image.placement is not None for image in plan.images),
         "unplaced": sum(bool(image.unplaced) for image in plan.images),
@@ -73,6 +75,7 @@ def plan_as_lines(plan: SurveyPlan, out: Path) -> list[str]:
     lines = [
         f"{counted(len(plan.to_do), 'image')} to segment{f': {size}' if plan.to_do else ''}{current}",
         *(f"  {line}" for line in plan.again),
+        *([f"  {stay(plan.gone)}"] if plan.gone else []),
         *_sizes(plan),
         *_remarks(plan),
     ]

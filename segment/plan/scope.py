@@ -7,6 +7,7 @@ that would give photos a second set of masks, or two photos one mask, is refused
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ class Scope:
 
     out: Path
     """The output folder."""
+    known: tuple[Path, ...]
+    """Folders of the survey that earlier runs named, absolute."""
     roots: tuple[Path, ...]
-    """Folders of the survey, absolute: those of earlier runs, and those of this one."""
+    """All folders of the survey, those of this run too, absolute; none lies in another."""
     below: Mapping[Path, Path]
     """Place of each source below its root; a source that is a file has the place of its folder."""
     whole: bool
@@ -48,10 +51,15 @@ class Scope:
                 other = listing(root / found.relative.parent).get(found.relative.stem.casefold())
                 if other is not None and root / found.relative != identity(found.path):
                     raise RequestError(
-                        f"{self.out} holds the masks of {root}: {other} and {found.path} would have the same. "
-                        f"Take another folder, such as `--out {self.out}-{found.path.absolute().parent.name}`, "
-                        "or rename one of them"
+                        f"{other} and {found.path} would have the same masks in {self.out}; {self._way_out(root)}"
                     )
+
+    def _way_out(self, root: Path) -> str:
+        """Return what helps where an image of a root and one of another would have the same masks."""
+        if root in self.known:
+            return f"it holds the masks of {root}, so take another --out, such as {self.out}-2, or rename one of them"
+        together = Path(os.path.commonpath(self.roots))
+        return f"name the folder that holds both, {together}, or give each folder another --out"
 
     def remember(self) -> None:
         """Keep the roots in the output folder, for later runs.
@@ -93,13 +101,13 @@ def scope_of(sources: Sequence[Path], out: Path) -> Scope:
         if inside := next((root for root in known if folder in root.parents), None):
             raise RequestError(
                 f"{out} holds the masks of {inside}, which lies in {source}: its photos would get second masks. "
-                f"Go on with `noseam segment {inside} --out {out}`, "
-                f"or take another folder for all: `noseam segment {source} --out {out}-{folder.name}`"
+                f"Go on with `noseam segment {inside} --out {out} ...`, "
+                f"or take another folder for all: `noseam segment {source} --out {out}-{folder.name} ...`"
             )
     roots = list(_outermost([*known, *folders.values()]))
     below = {source: folder.relative_to(_root_of(folder, roots)) for source, folder in folders.items()}
     named = {folder for source, folder in folders.items() if source.is_dir()}
-    return Scope(out, tuple(roots), below, whole=named.issuperset(roots))
+    return Scope(out, tuple(known), tuple(roots), below, whole=named.issuperset(roots))
 
 
 def read_roots(out: Path) -> list[Path]:

@@ -41,6 +41,12 @@ class Shard:
         return f"{stem}.{self.index}-of-{self.count}{dot}{suffix}"
 
 
+def marks_of(name: str) -> str:
+    """Return the pattern of the names that shards give to their own copies of a file."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}.*-of-*{dot}{suffix}"
+
+
 WHOLE = Shard()
 """The whole survey."""
 

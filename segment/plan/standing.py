@@ -27,7 +27,7 @@ class Standing:
     """What stands in the output folder for one image."""
 
     state: Literal["new", "current", "again"]
-    """`new`: its label mask is not there yet. `current`: nothing is to do."""
+    """`new`: it has no mask yet. `current`: nothing is to do."""
     why: str = ""
     """Why its masks are not current; for people where there are masks."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -71,13 +71,14 @@ def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite:
     if not overwrite:
         _refuse_foreign(image, tags)
     label = tags[0] or {}
+    ours = [found for found in tags if found is not None]
     before = (read_recipe(label) or {}).get("polygons") if recipe.made(label) else None
     stale = tuple(_stale(image, recipe, there, keep_polygons=before is not None))
     reasons = ["--overwrite"] if overwrite else []
-    reasons += [*_changes(recipe, tags)] or [*_missing(image, tags, there)]
+    reasons += [*_changes(image, recipe, ours)] or [*_missing(image, tags, there)]
     if recipe.made(label) and recipe.polygons not in {None, before} and read_recipe(label):
         reasons.append("settings of polygons changed" if before else "missing: polygons")
-    state: Literal["new", "current", "again"] = "again" if label else "new"
+    state: Literal["new", "current", "again"] = "again" if ours or stale else "new"
     return Standing(
         state if reasons else "current",
         "; ".join(dict.fromkeys(reasons)),
@@ -140,8 +141,12 @@ def _refuse_foreign(image: ImagePlan, tags: Sequence[Mapping[str, str] | None]) 
     refuse_foreign_polygons(image.outputs)
 
 
-def _changes(recipe: Recipe, tags: Sequence[Mapping[str, str] | None]) -> Iterator[str]:
-    yield from (why for found in tags if found is not None and (why := recipe.why_again(found)))
+def _changes(image: ImagePlan, recipe: Recipe, tags: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    for found in tags:
+        if found.get(SOURCE_KEY, image.source_text) != image.source_text:
+            yield "a mask of another image stands there"
+        elif why := recipe.why_again(found):
+            yield why
 
 
 def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: Container[Path]) -> Iterator[str]:

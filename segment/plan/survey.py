@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rasterio import Affine
@@ -132,6 +132,8 @@ class SurveyPlan:
     """Whether the survey of the output folder has no other inputs, but for those of other shards."""
     current: frozenset[Path] = frozenset()
     """Images whose masks are up to date; empty where nobody asked, or without a model."""
+    gone: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Masks and polygons of photos that have left the survey, by photo; see `find_gone`."""
     again: tuple[str, ...] = ()
     """Why masks are made again, and what goes with them: a line for each reason."""
     estimate: Estimate | None = None

@@ -19,7 +19,7 @@ class Outcome:
     state: Literal["done", "skipped", "failed"]
     """`skipped`: its masks were already there, made by the same model and settings."""
     reason: str = ""
-    """Why it was skipped or failed."""
+    """Why it was skipped, made again, or failed."""
     pixels: int = 0
     """Number of source pixels; 0 where the header could not be read."""
     seconds: float = 0.0

@@ -172,9 +172,16 @@ def _tell(outcome: Outcome, place: str, level: int) -> None:
     elif outcome.state == "skipped":
         _log.log(level, "%s skipped: %s: %s", place, outcome.path, outcome.reason, extra=about)
     else:
-        size = outcome.pixels / 1e6
+        size, why = outcome.pixels / 1e6, f"; {outcome.reason}" if outcome.reason else ""
         _log.log(
-            level, "%s done: %s: %.1f megapixels in %.1f s", place, outcome.path, size, outcome.seconds, extra=about
+            level,
+            "%s done: %s: %.1f megapixels in %.1f s%s",
+            place,
+            outcome.path,
+            size,
+            outcome.seconds,
+            why,
+            extra=about,
         )
     for note in outcome.notes:
         _log.info("%s: %s", outcome.path, note)

@@ -115,7 +115,8 @@ class Job:
             return outcome(
                 "failed", reason_of(error, path), disk_full=isinstance(error, DiskFullError), advice=advice_of(error)
             )
-        return outcome("done", notes=made.notes, doubts=made.doubts, coverage=made.coverage)
+        why = f"made again: {standing.why}" if standing.state == "again" else ""
+        return outcome("done", why, notes=made.notes, doubts=made.doubts, coverage=made.coverage)
 
     def tags(self) -> dict[str, str]:
         """Return what the masks say about what made them."""

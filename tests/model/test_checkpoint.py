@@ -108,7 +108,9 @@ def test_the_published_drone_model_is_cut_as_it_was_trained(folder: Path, monkey
     monkeypatch.setattr("segment.model.checkpoint._locate", lambda model: folder)
     tiling = describe_checkpoint(DRONE_MODEL).tiling
     assert tiling == Tiling(window_px=2000, input_px=512, overlap=0.25, trained_gsd_m=(0.00390625, 0.03125))
-    assert "trained on pixels of 0.1 to 0.8 cm (in windows of 2000 px)" in tiling.off_scale(300.0)
+    assert tiling.off_scale(0.08).startswith(
+        "its pixels are 8 cm, 10 times as large as those that the model was trained on"
+    )
 
 
 def test_a_checkpoint_carries_the_resolutions_that_it_was_trained_at(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_an_image_far_from_the_models_scale_is_told_everywhere(model: Path, tmp_
     write_map(survey / "near.tif", 0.6)
     Image.fromarray(noise(100, 120, 3)).save(survey / "nowhere.png")
     why = (
-        "its pixels are 300 m, and the model was trained on pixels of 0.25 to 1 m (in windows of 128 px), so labels "
-        "are likely wrong; the image is too coarse for this model"
+        "its pixels are 300 m, 300 times as large as those that the model was trained on, so labels are likely wrong; "
+        "the image is too coarse for this model"
     )
     planned = noseam("plan", survey, "--out", out, "--model", model)
     assert f"{survey / 'far.tif'}: far from scale: {why}\n" in planned.output
@@ -71,11 +71,11 @@ def test_an_image_far_from_the_models_scale_is_told_everywhere(model: Path, tmp_
 def test_what_the_warning_advises_brings_the_image_to_the_scale(model: Path, tmp_path: Path) -> None:
     fine = write_map(tmp_path / "fine.tif", 0.05)
     said = noseam("plan", fine, "--model", model).output
-    assert "its pixels are 5 cm, and the model was trained on pixels of 0.25 to 1 m" in said
+    assert "its pixels are 5 cm, 5 times as small as those that the model was trained on" in said
     assert "--gsd 0.5 brings it to the scale of the model" in said
     assert "far from scale" not in noseam("plan", fine, "--model", model, "--gsd", "0.5").output
     asked = noseam("plan", fine, "--model", model, "--gsd", "6").output
-    assert "it is brought to 6 m per pixel, and the model was trained at 0.5 to 2 m" in asked
+    assert "its pixels become 6 m, 3 times as large as those that the model was trained on" in asked
     assert "--gsd 0.5 brings" in asked
 
 
@@ -99,5 +99,5 @@ def test_an_image_of_one_colour_is_told_everywhere(model: Path, tmp_path: Path) 
     found = record(out)
     assert found["good.png"] == []
     assert found["blank.png"] == [f"{why}is the image blank?"]
-    assert [doubt.partition(":")[0] for doubt in found["flat.tif"]] == ["stretched", "one value"]
+    assert [doubt.partition(":")[0] for doubt in found["flat.tif"]] == ["one value"]
     assert [doubt.kind for doubt in read_doubts(read_text(out / "blank_label.png"))] == ["one value"]

@@ -82,8 +82,8 @@ def test_the_folder_of_a_survey_that_was_run_in_part_is_refused_with_both_comman
     before = contents(out)
     result = noseam("segment", survey, "--out", out, "--model", model)
     assert result.exit_code == 2
-    assert f"`noseam segment {survey / 'flight1'} --out {out}`" in result.stderr
-    assert f"`noseam segment {survey} --out {out}-survey`" in result.stderr
+    assert f"`noseam segment {survey / 'flight1'} --out {out} ...`" in result.stderr
+    assert f"`noseam segment {survey} --out {out}-survey ...`" in result.stderr
     assert contents(out) == before
     assert noseam("plan", survey, "--out", out).exit_code == 2
 
@@ -100,7 +100,8 @@ def test_another_survey_shares_the_folder_unless_two_photos_would_have_one_mask(
     shutil.copytree(survey / "flight2", other / "flight2")
     result = noseam("segment", other, "--out", out, "--model", model)
     assert result.exit_code == 2
-    assert f"{survey / 'flight2/a.png'} and {other / 'flight2/a.png'} would have the same" in result.stderr
+    both = f"{survey / 'flight2/a.png'} and {other / 'flight2/a.png'}"
+    assert f"{both} would have the same masks in {out}; it holds the masks of {survey}" in result.stderr
 
 
 def test_a_survey_that_moved_is_the_same(survey: Path, out: Path, model: Path, tmp_path: Path) -> None:
@@ -132,6 +133,8 @@ def test_masks_of_photos_that_left_are_named_and_pruned_when_asked(survey: Path,
     command = "segment", survey, "--out", out, "--model", model, "--polygons", "--confidence"
     assert noseam(*command).exit_code == 0
     whole = set(contents(out))
+    shutil.copy(survey / "flight2/a.png", survey / "flight2/b.png")
+    assert noseam(*command).exit_code == 0
     (survey / "flight1/b.png").unlink()
     (survey / "flight2/a.png").unlink()
     (out / "flight2/notes.txt").write_text("mine")
@@ -139,15 +142,30 @@ def test_masks_of_photos_that_left_are_named_and_pruned_when_asked(survey: Path,
     partial = noseam("segment", survey / "flight1", "--out", out, "--model", model, "--prune")
     assert "left the survey" not in partial.stderr
     told = noseam(*command)
-    assert "masks of 2 photos that have left the survey stay: flight1/b.png, flight2/a.png" in told.stderr
+    assert "masks of 2 photos that left the survey stay: flight1/b.png, flight2/a.png" in told.stderr
+    assert "masks of 2 photos that left the survey stay" in noseam("plan", survey, "--out", out).stdout
     assert whole <= set(contents(out))
     pruned = noseam(*command, "--prune")
     assert pruned.exit_code == 0
-    assert "removed the masks of 2 photos that have left the survey: flight1/b.png, flight2/a.png" in pruned.stderr
+    assert "removed the masks of 2 photos that left the survey: flight1/b.png, flight2/a.png" in pruned.stderr
     left = {name for name in contents(out) if name.startswith("flight")}
-    assert left == {name for name in whole if name.startswith("flight1/a")} | {
-        "flight2/notes.txt", "flight2/x_label.png",
+    assert {name for name in left if not name.startswith("flight2/b")} == {
+        *(name for name in whole if name.startswith("flight1/a")), "flight2/notes.txt", "flight2/x_label.png",
     }  # fmt: skip
+
+
+def test_nothing_is_pruned_of_a_folder_that_is_empty_as_without_its_drive(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model, "--prune"
+    assert noseam(*command).exit_code == 0
+    (survey / "flight2/a.png").unlink()
+    assert "left the survey" not in noseam(*command).stderr
+    (survey / "flight2").rmdir()
+    (survey / "flight2").symlink_to(survey / "nowhere")
+    noseam(*command)
+    assert labels(out) == ALL
+    (survey / "flight2").unlink()
+    assert "removed the masks of 1 photo that" in noseam(*command).stderr
+    assert labels(out) == ALL[:2]
 
 
 def test_nothing_is_pruned_where_a_folder_cannot_be_listed(

@@ -13,6 +13,7 @@ DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
 MIN_SCALE, MAX_SCALE = 0.001, 8
 """Least and most model pixels per source pixel; a scale beyond them most likely comes from a wrong unit."""
+_KILOMETRE = 1000
 _FAR = 3
 """So many times off the resolution that it was trained at, a model is not to be trusted."""
 
@@ -126,13 +127,14 @@ class Tiling:
         scale = self.scale(source_gsd_m)
         if low / _FAR < source_gsd_m / scale < high * _FAR:
             return ""
-        if self.gsd_m is None:
-            knows = f"trained on pixels of {lengths(low * scale, high * scale)} (in windows of {self.window_px} px)"
-            found = f"its pixels are {lengths(source_gsd_m)}, and the model was {knows}"
-        else:
-            found = (
-                f"it is brought to {lengths(self.gsd_m)} per pixel, and the model was trained at {lengths(low, high)}"
-            )
+        seen = source_gsd_m / scale
+        times = f"{float(f'{max(seen / high, low / seen):.2g}'):,g} times as {'large' if seen > high else 'small'}"
+        size = (
+            f"its pixels are {lengths(source_gsd_m)}"
+            if self.gsd_m is None
+            else f"its pixels become {lengths(self.gsd_m)}"
+        )
+        found = f"{size}, {times} as those that the model was trained on"
         nearest = min(max(source_gsd_m, low), high)
         if source_gsd_m > MAX_SCALE * nearest:
             return f"{found}, so labels are likely wrong; the image is too coarse for this model"
@@ -140,11 +142,11 @@ class Tiling:
 
 
 def lengths(low_m: float, high_m: float | None = None) -> str:
-    """Return a length, or a range of lengths, as people read it: two digits, in cm below a metre."""
+    """Return a length, or a range of lengths, as people read it: two digits, in cm, m or km."""
     high_m = low_m if high_m is None else high_m
-    in_cm = high_m < 1
-    low, high = (f"{float(f'{metres * (100 if in_cm else 1):.2g}'):g}" for metres in (low_m, high_m))
-    return f"{low if low == high else f'{low} to {high}'} {'cm' if in_cm else 'm'}"
+    unit, metres = ("cm", 0.01) if high_m < 1 else ("m", 1) if high_m < _KILOMETRE else ("km", _KILOMETRE)
+    low, high = (f"{float(f'{length / metres:.2g}'):g}" for length in (low_m, high_m))
+    return f"{low if low == high else f'{low} to {high}'} {unit}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ SOURCE_KEY = "SOURCE"
 """Tag: the image that a mask was made of, by its path below the folder of the survey."""
 ENGINE_KEY = "NOSEAM_ENGINE"
 """Tag: the engine that ran the network."""
+
+DAMAGED = "damaged"
+"""Fingerprint of a mask that cannot be read."""
+_HEAD_BYTES = 2**18
 
 
 def digest(parts: Mapping[str, Any]) -> str:
@@ -43,16 +48,31 @@ def read_tags(path: Path) -> Mapping[str, str]:
     Returns
     -------
     mapping of str to str
-        Empty where the file cannot be read. `is_made_by_noseam` tells whether they are a mask's.
+        Those of a mask that noseam wrote hold its fingerprint, see `is_made_by_noseam`. Where such a mask is damaged,
+        and where the file is empty, the fingerprint is `DAMAGED`. There are none where another file cannot be read.
     """
+    found: Mapping[str, str] = {}
+    with suppress(Exception):  # rasterio's private errors too
+        found = _tags_of(path)
+    return {FINGERPRINT_KEY: DAMAGED} if FINGERPRINT_KEY not in found and _bears_our_mark(path) else found
+
+
+def _tags_of(path: Path) -> Mapping[str, str]:
+    if path.suffix == PNG:
+        return read_text(path)
+    with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
+        found: dict[str, str] = dataset.tags()
+        return found
+
+
+def _bears_our_mark(path: Path) -> bool:
+    """Return whether a file that cannot be read is empty, or names the tag of noseam's masks near its beginning."""
     try:
-        if path.suffix == PNG:
-            return read_text(path)
-        with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
-            found: dict[str, str] = dataset.tags()
-            return found
-    except Exception:  # rasterio's private errors too; what cannot be read is no mask of noseam
-        return {}
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return not head or FINGERPRINT_KEY.encode() in head
 
 
 def is_made_by_noseam(tags: Mapping[str, str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tiler.errors import ChannelError
+from tiler.errors import ChannelError, ColourError
 from tiler.source.raster import RasterInfo
 
 _RGB = ("red", "green", "blue")
@@ -58,7 +58,7 @@ def choose_channels(info: RasterInfo, asked: tuple[int, ...] = ()) -> Channels:
         such as inks, or if the choice does not fit the file.
     """
     if info.dtype.startswith("complex"):
-        raise ChannelError(f"{info.path}: {info.dtype} samples; expected real numbers")
+        raise ColourError(f"{info.path}: {info.dtype} samples; expected real numbers, such as the amplitude")
     if info.colour_space == "YCCK" or (info.driver == "GTiff" and info.colour_space in _UNREADABLE_SPACES):
         raise _other_colours(info, info.colour_space)
     if asked:
@@ -102,7 +102,7 @@ def _refuse_other_colours(info: RasterInfo, used: Collection[str]) -> None:
         raise _other_colours(info, ", ".join(info.interpretations))
 
 
-def _other_colours(info: RasterInfo, found: str) -> ChannelError:
+def _other_colours(info: RasterInfo, found: str) -> ColourError:
     advice = _SAVE_AS_RGB if found in {"CMYK", "YCCK"} else "convert it to RGB"
     lost = "; a world file beside the new file says where it lies" if info.georeference.present else ""
-    return ChannelError(f"{info.path}: colours are stored as {found}; expected RGB, grey or a palette; {advice}{lost}")
+    return ColourError(f"{info.path}: colours are stored as {found}; expected RGB, grey or a palette; {advice}{lost}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tiler.errors import LimitError
+from tiler.errors import FormatError, LimitError
 from tiler.source.options import FileLimits
 
 _COMPLEX_BYTES = 16
@@ -33,7 +33,7 @@ def refuse_claims(path: Path, dataset: Any, limits: FileLimits) -> None:
     """
     refuse = partial(_refuse, path, limits)
     if dataset.count > MOST_CHANNELS:
-        raise LimitError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
+        raise FormatError(f"{path}: {dataset.count} channels claimed, {MOST_CHANNELS} is the most that is read")
     pixels = dataset.height * dataset.width
     size = f"{dataset.width} x {dataset.height} pixels claimed"
     for found, most, unit in zip((dataset.height, dataset.width), limits.shape, ("rows", "columns"), strict=True):

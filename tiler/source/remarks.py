@@ -54,7 +54,7 @@ def reading_doubts(
         Complaints of GDAL about pixels that it decoded all the same.
     """
     doubts = [Doubt("suspect", complaint) for complaint in damage]
-    if stretch is not None and guessed:
+    if stretch is not None and guessed and stretch.low != stretch.high:
         noisy = f"; {_NOISE}" if stretch.little_contrast and not info.dtype.startswith("float") else ""
         doubts.append(Doubt("stretched", f"{info.dtype} values {stretch}, by the file's percentiles{noisy}"))
     return tuple(doubts)
