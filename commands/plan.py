@@ -24,7 +24,7 @@ def plan(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted:
 
     Headers are read, and the ends of files, so that cut ones are named as segment names them; damage in
     the middle of a file shows only when it is segmented. With --model some of the images, or parts of
-    them, are then segmented for a few seconds into a temporary folder, always the same ones. Time,
+    them, are then segmented for a few seconds into a temporary folder, evenly spread. Time,
     memory and disk follow from that; they hold for this machine, as busy as it is now.
 
     \b

@@ -29,7 +29,6 @@ OF_ANOTHER_LENGTH = {
     "segment/guard/limits.py": "too short: one gate that any thread may ask",
     "segment/guard/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
-    "segment/record/failures.py": "too short: one table of three columns",
     "segment/record/outcome.py": "too short: one value that every record imports",
     "segment/run/stands.py": "too short: one function that needs no engine, so that a plan starts quickly",
     "segment/run/ahead.py": "too short: one generator that knows nothing of images",

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["suspect", "not placed", "stretched", "far from scale", "one value", "empty"]
+Kind = Literal["suspect", "not placed", "stretched", "far from scale", "mask not read", "one value", "empty"]
 """`suspect`: GDAL complained of pixels that it decoded all the same. `not placed`: a place was asked for, and the image
 does not say well enough where it lies. `stretched`: the range of values was guessed from the file. `far from scale`:
-the model was trained on ground of another resolution. `one value`: all valid pixels are the same. `empty`: no pixel
+the model was trained on ground of another resolution. `mask not read`: a file beside it marks
+pixels as invalid, and is not read. `one value`: all valid pixels are the same. `empty`: no pixel
 is valid."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which people read of them."""
+OF_PLACE: frozenset[Kind] = frozenset({"not placed", "far from scale"})
+"""Kinds that headers and options tell, before any pixel is read."""
 DOUBTS_KEY = "NOSEAM_DOUBTS"
 """Tag of a mask: what makes it doubtful, a list in JSON of pairs of kind and reason."""
 

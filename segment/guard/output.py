@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from segment.guard.lock import hold_folder, refuse_unwritable
 from segment.plan.estimate import estimate
+from segment.plan.figures import about_bytes
 from segment.plan.gone import named, remove_gone, stay
 from segment.plan.scope import Scope
 from segment.plan.shard import Shard
@@ -42,10 +43,28 @@ def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) 
     """
     refuse_unwritable(scope.out)
     with hold_folder(scope.out, shard):
+        _tell_scope(scope, prune=prune)
         scope.remember()
         _prune(survey.gone, prune=prune)
         _warn_of_space(scope.out, survey)
         yield
+
+
+def _tell_scope(scope: Scope, *, prune: bool) -> None:
+    """Say where a run adds a folder to the survey of the output folder, or takes a part of it alone."""
+    known, new = set(scope.known), [root for root in scope.roots if root not in scope.known]
+    if known and new:
+        _log.warning("%s holds the masks of %s, and now those of %s too", scope.out, _listed(known), _listed(new))
+    if known and not scope.whole:
+        pruned = "; so --prune removes nothing" if prune else ""
+        _log.log(
+            logging.WARNING if prune else logging.INFO,
+            "this run takes a part of the survey, whose folders are %s%s", _listed(scope.roots), pruned,
+        )  # fmt: skip
+
+
+def _listed(folders: Iterable[Path]) -> str:
+    return " and ".join(map(str, sorted(folders)))
 
 
 def _prune(gone: Mapping[str, tuple[Path, ...]], *, prune: bool) -> None:
@@ -62,6 +81,6 @@ def _warn_of_space(out: Path, survey: SurveyPlan) -> None:
     if not expected.fits:
         most = sum(image.output_bytes for image in new)
         _log.warning(
-            "%.3f GB are free where the masks go; compressed they take perhaps %.3f GB, at most %.3f GB",
-            expected.free_bytes / 1e9, expected.mask_bytes / 1e9, most / 1e9,
-        )  # fmt: skip
+            "%s are free where the masks go; they take %s or so, if they compress as is typical, and %s at most",
+            *map(about_bytes, (expected.free_bytes, expected.mask_bytes, most)),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,5 +110,14 @@ def held_bytes(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Ca
 
 def free_bytes(folder: Path) -> int:
     """Return the bytes that are free where a folder is, or will be."""
-    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path())
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(_standing(folder)).free
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether a folder can be written to, or made; as far as can be told without writing."""
+    return os.access(_standing(folder), os.W_OK)
+
+
+def _standing(folder: Path) -> Path:
+    """Return the folder, or the first above it that is there."""
+    return next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path())

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 TYPICAL_COMPRESSION = 20
 """Pixels of a mask per byte of its file where nothing was tried out; smooth masks have more, noisy ones a quarter."""
 
+_TIMES = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_BYTES = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -106,3 +109,17 @@ class Estimate:
     def fits(self) -> bool:
         """Whether the files will have room."""
         return self.mask_bytes <= self.free_bytes
+
+
+def about_time(seconds: float) -> str:
+    """Return a duration in two figures, such as `12 minutes` or `1.5 hours`."""
+    unit, size = next((each for each in _TIMES if seconds >= 1.5 * each[1]), _TIMES[-1])
+    value = f"{max(seconds / size, 1):.2g}"
+    return f"{value} {unit}" + ("" if value == "1" else "s")
+
+
+def about_bytes(count: float) -> str:
+    """Return a size in two figures, such as `9.7 MB` or `120 GB`."""
+    unit, size = next((each for each in _BYTES if count >= 0.995 * each[1]), _BYTES[-1])
+    value = float(f"{count / size:.2g}")
+    return f"{value:g} {unit}" if value < 10 else f"{value:,.0f} {unit}"

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from segment.plan.figures import TYPICAL_COMPRESSION, Estimate
+from segment.plan.estimate import is_writable
+from segment.plan.figures import TYPICAL_COMPRESSION, Estimate, about_bytes, about_time
 from segment.plan.gone import stay
 from segment.plan.request import SurveyRequest
 from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
@@ -19,8 +20,6 @@ from tiler.photo.height import TAKE_OFF
 from tiler.words import counted
 
 _LISTED = 12
-_TIMES = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
-_BYTES = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
 _BUSY = 0.8
 """With less than this fraction of the cores at hand, other programs are told of."""
 
@@ -81,7 +80,7 @@ def plan_as_lines(plan: SurveyPlan, out: Path) -> list[str]:
     ]
     lines += [note] if (note := place_note(plan)) else []
     if plan.refused:
-        lines += [f"{counted(len(plan.refused), 'file')} cannot be read:"]
+        lines += [f"{counted(len(plan.refused), 'file')} cannot be segmented:"]
         lines += [f"  {refused.reason}" for refused in plan.refused]
     return lines + (list(_estimate(plan.estimate, out)) if plan.estimate and plan.to_do else [])
 
@@ -155,25 +154,12 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
     files, free = about_bytes(found.mask_bytes), about_bytes(found.free_bytes)
     typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
     room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"
+    room = room if is_writable(out) else "it cannot be written"
     yield f"disk: about {files} of masks{typical}; {room} in {out}"
 
 
 def _per_second(rate: float) -> str:
     return f"{rate:.2g} images per second" if rate >= 0.1 else f"{60 * rate:.2g} images per minute"
-
-
-def about_time(seconds: float) -> str:
-    """Return a duration in two figures, such as `12 minutes` or `1.5 hours`."""
-    unit, size = next((each for each in _TIMES if seconds >= 1.5 * each[1]), _TIMES[-1])
-    value = f"{max(seconds / size, 1):.2g}"
-    return f"{value} {unit}" + ("" if value == "1" else "s")
-
-
-def about_bytes(count: float) -> str:
-    """Return a size in two figures, such as `9.7 MB` or `120 GB`."""
-    unit, size = next((each for each in _BYTES if count >= 0.995 * each[1]), _BYTES[-1])
-    value = float(f"{count / size:.2g}")
-    return f"{value:g} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
 def _forms(image: ImagePlan) -> str:

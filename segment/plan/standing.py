@@ -12,7 +12,7 @@ from typing import Literal
 from segment.plan.recipe import Recipe, read_recipe
 from segment.plan.survey import ImagePlan
 from tiler.errors import OutputExistsError
-from tiler.files.names import Product, read_product
+from tiler.files.names import PNG, TIFF, Product, read_product
 from tiler.files.outputs import all_paths, files_beside
 from tiler.masks.products import products_beside
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
@@ -31,7 +31,7 @@ class Standing:
     why: str = ""
     """Why its masks are not current; for people where there are masks."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags of its label mask."""
+    """Tags of its label mask, which may be in another format."""
     stale: tuple[Path, ...] = ()
     """Masks and polygons of earlier runs that are not made now, and that contradict those that are."""
     doubled: frozenset[Product] = frozenset()
@@ -71,18 +71,22 @@ def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite:
     if not overwrite:
         _refuse_foreign(image, tags)
     label = tags[0] or {}
-    ours = [found for found in tags if found is not None]
-    before = (read_recipe(label) or {}).get("polygons") if recipe.made(label) else None
+    known = label or _in_another_format(image, there)
+    before = (read_recipe(known) or {}).get("polygons") if recipe.made(known) else None
     stale = tuple(_stale(image, recipe, there, keep_polygons=before is not None))
+    ours = [found for found in tags if found is not None]
     reasons = ["--overwrite"] if overwrite else []
-    reasons += [*_changes(image, recipe, ours)] or [*_missing(image, tags, there)]
+    if known and not label:
+        reasons += [*_changes(image, recipe, [known]), "settings changed: format"]
+    else:
+        reasons += [*_changes(image, recipe, ours)] or [*_missing(image, tags, there)]
     if recipe.made(label) and recipe.polygons not in {None, before} and read_recipe(label):
         reasons.append("settings of polygons changed" if before else "missing: polygons")
-    state: Literal["new", "current", "again"] = "again" if ours or stale else "new"
+    state: Literal["new", "current", "again"] = "again" if known or ours or stale else "new"
     return Standing(
         state if reasons else "current",
         "; ".join(dict.fromkeys(reasons)),
-        label,
+        known,
         stale,
         frozenset(kind for path in stale if (kind := _kind(path)) in _planned_kinds(image)),
         recipe.polygons or before,
@@ -147,6 +151,16 @@ def _changes(image: ImagePlan, recipe: Recipe, tags: Iterable[Mapping[str, str]]
             yield "a mask of another image stands there"
         elif why := recipe.why_again(found):
             yield why
+
+
+def _in_another_format(image: ImagePlan, there: Container[Path]) -> Mapping[str, str]:
+    """Return the tags of the image's label mask where it has one in a format that is not planned."""
+    label = image.outputs[0].path
+    for suffix in {PNG, TIFF} - {label.suffix}:
+        if (path := label.with_suffix(suffix)) in there:
+            tags = read_tags(path)
+            return tags if is_made_by_noseam(tags) and tags.get(SOURCE_KEY) == image.source_text else {}
+    return {}
 
 
 def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: Container[Path]) -> Iterator[str]:

@@ -150,6 +150,11 @@ class SurveyPlan:
         return tuple(image.found.relative for image in self.images) + tuple(each.relative for each in self.refused)
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every input by its path."""
+        return tuple(image.found.path for image in self.images) + tuple(each.path for each in self.refused)
+
+    @property
     def inputs(self) -> int:
         """Number of inputs, each either planned or refused."""
         return len(self.images) + len(self.refused)

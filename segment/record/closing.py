@@ -18,7 +18,8 @@ _HELPS: dict[Kind, str] = {
     "suspect": "look at the masks, or copy the photos again",
     "not placed": "{records} says why",
     "stretched": "--value-range sets the range",
-    "far from scale": "--window or --gsd sets the scale",
+    "far from scale": "{records} says what helps",
+    "mask not read": "put the mask inside the file",
     "one value": "look whether the photos are blank",
     "empty": "look at nodata and alpha",
 }
@@ -116,9 +117,9 @@ def _counts(sums: Sums) -> str:
 
 def _speed(sums: Sums) -> list[str]:
     """Return the speed if anything was done."""
-    if not (sums.pixels and sums.worked_s):
+    if not sums.pixels:
         return []
-    speed = sums.pixels / 1e6 / sums.worked_s
+    speed = sums.pixels / 1e6 / max(sums.seconds, 1e-9)
     return [f"{speed:.0f} megapixels per second" if speed >= 100 else f"{speed:.3g} megapixels per second"]
 
 

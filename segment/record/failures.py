@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from segment.errors import RecordError
@@ -16,7 +16,7 @@ FAILURES = "failures.csv"
 _HEAD = ("path", "reason", "advice")
 
 
-def write_failures(path: Path, failures: Sequence[Outcome]) -> None:
+def write_failures(path: Path, failures: Sequence[Outcome], *, part: Collection[Path] = ()) -> None:
     """Write a row for each image that failed, in the order of their paths; remove the table where none failed.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
@@ -27,15 +27,17 @@ def write_failures(path: Path, failures: Sequence[Outcome]) -> None:
         The table, in a folder that exists. It is written whole or not at all.
     failures : sequence of Outcome
         The images that failed.
+    part : collection of Path
+        Paths of all images of the run, where it took a part of the survey alone: rows of other images then stay.
 
     Raises
     ------
     RecordError
         If the table cannot be written or removed. The table of the run before stays.
     """
-    rows = sorted(
-        (str(each.path.absolute()), each.reason.removeprefix(f"{each.path}: "), each.advice) for each in failures
-    )
+    found = [(str(each.path.absolute()), each.reason.removeprefix(f"{each.path}: "), each.advice) for each in failures]
+    rows = [tuple(cell(one_line(text)) for text in row) for row in found]
+    rows = sorted(rows + (_rows_of_others(path, part) if part else []))
     try:
         if not rows:
             path.unlink(missing_ok=True)
@@ -43,9 +45,20 @@ def write_failures(path: Path, failures: Sequence[Outcome]) -> None:
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_HEAD)
-            writer.writerows([cell(one_line(text)) for text in row] for row in rows)
+            writer.writerows(rows)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _rows_of_others(path: Path, part: Iterable[Path]) -> list[tuple[str, ...]]:
+    """Return the rows of an earlier table that are of images other than some; none where it cannot be read."""
+    ours = {cell(one_line(str(image.absolute()))) for image in part}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [tuple(row[name] for name in _HEAD) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, csv.Error):
+        return []
+    return [row for row in rows if row[0] not in ours and Path(row[0].removeprefix("'")).exists()]
 
 
 def cell(text: str) -> str:

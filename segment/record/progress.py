@@ -53,7 +53,8 @@ def moving_line(width: int | None, **known: Any) -> str:
     """
     size = f"{known['n']:.0f}/{known['total']:.0f} megapixels"
     known |= {"ncols": None, "unit": " megapixels", "size": size}
-    lines = [tqdm.format_meter(**{**known, "bar_format": form}) for form in _FORMS]
+    forms = _FORMS if known["total"] else _FORMS[-1:]
+    lines = [tqdm.format_meter(**{**known, "bar_format": form}) for form in forms]
     return next((line for line in lines if not width or len(line) <= width), lines[-1][:width])
 
 
@@ -154,15 +155,19 @@ class Progress:
             _log.info("%s", self.so_far())
 
     def _tell_doubts(self, outcome: Outcome) -> None:
-        """Say what is doubtful of the first images of each kind; of the others where it stands."""
+        """Say what is doubtful of the first images of each kind; of the others where it stands.
+
+        What is doubtful of images that are skipped was told when these were done, so it is no warning again.
+        """
+        level = logging.WARNING if outcome.state == "done" else logging.INFO
         kinds = {doubt.kind for doubt in outcome.doubts}
         self._doubtful.update(kinds)
         for doubt in outcome.doubts:
             told = self._doubtful[doubt.kind] <= _TOLD_DOUBTS
-            _log.log(logging.WARNING if told else logging.DEBUG, "%s: %s", outcome.path, doubt)
+            _log.log(level if told else logging.DEBUG, "%s: %s", outcome.path, doubt)
         for kind in sorted(kinds):
             if self._doubtful[kind] == _TOLD_DOUBTS + 1:
-                _log.warning("%s: further images stand in %s only", kind, self._record)
+                _log.log(level, "%s: further images stand in %s only", kind, self._record)
 
 
 def _tell(outcome: Outcome, place: str, level: int) -> None:

@@ -29,8 +29,6 @@ class Sums:
     """Those that have masks: they are done or skipped."""
     pixels: int = 0
     """Pixels of those that are done."""
-    worked_s: float = 0.0
-    """Seconds in which images were worked on."""
     failures: list[Outcome] = field(default_factory=list)
     """Those that failed."""
     started: float = field(default_factory=time.monotonic)
@@ -39,7 +37,6 @@ class Sums:
     def add(self, outcome: Outcome) -> None:
         """Count an image."""
         self.counts[outcome.state] += 1
-        self.worked_s += outcome.seconds
         self.doubtful.update({doubt.kind for doubt in outcome.doubts})
         if outcome.state == "failed":
             self.failures.append(outcome)

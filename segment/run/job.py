@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from segment.record.outcome import Outcome
 from segment.run.cores import Threads
 from segment.run.image import segment_image
 from tiler.classes import ClassTable
-from tiler.doubt import read_doubts
+from tiler.doubt import OF_PLACE, Doubt, read_doubts
 from tiler.errors import DiskFullError, advice_of, reason_of
 from tiler.files.outputs import all_paths, files_beside
 from tiler.grid.seams import grid_tags
@@ -97,10 +97,9 @@ class Job:
             standing = self.standing or look(image, recipe, files_beside(image.outputs), overwrite=self.overwrite)
             if standing.state == "current":
                 remove_products(standing.stale, keep=set(all_paths(image.outputs)))
-                tags = standing.tags
-                return outcome(
-                    "skipped", "its masks are up to date", coverage=read_coverage(tags), doubts=read_doubts(tags)
-                )
+                doubts = (*_of_pixels(read_doubts(standing.tags)), *image.doubts)
+                coverage = read_coverage(standing.tags)
+                return outcome("skipped", "its masks are up to date", coverage=coverage, doubts=doubts)
             if not admit(image.working_bytes(len(self.model.classes))):
                 return None
             made = segment_image(
@@ -129,3 +128,8 @@ class Job:
             ENGINE_KEY: self.model.engine.name,
             **grid_tags(self.image.grid),
         }
+
+
+def _of_pixels(doubts: Iterable[Doubt]) -> Iterator[Doubt]:
+    """Yield the doubts of a mask that reading its image raised; those of its place are known anew in each run."""
+    yield from (doubt for doubt in doubts if doubt.kind not in OF_PLACE)

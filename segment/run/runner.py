@@ -102,7 +102,8 @@ class Runner(OpenModel):
             finally:
                 schedule.begin_no_more()
                 try:
-                    write_failures(request.out / request.shard.mark(FAILURES), failed)
+                    part = () if plan.whole else plan.paths
+                    write_failures(request.out / request.shard.mark(FAILURES), failed, part=part)
                     write_summary(
                         request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole
                     )

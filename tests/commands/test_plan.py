@@ -129,7 +129,7 @@ def test_plan_and_segment_refuse_the_same_files(survey: Path, tmp_path: Path, mo
     failed = [each for each in noseam.segment(folder, tmp_path / "masks", model=model) if each.state == "failed"]
     assert {outcome.path.name: outcome.reason for outcome in failed} == refused
     lines = plan(folder).stdout.splitlines()
-    at = lines.index("4 files cannot be read:")
+    at = lines.index("4 files cannot be segmented:")
     assert sorted(lines[at + 1 : at + 5]) == sorted(f"  {reason}" for reason in refused.values())
 
 

@@ -121,7 +121,7 @@ def test_a_refusal_names_file_reason_finding_and_remedy() -> None:
     assert text.startswith("a.jpg: no pose: found a 'xxx")
     assert text.endswith("xx, c 2.0; its GPS cannot be read (why); give one")
     assert len(text) < 130
-    assert "found none of b" in str(tags.refusal("no pose", "b", remedy="give one"))
+    assert "no pose in its EXIF or XMP; its GPS" in str(tags.refusal("no pose", "b", remedy="give one"))
 
 
 def test_other_files_are_no_photos(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from segment.plan.estimate import estimate, free_bytes, held_bytes, kind_of, work_s
-from segment.plan.figures import Calibration, Kind, Rates
-from segment.plan.report import about_bytes, about_time
+from segment.plan.figures import Calibration, Kind, Rates, about_bytes, about_time
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from tests.run.test_runner import plan_for

@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from PIL import Image
@@ -99,9 +98,8 @@ def test_doubts_of_the_first_images_are_told_and_then_where_the_others_stand(
     unplaced, suspect = Doubt("not placed", "no GPS position"), Doubt("suspect", "line 7")
     with caplog.at_level(logging.INFO), Progress(plan, record="out/manifest.jsonl") as progress:
         for index in range(8):
-            state: Literal["done", "skipped"] = "done" if index % 2 else "skipped"
             doubts = (unplaced, suspect, Doubt("suspect", "line 8")) if index == 6 else (unplaced,)
-            progress.report(Outcome(Path(f"{index}.jpg"), state, doubts=doubts))
+            progress.report(Outcome(Path(f"{index}.jpg"), "done", doubts=doubts))
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warned == [
         "0.jpg: not placed: no GPS position",
@@ -111,6 +109,12 @@ def test_doubts_of_the_first_images_are_told_and_then_where_the_others_stand(
         "6.jpg: suspect: line 7",
         "6.jpg: suspect: line 8",
     ]
+
+
+def test_doubts_of_skipped_images_are_no_warnings_again(plan: SurveyPlan, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), Progress(plan) as progress:
+        progress.report(Outcome(Path("a.jpg"), "skipped", doubts=(Doubt("suspect", "line 7"),)))
+    assert ["INFO", "a.jpg: suspect: line 7"] in [[each.levelname, each.getMessage()] for each in caplog.records]
 
 
 def test_what_is_skipped_or_fails_leaves_the_total(plan: SurveyPlan) -> None:

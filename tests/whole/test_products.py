@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from PIL import Image
 
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
-from tests.runs import NORTH_UP, noseam
+from tests.runs import MANIFEST, NORTH_UP, contents, noseam
 from tiler.grid.tiling import Tiling
 
 pytest.importorskip("pyogrio")
@@ -150,3 +152,52 @@ def test_images_of_one_name_leave_the_masks_of_each_other_alone(survey: Path, ou
     assert "0 done, 3 skipped" in noseam(*command).stderr
     assert noseam("segment", survey / "photo.jpg", "--out", out, "--model", model, "--overlap", "0").exit_code == 0
     assert names(out) == before - {"photo_confidence.png"}
+
+
+def test_masks_that_are_damaged_or_of_another_image_are_made_again(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model
+    noseam(*command)
+    whole = (out / "photo_label.png").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b""):
+        (out / "photo_label.png").write_bytes(damaged)
+        result = noseam(*command)
+        assert result.exit_code == 0
+        assert "made again, 1 of 2 images: masks are damaged" in result.stderr
+        assert "photo.jpg: 0.0 megapixels in " in result.stderr
+        assert "; made again: masks are damaged" in result.stderr
+        assert (out / "photo_label.png").read_bytes() == whole
+    shutil.copy(survey / "photo.jpg", survey / "other.jpg")
+    noseam(*command)
+    shutil.copy(out / "other_color.png", out / "photo_color.png")
+    assert "made again, 1 of 3 images: a mask of another image stands there" in noseam(*command).stderr
+
+
+def test_another_format_says_so_and_what_else_changed(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey / "photo.jpg", "--out", out, "--model", model
+    noseam(*command, "--polygons")
+    result = noseam(*command, "--format", "geotiff", "--window", "64")
+    assert "made again, 1 of 1 image: settings changed: window 128 to 64; settings changed: format" in result.stderr
+    assert "goes with the labels that it was made of: polygons of 1 image" in result.stderr
+    noseam(*command, "--format", "geotiff", "--window", "64", "--polygons")
+    result = noseam(*command, "--window", "64")
+    assert "made again, 1 of 1 image: settings changed: format" in result.stderr
+    assert "photo_polygons.gpkg" in names(out)
+
+
+def test_the_manifest_says_which_image_was_made_again_and_why(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model
+    noseam(*command)
+    os.utime(survey / "photo.jpg", (1, 1))
+    noseam(*command)
+    last = {line["image"]: line["reason"] for line in map(json.loads, (out / MANIFEST).read_text().splitlines()[-2:])}
+    assert last["photo.jpg"] == "made again: the source changed (its size or time)"
+
+
+def test_an_option_that_fits_no_image_is_refused_and_the_records_stay(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model
+    noseam(*command)
+    before = contents(out)
+    result = noseam(*command, "--window", "5")
+    assert result.exit_code == 2
+    assert "the image would be enlarged 12.8 times, 8 is the most" in result.stderr
+    assert contents(out) == before

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from segment.plan.scope import MEMORY
+from segment.record.failures import FAILURES
 from segment.record.summary import SUMMARY
 from tests.make import noise
 from tests.models import checkpoint_folder
@@ -184,3 +185,38 @@ def test_nothing_is_pruned_where_a_folder_cannot_be_listed(
     noseam(*command, "--prune")
     monkeypatch.undo()
     assert labels(out) == ALL
+
+
+def test_a_part_keeps_the_failures_of_the_rest_and_prunes_nothing(survey: Path, out: Path, model: Path) -> None:
+    (survey / "flight1/bad.png").write_bytes(b"no picture")
+    assert noseam("segment", survey, "--out", out, "--model", model).exit_code == 3
+    result = noseam("segment", survey / "flight2", "--out", out, "--model", model, "--prune")
+    assert result.exit_code == 0
+    assert f"whose folders are {survey}; so --prune removes nothing" in result.stderr
+    assert "flight1/bad.png" in (out / FAILURES).read_text()
+    (survey / "flight1/bad.png").unlink()
+    assert noseam("segment", survey / "flight1", "--out", out, "--model", model).exit_code == 0
+    assert not (out / FAILURES).exists()
+
+
+def test_the_same_name_in_two_folders_of_a_run_is_told_with_the_way_out(survey: Path, out: Path, model: Path) -> None:
+    result = noseam("segment", survey / "flight1", survey / "flight2", "--out", out, "--model", model)
+    assert result.exit_code == 2
+    assert f"name the folder that holds both, {survey}, or give each folder another --out" in result.stderr
+
+
+def test_another_survey_in_the_folder_is_told(survey: Path, out: Path, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(survey / "flight1", tmp_path / "other/more")
+    noseam("segment", survey, "--out", out, "--model", model)
+    result = noseam("segment", tmp_path / "other", "--out", out, "--model", model)
+    assert f"{out} holds the masks of {survey}, and now those of {tmp_path / 'other'} too" in result.stderr
+
+
+def test_tables_of_shards_go_when_the_whole_is_done(survey: Path, out: Path, model: Path) -> None:
+    (survey / "flight1/bad.png").write_bytes(b"no picture")
+    for shard in ("1/2", "2/2"):
+        noseam("segment", survey, "--out", out, "--model", model, "--shard", shard)
+    assert list(out.glob("summary.*-of-2.csv"))
+    assert list(out.glob("failures.*-of-2.csv"))
+    noseam("segment", survey, "--out", out, "--model", model)
+    assert not [*out.glob("summary.*-of-2.csv"), *out.glob("failures.*-of-2.csv")]

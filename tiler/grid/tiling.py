@@ -52,6 +52,8 @@ class Tiling:
                 f"overlap {self.overlap} of a {self.input_px} px tile leaves a stride of "
                 f"{self.input_px - self.overlap_px} px, the least is {LATTICE_PX} px"
             )
+        if self.gsd_m is None:
+            self.scale()
         if self.gsd_m is not None and not 0 < self.gsd_m < math.inf:
             raise GridError(f"the ground sample distance must be a positive number of metres, got {self.gsd_m}")
         if self.trained_gsd_m is not None and not 0 < self.trained_gsd_m[0] <= self.trained_gsd_m[1] < math.inf:

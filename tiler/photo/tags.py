@@ -70,9 +70,8 @@ class PhotoTags:
     def refusal(self, why: str, *names: str, remedy: str) -> PoseError:
         """Return an error that names the file, the reason, what was found under the names, and what would help."""
         shown = [f"{name} {repr(self.values[name])[:_SHOWN_CHARS]}" for name in names if name in self.values]
-        more = f" and {len(names) - 1} other tags" if len(names) > 1 else ""
-        found = ", ".join(shown) or f"none of {names[0]}{more}"
-        return PoseError("; ".join((f"{self.path}: {why}: found {found}", *self.trouble, remedy)))
+        found = f": found {', '.join(shown)}" if shown else " in its EXIF or XMP"
+        return PoseError("; ".join((f"{self.path}: {why}{found}", *self.trouble, remedy)))
 
 
 def read_tags(path: Path) -> PhotoTags:

@@ -29,9 +29,6 @@ def reading_notes(info: RasterInfo, channels: Channels, stretch: Stretch | None,
     notes = [channels.note] if channels.note else []
     if info.pages > 1:
         notes.append(f"the file holds {info.pages} images; the first is read")
-    with suppress(OSError):  # with its ending the name is too long
-        if info.path.with_name(info.path.name + ".msk").exists():
-            notes.append("the external mask beside it (.msk) is not read; put it inside the file")
     if info.orientation != 1:
         notes.append(f"EXIF orientation {info.orientation} is not applied: pixels stay as they are stored")
     if stretch is not None and not guessed:
@@ -57,4 +54,8 @@ def reading_doubts(
     if stretch is not None and guessed and stretch.low != stretch.high:
         noisy = f"; {_NOISE}" if stretch.little_contrast and not info.dtype.startswith("float") else ""
         doubts.append(Doubt("stretched", f"{info.dtype} values {stretch}, by the file's percentiles{noisy}"))
+    with suppress(OSError):  # with its ending the name is too long
+        if info.path.with_name(info.path.name + ".msk").exists():
+            why = "the external mask beside it (.msk) is not read, so what it hides has labels; put it inside the file"
+            doubts.append(Doubt("mask not read", why))
     return tuple(doubts)
