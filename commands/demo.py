@@ -54,13 +54,13 @@ def _refuse_full_disk(request: DemoRequest) -> None:
 def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
     """Do the whole job in a folder that is held, and say how it would be done by hand; return the exit code."""
     from segment.demo.picture import draw_comparison
-    from segment.record.progress import Meter
+    from segment.record.progress import SCENES_SIGN_S, Meter
     from tiler.scenes.survey import IMAGES, TRUTH, is_made, make_survey
 
     photos, truth, scenes = request.survey / IMAGES, request.survey / TRUTH, demo_request.DEMO_SCENES
     if not is_made(request.survey, scenes):
-        click.echo(f"Making a survey in {request.survey} ...", err=True)
-        with Meter("megapixels", quiet=quiet()) as count:
+        click.echo(f"Making a survey in {request.survey}, which takes about a minute on two cores ...", err=True)
+        with Meter("megapixels", quiet=quiet(), sign_s=SCENES_SIGN_S) as count:
             make_survey(request.survey, scenes, advance=count)
     click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model}", err=True)
     if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model=model)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from segment.run.request import PlanRequest
 
 @click.command(cls=Command, short_help="Say what segment would do; nothing is written.")
 @options_of(PlanRequest)
-@json_options
+@partial(json_options, made="")
 @click.pass_context
 def plan(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
     """Say what segment would do, and the time, memory and disk that takes; nothing is written to DIR.

@@ -25,11 +25,11 @@ def scenes(**wanted: Any) -> None:
     Example:
       noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
     """
-    from segment.record.progress import Meter
+    from segment.record.progress import SCENES_SIGN_S, Meter
     from tiler.scenes.survey import IMAGES, TRUTH, make_survey
 
     request = request_of(ScenesRequest, wanted)
-    with Meter("megapixels", quiet=quiet()) as count:
+    with Meter("megapixels", quiet=quiet(), sign_s=SCENES_SIGN_S) as count:
         make_survey(request.out, request.scenes, advance=count)
     click.echo(
         f"{request.out}: {counted(request.scenes.photos, 'photo')}, "

@@ -68,6 +68,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
     planned = plan(request)
     survey = planned.survey
     if not survey.inputs + survey.elsewhere:
+        give_json(Sums(0).as_dict(request.out, "no image"), as_json=as_json, json_file=json_file)
         no_image(ctx, request.sources)
     if note := place_note(survey):
         _log.info("%s", note)

@@ -102,7 +102,7 @@ def test_a_plan_is_what_the_run_does(survey: Path, tmp_path: Path, model: str) -
         ({"overlap": float("nan")}, "overlap: a finite number from 0 below 1 expected, nan found"),
         ({"input_px": 100}, "input_px: a whole number from 64, a multiple of 32 expected, 100 found"),
         ({"min_area_m2": 2.0}, "--min-area, --simplify, --smooth and --only need --polygons"),
-        ({"focal_px": 2.0}, "options for the poses of photos need --georef photo"),
+        ({"focal_px": 2.0}, "--focal-px needs --georef photo"),
         ({"max_errors": -1}, "max_errors: a whole number from 0 expected, -1 found"),
         ({"batch_size": 0}, "batch_size: a whole number from 1 expected, 0 found"),
         ({"engine": "x"}, "engine: one of auto, openvino, torch expected, 'x' found"),

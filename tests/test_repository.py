@@ -17,7 +17,6 @@ OF_ANOTHER_LENGTH = {
     "cli.py": "too short: it registers the commands, and no more",
     "commands/evaluate.py": "too short: one command, whose options are its request's",
     "commands/plan.py": "too short: one command, whose options are its request's",
-    "commands/results.py": "too short: two options, and what they do with a result",
     "commands/scenes.py": "too short: one command, whose options are its request's",
     "commands/train.py": "too short: one command, whose options are its request's",
     "segment/api.py": "too long: every keyword of every command stands there, for editors and readers",

@@ -8,6 +8,7 @@ import logging
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ BUNDLED = "bundled:demo"
 """Name of the model that comes with noseam; `demo` means it too, unless a folder of that name holds a checkpoint."""
 BUNDLED_MODELS = {BUNDLED: Path(__file__).parents[1] / "demo_model"}
 """Checkpoints that come with noseam, by name."""
+
+_NEAR = 0.7
+"""A name that is so like that of the bundled model, from 0 to 1, may be a slip of the hand."""
 
 _TEXTS = ["config.json", "preprocessor_config.json"]
 _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
@@ -213,7 +217,11 @@ def _locate(model: str) -> Path:
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(model) or folder.parent.exists():
-        raise ModelNameError(f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL})")
+        near = get_close_matches(model.lower(), [BUNDLED, BUNDLED.partition(":")[2]], cutoff=_NEAR)
+        meant = f"; did you mean {BUNDLED}?" if near else ""
+        raise ModelNameError(
+            f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL}){meant}"
+        )
     return _download(model)
 
 

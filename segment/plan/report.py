@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,9 +17,12 @@ from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
 from tiler.files.outputs import all_paths
 from tiler.files.walk import Survey
 from tiler.photo.height import TAKE_OFF
+from tiler.source.raster import UNREAD_SUFFIXES
 from tiler.words import counted
 
 _LISTED = 12
+_SUFFIXES, _LONGEST_SUFFIX = 8, 8
+"""So many suffixes are told of, and none with more characters, because that is none."""
 _BUSY = 0.8
 """With less than this fraction of the cores at hand, other programs are told of."""
 
@@ -93,14 +96,28 @@ def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Ite
             logging.WARNING,
             f"not segmented, because {request.out} is the output folder: {some}; choose another --out",
         )
-    if walked.ignored:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in walked.ignored.most_common(8))
-        files = counted(walked.ignored.total(), "file")
-        yield logging.INFO, f"passed over {files} that are not JPEG, PNG or TIFF by name: {kinds}"
+    unread = Counter({suffix: count for suffix, count in walked.alone.items() if suffix in UNREAD_SUFFIXES})
+    if unread:
+        some = f"{counted(unread.total(), 'photo')} in formats that noseam does not read: {_by_suffix(unread)}"
+        it = "it" if unread.total() == 1 else "them"
+        yield logging.WARNING, f"passed over {some}; convert {it} to TIFF, PNG or JPEG"
+    if others := walked.ignored - unread:
+        are = "is" if others.total() == 1 else "are"
+        some = f"{counted(others.total(), 'file')} that {are} not JPEG, PNG or TIFF by name: {_by_suffix(others)}"
+        yield logging.INFO, f"passed over {some}"
     if plan.masks:
         yield logging.INFO, f"passed over {counted(plan.masks, 'mask')} that noseam wrote"
     if plan.elsewhere:
         yield logging.INFO, f"shard {request.shard}: {plan.inputs} of {plan.inputs + plan.elsewhere} inputs"
+
+
+def _by_suffix(files: Counter[str]) -> str:
+    """Return how many files there are of the commonest suffixes, and how many others; a whole name is no suffix."""
+    known = Counter({key: count for key, count in files.items() if key[0] == "." and len(key) <= _LONGEST_SUFFIX})
+    told = known.most_common(_SUFFIXES)
+    others = files.total() - sum(count for _, count in told)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in told)
+    return " and ".join(filter(None, [kinds, counted(others, "other") if others else ""]))
 
 
 def _sizes(plan: SurveyPlan) -> Iterator[str]:

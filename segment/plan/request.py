@@ -12,7 +12,7 @@ from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
 from tiler.grid.tiling import Tiling, TilingOptions
-from tiler.option import REQUIRED, check, class_table, option
+from tiler.option import REQUIRED, check, class_table, option, options_in
 from tiler.photo.options import PoseOptions
 from tiler.polygons.request import PolygonOptions
 from tiler.source.options import FileLimits, ReadingOptions
@@ -96,7 +96,9 @@ class SurveyOptions:
     def __post_init__(self) -> None:
         check(self, RequestError)
         if self.georef != "photo" and self.pose != PoseOptions():
-            raise RequestError('options for the poses of photos need --georef photo (in Python: georef="photo")')
+            given = [asked.flag for asked in options_in(PoseOptions) if getattr(self.pose, asked.name) != asked.default]
+            need = "needs" if len(given) == 1 else "need"
+            raise RequestError(f'{" and ".join(given)} {need} --georef photo (in Python: georef="photo")')
         if not self.polygons and self.polygon_options != PolygonOptions():
             raise RequestError("--min-area, --simplify, --smooth and --only need --polygons (in Python: polygons=True)")
 

@@ -36,6 +36,8 @@ _ROWS = 24
 """tqdm shows nothing on a terminal that does not say how many rows it has, unless it is told."""
 HEARTBEAT_S = 60.0
 """Off a terminal, a sign of life comes this often."""
+SCENES_SIGN_S = 20.0
+"""It comes more often while scenes are made, because that takes a minute or so."""
 
 
 def moving_line(width: int | None, **known: Any) -> str:
@@ -203,11 +205,14 @@ class Meter:
         What is counted, in the plural.
     quiet : bool
         Show nothing.
+    sign_s : float or None
+        Seconds between log lines; None: `HEARTBEAT_S`.
     """
 
-    def __init__(self, unit: str, *, quiet: bool = False) -> None:
+    def __init__(self, unit: str, *, quiet: bool = False, sign_s: float | None = None) -> None:
         self._unit = unit
         self._quiet = quiet
+        self._sign_s = HEARTBEAT_S if sign_s is None else sign_s
         on_terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(unit=f" {unit}", disable=not on_terminal, smoothing=0.05, bar_format=_METER, nrows=_ROWS)
         self._redirect = logging_redirect_tqdm()
@@ -225,6 +230,6 @@ class Meter:
         """Say that so many of all are done."""
         self._bar.total = total
         self._bar.update(done - self._bar.n)
-        if self._bar.disable and not self._quiet and time.monotonic() - self._last_sign >= HEARTBEAT_S:
+        if self._bar.disable and not self._quiet and time.monotonic() - self._last_sign >= self._sign_s:
             self._last_sign = time.monotonic()
             _log.info("%d of %d %s", done, total, self._unit)

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from segment.record.outcome import Outcome
 from tiler.doubt import KINDS, Kind
 
-End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted"]
-"""Why a run took no more work; `complete`: none was left."""
+End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted", "no image"]
+"""Why a run took no more work; `complete`: none was left; `no image`: none was found."""
 
 
 @dataclass(slots=True)

@@ -137,8 +137,12 @@ def _command(request: TrainRequest) -> str:
         if field.name in _ON_OFF:
             words.append(_ON_OFF[field.name][0 if value else 1])
         else:
-            words += [f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}", str(value)]
+            words += [f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}", _text(value)]
     return shlex.join(words)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _versions() -> str:

@@ -357,6 +357,23 @@ def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["demmo", "Demo", "bundled:dmo"])
+def test_a_name_that_is_near_to_the_bundled_model_is_told_of_it(photo: Path, tmp_path: Path, name: str) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", name)
+    assert result.exit_code == 2
+    assert f"{name}: no such folder (a hub id has the form owner/name" in result.stderr
+    assert result.stderr.endswith("; did you mean bundled:demo?\n")
+    assert "did you mean" not in noseam("segment", photo, "--out", tmp_path / "out", "--model", "models").stderr
+
+
+def test_options_for_poses_are_named_where_they_need_another(photo: Path, tmp_path: Path) -> None:
+    command = "segment", photo, "--out", tmp_path / "out", "--model", "demo", "--flying-height", 60
+    result = noseam(*command)
+    assert result.exit_code == 2
+    assert "Error: --flying-height needs --georef photo (in Python: " in result.stderr
+    assert "Error: --flying-height and --focal-px need --georef photo" in noseam(*command, "--focal-px", 3000).stderr
+
+
 @NEEDS_TORCH
 def test_the_bundled_model_says_that_it_is_a_demonstration(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out", "--model", "demo")

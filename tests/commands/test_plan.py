@@ -111,6 +111,28 @@ def test_no_engine_is_opened_where_nothing_is_to_be_tried_out(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_photos_in_formats_that_are_not_read_are_told_with_q_too(survey: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "survey"
+    shutil.copytree(survey, folder)
+    for name in ("a.JP2", "b.jp2", "c.dng"):
+        (folder / name).touch()
+    quiet = CliRunner().invoke(main, ["-q", "plan", str(folder)])
+    told = "passed over 3 photos in formats that noseam does not read: 2 .jp2, 1 .dng"
+    assert f" WARNING {told}; convert them to TIFF, PNG or JPEG\n" in quiet.stderr
+    assert quiet.stderr.count("\n") == 1
+    (folder / "flight.xml").touch()
+    assert "INFO passed over 1 file that is not JPEG, PNG or TIFF by name: 1 .xml\n" in plan(folder).stderr
+    for name in (*(f"{index}.s{index}" for index in range(9)), "README", "x.a_strange_ending", "second.xml"):
+        (folder / name).touch()
+    (line,) = (line for line in plan(folder).stderr.splitlines() if " that are not JPEG" in line)
+    assert re.search(r"passed over 13 files that .* by name: 2 \.xml, (1 \.s\d, ){6}1 \.s\d and 4 others$", line)
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.dng").touch()
+    result = plan(tmp_path / "raw")
+    assert result.exit_code == 4
+    assert "passed over 1 photo in formats that noseam does not read: 1 .dng; convert it to TIFF" in result.stderr
+
+
 def test_plan_and_segment_refuse_the_same_files(survey: Path, tmp_path: Path, model: str) -> None:
     folder = tmp_path / "survey"
     folder.mkdir()

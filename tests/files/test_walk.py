@@ -47,6 +47,13 @@ def test_other_files_are_counted_by_ending(tmp_path: Path) -> None:
     assert survey.ignored == {".txt": 2, ".mrk": 1, "README": 1, ".gz": 1}
 
 
+def test_what_stands_beside_its_image_is_told_from_what_stands_alone(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.JPG", "a.DNG", "b/a.dng", "b/c.dng", "b/c.png", "notes")
+    survey = _walk([tmp_path])
+    assert survey.ignored == {".dng": 3, "notes": 1}
+    assert survey.alone == {".dng": 1, "notes": 1}
+
+
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     _touch(tmp_path, "a.jpg", "._a.jpg", ".b.jpg", ".thumbnails/c.jpg", ".jpg")
     survey = _walk([tmp_path])

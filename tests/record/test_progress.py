@@ -14,7 +14,7 @@ from PIL import Image
 from segment.plan.request import Request
 from segment.plan.survey import Refused, SurveyPlan, plan_survey
 from segment.record.outcome import Outcome
-from segment.record.progress import Progress, moving_line
+from segment.record.progress import Meter, Progress, moving_line
 from tiler.doubt import Doubt
 from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
@@ -80,6 +80,20 @@ def test_signs_of_life_come_though_images_end_all_the_time(
             assert time.monotonic() < deadline, "waited in vain"
             progress.report(Outcome(plan.images[0].found.path, "skipped", "its masks are up to date"))
             time.sleep(0.01)
+
+
+def test_a_meter_gives_signs_as_often_as_it_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("segment.record.progress.time.monotonic", lambda: clock[0])
+    with caplog.at_level(logging.INFO), Meter("megapixels", sign_s=20) as often, Meter("images") as seldom:
+        for done in range(8):
+            clock[0] += 10
+            often(done, 8)
+            seldom(done, 8)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["1 of 8 megapixels", "3 of 8 megapixels", "5 of 8 megapixels", "5 of 8 images", "7 of 8 megapixels"]
 
 
 def test_a_terminal_gets_no_signs_of_life(

@@ -30,7 +30,7 @@ from segment.model.config import Normalisation
 from segment.model.presets import make_config
 from segment.model.save import write_checkpoint
 from segment.training.base import load_base
-from segment.training.card import Facts, model_card
+from segment.training.card import Facts, _command, model_card
 from segment.training.data import read_crop_set
 from segment.training.learner import balance_classes, pixel_loss
 from segment.training.request import TrainRequest
@@ -119,6 +119,10 @@ def test_the_model_card_tells_recipe_data_and_figures(trained: TrainRequest) -> 
     assert re.search(r"\| class 1 \| \d+\.\d \|", card)
     assert "trained from random weights" in card
     assert torch.__version__ in card
+
+
+def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest) -> None:
+    assert " --epochs 20 --lr 7e-05 " in _command(replace(trained, epochs=20.0, lr=7e-5))
 
 
 def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:

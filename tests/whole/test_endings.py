@@ -246,6 +246,60 @@ def test_a_file_for_sums_never_takes_the_place_of_a_photo(survey: Path, tmp_path
     assert json.loads((tmp_path / "out" / "sums.json").read_text())["done"] == 3
 
 
+def test_a_place_that_takes_no_sums_is_refused_before_any_work(
+    survey: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(name: str) -> str:
+        result = noseam("segment", survey, "--out", tmp_path / "out", "--model", model, "--json-file", tmp_path / name)
+        assert result.exit_code == 2
+        assert not (tmp_path / "out").exists()
+        assert "'--json-file'" in result.stderr
+        return result.stderr
+
+    assert f"typo/sums.json: no such folder: {tmp_path}/typo" in refused("typo/sums.json")
+    assert not (tmp_path / "typo").exists()
+    assert f"no such folder: {survey}/a.png" in refused("survey/a.png/sums.json")
+    assert "is a directory" in refused("survey")
+    with monkeypatch.context() as patch:
+        patch.setattr("commands.results.hidden_folder", shut)
+        assert "sums.json: cannot be written: Permission denied" in refused("sums.json")
+    result = noseam("plan", survey, "--out", tmp_path / "out", "--json-file", tmp_path / "out" / "plan.json")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def shut(path: Path) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def test_sums_that_cannot_be_written_in_the_end_are_told_by_their_name(
+    survey: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = tmp_path / "sums.json"
+    monkeypatch.setattr("commands.results.write_whole", lambda path, data: shut(path.with_name(".sums.json.part")))
+    result = noseam("segment", survey, "--out", tmp_path / "out", "--model", model, "--json-file", sums)
+    assert result.exit_code == 1
+    assert f"Error: {sums}: cannot be written: Permission denied\n" in result.stderr
+    assert len(list((tmp_path / "out").glob("*_label.png"))) == 3
+
+
+def test_sums_of_a_night_without_images_are_not_those_of_the_night_before(
+    survey: Path, tmp_path: Path, model: Path
+) -> None:
+    sums = tmp_path / "out" / "sums.json"
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    command = "segment", drive, "--out", tmp_path / "out", "--model", model, "--json-file", sums
+    for _ in range(2):
+        assert noseam(*command).exit_code == 4
+        assert (found := json.loads(sums.read_text()))["end"] == "no image"
+        assert (found["inputs"], found["left"], found["failures"]) == (0, 0, [])
+        (survey / "a.png").rename(drive / "a.png")
+        assert noseam(*command).exit_code == 0
+        assert json.loads(sums.read_text())["end"] == "complete"
+        (drive / "a.png").rename(survey / "a.png")
+
+
 def test_plans_go_to_a_file_too(survey: Path, tmp_path: Path) -> None:
     result = noseam("plan", survey, "--json-file", tmp_path / "plan.json")
     assert "3 images" in result.stdout

@@ -40,6 +40,8 @@ class Survey:
     """Folders that could not be listed, with the reason."""
     ignored: Counter[str] = field(default_factory=Counter)
     """How many files with other suffixes were passed over, by suffix."""
+    alone: Counter[str] = field(default_factory=Counter)
+    """The same, without those that have an image of the same stem beside them, as a raw photo has its JPEG."""
     in_out: tuple[Path, ...] = ()
     """Images in the output folder that have no mask's name; they were passed over."""
 
@@ -68,7 +70,7 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Pat
     """
     images: dict[Path, Found] = {}
     unreadable: list[tuple[Path, str]] = []
-    ignored: Counter[str] = Counter()
+    ignored: list[Path] = []
     in_out: list[Path] = []
     skip = out and out.resolve()
     for source in sources:
@@ -82,8 +84,14 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Pat
                 if not _is_legend(path):
                     images.setdefault(identity(path), Found(path, place / path.relative_to(source)))
             else:
-                ignored[suffix or path.name] += 1
-    return Survey(tuple(images.values()), tuple(unreadable), ignored, tuple(in_out))
+                ignored.append(path)
+    stems = {found.path.with_suffix("") for found in images.values()}
+    alone = (path for path in ignored if path.with_suffix("") not in stems)
+    return Survey(tuple(images.values()), tuple(unreadable), _by_suffix(ignored), _by_suffix(alone), tuple(in_out))
+
+
+def _by_suffix(paths: Iterable[Path]) -> Counter[str]:
+    return Counter(path.suffix.lower() or path.name for path in paths)
 
 
 def natural(name: str) -> tuple[str, str]:

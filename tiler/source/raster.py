@@ -31,6 +31,10 @@ _MAGIC = (
 )
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
 """Raw photos are TIFF by their first bytes but hold only a preview that GDAL can read."""
+UNREAD_SUFFIXES = RAW_SUFFIXES | {
+    ".avif", ".bmp", ".ecw", ".gif", ".heic", ".heif", ".img", ".j2k", ".jp2", ".jxl", ".sid", ".vrt", ".webp",
+}  # fmt: skip
+"""Suffixes of photos and rasters, in lower case, that noseam does not read when it finds them in a folder."""
 FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
 """Tag of every mask; see `tiler.masks.provenance`."""
 _VRT = b"<VRTDataset"
