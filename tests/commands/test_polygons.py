@@ -110,7 +110,7 @@ def test_masks_that_overlap_are_warned_of_even_when_quiet(tmp_path: Path) -> Non
     result = CliRunner().invoke(main, ["-q", "polygons", str(tmp_path / "masks"), "--out", str(tmp_path / "all.gpkg")])
     assert result.exit_code == 0
     assert "WARNING" in result.stderr
-    assert "the outlines of 2 of 2 masks overlap on the ground" in result.stderr
+    assert "the outlines of 2 of the 2 masks overlap on the ground" in result.stderr
 
 
 @pytest.mark.parametrize("suffix", [".shp", ".kml", ".dxf", ".geojson"])
