@@ -102,10 +102,12 @@ def _outline(footprint: Footprint) -> NDArray[np.float64] | None:
 
 
 def _transform(georeference: Georeference) -> Affine | None:
-    if georeference.gcps:
+    if gcps := georeference.gcps:
+        if np.linalg.matrix_rank([(point.row, point.col, 1) for point in gcps]) < 3:
+            return None  # they lie on a line, and GDAL may give memory that it never set
         try:
-            return from_gcps(list(georeference.gcps))
-        except Exception:  # GDAL's own, private to rasterio: the points lie on a line
+            return from_gcps(list(gcps))
+        except Exception:  # GDAL's own, private to rasterio
             return None
     return None if georeference.transform == Affine.identity() else georeference.transform
 
