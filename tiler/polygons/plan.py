@@ -75,11 +75,10 @@ def _refuse_other_files(out: Path) -> None:
     suffix = out.suffix.lower()
     if suffix in SUFFIXES or not _OF_A_FILE.fullmatch(suffix) or out.is_dir():
         return
-    near = get_close_matches(suffix, SUFFIXES, 1)
+    hint = "".join(f"; did you mean {near}?" for near in get_close_matches(suffix, SUFFIXES, 1))
     raise PolygonRequestError(
-        f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}"
-        + (f"; did you mean {near[0]}?" if near else "")
-        + f"; {suffix} looks like the ending of a file: make a folder of that name first if you mean one"
+        f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}; another ending of 2 to 8 letters is "
+        f"taken for that of a file, unless a folder of that name is there{hint}"
     )
 
 
