@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from tiler.polygons.request import ClassArea, PolygonReport, PolygonsRequest
 from tiler.words import counted
 
 _DIGITS = 1
-"""Digits of a change in percent; a class that changed by less is not told of."""
+"""Digits of a change in percent. A file among others tells of no class that changed by less."""
+_UNCHANGED = 1e-4
+"""Percent; less comes of adding up."""
 _log = logging.getLogger("noseam")
 
 
@@ -63,21 +66,36 @@ def polygons(ctx: click.Context, /, **wanted: Any) -> None:
 
 
 def _lines(path: Path, report: PolygonReport, *, whole: bool) -> Iterator[str]:
-    """Yield what to say of a file: every class whose area changed if it is the only one, else the one that did most."""
-    least = f", patches below {report.least} are part of their neighbours" if report.least else ""
-    changed = [area for area in report.areas if round(area.change, _DIGITS)]
+    """Yield what to say of a file: every class and its area if it is the only one, else the class that changed most."""
     if whole:
+        least = f", patches below {report.least} are part of their neighbours" if report.least else ""
         yield f"{path}: {counted(report.polygons, 'polygon')}{least}"
-        width = max((len(area.name) for area in changed), default=0)
-        yield from (f"  {area.name:{width}}  {_change(area, report.unit)}" for area in changed)
+        width = max((len(area.name) for area in report.areas), default=0)
+        yield from (f"  {area.name:{width}}  {_area(area, report.unit)}" for area in report.areas)
         return
+    changed = [area for area in report.areas if round(area.change, _DIGITS)]
     most = max(changed, key=lambda area: abs(area.after - area.before), default=None)
     yield f"{path}: {counted(report.polygons, 'polygon')}" + (
-        f"; {most.name} {_change(most, report.unit)}" if most else ""
+        f"; most changed: {most.name} {_area(most, report.unit)}" if most else ""
     )
 
 
-def _change(area: ClassArea, unit: str) -> str:
-    before, after = (f"{number:,.0f}" if number >= 1000 else f"{number:.3g}" for number in (area.before, area.after))
-    percent = f" ({area.change:+.{_DIGITS}f} %)" if area.before else ""
-    return f"{before} -> {after} {unit}{percent}"
+def _area(area: ClassArea, unit: str) -> str:
+    """Return the area of a class, and its change if there is one, with so many digits that both sides differ."""
+    if abs(area.change) < _UNCHANGED:
+        return f"{_figure(area.after)} {unit}"
+    digits = _decimals(abs(area.after - area.before))
+    percent = f" ({area.change:+.{max(_DIGITS, _decimals(abs(area.change)))}f} %)" if area.before else ""
+    return f"{_figure(area.before, digits)} -> {_figure(area.after, digits)} {unit}{percent}"
+
+
+def _decimals(step: float) -> int:
+    """Return how many decimals show a step, which is not 0."""
+    return max(0, math.floor(-math.log10(step)) + 1) if math.isfinite(step) else 0
+
+
+def _figure(number: float, decimals: int = 0) -> str:
+    """Return a number with at least three digits and so many decimals, without zeros at the end."""
+    three = max(0, 2 - math.floor(math.log10(number))) if number else 0
+    text = f"{number:,.{max(decimals, three)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

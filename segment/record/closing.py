@@ -91,7 +91,10 @@ def files_of(out: Path, mark: Callable[[str], str], outputs: Iterable[Output], s
     sums : Sums
         How the images ended.
     """
+    outputs = tuple(outputs)
     found = {"masks": f"{out}{_opened_first(outputs)}"} if sums.covered else {}
+    if polygons := [side.path for output in outputs for side in output.sidecars if side.kind == "polygons"]:
+        found["polygons"] = f"{out}  (such as {polygons[0]})"
     places = {
         "legend": [out / name for name in _LEGEND],
         "areas": [out / mark(SUMMARY)] if sums.covered else [],

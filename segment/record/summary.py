@@ -24,6 +24,7 @@ SUMMARY = "summary.csv"
 TOTAL, NO_DATA = "(all images)", "(no data)"
 ALL_ROWS = "(all rows above)"
 _PARTLY = "the last run looked at a part of the survey alone"
+_OF_PHOTOS = frozenset({".jpg", ".jpeg"})
 _SUM = re.compile(r"\((all images|all rows above|\d+ of \d+ images)\)")
 _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2", "note")
 _Row = tuple[Any, ...]
@@ -49,7 +50,8 @@ def write_summary(
 
     `percent` is a share of the pixels that have a label. `m2` is the area on the ground in square metres. It is empty
     where an image does not say where it lies. In the total it is empty as soon as one image does not say so, or two
-    images overlap on the ground, which the sum would count twice. Then `note` says which, and so does the log.
+    images overlap on the ground, which the sum would count twice. Then `note` of its first row says which, and so does
+    the log; only ground that overlaps is worth a warning.
     A name that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Parameters
@@ -72,9 +74,11 @@ def write_summary(
         If the table cannot be written. The table of the run before stays.
     """
     covered = sorted(covered, key=lambda each: _order(each.image))
-    reason = _no_sum(covered)
+    shared, unknown = _shared(covered), _unknown(covered)
+    reason = "; ".join(filter(None, (shared, unknown)))
     if reason and any(each.coverage.area_m2 is not None for each in covered):
-        _log.warning("%s: the square metres of all images together are left out: %s", path, reason)
+        level = logging.WARNING if shared else logging.INFO
+        _log.log(level, "%s: the square metres of all images together are left out: %s", path, reason)
     kept = [] if whole else _rows_of_others(path, frozenset(map(_image_cell, inputs)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,13 +88,20 @@ def write_summary(
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _no_sum(covered: Sequence[Covered]) -> str:
-    """Return why the images have no area in all; empty where they have one."""
-    placeless = sum(each.coverage.area_m2 is None for each in covered)
+def _shared(covered: Sequence[Covered]) -> str:
+    """Return in words which images overlap on the ground; empty where none do."""
     names = [each.image.as_posix() for each in covered]
-    shared = overlap_in_words([each.footprint for each in covered], names, "images")
-    unknown = f"{placeless} of {len(covered)} images do not say how much ground they cover" if placeless else ""
-    return "; ".join(filter(None, (shared, unknown)))
+    return overlap_in_words([each.footprint for each in covered], names, "images")
+
+
+def _unknown(covered: Sequence[Covered]) -> str:
+    """Return in words how many images do not say their area, and what may help; empty where all do."""
+    placeless = [each for each in covered if each.coverage.area_m2 is None]
+    if not placeless:
+        return ""
+    photos = {each.coverage.area_m2 is None for each in covered if each.image.suffix.lower() in _OF_PHOTOS}
+    helps = " (photos may say it by their pose: --georef photo)" if photos == {True} else ""  # else it was tried
+    return f"{len(placeless)} of the {len(covered)} images do not say how much ground they cover{helps}"
 
 
 def _write(
@@ -116,6 +127,7 @@ def _write(
         note = f"m2 left out: {no_sum}" if no_sum else ""
         for *row, area in _rows(total([each.coverage for each in covered]), classes):
             writer.writerow((name, *row, "" if no_sum else area, note))
+            note = ""
 
 
 def _rows_of_others(path: Path, inputs: Container[str]) -> list[_Row]:
@@ -134,9 +146,11 @@ def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
     for _, class_id, name, count, *_ in rows:
         pixels[int(class_id), name] += int(count)
     labelled = sum(count for (class_id, _), count in pixels.items() if class_id != NO_LABEL)
+    note = f"m2 left out: {_PARTLY}"
     for (class_id, name), count in sorted(pixels.items()):
         share = "" if class_id == NO_LABEL else f"{100 * count / labelled:.4f}"
-        yield ALL_ROWS, class_id, name, count, share, "", f"m2 left out: {_PARTLY}"
+        yield ALL_ROWS, class_id, name, count, share, "", note
+        note = ""
 
 
 def _image_cell(image: Path) -> str:

@@ -82,12 +82,47 @@ def test_a_file_tells_what_became_of_the_area_of_each_class(tmp_path: Path) -> N
     assert noseam(mask, "--out", out).stdout.splitlines() == [
         f"{out}: 2 polygons, patches below 16 pixels (4 m2) are part of their neighbours",
         "  road  471 -> 475 m2 (+0.8 %)",
+        "  roof  25 m2",
         "  tree  3.75 -> 0 m2 (-100.0 %)",
     ]
-    assert noseam(mask, "--out", out, "--min-area", 0).stdout.splitlines() == [f"{out}: 3 polygons"]
+    everything = [f"{out}: 3 polygons", "  road  471 m2", "  roof  25 m2", "  tree  3.75 m2"]
+    assert noseam(mask, "--out", out, "--min-area", 0).stdout.splitlines() == everything
+    only = noseam(mask, "--out", out, "--only", "roof").stdout.splitlines()
+    assert only[1:] == ["  roof  25 m2"]
     assert noseam(mask, "--out", tmp_path / "folder").stdout.splitlines() == [
-        f"{tmp_path / 'folder' / 'IMG_1_polygons.gpkg'}: 2 polygons; road 471 -> 475 m2 (+0.8 %)"
+        f"{tmp_path / 'folder' / 'IMG_1_polygons.gpkg'}: 2 polygons; most changed: road 471 -> 475 m2 (+0.8 %)"
     ]
+
+
+def test_a_small_change_has_digits_enough_to_be_seen(tmp_path: Path) -> None:
+    labels = np.zeros((100, 100), np.uint8)
+    labels[5:30, 5:30], labels[60, 60:62] = 1, 2
+    mask = write_mask(tmp_path, labels=labels, georeference=Georeference(UTM, NORTH_UP))
+    lines = noseam(mask, "--out", tmp_path / "out.gpkg").stdout.splitlines()
+    assert lines[1:] == ["  road  2,343.2 -> 2,343.8 m2 (+0.02 %)", "  roof  156 m2", "  tree  0.5 -> 0 m2 (-100.0 %)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("pix.csv", ""), ("pix.gpk", "did you mean .gpkg?"), ("pix.JSON", "did you mean .geojson?"), ("site.old", "")],
+)
+def test_an_ending_of_another_file_is_refused(masks: Path, tmp_path: Path, name: str, hint: str) -> None:
+    out = tmp_path / name
+    result = noseam(masks, "--out", out)
+    assert result.exit_code == 2
+    assert f"{name}: expected a folder, or a name that ends in .gpkg, .fgb" in " ".join(result.stderr.split())
+    assert ("did you mean" in result.stderr) == bool(hint)
+    assert hint in result.stderr
+    assert not out.exists()
+    out.mkdir()
+    assert noseam(masks, "--out", out).exit_code == 0
+    assert files(out) == ["a/IMG_1_polygons.gpkg", "ortho_polygons.gpkg"]
+
+
+@pytest.mark.parametrize("name", ["polygons.v2", "2026.05.01", ".hidden", "a.b c"])
+def test_a_folder_may_have_a_dot_in_its_name(masks: Path, tmp_path: Path, name: str) -> None:
+    assert noseam(masks, "--out", tmp_path / name).exit_code == 0
+    assert files(tmp_path / name) == ["a/IMG_1_polygons.gpkg", "ortho_polygons.gpkg"]
 
 
 def test_smooth_outlines_are_asked_for_by_an_option(tmp_path: Path) -> None:
@@ -110,7 +145,7 @@ def test_masks_that_overlap_are_warned_of_even_when_quiet(tmp_path: Path) -> Non
     result = CliRunner().invoke(main, ["-q", "polygons", str(tmp_path / "masks"), "--out", str(tmp_path / "all.gpkg")])
     assert result.exit_code == 0
     assert "WARNING" in result.stderr
-    assert "the outlines of 2 of 2 masks overlap on the ground" in result.stderr
+    assert "the outlines of 2 of the 2 masks overlap on the ground" in result.stderr
 
 
 @pytest.mark.parametrize("suffix", [".shp", ".kml", ".dxf", ".geojson"])
@@ -139,6 +174,7 @@ def test_a_bad_mask_costs_the_file_that_it_belongs_in(masks: Path, tmp_path: Pat
     result = noseam(masks, "--out", tmp_path / "all.gpkg")
     assert result.exit_code == 1
     assert "IMG_1_label.png is in no CRS" in result.stderr
+    assert "name a folder as --out" in result.stderr
     assert files(tmp_path) == [f"masks/{name}" for name in files(masks)]
 
 

@@ -349,7 +349,7 @@ def test_masks_that_overlap_on_the_ground_are_told(tmp_path: Path) -> None:
     ]
     report = write_survey_polygons(masks, tmp_path / "out.gpkg")
     assert report.notes == (
-        "the outlines of 2 of 3 masks overlap on the ground, such as a_label.tif's: "
+        "the outlines of 2 of the 3 masks overlap on the ground, such as a_label.tif's: "
         "sums of areas count that ground more than once",
     )
     assert write_survey_polygons(masks[1:], tmp_path / "out.gpkg").notes == ()

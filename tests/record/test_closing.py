@@ -11,6 +11,7 @@ from segment.record.closing import closing_lines, files_of, is_clean, log_line
 from segment.record.outcome import Outcome
 from segment.record.sums import End, Sums
 from tiler.doubt import KINDS, Doubt, Kind
+from tiler.files.beside import SideFile
 from tiler.files.outputs import Format, Output
 
 
@@ -112,6 +113,14 @@ def output(name: str, kind: Literal["label", "color"], form: Format) -> Output:
 )  # fmt: skip
 def test_what_shows_most_is_opened_first(outputs: list[Output], expected: str) -> None:
     assert files_of(Path("out"), str, outputs, sums_of(1, image("a")))["masks"] == expected
+
+
+def test_polygons_are_named_where_there_are_any() -> None:
+    plain, more = output("a_label.png", "label", "png"), Path("out") / "b_polygons.gpkg"
+    beside = Output(Path("out") / "b_label.tif", "label", "cog", (SideFile("polygons", more),))
+    found = files_of(Path("out"), str, iter([plain, beside]), sums_of(1, image("a")))
+    assert list(found) == ["masks", "polygons"]
+    assert found["polygons"] == "out  (such as out/b_polygons.gpkg)"
 
 
 def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def test_the_survey_has_no_area_when_two_images_overlap(
     write_tif(survey / "three.tif", noise(3, 40, 40), crs=UTM, transform=SQUARE)
     run(survey, tmp_path / "out")
     rows = rows_of(tmp_path / "out")
-    reason = "the outlines of 2 of 3 images overlap on the ground, such as b/two.tif's"
-    assert {row["note"] for row in rows if row["image"] == TOTAL} == {f"m2 left out: {reason}"}
+    reason = "the outlines of 2 of the 3 images overlap on the ground, such as b/two.tif's"
+    assert [row["note"] for row in rows if row["image"] == TOTAL] == [f"m2 left out: {reason}", "", ""]
     assert {row["note"] for row in rows if row["image"] != TOTAL} == {""}
     assert {row["image"] for row in rows if not row["m2"] and row["class_name"] != NO_DATA} == {TOTAL}
     assert sum(int(row["pixels"]) for row in rows if row["image"] == TOTAL) == 6300 + 3200 + 1600
@@ -102,8 +102,23 @@ def test_nobody_is_warned_of_a_sum_that_could_not_be(tmp_path: Path, caplog: pyt
     write_summary(
         tmp_path / SUMMARY, class_table(1), [Covered(Path("a.jpg"), Coverage((3,), 0), NOWHERE)], [Path("a.jpg")]
     )
-    assert rows_of(tmp_path)[-1]["note"] == "m2 left out: 1 of 1 images do not say how much ground they cover"
+    assert rows_of(tmp_path)[-1]["note"] == (
+        "m2 left out: 1 of the 1 images do not say how much ground they cover (photos may say it by their pose: "
+        "--georef photo)"
+    )
     assert caplog.records == []
+
+
+def test_pictures_without_a_place_are_no_reason_for_a_warning(
+    survey: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "segment.record.summary")
+    write_tif(survey / "nowhere.tif", noise(3, 30, 30))
+    run(survey, tmp_path / "out")
+    reason = "1 of the 3 images do not say how much ground they cover"
+    assert [(record.levelname, record.message) for record in caplog.records if SUMMARY in record.message] == [
+        ("INFO", f"{tmp_path / 'out' / SUMMARY}: the square metres of all images together are left out: {reason}")
+    ]
 
 
 def test_images_of_one_name_in_two_sources_both_count(tmp_path: Path) -> None:

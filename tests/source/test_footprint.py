@@ -117,5 +117,40 @@ def test_it_finds_what_every_pair_tells(places: list[tuple[int, int, int]]) -> N
 def test_the_words_name_the_first() -> None:
     images = [raster(500_000 + 1000 * min(k, 2), 5_000_000) for k in range(4)]
     found = overlap_in_words(images, ["a.tif", "b.tif", "c.tif", "d.tif"], "masks")
-    assert found == "the outlines of 2 of 4 masks overlap on the ground, such as c.tif's"
+    assert found == "the outlines of 2 of the 4 masks overlap on the ground, such as c.tif's"
     assert overlap_in_words(images[:3], ["a.tif", "b.tif", "c.tif"], "masks") == ""
+
+
+def degrees(west: float, south: float, east: float, north: float) -> Footprint:
+    """Return an image in longitude and latitude."""
+    place = Affine.translation(west, north) @ Affine.scale((east - west) / 180, (south - north) / 90)
+    return Footprint(Georeference(DEGREES, place), (90, 180))
+
+
+@pytest.mark.parametrize("globe", [(-180, -90, 180, 90), (-179, -89, 179, 89), (0, -90, 360, 90)])
+def test_an_image_of_the_globe_overlaps_every_other(globe: tuple[int, int, int, int]) -> None:
+    for other in (raster(500_000, 5_000_000), degrees(-60, -30, -59, -29), degrees(-180, -90, 0, 90)):
+        assert overlapping([degrees(*globe), other]) == (0, 1)
+        assert overlapping([other, degrees(*globe)]) == (0, 1)
+    assert overlapping([degrees(*globe)]) == overlapping([degrees(*globe), raster(0, 0, crs=None)]) == ()
+
+
+def test_an_image_of_a_hemisphere_overlaps_what_lies_on_it() -> None:
+    west, east = degrees(-180, -90, 0, 90), degrees(0, -90, 180, 90)
+    graz, brazil = degrees(15, 47, 15.1, 47.1), degrees(-60, -30, -59, -29)
+    assert overlapping([west, east, graz]) == (1, 2)
+    assert overlapping([graz, west, brazil]) == (1, 2)
+    assert overlapping([west, east]) == ()
+    assert overlapping([west, degrees(190, 10, 191, 11), graz]) == (0, 1)
+
+
+def test_images_that_reach_a_pole_or_beyond_the_globe_count_by_longitude_and_latitude() -> None:
+    side = 9_000_000
+    quadrants = [
+        raster(x, y, crs=CRS.from_epsg(3995), pixel=side / 300, shape=(300, 300)) for x in (-side, 0) for y in (0, side)
+    ]
+    assert overlapping(quadrants) == ()
+    assert overlapping([*quadrants, degrees(10, 80, 11, 81)]) == (2, 4)
+    disk = CRS.from_user_input("+proj=geos +h=35785831 +lon_0=0 +sweep=y")
+    full = raster(-5_500_000, 5_500_000, crs=disk, pixel=110_000, shape=(100, 100))
+    assert overlapping([full, degrees(10, 50, 11, 51), degrees(170, 0, 171, 1)]) == (0, 1)

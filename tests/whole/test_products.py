@@ -47,6 +47,12 @@ def masks(out: Path, kind: str) -> Iterator[Path]:
     yield from sorted(out.glob(f"*_{kind}.*"))
 
 
+def test_the_closing_lines_say_where_polygons_are(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model
+    assert "polygons:" not in noseam(*command).stdout
+    assert f"polygons: {out}  (such as {out / 'ortho_polygons.gpkg'})" in noseam(*command, "--polygons").stdout
+
+
 def test_products_that_would_contradict_new_labels_go_and_the_run_says_how_to_make_them(
     survey: Path, out: Path, model: Path
 ) -> None:

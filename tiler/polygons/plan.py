@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from tiler.errors import OutputClashError, PolygonError, PolygonRequestError
@@ -11,8 +13,8 @@ from tiler.files.names import is_label_name, polygons_name, read_name
 from tiler.files.vector import SUFFIXES, Format
 from tiler.files.walk import Found, walk_survey
 
-_FOREIGN_SUFFIXES = frozenset({".json", ".gml", ".kmz", ".shz", ".dwg", ".tab", ".sqlite", ".gdb", ".zip"})
-"""Suffixes of vector formats that noseam does not write; a name with one is refused, not taken for a folder."""
+_OF_A_FILE = re.compile(r"\.[A-Za-z]{2,8}")
+"""What looks like the suffix of a file; a name with one that is not known is refused, not taken for a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,11 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
     PolygonError
         If a folder cannot be listed.
     PolygonRequestError
-        If `out` has the suffix of a vector format that noseam does not write.
+        If `out` is no folder, and has a suffix of 2 to 8 letters that stands for no vector format that noseam writes.
     OutputClashError
         If the polygons of two masks would be written to one file.
     """
-    if out.suffix.lower() in _FOREIGN_SUFFIXES and not out.is_dir():
-        raise PolygonRequestError(f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}")
+    _refuse_other_files(out)
     survey = walk_survey(sources, out=out)
     for path, reason in survey.unreadable:
         raise PolygonError(f"{path}: {reason}")
@@ -68,6 +69,17 @@ def plan_files(sources: Sequence[Path], out: Path, format: Format) -> tuple[Plan
         if other.masks != (mask.path,):
             raise OutputClashError(f"{other.masks[0]} and {mask.path} would both write {path}; rename one")
     return tuple(planned.values())
+
+
+def _refuse_other_files(out: Path) -> None:
+    suffix = out.suffix.lower()
+    if suffix in SUFFIXES or not _OF_A_FILE.fullmatch(suffix) or out.is_dir():
+        return
+    hint = "".join(f"; did you mean {near}?" for near in get_close_matches(suffix, SUFFIXES, 1))
+    raise PolygonRequestError(
+        f"{out}: expected a folder, or a name that ends in {', '.join(SUFFIXES)}; another ending of 2 to 8 letters is "
+        f"taken for that of a file, unless a folder of that name is there{hint}"
+    )
 
 
 def _output(mask: Found, out: Path, format: Format) -> Path:

@@ -149,7 +149,8 @@ class PolygonsRequest:
     out: Path = option(
         REQUIRED,
         "One file gets the polygons of all masks if this name ends as a vector file: .gpkg, .fgb, .geojson, .geojsonl, "
-        ".geojsons, .parquet, .kml, .dxf or .shp. Any other name is a folder, which gets one file for each mask.",
+        ".geojsons, .parquet, .kml, .dxf or .shp. A name without such an ending is a folder, which gets one file for "
+        "each mask. Another ending of 2 to 8 letters is refused, unless that folder is there.",
         unit="FILE|DIR",
     )
     format: Format = option(

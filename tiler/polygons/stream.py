@@ -126,7 +126,7 @@ def _refuse_misfits(masks: Sequence[LabelMask], request: PolygonOptions) -> None
         if mask.crs != masks[0].crs:
             raise PolygonError(
                 f"{masks[0].path} is in {_crs_name(masks[0])}, {mask.path} in {_crs_name(mask)}; "
-                "one file of polygons has one CRS: write them to different files"
+                "one file of polygons has one CRS: name a folder as --out, which gets a file for each mask"
             )
         mask.chosen(request)
         mask.pixels_of(request.min_area_m2)

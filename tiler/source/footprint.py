@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import shapely
@@ -21,6 +20,12 @@ _SHARED = 0.005
 """Images overlap if they share more than this part of the smaller one. Sheets of a map share an edge or few pixels."""
 _POINTS_PER_SIDE = 16
 """A side that is straight in one CRS bends in another."""
+_POINTS_PER_RAY = 17
+"""From the middle of a wide image to its sides; longitudes of neighbours must differ by less than half a turn."""
+_COSINE = 0.5
+"""Of 60 degrees of arc."""
+_TURNS = np.array([[-720.0], [-360.0], [0.0], [360.0], [720.0]])
+"""Longitudes that differ by so much are one place."""
 _Outlines = list[tuple[int, NDArray[np.float64]]]
 """Images by their index, with points along their sides."""
 
@@ -40,7 +45,7 @@ def overlap_in_words(footprints: Sequence[Footprint], names: Sequence[str], what
     found = overlapping(footprints)
     if not found:
         return ""
-    count = f"{len(found)} of {len(footprints)} {what}"
+    count = f"{len(found)} of the {len(footprints)} {what}"
     return f"the outlines of {count} overlap on the ground, such as {names[found[0]]}'s"
 
 
@@ -49,7 +54,9 @@ def overlapping(footprints: Sequence[Footprint]) -> tuple[int, ...]:
 
     Two images share ground if that is more than 0.5 % of the smaller one. Control points count as the affine transform
     that fits them best. An image that does not say where it lies shares nothing, and one without CRS shares ground
-    with others without CRS alone. RPCs say nothing here, because they need the height of the ground.
+    with others without CRS alone. RPCs say nothing here, because they need the height of the ground. An image that is
+    too large for a map, such as one of a hemisphere, counts as all that lies between its least and greatest longitude
+    and latitude.
 
     Parameters
     ----------
@@ -61,22 +68,22 @@ def overlapping(footprints: Sequence[Footprint]) -> tuple[int, ...]:
     tuple of int
         Empty where every piece of ground is covered once.
     """
-    found: list[int] = []
-    for plane in _planes(footprints):
-        numbers = np.array([number for number, _ in plane])
-        found += numbers[_sharing(np.array([polygon for _, polygon in plane], object))].tolist()
-    return tuple(sorted(found))
-
-
-def _planes(footprints: Sequence[Footprint]) -> list[list[tuple[int, Any]]]:
-    """Return (index, polygon) of the images in two planes: those with a CRS, on one map, and those without."""
     by_crs: defaultdict[CRS | None, _Outlines] = defaultdict(list)
     for number, footprint in enumerate(footprints):
         if (outline := _outline(footprint)) is not None:
             by_crs[footprint.georeference.crs].append((number, outline))
-    planes = by_crs.pop(None, []), _on_one_map(by_crs)
-    drawn = ([(number, shapely.Polygon(outline)) for number, outline in plane] for plane in planes)
-    return [kept for plane in drawn if (kept := [each for each in plane if shapely.is_valid(each[1])])]
+    local = by_crs.pop(None, [])
+    placed = [each for crs, outlines in by_crs.items() for each in _placed(crs, outlines)]
+    return tuple(sorted({*_on_plane(local), *_on_plane(_on_one_map(placed)), *_with_wide(placed)}))
+
+
+def _on_plane(outlines: _Outlines) -> list[int]:
+    """Return the indices of outlines that share area with another, all in one plane."""
+    drawn = [(number, shapely.Polygon(outline)) for number, outline in outlines]
+    kept = [(number, polygon) for number, polygon in drawn if shapely.is_valid(polygon)]
+    numbers = np.array([number for number, _ in kept], np.int64)
+    found: list[int] = numbers[_sharing(np.array([polygon for _, polygon in kept], object))].tolist()
+    return found
 
 
 def _outline(footprint: Footprint) -> NDArray[np.float64] | None:
@@ -95,34 +102,106 @@ def _outline(footprint: Footprint) -> NDArray[np.float64] | None:
 
 
 def _transform(georeference: Georeference) -> Affine | None:
-    if georeference.gcps:
+    if gcps := georeference.gcps:
+        if np.linalg.matrix_rank([(point.row, point.col, 1) for point in gcps]) < 3:
+            return None  # they lie on a line, and GDAL may give memory that it never set
         try:
-            return from_gcps(list(georeference.gcps))
-        except Exception:  # GDAL's own, private to rasterio: the points lie on a line
+            return from_gcps(list(gcps))
+        except Exception:  # GDAL's own, private to rasterio
             return None
     return None if georeference.transform == Affine.identity() else georeference.transform
 
 
-def _on_one_map(by_crs: dict[CRS | None, _Outlines]) -> _Outlines:
-    """Return outlines on one equal-area map around the first of them; those that are off the map are left out."""
-    found: _Outlines = []
-    middle: tuple[float, float] | None = None
-    for crs, outlines in by_crs.items():
-        try:
-            middle = middle or _longitude_latitude(crs, outlines[0][1][0])
-            target = f"+proj=laea +lon_0={middle[0]:.6f} +lat_0={middle[1]:.6f} +datum=WGS84"
-            x, y = np.concatenate([outline for _, outline in outlines]).T
-            points = np.stack([np.asarray(axis) for axis in reproject(crs, target, x, y)[:2]], axis=1)
-        except Exception:  # GDAL's own, private to rasterio: a local CRS
-            continue
-        mapped = zip(outlines, np.split(points, len(outlines)), strict=True)
-        found += [(number, outline) for (number, _), outline in mapped if np.isfinite(outline).all()]
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An outline on the globe."""
+
+    number: int
+    """Index of its image."""
+    degrees: NDArray[np.float64]
+    """Longitude and latitude of points along its sides, shape (n, 2)."""
+    wide: bool
+    """Whether it is too large for a map, or reaches beyond the globe."""
+    box: NDArray[np.float64]
+    """Least and greatest longitude in degrees, least and greatest sine of latitude: its box on an equal-area map."""
+
+
+def _placed(crs: CRS | None, outlines: _Outlines) -> list[_Placed]:
+    """Return outlines of one CRS on the globe; those that are off it are left out."""
+    degrees = _degrees(crs, np.concatenate([outline for _, outline in outlines]))
+    found = []
+    for (number, outline), points in zip(outlines, np.split(degrees, len(outlines)), strict=True):
+        wide = _is_wide(points)
+        box = _box(_degrees(crs, _rays(outline)).reshape(_POINTS_PER_RAY, -1, 2) if wide else points[:, None])
+        found += [_Placed(number, points, wide, box)] if np.isfinite(box).all() else []
     return found
 
 
-def _longitude_latitude(crs: CRS | None, point: NDArray[np.float64]) -> tuple[float, float]:
-    longitude, latitude = reproject(crs, "EPSG:4326", [point[0]], [point[1]])[:2]
-    return longitude[0], latitude[0]
+def _degrees(crs: CRS | None, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return longitude and latitude of points, shape (n, 2); not finite where they are off the globe."""
+    try:
+        longitude, latitude = reproject(crs, "EPSG:4326", *points.T)[:2]
+    except Exception:  # GDAL's own, private to rasterio: a local CRS, or no point is on the globe
+        return np.full_like(points, np.inf)
+    return np.column_stack((np.asarray(longitude, np.float64), np.asarray(latitude, np.float64)))
+
+
+def _is_wide(degrees: NDArray[np.float64]) -> bool:
+    """Return whether points are not all on the globe, or one is more than 60 degrees of arc from the first."""
+    if not np.isfinite(degrees).all():
+        return True
+    longitude, latitude = np.radians(degrees).T
+    flat = np.cos(latitude)
+    x, y, z = flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)
+    return bool((x * x[0] + y * y[0] + z * z[0]).min() < _COSINE)
+
+
+def _rays(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points on straight lines from the middle of an outline to each of its points, ray by ray in step."""
+    middle: NDArray[np.float64] = outline.mean(axis=0)
+    along = np.linspace(0, 1, _POINTS_PER_RAY)[:, None, None]
+    return (middle + along * (outline - middle)).reshape(-1, 2)
+
+
+def _box(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the box of lines of points in degrees, shape (points, lines, 2); longitudes go on along each line."""
+    with np.errstate(invalid="ignore"):
+        longitude = np.unwrap(np.where(np.isfinite(lines[..., 0]), lines[..., 0], np.nan), axis=0, period=360)
+        sine = np.sin(np.radians(lines[..., 1]))
+    there = np.isfinite(longitude) & np.isfinite(sine)
+    turning = there & (np.abs(sine) < 1)  # a pole has no longitude
+    if not turning.any():
+        return np.full(4, np.nan)
+    return np.array([axis(of) for of in (longitude[turning], sine[there]) for axis in (np.min, np.max)])
+
+
+def _on_one_map(placed: Sequence[_Placed]) -> _Outlines:
+    """Return the outlines that are not wide on one equal-area map around the first; those off the map are left out."""
+    narrow = [each for each in placed if not each.wide]
+    if not narrow:
+        return []
+    longitude, latitude = narrow[0].degrees[0]
+    target = f"+proj=laea +lon_0={longitude:.6f} +lat_0={latitude:.6f} +datum=WGS84"
+    x, y = np.concatenate([each.degrees for each in narrow]).T
+    points = np.stack([np.asarray(axis) for axis in reproject("EPSG:4326", target, x, y)[:2]], axis=1)
+    mapped = zip(narrow, np.split(points, len(narrow)), strict=True)
+    return [(each.number, outline) for each, outline in mapped if np.isfinite(outline).all()]
+
+
+def _with_wide(placed: Sequence[_Placed]) -> set[int]:
+    """Return the indices of wide outlines whose box shares area with that of another, and of those others."""
+    numbers, boxes = np.array([each.number for each in placed]), np.array([each.box for each in placed])
+    found: set[int] = set()
+    for index in (index for index, each in enumerate(placed) if each.wide):
+        west, east, south, north = boxes.T
+        areas = (east - west) * (north - south)
+        height = np.minimum(north, north[index]) - np.maximum(south, south[index])
+        turned = west + _TURNS, east + _TURNS
+        width = np.minimum(turned[1], east[index]) - np.maximum(turned[0], west[index])
+        shared = width.clip(0).sum(axis=0) * height.clip(0) > _SHARED * np.minimum(areas, areas[index])
+        shared[index] = False
+        found.update(numbers[shared].tolist() + [placed[index].number] * bool(shared.any()))
+    return found
 
 
 def _sharing(polygons: NDArray[np.object_]) -> NDArray[np.bool_]:
