@@ -6,7 +6,7 @@ import csv
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,6 +24,7 @@ SUMMARY = "summary.csv"
 TOTAL, NO_DATA = "(all images)", "(no data)"
 ALL_ROWS = "(all rows above)"
 _PARTLY = "the last run looked at a part of the survey alone"
+_EARLIER = "masks of an earlier run"
 _OF_PHOTOS = frozenset({".jpg", ".jpeg"})
 _SUM = re.compile(r"\((all images|all rows above|\d+ of \d+ images)\)")
 _HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2", "note")
@@ -44,7 +45,13 @@ class Covered:
 
 
 def write_summary(
-    path: Path, classes: ClassTable, covered: Sequence[Covered], inputs: Collection[Path], *, whole: bool = True
+    path: Path,
+    classes: ClassTable,
+    covered: Sequence[Covered],
+    inputs: Collection[Path],
+    *,
+    earlier: Collection[Path] = (),
+    whole: bool = True,
 ) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
@@ -63,7 +70,10 @@ def write_summary(
     covered : sequence of Covered
         Every image with masks.
     inputs : collection of Path
-        Places of all images of the run; the rows of its sum say so where some have no masks.
+        Places of all images of the run; the rows of its sum say so where it did not get to some, or some failed.
+    earlier : collection of Path
+        Places of images whose masks are those of an earlier run. Their rows stay, with a note; the sum of a whole
+        survey leaves them out.
     whole : bool
         Whether the survey has no other images. Otherwise the rows of other images stay as they are, and the total is
         that of all rows, without an area.
@@ -79,11 +89,14 @@ def write_summary(
     if reason and any(each.coverage.area_m2 is not None for each in covered):
         level = logging.WARNING if shared else logging.INFO
         _log.log(level, "%s: the square metres of all images together are left out: %s", path, reason)
-    kept = [] if whole else _rows_of_others(path, frozenset(map(_image_cell, inputs)))
+    before = _rows_before(path)
+    ours, stay = frozenset(map(_image_cell, inputs)), frozenset(map(_image_cell, earlier))
+    kept = [] if whole else [row for row in before if row[0] not in ours]
+    told = [(*row[:-1], _EARLIER) for row in before if row[0] in stay]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            _write(file, classes, covered, len(inputs), reason, kept)
+            _write(file, classes, covered, len(inputs), reason, kept, told)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -110,18 +123,19 @@ def _write(
     covered: Sequence[Covered],
     inputs: int,
     no_sum: str,
-    kept: Sequence[_Row],
+    others: Sequence[_Row],
+    earlier: Sequence[_Row],
 ) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_HEAD)
     rows: list[_Row] = [
         (_image_cell(each.image), *row, "") for each in covered for row in _rows(each.coverage, classes)
     ]
-    if kept:
-        rows = sorted([*kept, *rows], key=lambda row: _order(Path(row[0])))
-        writer.writerows([*rows, *_sum_of_rows(rows)])
+    every = sorted([*others, *earlier, *rows], key=lambda row: _order(Path(row[0])))
+    writer.writerows(every)
+    if others:
+        writer.writerows(_sum_of_rows(every))
         return
-    writer.writerows(rows)
     if covered:
         name = TOTAL if len(covered) == inputs else f"({len(covered)} of {inputs} images)"
         note = f"m2 left out: {no_sum}" if no_sum else ""
@@ -130,14 +144,14 @@ def _write(
             note = ""
 
 
-def _rows_of_others(path: Path, inputs: Container[str]) -> list[_Row]:
-    """Return the rows of an earlier table that are of images other than some; none where it cannot be read."""
+def _rows_before(path: Path) -> list[_Row]:
+    """Return the rows of images of an earlier table; none where it cannot be read."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [tuple(row[name] for name in _HEAD) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, csv.Error):
         return []
-    return [row for row in rows if row[0] not in inputs and not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
+    return [row for row in rows if not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
 
 
 def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:

@@ -27,6 +27,7 @@ from segment.record.summary import SUMMARY, Covered, write_summary
 from segment.run.cores import share_cores
 from segment.run.job import OpenModel
 from segment.run.local import LocalSchedule
+from tiler.masks.products import has_mask
 from tiler.source.footprint import Footprint
 
 _log = logging.getLogger(__name__)
@@ -104,9 +105,11 @@ class Runner(OpenModel):
                 try:
                     part = () if plan.whole else plan.paths
                     write_failures(request.out / request.shard.mark(FAILURES), failed, part=part)
+                    made = {each.image for each in covered}
                     write_summary(
-                        request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole
-                    )
+                        request.out / request.shard.mark(SUMMARY), self.classes, covered, plan.named, whole=plan.whole,
+                        earlier=[each for each in plan.named if each not in made and has_mask(request.out, each)],
+                    )  # fmt: skip
                     if request.shard == WHOLE and plan.whole:
                         _drop_tables_of_shards(request.out)
                 finally:

@@ -220,3 +220,21 @@ def test_tables_of_shards_go_when_the_whole_is_done(survey: Path, out: Path, mod
     assert list(out.glob("failures.*-of-2.csv"))
     noseam("segment", survey, "--out", out, "--model", model)
     assert not [*out.glob("summary.*-of-2.csv"), *out.glob("failures.*-of-2.csv")]
+
+
+def test_rows_of_masks_that_a_run_did_not_make_stay_and_are_in_no_sum(survey: Path, out: Path, model: Path) -> None:
+    command = "segment", survey, "--out", out, "--model", model
+    assert noseam(*command).exit_code == 0
+    whole = (survey / "flight1/b.png").read_bytes()
+    (survey / "flight1/b.png").write_bytes(whole[:100])
+    for _ in range(2):
+        assert noseam(*command).exit_code == 3
+        with (out / SUMMARY).open(newline="") as file:
+            notes = {row["image"]: row["note"] for row in csv.DictReader(file) if row["image"][0] != "("}
+        assert notes == {
+            "flight1/a.png": "", "flight1/b.png": "masks of an earlier run", "flight2/a.png": "",
+        }  # fmt: skip
+        assert summed(out)[-1] == "(2 of 3 images)"
+    (survey / "flight1/b.png").write_bytes(whole)
+    assert noseam(*command).exit_code == 0
+    assert "earlier run" not in (out / SUMMARY).read_text()

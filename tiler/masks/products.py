@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from tiler.files.beside import Sidecar, sidecar_path
-from tiler.files.names import output_names, read_product
+from tiler.files.names import PNG, TIFF, mask_name, output_names, read_product
 
 
 def products_beside(label: Path, there: Container[Path]) -> Iterator[Path]:
@@ -24,6 +24,11 @@ def products_beside(label: Path, there: Container[Path]) -> Iterator[Path]:
         The files.
     """
     yield from (path for name in output_names(label) if (path := label.with_name(name)) in there)
+
+
+def has_mask(out: Path, image: Path) -> bool:
+    """Return whether a label mask stands in an output folder for an image, given by its place below the survey."""
+    return any((out / image.parent / mask_name(image.stem, "label", suffix)).exists() for suffix in (PNG, TIFF))
 
 
 def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
