@@ -28,7 +28,9 @@ def products_beside(label: Path, there: Container[Path]) -> Iterator[Path]:
 
 def has_mask(out: Path, image: Path) -> bool:
     """Return whether a label mask stands in an output folder for an image, given by its place below the survey."""
-    return any((out / image.parent / mask_name(image.stem, "label", suffix)).exists() for suffix in (PNG, TIFF))
+    with suppress(OSError):  # its name would be too long
+        return any((out / image.parent / mask_name(image.stem, "label", suffix)).exists() for suffix in (PNG, TIFF))
+    return False
 
 
 def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
