@@ -223,7 +223,10 @@ def work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
     folder = Path(sys.argv[1])
     configure_logging(int(sys.argv[2]))
-    task: Task = pickle.load(sys.stdin.buffer)
+    try:
+        task: Task = pickle.load(sys.stdin.buffer)
+    except (EOFError, pickle.UnpicklingError):  # who started this process was ended before it had told the task
+        return
     result: Calibration | NoseamError | None
     try:
         result = _in_this_process(task, folder)

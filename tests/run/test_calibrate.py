@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from segment.plan.survey import SurveyPlan
 from segment.run import calibrate as calibrating
 from segment.run.calibrate import calibrate
 from segment.run.runner import Runner
+from tests import ROOT
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, runner_of
 from tests.run.test_runner import plan_for
@@ -100,3 +104,11 @@ def test_an_image_that_fails_is_left_out(runner: Runner, tmp_path: Path) -> None
     (tmp_path / "trial").rmdir()
     found = calibrated(runner, survey, tmp_path)
     assert (found.samples, found.rates) == (0, ())
+
+
+@pytest.mark.parametrize("told", [b"", pickle.dumps([1, 2, 3])[:-2]])
+def test_a_trial_whose_task_is_not_told_ends_without_a_word(tmp_path: Path, told: bytes) -> None:
+    command = [sys.executable, "-c", "from segment.run.calibrate import work; work()", str(tmp_path), "30"]
+    ended = subprocess.run(command, cwd=ROOT, input=told, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    assert list(tmp_path.iterdir()) == []
