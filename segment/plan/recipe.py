@@ -39,18 +39,13 @@ class Recipe:
     """JSON-able parts, by name: the source's stamp, the model, each setting, which products."""
     tiling: Tiling
     """How the image was cut; it explains the part of that name."""
+    labels: Mapping[str, Any]
+    """The parts that decide labels and colours, whichever products are made of them; a digest of each long one."""
 
     @property
     def fingerprint(self) -> str:
         """32 hex digits that change whenever a part does."""
         return digest(self.parts)
-
-    @property
-    def labels(self) -> dict[str, Any]:
-        """What decides the labels and the colours, whichever products are made of them."""
-        short = {name: digest({name: value})[:12] if name in _LONG else value for name, value in self.parts.items()}
-        kept: dict[str, Any] = json.loads(json.dumps({name: short[name] for name in short if name not in _OF_PRODUCTS}))
-        return kept
 
     @property
     def polygons(self) -> str | None:
@@ -90,7 +85,10 @@ class Recipe:
 
     def _by(self, engine: Any) -> Recipe:
         """Return the recipe with an engine in place of one that is not known."""
-        return self if self.parts["engine"] is not None else replace(self, parts={**self.parts, "engine": engine})
+        if self.parts["engine"] is not None:
+            return self
+        parts, labels = ({**known, "engine": engine} for known in (self.parts, self.labels))
+        return replace(self, parts=parts, labels=labels)
 
     def _apart(self, found: Mapping[str, Any]) -> list[str]:
         known = self._by(found.get("engine")).labels
@@ -147,7 +145,14 @@ def recipe_for(
         "formats": [(output.path.name, output.format) for output in image.outputs],
         "beside": [side.path.name for output in image.outputs for side in output.sidecars],
     }
-    return Recipe(parts, request.tiling)
+    return Recipe(parts, request.tiling, _of_labels(parts))
+
+
+def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {name: value for name, value in parts.items() if name not in _OF_PRODUCTS}
+    short = {name: digest({name: value})[:12] if name in _LONG else value for name, value in chosen.items()}
+    found: dict[str, Any] = json.loads(json.dumps(short))  # as a tag gives it back
+    return found
 
 
 def read_recipe(tags: Mapping[str, str]) -> Mapping[str, Any] | None:

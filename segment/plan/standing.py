@@ -12,9 +12,9 @@ from typing import Literal
 from segment.plan.recipe import Recipe, read_recipe
 from segment.plan.survey import ImagePlan
 from tiler.errors import OutputExistsError
-from tiler.files.names import PNG, TIFF, Product, read_product
+from tiler.files.names import Product, read_product
 from tiler.files.outputs import all_paths, files_beside
-from tiler.masks.products import products_beside
+from tiler.masks.products import products_by_image
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign, refuse_foreign_polygons
 from tiler.words import counted
@@ -45,7 +45,23 @@ class Standing:
         return frozenset(kind for path in self.stale if (kind := _kind(path)) is not None) - self.doubled
 
 
-def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite: bool = False) -> Standing:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files in the folders of some masks."""
+
+    paths: frozenset[Path]
+    """All of them."""
+    products: Mapping[Path, tuple[Path, ...]]
+    """Masks and polygons among them, by image; see `products_by_image`."""
+
+
+def find(images: Iterable[ImagePlan]) -> Found:
+    """Return the files in the folders of the masks of some images."""
+    paths = files_beside(output for image in images for output in image.outputs)
+    return Found(paths, products_by_image(paths))
+
+
+def look(image: ImagePlan, recipe: Recipe, found: Found, *, overwrite: bool = False) -> Standing:
     """Return what stands in the output folder for an image.
 
     Masks and polygons of the same labels that are not asked for now stay, because they are right. What noseam did not
@@ -57,8 +73,8 @@ def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite:
         The image.
     recipe : Recipe
         What its masks are made from now.
-    there : container of Path
-        The files in the folder of its masks; see `files_beside`.
+    found : Found
+        The files in the folder of its masks.
     overwrite : bool
         Whether its masks are made again in any case, and replace what noseam did not write.
 
@@ -67,14 +83,16 @@ def look(image: ImagePlan, recipe: Recipe, there: Container[Path], *, overwrite:
     OutputExistsError
         If a file that noseam did not write stands where an output goes, and is not to be overwritten.
     """
+    there = found.paths
     tags = [read_tags(output.path) if output.path in there else None for output in image.outputs]
     if not overwrite:
         _refuse_foreign(image, tags)
     label = tags[0] or {}
-    known = label or _in_another_format(image, there)
+    others = _others(image, found)
+    known = label or next(_labels_of(image, others), {})
     before = (read_recipe(known) or {}).get("polygons") if recipe.made(known) else None
-    stale = tuple(_stale(image, recipe, there, keep_polygons=before is not None))
-    ours = [found for found in tags if found is not None]
+    stale = tuple(_stale(image, recipe, found, others, keep_polygons=before is not None))
+    ours = [each for each in tags if each is not None]
     reasons = ["--overwrite"] if overwrite else []
     if known and not label:
         reasons += [*_changes(image, recipe, [known]), "settings changed: format"]
@@ -109,17 +127,17 @@ def look_at_all(
     overwrite : bool
         See `look`.
     """
-    there = files_beside(output for image in images for output in image.outputs)
+    found = find(images)
 
     def standing(image: ImagePlan) -> Standing | None:
         try:
-            return look(image, recipe(image), there, overwrite=overwrite)
+            return look(image, recipe(image), found, overwrite=overwrite)
         except OutputExistsError:
             return None
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = zip(images, pool.map(standing, images), strict=True)
-        return {image.found.path: each for image, each in found if each is not None}
+        standings = zip(images, pool.map(standing, images), strict=True)
+        return {image.found.path: each for image, each in standings if each is not None}
 
 
 def as_lines(standings: Iterable[Standing]) -> list[str]:
@@ -153,14 +171,17 @@ def _changes(image: ImagePlan, recipe: Recipe, tags: Iterable[Mapping[str, str]]
             yield why
 
 
-def _in_another_format(image: ImagePlan, there: Container[Path]) -> Mapping[str, str]:
-    """Return the tags of the image's label mask where it has one in a format that is not planned."""
-    label = image.outputs[0].path
-    for suffix in {PNG, TIFF} - {label.suffix}:
-        if (path := label.with_suffix(suffix)) in there:
-            tags = read_tags(path)
-            return tags if is_made_by_noseam(tags) and tags.get(SOURCE_KEY) == image.source_text else {}
-    return {}
+def _products(image: ImagePlan, found: Found) -> Iterator[Path]:
+    """Yield the masks and polygons that stand there and are not planned."""
+    planned = {output.path for output in image.outputs} | {side.path for out in image.outputs for side in out.sidecars}
+    key = image.outputs[0].path.with_name(image.found.relative.stem)
+    yield from (path for path in found.products.get(key, ()) if path not in planned)
+
+
+def _others(image: ImagePlan, found: Found) -> Mapping[Path, Mapping[str, str]]:
+    """Return the tags of masks of noseam that stand there and are not planned, also of another image of that name."""
+    tags = {path: read_tags(path) for path in _products(image, found) if _kind(path) != "polygons"}
+    return {path: each for path, each in tags.items() if is_made_by_noseam(each)}
 
 
 def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: Container[Path]) -> Iterator[str]:
@@ -171,23 +192,25 @@ def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: 
             yield "missing: " + ("polygons" if lost[0].kind == "polygons" else "side files")
 
 
-def _stale(image: ImagePlan, recipe: Recipe, there: Container[Path], *, keep_polygons: bool) -> Iterator[Path]:
+def _labels_of(image: ImagePlan, others: Mapping[Path, Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """Yield the tags of the image's label mask in another format than is planned."""
+    source = image.source_text
+    yield from (tags for path, tags in others.items() if _kind(path) == "label" and tags.get(SOURCE_KEY) == source)
+
+
+def _stale(
+    image: ImagePlan, recipe: Recipe, found: Found, others: Mapping[Path, Mapping[str, str]], *, keep_polygons: bool
+) -> Iterator[Path]:
     """Yield what noseam made of an image in earlier runs, is not planned, and differs from what is, or doubles it.
 
     Masks of `a.jpg` and of `a.tif` can have one name but for their formats; the tag of the source tells them apart.
     Polygons have no tags, so they stay where both images have masks.
     """
-    planned, kinds = set(all_paths(image.outputs)), _planned_kinds(image)
-    polygons, alone = [], True
-    for path in products_beside(image.outputs[0].path, there):
-        if _kind(path) == "polygons":
-            polygons += [path] if path not in planned else []
-        elif is_made_by_noseam(tags := read_tags(path)):
-            ours = tags.get(SOURCE_KEY) == image.source_text
-            alone = alone and ours
-            if ours and path not in planned and (_kind(path) in kinds or not recipe.made(tags)):
-                yield path
-    if alone and ("polygons" in kinds or not keep_polygons):
+    kinds = _planned_kinds(image)
+    ours = {path: tags for path, tags in others.items() if tags.get(SOURCE_KEY) == image.source_text}
+    yield from (path for path, tags in ours.items() if _kind(path) in kinds or not recipe.made(tags))
+    if len(ours) == len(others) and ("polygons" in kinds or not keep_polygons):
+        polygons = (path for path in _products(image, found) if _kind(path) == "polygons")
         yield from (path for path in polygons if not is_foreign(path))
 
 

@@ -89,7 +89,7 @@ def write_summary(
     if reason and any(each.coverage.area_m2 is not None for each in covered):
         level = logging.WARNING if shared else logging.INFO
         _log.log(level, "%s: the square metres of all images together are left out: %s", path, reason)
-    before = _rows_before(path)
+    before = [] if whole and not earlier else _rows_before(path)
     ours, stay = frozenset(map(_image_cell, inputs)), frozenset(map(_image_cell, earlier))
     kept = [] if whole else [row for row in before if row[0] not in ours]
     told = [(*row[:-1], _EARLIER) for row in before if row[0] in stay]
@@ -131,7 +131,9 @@ def _write(
     rows: list[_Row] = [
         (_image_cell(each.image), *row, "") for each in covered for row in _rows(each.coverage, classes)
     ]
-    every = sorted([*others, *earlier, *rows], key=lambda row: _order(Path(row[0])))
+    every = [*others, *earlier, *rows]
+    if others or earlier:
+        every.sort(key=lambda row: _order(Path(row[0])))
     writer.writerows(every)
     if others:
         writer.writerows(_sum_of_rows(every))

@@ -16,7 +16,7 @@ from segment.engine.contract import Engine
 from segment.errors import DeviceLostError
 from segment.plan.recipe import Recipe, recipe_for
 from segment.plan.request import Request
-from segment.plan.standing import Standing, look
+from segment.plan.standing import Standing, find, look
 from segment.plan.survey import ImagePlan
 from segment.record.outcome import Outcome
 from segment.run.cores import Threads
@@ -24,7 +24,7 @@ from segment.run.image import segment_image
 from tiler.classes import ClassTable
 from tiler.doubt import OF_PLACE, Doubt, read_doubts
 from tiler.errors import DiskFullError, advice_of, reason_of
-from tiler.files.outputs import all_paths, files_beside
+from tiler.files.outputs import all_paths
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import read_coverage
 from tiler.masks.products import remove_products
@@ -94,7 +94,7 @@ class Job:
         outcome = partial(Outcome, path, pixels=image.pixels, relative=image.found.relative)
         try:
             recipe = self.model.recipe(image, self.request)
-            standing = self.standing or look(image, recipe, files_beside(image.outputs), overwrite=self.overwrite)
+            standing = self.standing or look(image, recipe, find([image]), overwrite=self.overwrite)
             if standing.state == "current":
                 remove_products(standing.stale, keep=set(all_paths(image.outputs)))
                 doubts = (*_of_pixels(read_doubts(standing.tags)), *image.doubts)

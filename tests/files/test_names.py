@@ -14,9 +14,9 @@ from tiler.files.names import (
     MaskName,
     is_label_name,
     mask_name,
-    output_names,
     polygons_name,
     read_name,
+    read_product,
 )
 from tiler.files.outputs import all_paths, plan_outputs
 from tiler.files.vector import Format, OneFile, format_of
@@ -66,7 +66,7 @@ def test_other_files_are_not_taken_for_label_masks(name: str) -> None:
     assert not is_label_name(Path(name))
 
 
-def test_every_output_of_an_image_is_among_its_possible_names() -> None:
+def test_every_output_of_an_image_is_read_back_as_a_product() -> None:
     planned = {
         path.name
         for wanted in ("png", "cog")
@@ -78,7 +78,12 @@ def test_every_output_of_an_image_is_among_its_possible_names() -> None:
             )
         )
     }  # fmt: skip
-    assert set(output_names(Path("out/d/IMG_7_label.png"))) == planned
+    assert {read_product(name) for name in planned} == {
+        ("IMG_7", kind) for kind in ("label", "color", "confidence", "polygons")
+    }  # fmt: skip
+    assert [read_product(name) for name in ("IMG_7.JPG", "_label.png", "a_label.jpg", "a_mask.png", "a.gpkg")] == [
+        None
+    ] * 5
     assert {Path(name).suffix for name in planned} == {
         PNG, TIFF, ".gpkg", ".fgb", ".geojson", ".geojsonl", ".parquet", ".kml", ".dxf",
     }  # fmt: skip

@@ -7,7 +7,6 @@ instead of `.png`. Its polygons are called `IMG_7_polygons.gpkg`, or as another 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -82,16 +81,3 @@ def read_product(name: str) -> tuple[str, Product] | None:
     if path.suffix in {suffix_of(format) for format in get_args(OneFile)}:
         kinds["polygons"] = "polygons"
     return (image, kinds[ending]) if image and ending in kinds else None
-
-
-def output_names(label: Path) -> Iterator[str]:
-    """Yield every name that a mask or polygons of one image can have.
-
-    Parameters
-    ----------
-    label : Path
-        The label mask of the image.
-    """
-    image = read_name(label.stem).image
-    yield from (mask_name(image, kind, suffix) for kind in get_args(Kind) for suffix in (PNG, TIFF))
-    yield from (polygons_name(image, format) for format in get_args(OneFile))

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
 from tiler.files.beside import Sidecar, sidecar_path
-from tiler.files.names import PNG, TIFF, mask_name, output_names, read_product
+from tiler.files.names import PNG, TIFF, mask_name, read_product
 
 
-def products_beside(label: Path, there: Container[Path]) -> Iterator[Path]:
-    """Yield those of some files that have the name of a mask or of polygons of one image.
-
-    Parameters
-    ----------
-    label : Path
-        The label mask of the image.
-    there : container of Path
-        The files.
-    """
-    yield from (path for name in output_names(label) if (path := label.with_name(name)) in there)
+def products_by_image(there: Iterable[Path]) -> Mapping[Path, tuple[Path, ...]]:
+    """Return those of some files that have the name of a mask or of polygons, by image: its path, without a suffix."""
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    for path in there:
+        if (product := read_product(path.name)) is not None:
+            found[path.with_name(product[0])].append(path)
+    return {image: tuple(sorted(paths)) for image, paths in found.items()}
 
 
 def has_mask(out: Path, image: Path) -> bool:
@@ -47,13 +43,11 @@ def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
     mapping of Path to tuple of Path
         The key is the path of the image below the folder, without a suffix.
     """
-    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    there = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if (product := read_product(name)) is not None and not name.startswith("."):
-                found[Path(parent, product[0]).relative_to(folder)].append(Path(parent, name))
-    return {image: tuple(paths) for image, paths in found.items()}
+        there += [Path(parent, name) for name in sorted(files) if not name.startswith(".")]
+    return {image.relative_to(folder): products for image, products in products_by_image(there).items()}
 
 
 def remove_products(products: Iterable[Path], *, keep: Container[Path] = ()) -> None:
