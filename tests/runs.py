@@ -13,8 +13,11 @@ from PIL import Image
 from rasterio import Affine
 
 from cli import main
+from segment.plan.request import Request
+from segment.plan.survey import SurveyPlan, plan_survey
 from tests import ROOT
 from tests.make import UTM, noise, write_tif
+from tiler.files.walk import walk_survey
 
 MANIFEST = "manifest.jsonl"
 LOCK, HOLDER, MEMORY = ".noseam.lock", ".noseam.holder", ".noseam.survey.json"
@@ -41,6 +44,11 @@ def segment_command(survey: Path, out: Path, model: Path, *more: str) -> list[st
         sys.executable, "-m", "cli", "segment", str(survey), "--out", str(out), "--model", str(model), "--threads", "1",
         *more,
     ]  # fmt: skip
+
+
+def plan_for(folder: Path, request: Request) -> SurveyPlan:
+    """Return the plan of a survey."""
+    return plan_survey(walk_survey([folder], out=request.out), request)
 
 
 def noseam(*arguments: object) -> Result:

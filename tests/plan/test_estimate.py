@@ -12,7 +12,7 @@ from segment.plan.estimate import estimate, free_bytes, held_bytes, kind_of, wor
 from segment.plan.figures import Calibration, Kind, Rates, about_bytes, about_time
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
-from tests.run.test_runner import plan_for
+from tests.runs import plan_for
 from tiler.grid.tiling import Tiling
 
 RATES = Rates(

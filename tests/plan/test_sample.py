@@ -16,8 +16,7 @@ from segment.plan.request import Request
 from segment.plan.sample import choose_samples, moved, part_to_try, places, spread
 from segment.plan.survey import ImagePlan
 from tests.make import UTM, write_blank
-from tests.run.test_runner import plan_for
-from tests.runs import NORTH_UP
+from tests.runs import NORTH_UP, plan_for
 from tiler.files.outputs import all_paths
 from tiler.grid.tiling import Tiling
 

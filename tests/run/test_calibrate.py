@@ -22,8 +22,7 @@ from segment.run.runner import Runner
 from tests import ROOT
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, runner_of
-from tests.run.test_runner import plan_for
-from tests.runs import NORTH_UP
+from tests.runs import NORTH_UP, plan_for
 from tiler.grid.tiling import Tiling
 
 CUT = Tiling(64, 64, 0.25)

@@ -18,8 +18,8 @@ from segment.record.outcome import Outcome
 from segment.run.job import Job
 from tests.make import noise
 from tests.models import MeanEngine, runner_of
-from tests.run.test_runner import TILING, plan_for, tree
-from tests.runs import run
+from tests.run.test_runner import TILING, tree
+from tests.runs import plan_for, run
 from tiler.masks.sink import write_error
 
 

@@ -20,7 +20,7 @@ from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
-from segment.plan.survey import SurveyPlan, plan_survey
+from segment.plan.survey import SurveyPlan
 from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
@@ -29,8 +29,8 @@ from segment.run.runner import Runner
 from segment.run.under_way import UnderWay
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
+from tests.runs import plan_for
 from tiler.errors import OutputClashError
-from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
 from tiler.grid.tiling import Tiling
 from tiler.source.channels import Channels, choose_channels
@@ -64,10 +64,6 @@ def write_ortho(path: Path, pixels: NDArray[np.uint8], **options: Any) -> None:
 
 def request_for(out: Path, **changes: object) -> Request:
     return Request(**{"tiling": TILING, "out": out, **changes})  # type: ignore[arg-type]
-
-
-def plan_for(folder: Path, request: Request) -> SurveyPlan:
-    return plan_survey(walk_survey([folder], out=request.out), request)
 
 
 def run(runner: Runner, folder: Path, request: Request, *, overwrite: bool = False) -> dict[str, Outcome]:
