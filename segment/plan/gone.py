@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segment.plan.scope import Scope
 from segment.plan.survey import SurveyPlan
-from tiler.files.names import read_product
+from tiler.files.names import product_kind
 from tiler.masks.products import products_below, remove_products
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign
@@ -78,8 +78,7 @@ def _is_ours(path: Path, source: str) -> bool:
 
 
 def _is_mask(path: Path) -> bool:
-    found = read_product(path.name)
-    return found is not None and found[1] != "polygons"
+    return product_kind(path) not in {None, "polygons"}
 
 
 def _may_return(source: str, roots: Sequence[Path]) -> bool:

@@ -67,21 +67,18 @@ class Recipe:
 
     def made(self, tags: Mapping[str, str]) -> bool:
         """Return whether a mask with these tags has the labels and colours that this recipe leads to."""
-        found = read_recipe(tags)
-        if found is None:  # an earlier version wrote no recipe
-            return tags.get(FINGERPRINT_KEY) == self._by(tags.get(ENGINE_KEY)).fingerprint
-        return not self._apart(found)
+        return not self.why_again(tags)
 
     def why_again(self, tags: Mapping[str, str]) -> str:
         """Return what sets a mask apart from what this recipe leads to, in words; empty where nothing does."""
         found = read_recipe(tags)
-        if self.made(tags):
+        if found is not None:
+            return "; ".join(self._differences(found))
+        fingerprint = tags.get(FINGERPRINT_KEY)
+        if fingerprint == self._by(tags.get(ENGINE_KEY)).fingerprint:  # an earlier version wrote no recipe
             return ""
-        if tags.get(FINGERPRINT_KEY) == DAMAGED:
-            return "masks are damaged"
-        if found is None:
-            return "an earlier version of noseam made them, or settings changed"
-        return "; ".join(self._differences(found))
+        damaged = fingerprint == DAMAGED
+        return "masks are damaged" if damaged else "an earlier version of noseam made them, or settings changed"
 
     def _by(self, engine: Any) -> Recipe:
         """Return the recipe with an engine in place of one that is not known."""

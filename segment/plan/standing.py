@@ -12,7 +12,7 @@ from typing import Literal
 from segment.plan.recipe import Recipe, read_recipe
 from segment.plan.survey import ImagePlan
 from tiler.errors import OutputExistsError
-from tiler.files.names import Product, read_product
+from tiler.files.names import Product, product_kind
 from tiler.files.outputs import all_paths, files_beside
 from tiler.masks.products import products_by_image
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
@@ -42,7 +42,7 @@ class Standing:
     @property
     def gone(self) -> frozenset[Product]:
         """Kinds of what is stale that are not made now."""
-        return frozenset(kind for path in self.stale if (kind := _kind(path)) is not None) - self.doubled
+        return frozenset(kind for path in self.stale if (kind := product_kind(path)) is not None) - self.doubled
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ def look(image: ImagePlan, recipe: Recipe, found: Found, *, overwrite: bool = Fa
     label = tags[0] or {}
     others = _others(image, found)
     known = label or next(_labels_of(image, others), {})
-    before = (read_recipe(known) or {}).get("polygons") if recipe.made(known) else None
+    written, right = read_recipe(known) or {}, recipe.made(known)
+    before = written.get("polygons") if right else None
     stale = tuple(_stale(image, recipe, found, others, keep_polygons=before is not None))
     ours = [each for each in tags if each is not None]
     reasons = ["--overwrite"] if overwrite else []
@@ -98,7 +99,7 @@ def look(image: ImagePlan, recipe: Recipe, found: Found, *, overwrite: bool = Fa
         reasons += [*_changes(image, recipe, [known]), "settings changed: format"]
     else:
         reasons += [*_changes(image, recipe, ours)] or [*_missing(image, tags, there)]
-    if recipe.made(label) and recipe.polygons not in {None, before} and read_recipe(label):
+    if label and right and written and recipe.polygons not in {None, before}:
         reasons.append("settings of polygons changed" if before else "missing: polygons")
     state: Literal["new", "current", "again"] = "again" if known or ours or stale else "new"
     return Standing(
@@ -106,7 +107,7 @@ def look(image: ImagePlan, recipe: Recipe, found: Found, *, overwrite: bool = Fa
         "; ".join(dict.fromkeys(reasons)),
         known,
         stale,
-        frozenset(kind for path in stale if (kind := _kind(path)) in _planned_kinds(image)),
+        frozenset(kind for path in stale if (kind := product_kind(path)) in _planned_kinds(image)),
         recipe.polygons or before,
     )
 
@@ -180,7 +181,7 @@ def _products(image: ImagePlan, found: Found) -> Iterator[Path]:
 
 def _others(image: ImagePlan, found: Found) -> Mapping[Path, Mapping[str, str]]:
     """Return the tags of masks of noseam that stand there and are not planned, also of another image of that name."""
-    tags = {path: read_tags(path) for path in _products(image, found) if _kind(path) != "polygons"}
+    tags = {path: read_tags(path) for path in _products(image, found) if product_kind(path) != "polygons"}
     return {path: each for path, each in tags.items() if is_made_by_noseam(each)}
 
 
@@ -194,8 +195,8 @@ def _missing(image: ImagePlan, tags: Sequence[Mapping[str, str] | None], there: 
 
 def _labels_of(image: ImagePlan, others: Mapping[Path, Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
     """Yield the tags of the image's label mask in another format than is planned."""
-    source = image.source_text
-    yield from (tags for path, tags in others.items() if _kind(path) == "label" and tags.get(SOURCE_KEY) == source)
+    labels = (tags for path, tags in others.items() if product_kind(path) == "label")
+    yield from (tags for tags in labels if tags.get(SOURCE_KEY) == image.source_text)
 
 
 def _stale(
@@ -208,16 +209,11 @@ def _stale(
     """
     kinds = _planned_kinds(image)
     ours = {path: tags for path, tags in others.items() if tags.get(SOURCE_KEY) == image.source_text}
-    yield from (path for path, tags in ours.items() if _kind(path) in kinds or not recipe.made(tags))
+    yield from (path for path, tags in ours.items() if product_kind(path) in kinds or not recipe.made(tags))
     if len(ours) == len(others) and ("polygons" in kinds or not keep_polygons):
-        polygons = (path for path in _products(image, found) if _kind(path) == "polygons")
+        polygons = (path for path in _products(image, found) if product_kind(path) == "polygons")
         yield from (path for path in polygons if not is_foreign(path))
 
 
-def _kind(path: Path) -> Product | None:
-    found = read_product(path.name)
-    return None if found is None else found[1]
-
-
 def _planned_kinds(image: ImagePlan) -> frozenset[Product]:
-    return frozenset(kind for path in all_paths(image.outputs) if (kind := _kind(path)) is not None)
+    return frozenset(kind for path in all_paths(image.outputs) if (kind := product_kind(path)) is not None)

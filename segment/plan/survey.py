@@ -28,6 +28,7 @@ from tiler.source.channels import choose_channels
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo, read_info
 from tiler.source.shut_off import allow_vrt
+from tiler.words import readable
 
 _HEADER_THREADS = 8
 _NAME_MAX_BYTES = 255
@@ -80,7 +81,7 @@ class ImagePlan:
     @property
     def source_text(self) -> str:
         """Its path below the survey as its masks tell it; bytes that are not UTF-8 become escapes."""
-        return self.found.relative.as_posix().encode("utf-8", "backslashreplace").decode()
+        return readable(self.found.relative.as_posix())
 
     @property
     def pixels(self) -> int:

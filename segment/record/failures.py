@@ -53,12 +53,17 @@ def write_failures(path: Path, failures: Sequence[Outcome], *, part: Collection[
 def _rows_of_others(path: Path, part: Iterable[Path]) -> list[tuple[str, ...]]:
     """Return the rows of an earlier table that are of images other than some; none where it cannot be read."""
     ours = {cell(one_line(str(image.absolute()))) for image in part}
+    rows = rows_of(path, _HEAD)
+    return [row for row in rows if row[0] not in ours and Path(row[0].removeprefix("'")).exists()]
+
+
+def rows_of(path: Path, head: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the rows of a table that an earlier run wrote; none where it cannot be read, or has other columns."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [tuple(row[name] for name in _HEAD) for row in csv.DictReader(file)]
+            return [tuple(row[name] for name in head) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, csv.Error):
         return []
-    return [row for row in rows if row[0] not in ours and Path(row[0].removeprefix("'")).exists()]
 
 
 def cell(text: str) -> str:

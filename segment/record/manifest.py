@@ -13,6 +13,7 @@ from typing import Any
 from segment.errors import RecordError
 from segment.record.outcome import Outcome
 from tiler.classes import ClassTable
+from tiler.words import readable
 
 MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
@@ -71,10 +72,10 @@ class Manifest:
         record: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "run": self._run,
-            "image": _text(str(outcome.path) if outcome.relative == Path() else outcome.relative.as_posix()),
-            "path": _text(str(outcome.path.absolute())),
+            "image": readable(str(outcome.path) if outcome.relative == Path() else outcome.relative.as_posix()),
+            "path": readable(str(outcome.path.absolute())),
             "state": outcome.state,
-            "reason": _text(outcome.reason),
+            "reason": readable(outcome.reason),
             "seconds": round(outcome.seconds, 3),
             "megapixels": round(outcome.pixels / 1e6, 6),
             "doubts": sorted({doubt.kind for doubt in outcome.doubts}),
@@ -97,8 +98,3 @@ class Manifest:
             self._file.truncate(size - len(cut))
         elif cut:
             self._file.write(b"\n")
-
-
-def _text(text: str) -> str:
-    """Return a name as text that any reader of JSON takes: bytes that are not UTF-8 become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

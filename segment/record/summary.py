@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from segment.errors import RecordError
-from segment.record.failures import cell
+from segment.record.failures import cell, rows_of
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.files.atomic import replacing
 from tiler.files.walk import natural
 from tiler.masks.coverage import Coverage
 from tiler.source.footprint import Footprint, overlap_in_words
+from tiler.words import readable
 
 SUMMARY = "summary.csv"
 """Name of the table in the output folder."""
@@ -148,12 +149,7 @@ def _write(
 
 def _rows_before(path: Path) -> list[_Row]:
     """Return the rows of images of an earlier table; none where it cannot be read."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [tuple(row[name] for name in _HEAD) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, csv.Error):
-        return []
-    return [row for row in rows if not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
+    return [row for row in rows_of(path, _HEAD) if not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
 
 
 def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
@@ -171,7 +167,7 @@ def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
 
 def _image_cell(image: Path) -> str:
     """Return the place of an image as a cell of a table."""
-    return cell(image.as_posix().encode("utf-8", "backslashreplace").decode())
+    return cell(readable(image.as_posix()))
 
 
 def _order(image: Path) -> list[tuple[str, str]]:

@@ -14,11 +14,12 @@ import click
 import numpy as np
 import pytest
 import rasterio
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from PIL import Image
 
 from cli import main
 from tests.models import NEEDS_TORCH, checkpoint_folder
+from tests.runs import noseam
 from tiler.grid.tiling import Tiling
 
 
@@ -34,10 +35,6 @@ def photo(tmp_path: Path) -> Path:
     path.parent.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)).save(path)
     return path
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def test_segment_writes_masks_and_exits_0(photo: Path, model: str, tmp_path: Path) -> None:

@@ -9,21 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli import main
 from segment.demo import request as demo_request
 from segment.guard.lock import hold_folder
 from tests.models import NEEDS_TORCH, checkpoint_folder
+from tests.runs import noseam
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import make_survey
 
 pytestmark = NEEDS_TORCH
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture

@@ -8,24 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from click.testing import CliRunner, Result
 from PIL import Image
 from rasterio import Affine
 
-from cli import main
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.photos import write_photo
+from tests.runs import noseam
 from tiler.doubt import Doubt, read_doubts
 from tiler.grid.tiling import Tiling
 from tiler.masks.png import read_text
 
 TRAINED = (0.5, 2.0)
 """Metres per model pixel; at windows of 128 px and tiles of 64 px the images have 0.25 to 1 m per pixel."""
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli import main
 from commands.exits import exit_code
 from segment.plan.survey import ImagePlan
 from segment.record.sums import End
@@ -22,7 +20,7 @@ from segment.run.image import Segmented, segment_image
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.photos import write_photo
-from tests.runs import NORTH_UP
+from tests.runs import NORTH_UP, noseam
 from tiler.grid.tiling import Tiling
 from tiler.masks.sink import write_error
 
@@ -41,10 +39,6 @@ def survey(tmp_path: Path) -> Path:
         Image.fromarray(noise(40, 50, 3)).save(folder / f"{name}.png")
     (folder / "bad.png").write_bytes(b"no picture")
     return folder
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def failures_of(out: Path) -> dict[str, tuple[str, str]]:

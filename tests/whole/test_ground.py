@@ -6,25 +6,20 @@ import csv
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from cli import main
 from noseam import polygons, segment
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.photos import write_photo
+from tests.runs import noseam
 from tiler.grid.tiling import Tiling
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def flight(folder: Path, *, step_m: float, photos: int = 7) -> Path:

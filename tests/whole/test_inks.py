@@ -9,17 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli import main
 from tests.make import noise, write_tif
 from tests.models import checkpoint_folder
+from tests.runs import noseam
 from tiler.grid.tiling import Tiling
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture

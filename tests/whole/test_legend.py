@@ -9,23 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli import main
 from segment.model.checkpoint import describe_checkpoint
 from tests.make import noise
 from tests.models import checkpoint_folder
-from tests.runs import contents, run, segment_command
+from tests.runs import contents, noseam, run, segment_command
 from tiler.classes import ClassTable, class_table_bytes, distinct_colours, read_class_table
 from tiler.grid.tiling import Tiling
 from tiler.masks.legend import draw_legend, write_legend
 
 NAMES = "name,r,g,b\nwater,0,0,255\nStraße,200,200,200\ntree,0,100,0\n"
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")

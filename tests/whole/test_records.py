@@ -15,10 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli import main
 from segment.guard.limits import Gate
 from segment.guard.lock import HOLDER, LOCK, hold_folder
 from segment.guard.pulse import Pulse
@@ -31,8 +29,8 @@ from segment.run.image import Segmented, segment_image
 from segment.run.runner import Runner
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
+from tests.runs import noseam, segment_command
 from tests.runs import run as run_command
-from tests.runs import segment_command
 from tiler.files.atomic import _PROCESS, hidden_name, sweep
 from tiler.files.outputs import files_beside
 from tiler.files.walk import walk_survey
@@ -398,10 +396,6 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def test_json_sums_up_the_run(survey: Path, tmp_path: Path, model: Path) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from click.testing import CliRunner, Result
+from click.testing import Result
 from rio_cogeo.cogeo import cog_validate
 
-from cli import main
 from tests import ROOT
 from tests.models import checkpoint_folder
-from tests.runs import LOCK, MEMORY
+from tests.runs import LOCK, MEMORY, noseam
 from tests.whole.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tiler.grid.tiling import Tiling
 from tiler.source.raster import gdal_environment
@@ -37,10 +36,6 @@ def report(request: pytest.FixtureRequest) -> Report:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint_folder(tmp_path_factory.mktemp("model"), tiling=Tiling(512, 512, 0.25))
-
-
-def noseam(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def files_of(*folders: str) -> list[Path]:

@@ -81,3 +81,9 @@ def read_product(name: str) -> tuple[str, Product] | None:
     if path.suffix in {suffix_of(format) for format in get_args(OneFile)}:
         kinds["polygons"] = "polygons"
     return (image, kinds[ending]) if image and ending in kinds else None
+
+
+def product_kind(path: Path) -> Product | None:
+    """Return which product of an image a file is, by its name; None where it is none."""
+    found = read_product(path.name)
+    return None if found is None else found[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from tiler.files.beside import Sidecar, sidecar_path
-from tiler.files.names import PNG, TIFF, mask_name, read_product
+from tiler.files.names import PNG, TIFF, mask_name, product_kind, read_product
 
 
 def products_by_image(there: Iterable[Path]) -> Mapping[Path, tuple[Path, ...]]:
@@ -61,8 +61,7 @@ def remove_products(products: Iterable[Path], *, keep: Container[Path] = ()) -> 
         Side files that belong to another mask too and stay: `a_label.png` and `a_label.tif` have one `a_label.qml`.
     """
     for product in products:
-        found = read_product(product.name)
-        beside = get_args(Sidecar) if found is not None and found[1] != "polygons" else ()
+        beside = () if product_kind(product) in {None, "polygons"} else get_args(Sidecar)
         for path in (*(sidecar_path(product, kind) for kind in beside if kind != "polygons"), product):
             if path not in keep:
                 with suppress(OSError):
