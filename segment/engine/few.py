@@ -32,7 +32,13 @@ class Few(Generic[Key, Value]):
         self._looking, self._making = Lock(), Lock()
 
     def __getitem__(self, key: Key) -> Value:
-        """Return the value of a key."""
+        """Return the value of a key: the one that is kept, or a new one.
+
+        Raises
+        ------
+        Exception
+            Whatever `make` raised.
+        """
         with self._looking:
             found = self._kept.get(key)
             value = self._kept[key] = found or Future()
