@@ -69,14 +69,12 @@ def eager(checkpoint: Checkpoint, tiles: NDArray[np.uint8], batch_size: int, bf1
     return forward
 
 
-def open_engines(description: Description, tile_px: int) -> list[Engine]:
+def open_engines(description: Description) -> list[Engine]:
     """Return noseam's engines with all usable cores; say which cannot run here."""
     digest, threads, engines = weights_digest(description), share_cores().cores, []
     for kind, precision in ENGINES:
         try:
-            engine = open_engine(
-                description, digest, tile_px=tile_px, threads=threads, kind=kind, device="cpu", precision=precision
-            )
+            engine = open_engine(description, digest, threads=threads, kind=kind, device="cpu", precision=precision)
         except (DeviceError, EngineError) as error:
             print(f"{kind}, {precision}: left out: {error}", file=sys.stderr)
         else:
@@ -116,7 +114,7 @@ def compare(model: Path, tiles: NDArray[np.uint8], rounds: int) -> list[tuple[st
         for batch in BATCHES
         if batch <= len(tiles)
     }
-    engines = open_engines(description, tiles.shape[-1])
+    engines = open_engines(description)
     forwards |= {f"noseam, {engine.name}": by_engine(engine, tiles) for engine in engines}
     spreads = measure(forwards, rounds)
     best = min(spread.median for name, spread in spreads.items() if ", eager, fp32" in name)

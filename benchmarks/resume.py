@@ -81,7 +81,7 @@ def measure(folder: Path, count: int, *, georeferenced: bool) -> list[str]:
     request = Request(tiling=tiling, out=out)
     survey = walk_survey([source], out=out)
     plan = plan_survey(survey, request)
-    runner = open_runner(describe_checkpoint(str(model)), tile_px=SIDE)
+    runner = open_runner(describe_checkpoint(str(model)))
     with closing(runner.engine):
         assert {outcome.state for outcome in runner.run(plan, request)} == {"done"}
 

@@ -163,8 +163,8 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
     assert planned.description is not None
     engine = request.engine_options
     runner = open_runner(
-        planned.description, request.classes, tile_px=planned.request.tiling.input_px, kind=engine.engine,
-        device=engine.device, precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
+        planned.description, request.classes, kind=engine.engine, device=engine.device,
+        precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
     )  # fmt: skip
     with closing(runner.engine):
         try:

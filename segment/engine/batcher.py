@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import Counter
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -16,6 +18,7 @@ from segment.engine.contract import Tiles
 from segment.errors import DeviceMemoryError, EngineError
 
 _LINGER_S = 0.01
+_Item = tuple[Tiles, Future[Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -38,8 +41,9 @@ class Network(Protocol):
 class Batcher:
     """One thread that batches the tiles which the image threads submit; use as a context manager.
 
-    A batch runs when it is full, or when no tile came for 10 ms. When the device runs out of memory, this batch and
-    all later ones are halved. If a single tile is too much, its image fails.
+    The tiles of a batch have one shape. A batch runs when as many wait as fill one, or when no tile came for 10 ms. The
+    shape of the tile that has waited longest goes first, so no tile waits for ever. When the device runs out of memory,
+    this batch and all later ones are halved. If a single tile is too much, its image fails.
 
     Parameters
     ----------
@@ -52,7 +56,8 @@ class Batcher:
     def __init__(self, network: Network, batch_size: int) -> None:
         self._network = network
         self.batch_size = self._announced = batch_size
-        self._queue: queue.Queue[tuple[Tiles, Future[Any]] | None] = queue.Queue()
+        self._queue: queue.Queue[_Item | None] = queue.Queue()
+        self._waiting: list[_Item] = []
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
@@ -99,17 +104,27 @@ class Batcher:
             for (_, future), logits in zip(batch, results, strict=True):
                 future.set_result(logits)
 
-    def _collect(self) -> list[tuple[Tiles, Future[Any]]]:
-        batch: list[tuple[Tiles, Future[Any]]] = []
-        while len(batch) < self.batch_size:
-            try:
-                item = self._queue.get(timeout=_LINGER_S if batch else None)
-            except queue.Empty:
-                break
-            if item is None:
-                self._queue.put(None)  # the next round finds it, and ends
-                break
-            batch.append(item)
+    def _collect(self) -> list[_Item]:
+        """Return the next batch; an empty one after the end."""
+        with suppress(queue.Empty):
+            while (item := self._queue.get(timeout=self._patience())) is not None:
+                self._waiting.append(item)
+            self._queue.put(None)  # the next round finds it, and ends
+        return self._take()
+
+    def _patience(self) -> float | None:
+        """Return the seconds to wait for another tile; none where a batch is full, so that the queue is emptied."""
+        most = max(Counter(pixels.shape for pixels, _ in self._waiting).values(), default=0)
+        return _LINGER_S * (most < self.batch_size) if most else None
+
+    def _take(self) -> list[_Item]:
+        """Take a batch out of what waits: tiles of the shape of the oldest."""
+        batch: list[_Item] = []
+        rest: list[_Item] = []
+        for item in self._waiting:
+            fits = len(batch) < self.batch_size and item[0].shape == self._waiting[0][0].shape
+            (batch if fits else rest).append(item)
+        self._waiting = rest
         return batch
 
     def _run(self, pixels: list[Tiles]) -> list[Any]:

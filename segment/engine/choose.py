@@ -23,7 +23,6 @@ def open_engine(
     description: Description,
     digest: str,
     *,
-    tile_px: int,
     threads: int,
     kind: EngineKind = "auto",
     device: str = "auto",
@@ -38,8 +37,6 @@ def open_engine(
         The checkpoint.
     digest : str
         Digest of its weights, see `weights_digest`. The network that was converted under it is found again.
-    tile_px : int
-        Side of the tiles, model pixels.
     threads : int
         Cores that the network may use on the CPU.
     kind : str
@@ -68,7 +65,7 @@ def open_engine(
         from segment.engine.openvino_engine import OpenVinoEngine
 
         try:
-            return OpenVinoEngine(description, digest, tile_px=tile_px, threads=threads, precision=precision)
+            return OpenVinoEngine(description, digest, threads=threads, precision=precision)
         except EngineError as error:
             raise_if_asked()
             if kind == "openvino":

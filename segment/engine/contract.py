@@ -38,7 +38,8 @@ class Engine(Protocol):
     def submit(self, pixels: Tiles) -> Future[Any]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
 
-        The caller limits how many tiles wait. After `close` the future is cancelled, or the call raises RuntimeError.
+        Tiles may come in several shapes; h and w are multiples of 32, at least 64. The caller limits how many tiles
+        wait. After `close` the future is cancelled, or the call raises RuntimeError.
         """
 
     def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:

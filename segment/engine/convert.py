@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
 
-_FORM = 1  # raised by one when the converted network changes, so that what was kept is not used
+_FORM = 2  # raised by one when the converted network changes, so that what was kept is not used
 _TOLERANCE = 1e-3
+_CHECKED = ((256, 256), (192, 320))
+"""Shapes of the tiles of noise on which a converted network is compared with PyTorch."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,19 +54,27 @@ def openvino_core() -> Any:
     A core sets a stack for signal handlers in the thread that makes it, and removes the stack when it is destroyed.
     With several cores a signal may find a stack that is gone, and then kills the process (seen with 2026.4.1).
 
+    OpenVINO's binding sets up its access to NumPy on first use. Two threads that do so at once wait for each other for
+    ever (seen with 2026.4.1). So the thread that makes the core uses it here, before any other.
+
     Raises
     ------
     EngineError
         If OpenVINO is not installed or does not load on this machine.
     """
-    return load_openvino().Core()
+    openvino = load_openvino()
+    core = openvino.Core()
+    byte = openvino.op.Parameter(openvino.Type.u8, openvino.Shape([1]))
+    as_float = openvino.opset13.convert(byte, "f32")
+    core.compile_model(openvino.Model([as_float], [byte]), "CPU")({0: np.zeros(1, np.uint8)}, share_inputs=True)
+    return core
 
 
-def converted(description: Description, digest: str, tile_px: int) -> Any:
-    """Return a checkpoint as an OpenVINO network for single tiles: uint8 (1, 3, tile_px, tile_px) in, logits out.
+def converted(description: Description, digest: str) -> Any:
+    """Return a checkpoint as an OpenVINO network for single tiles of any shape: uint8 (1, 3, h, w) in, logits out.
 
-    The first run converts it from PyTorch with its head folded, compares it with PyTorch in fp32 on one tile of
-    noise, and keeps it under the digest of the weights. It is kept in the user's cache folder, or in the folder that
+    The first run converts it from PyTorch with its head folded, compares it with PyTorch in fp32 on two tiles
+    of noise, and keeps it under the digest of the weights. It is kept in the user's cache folder, or in the folder that
     the variable `NOSEAM_CACHE` names. Later runs find it there and need no PyTorch. Where the folder cannot be
     written to, every run converts.
 
@@ -75,8 +86,8 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
         If it cannot be converted, or its logits differ from those of PyTorch by more than 1e-3 of the largest.
     """
     core = openvino_core()
-    kept = _kept(digest, tile_px)
-    if is_kept(digest, tile_px):
+    kept = _kept(digest)
+    if is_kept(digest):
         try:
             return core.read_model(kept / "model.xml")
         except Exception as error:
@@ -84,7 +95,7 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, kept.parent)
-    network = _convert(description, tile_px)
+    network = _convert(description)
     try:
         with tempfile.TemporaryDirectory() as temporary:
             model = Path(temporary, "model.xml")
@@ -102,41 +113,64 @@ def converted(description: Description, digest: str, tile_px: int) -> Any:
         ) from error
 
 
-def is_kept(digest: str, tile_px: int) -> bool:
+def for_shape(network: Any, height: int, width: int) -> Any:
+    """Return a converted network for tiles of one shape, which runs faster than one for any; it shares the weights."""
+    fixed = network.clone()
+    fixed.reshape([1, 3, height, width])
+    return fixed
+
+
+def is_kept(digest: str) -> bool:
     """Return whether a network was converted before, so that `converted` only reads it."""
-    return (_kept(digest, tile_px) / "model.xml").exists()
+    return (_kept(digest) / "model.xml").exists()
 
 
-def _kept(digest: str, tile_px: int) -> Path:
+def _kept(digest: str) -> Path:
     folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
-    return folder / f"{digest}-{tile_px}-{version('openvino')}-{_FORM}"
+    return folder / f"{digest}-{version('openvino')}-{_FORM}"
 
 
-def _convert(description: Description, tile_px: int) -> Any:
+def _convert(description: Description) -> Any:
     import torch
 
     from segment.model.fusion import Normalised, fuse_head
 
     network = Normalised(fuse_head(load_checkpoint(description).network), description.normalisation).eval()
-    noise = np.random.default_rng(0).integers(0, 256, (1, 3, tile_px, tile_px), dtype=np.uint8)
-    tile = torch.from_numpy(noise)
+    example = torch.from_numpy(_noise(*_CHECKED[-1]))
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns that sizes become constants; they should
-            model = load_openvino().convert_model(network, example_input=tile, input=[noise.shape])
-        exact = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        found = exact({0: noise})[0]
+            warnings.simplefilter("ignore")  # tracing warns of numbers that become constants; no size is among them
+            model = load_openvino().convert_model(network, example_input=example, input=[(1, 3, -1, -1)])
+        found = [_logits(model, shape) for shape in _CHECKED]
     except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
         raise EngineError(f"{description.name}: cannot be converted for OpenVINO: {error}") from error
-    with torch.inference_mode():
-        expected = network(tile).numpy()
+    for shape, logits in zip(_CHECKED, found, strict=True):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(_noise(*shape))).numpy()
+        _refuse_difference(description.name, logits, expected)
+    return model
+
+
+def _noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (1, 3, height, width), dtype=np.uint8)
+
+
+def _logits(model: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the logits of a tile of noise, computed as exactly as OpenVINO can."""
+    exact = openvino_core().compile_model(for_shape(model, *shape), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    logits: NDArray[np.float32] = exact({0: _noise(*shape)})[0]
+    return logits
+
+
+def _refuse_difference(name: str, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    if found.shape != expected.shape:
+        raise EngineError(f"{name}: OpenVINO's logits have the shape {found.shape}, PyTorch's {expected.shape}")
     difference = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not difference <= _TOLERANCE:
         raise EngineError(
-            f"{description.name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest; "
+            f"{name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest; "
             f"at most {_TOLERANCE:g} expected"
         )
-    return model
 
 
 def _keep(made: Path, kept: Path) -> None:

@@ -242,15 +242,14 @@ def _in_this_process(task: Task, folder: Path) -> Calibration | None:
     """Return what was found; None where the network had to be converted first, which left its memory behind."""
     if task.request.limits.allow_vrt:
         allow_vrt()
-    engine, tile_px = task.engine, task.request.tiling.input_px
-    digest = weights_digest(task.description)
-    before = is_kept(digest, tile_px)
+    engine, digest = task.engine, weights_digest(task.description)
+    before = is_kept(digest)
     runner = open_runner(
-        task.description, tile_px=tile_px, kind=engine.engine, device=engine.device, precision=engine.precision,
+        task.description, kind=engine.engine, device=engine.device, precision=engine.precision,
         batch_size=engine.batch_size, threads=engine.threads,
     )  # fmt: skip
     with closing(runner.engine):
-        if not before and is_kept(digest, tile_px):
+        if not before and is_kept(digest):
             return None
         masks = folder / "masks"
         masks.mkdir()

@@ -140,7 +140,6 @@ def open_runner(
     description: Description,
     class_table: Path | None = None,
     *,
-    tile_px: int | None = None,
     kind: EngineKind = "auto",
     device: str = "auto",
     precision: Precision = "auto",
@@ -155,8 +154,6 @@ def open_runner(
         The checkpoint, see `describe_checkpoint`.
     class_table : Path or None
         CSV with other names and colours for its classes.
-    tile_px : int or None
-        Side of the tiles that it will see, model pixels; None: as the checkpoint says.
     kind, device, precision, batch_size
         See `open_engine`.
     threads : int or None
@@ -173,8 +170,7 @@ def open_runner(
     classes = fit_classes(description, class_table)
     digest, shared = weights_digest(description), share_cores(threads)
     engine = open_engine(
-        description, digest, tile_px=tile_px or description.tiling.input_px, threads=shared.cores,
-        kind=kind, device=device, precision=precision, batch_size=batch_size,
-    )  # fmt: skip
+        description, digest, threads=shared.cores, kind=kind, device=device, precision=precision, batch_size=batch_size
+    )
     _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
     return Runner(description.name, digest, classes, engine, shared)

@@ -36,26 +36,71 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return checkpoint(tmp_path_factory.mktemp("model"), size="mini")
 
 
-def random_tiles(count: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (count, 3, SIDE, SIDE), dtype=np.uint8)
+def random_tiles(count: int, height: int = SIDE, width: int = SIDE) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, height, width), dtype=np.uint8)
 
 
 def opened(model: Checkpoint, *, precision: Any = "fp32", threads: int = 2) -> OpenVinoEngine:
     digest = weights_digest(model.description)
-    return OpenVinoEngine(model.description, digest, tile_px=SIDE, threads=threads, precision=precision)
+    return OpenVinoEngine(model.description, digest, threads=threads, precision=precision)
 
 
 def logits(engine: OpenVinoEngine, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.stack([future.result() for future in [engine.submit(tile) for tile in tiles]])
 
 
-def test_logits_are_those_of_pytorch(model: Checkpoint) -> None:
-    tiles = random_tiles(5)
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 160), (416, 288)])
+def test_logits_are_those_of_pytorch(model: Checkpoint, height: int, width: int) -> None:
+    tiles = random_tiles(5, height, width)
     expected = TorchEngine(model, device="cpu")(tiles)
     found = logits(opened(model), tiles)
-    assert found.shape == (5, 24, 16, 16)
+    assert found.shape == (5, 24, height // 4, width // 4)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_tiles_of_any_shapes_may_be_mixed(model: Checkpoint) -> None:
+    shapes = [(64, 64), (64, 96), (64, 64), (96, 64), (64, 96)] * 3 + [(128, 64), (64, 64)]
+    tiles = [random_tiles(1, *shape)[0] for shape in shapes]
+    alone, engine = opened(model, threads=1), opened(model, threads=4)
+    expected = [alone.submit(tile).result() for tile in tiles]
+    for future, logit in zip([engine.submit(tile) for tile in tiles], expected, strict=True):
+        np.testing.assert_array_equal(future.result(), logit)
+
+
+def test_nothing_is_compiled_before_the_first_tile(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(model)
+    compiled: list[tuple[int, int]] = []
+
+    def count(network: Any, height: int, width: int) -> Any:
+        compiled.append((height, width))
+        return for_shape(network, height, width)
+
+    for_shape = convert.for_shape
+    monkeypatch.setattr("segment.engine.openvino_engine.for_shape", count)
+    engine = opened(model)
+    assert compiled == []
+    logits(engine, random_tiles(5))
+    logits(engine, random_tiles(5, 64, 96))
+    logits(engine, random_tiles(5))
+    assert compiled == [(64, 64), (64, 96)]
+
+
+def test_a_shape_that_does_not_compile_fails_its_tiles_and_no_others(
+    model: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_wide(network: Any, height: int, width: int) -> Any:
+        if width > 64:
+            raise RuntimeError("as the binding says it")
+        return for_shape(network, height, width)
+
+    for_shape = convert.for_shape
+    monkeypatch.setattr("segment.engine.openvino_engine.for_shape", refuse_wide)
+    engine = opened(model)
+    wide, square = engine.submit(random_tiles(1, 64, 96)[0]), engine.submit(random_tiles(1)[0])
+    with pytest.raises(EngineError, match=r"cannot run the network on tiles of 64 x 96 px; --engine torch may: as the"):
+        wide.result()
+    assert square.result().shape == (24, 16, 16)
 
 
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("bf16", 0.98)])
@@ -69,7 +114,7 @@ def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, prec
         expected = Normalised(model.network, model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
     try:
         engine = open_engine(
-            model.description, weights_digest(model.description), tile_px=512, threads=4, device="cpu",
+            model.description, weights_digest(model.description), threads=4, device="cpu",
             kind="openvino", precision=precision,  # type: ignore[arg-type]
         )  # fmt: skip
     except DeviceError:
@@ -150,6 +195,13 @@ def test_a_network_is_converted_once(model: Checkpoint, cache: Path, monkeypatch
     np.testing.assert_array_equal(logits(opened(model), random_tiles(2)), first)
 
 
+def test_one_converted_network_serves_all_shapes(model: Checkpoint, cache: Path) -> None:
+    engine = opened(model)
+    for height, width in ((64, 64), (64, 128), (96, 64)):
+        assert logits(engine, random_tiles(1, height, width)).shape == (1, 24, height // 4, width // 4)
+    assert len(list(cache.rglob("model.xml"))) == 1
+
+
 def test_other_weights_are_converted_anew(model: Checkpoint, cache: Path, tmp_path: Path) -> None:
     opened(model)
     other = checkpoint(tmp_path / "other", classes=5, size="mini")
@@ -177,7 +229,7 @@ def test_a_signal_while_an_entry_is_read_does_not_make_it_damaged(
     monkeypatch.setattr(signals, "_received", [])
     monkeypatch.setattr(convert, "openvino_core", Interrupting)
     with pytest.raises(signals.Interrupted, match="SIGTERM"):
-        convert.converted(model.description, weights_digest(model.description), SIDE)
+        convert.converted(model.description, weights_digest(model.description))
     assert len(list(cache.rglob("model.xml"))) == 1
 
 
@@ -236,7 +288,7 @@ def test_logits_that_differ_from_pytorchs_are_refused(
 
 
 def open_by(model: Checkpoint, **options: Any) -> Engine:
-    return open_engine(model.description, weights_digest(model.description), tile_px=SIDE, threads=2, **options)
+    return open_engine(model.description, weights_digest(model.description), threads=2, **options)
 
 
 def test_the_cpu_gets_openvino_unless_told(model: Checkpoint) -> None:
@@ -284,8 +336,9 @@ def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     script = (
         "import sys; from segment.run.runner import open_runner; "
         "from segment.model.checkpoint import describe_checkpoint; "
-        f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), tile_px={SIDE}, device='cpu'); "
-        "runner.engine.close(); print([name for name in ('torch', 'transformers', 'pandas') if name in sys.modules])"
+        f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
+        "import numpy; logits = runner.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
+        "runner.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert found.stdout.strip() == "[]"
+    assert found.stdout.strip() == "(24, 16, 24) []"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -142,6 +144,48 @@ def test_batches_are_filled_from_whoever_submits() -> None:
         batcher.submit(random_tiles(1, side=64)[0]).result()
     assert sum(engine.batches) == 17
     assert max(engine.batches) == 8
+
+
+class Shy(Recorder):
+    """A network that starts its first batch only when a test says so, and remembers the shapes of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+        self.shapes: list[tuple[int, int]] = []
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.told.wait(60)
+        self.shapes.append((len(tiles), tiles.shape[-1]))
+        return super().__call__(tiles)
+
+
+def test_a_batch_holds_one_shape_and_tiles_between_do_not_break_it_up() -> None:
+    network = Shy()
+    with Batcher(network, 4) as batcher:
+        first = batcher.submit(random_tiles(1)[0])
+        while batcher._queue.qsize():  # the batch of the first tile is under way when the others come
+            time.sleep(0.001)
+        time.sleep(0.05)
+        tiles = [random_tiles(1, side=side)[0] for side in (64, 96, 64, 96, 64, 96, 64, 64)]
+        futures = [batcher.submit(tile) for tile in tiles]
+        network.told.set()
+        assert first.result().shape == (1, 32, 32)
+        for tile, future in zip(tiles, futures, strict=True):
+            np.testing.assert_array_equal(future.result(), tile[:1, ::4, ::4])
+    assert network.shapes == [(1, 128), (4, 64), (3, 96), (1, 64)]
+
+
+def test_no_shape_waits_for_ever_while_another_keeps_coming() -> None:
+    network = Recorder()
+    with Batcher(network, 2) as batcher:
+        rare = batcher.submit(random_tiles(1, side=96)[0])
+        common = deque(batcher.submit(tile) for tile in random_tiles(4, side=64))
+        for _ in range(20):
+            common.append(batcher.submit(random_tiles(1, side=64)[0]))
+            common.popleft().result()
+        assert rare.done()
+    assert rare.result().shape == (1, 24, 24)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5])

@@ -118,7 +118,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 def engine(request: pytest.FixtureRequest, model: Checkpoint) -> Engine:
     if request.param == "torch":
         return TorchEngine(model, device="cpu")
-    return OpenVinoEngine(model.description, weights_digest(model.description), tile_px=64, threads=3)
+    return OpenVinoEngine(model.description, weights_digest(model.description), threads=3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 16])
@@ -133,7 +133,7 @@ def test_masks_are_the_same_bytes_for_any_batch_size(
 def test_masks_are_the_same_bytes_for_any_number_of_threads(survey: Path, tmp_path: Path, model: Checkpoint) -> None:
     digest = weights_digest(model.description)
     for threads in (1, 5):
-        engine = OpenVinoEngine(model.description, digest, tile_px=64, threads=threads)
+        engine = OpenVinoEngine(model.description, digest, threads=threads)
         run(runner_of(engine), survey, request_for(tmp_path / str(threads)))
     assert tree(tmp_path / "1") == tree(tmp_path / "5")
 
