@@ -23,16 +23,15 @@ from segment.evaluation.seams import Breaks
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.run.runner import Runner
+from tests.grids import squares
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
 from tiler.classes import ClassTable
 from tiler.errors import NoPairError, PairError
 from tiler.files.outputs import Format, Output
 from tiler.files.walk import walk_survey
-from tiler.grid.fit import TileSize
 from tiler.grid.seams import grid_tags, read_grid
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.grid.tiling import Tiling
 from tiler.masks.labels import open_labels
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
@@ -373,7 +372,7 @@ def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: P
     predicted, truth = folders
     (tmp_path / "survey").mkdir()
     Image.fromarray(noise(150, 220, 3)).save(tmp_path / "survey" / "a.png")
-    request = Request(tiling=Tiling(128, 64, 0.25, tile=TileSize((64, 64))), out=predicted)
+    request = Request(tiling=squares(128, 64), out=predicted)
     run(runner_of(MeanEngine()), tmp_path / "survey", request)
     write_gray(truth / "a.png", noise(150, 220, high=4))
     found = evaluate(predicted, truth)

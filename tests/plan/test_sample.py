@@ -15,13 +15,12 @@ from segment.plan import sample
 from segment.plan.request import Request
 from segment.plan.sample import choose_samples, moved, part_to_try, places, spread
 from segment.plan.survey import ImagePlan
+from tests.grids import squares
 from tests.make import UTM, write_blank
 from tests.runs import NORTH_UP, plan_for
 from tiler.files.outputs import all_paths
-from tiler.grid.fit import TileSize
-from tiler.grid.tiling import Tiling
 
-CUT = Tiling(128, 64, 0.25, tile=TileSize((64, 64)))
+CUT = squares(128, 64)
 
 
 def plan_of(folder: Path) -> tuple[ImagePlan, ...]:
