@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 from tiler.errors import GridError
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice, overlap_pixels
@@ -15,8 +16,6 @@ DEFAULT_BALANCE_PX = 750_000.0
 """Area of a tile at which attention costs as much as all else, where the network is not known; model pixels."""
 MOST_TILE_PX = 2**21
 """Largest area of a tile that is chosen without being asked for, model pixels."""
-_SLACK = 0.1
-"""Fewer lines where tiles meet are worth this share of the least cost."""
 _FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
 
 
@@ -56,18 +55,16 @@ def parse_tile(text: str) -> TileSize:
         return AUTO
     found = _FORM.fullmatch(text)
     if found is None:
-        raise GridError(
-            f"auto, a side in pixels such as 512, or height x width such as 768x1024 expected, got {text!r}"
-        )
+        raise GridError(f"auto, a side such as 512, or height x width such as 768x1024 expected, got {text!r}")
     height = int(found[1])
     return TileSize((height, int(found[2] or height)))
 
 
 @lru_cache(maxsize=1024)
 def fit_tile(
-    model_shape: tuple[int, int], *, least: int, overlap: float, balance_px: float = DEFAULT_BALANCE_PX
+    model_shape: tuple[int, int], *, trained_px: int, overlap: float, balance_px: float, budget: float = 1.0
 ) -> tuple[int, int]:
-    """Return the tile that suits an image best: nearly the least work, and then the fewest lines where tiles meet.
+    """Return the tile that gives an image the fewest lines where tiles meet, within a budget of work.
 
     A tile of A pixels costs `A (1 + A / balance_px)`: attention looks from every place of a tile at all of it, so its
     work grows with the square of the area. Many small tiles repeat pixels in their overlaps instead.
@@ -76,35 +73,38 @@ def fit_tile(
     ----------
     model_shape : tuple of int
         (height, width) of the image, model pixels.
-    least : int
-        Least side of a tile, model pixels; a multiple of 32.
+    trained_px : int
+        Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
     overlap : float
         Least overlap of neighbouring tiles, as a fraction of the tile.
     balance_px : float
         Area of a tile at which attention costs as much as all else, model pixels.
+    budget : float
+        Most work, as a multiple of that for squares of `trained_px`. Where no tile is within it, the least work counts.
 
     Returns
     -------
     tuple of int
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
-    rows, cols = (list(_sides(length, least, overlap)) for length in model_shape)
-    fitting = {
-        (height, width): (down, across)
+    rows, cols = (list(_sides(length, trained_px, overlap)) for length in model_shape)
+    squares = rows[-1][0] * cols[-1][0] * tile_cost(trained_px**2, balance_px)
+    choices = [
+        _Choice(down * across * tile_cost(height * width, balance_px),
+                (down - 1) * model_shape[1] + (across - 1) * model_shape[0], (height, width))
         for (down, height), (across, width) in product(rows, cols)
-        if height * width <= max(MOST_TILE_PX, least * least)
-    }
-    costs = {
-        (height, width): down * across * tile_cost(height * width, balance_px)
-        for (height, width), (down, across) in fitting.items()
-    }
-    enough = min(costs.values()) * (1 + _SLACK)
+        if height * width <= max(MOST_TILE_PX, trained_px**2)
+    ]  # fmt: skip
+    within = max(budget * squares, min(choice.cost for choice in choices))
+    return min((choice.lines, choice.cost, choice.tile) for choice in choices if choice.cost <= within)[-1]
 
-    def lines(tile: tuple[int, int]) -> int:
-        down, across = fitting[tile]
-        return (down - 1) * model_shape[1] + (across - 1) * model_shape[0]
 
-    return min((tile for tile in costs if costs[tile] <= enough), key=lambda tile: (lines(tile), costs[tile], tile))
+class _Choice(NamedTuple):
+    """One of the tiles that may be chosen."""
+
+    cost: float
+    lines: int
+    tile: tuple[int, int]
 
 
 def tile_cost(area: int, balance_px: float) -> float:

@@ -139,7 +139,7 @@ class Tiling:
         A tile that is asked for is cut to the image, though not below `input_px`.
         """
         if self.tile.shape is None:
-            return fit_tile(model_shape, least=self.input_px, overlap=self.overlap, balance_px=balance_px)
+            return fit_tile(model_shape, trained_px=self.input_px, overlap=self.overlap, balance_px=balance_px)
         height, width = (
             min(side, max(on_lattice(length), self.input_px))
             for side, length in zip(self.tile.shape, model_shape, strict=True)
