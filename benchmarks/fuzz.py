@@ -146,7 +146,7 @@ def seeds() -> dict[str, list[bytes]]:
         classes = (folder / "a.csv").read_bytes()
     demo = BUNDLED_MODELS[BUNDLED]
     config, processing = ((demo / f"{file}.json").read_bytes() for file in ("config", "preprocessor_config"))
-    grid = plan_grid((40, 60), scale=1, tile_px=64, overlap_px=16)
+    grid = plan_grid((40, 60), scale=1, tile=(64, 64), overlap=(16, 16))
     tags = grid_tags(grid) | Coverage((9, 1), 0, (1.5, 2.0)).tags()
     prj = b'GEOGCS["a",DATUM["b",SPHEROID["c",6378137,298.257]],PRIMEM["d",0],UNIT["e",0.0174]]'
     return {

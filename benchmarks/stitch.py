@@ -68,8 +68,8 @@ def time_labels(grid: Grid, classes: int, kind: str, repeat: int) -> tuple[float
 
 def time_blending(grid: Grid, classes: int, repeat: int) -> float:
     """Return milliseconds for adding all tiles to a blender."""
-    side = grid.tile_px // 4
-    logits = np.random.default_rng(0).normal(size=(classes, side, side)).astype(np.float32)
+    height, width = (side // 4 for side in grid.tile_shape)
+    logits = np.random.default_rng(0).normal(size=(classes, height, width)).astype(np.float32)
 
     def blend() -> None:
         blender = Blender(grid, classes)
@@ -88,7 +88,7 @@ def main() -> None:
     print("| scale | classes | logits | every class, ms | labels, ms | with confidence, ms | blending, ms |")
     print("|---|---|---|---|---|---|---|")
     for scale in asked.scale or (0.256, 1.0):
-        grid = plan_grid(SHAPE, scale=scale, tile_px=512, overlap_px=128)
+        grid = plan_grid(SHAPE, scale=scale, tile=(512, 512), overlap=(128, 128))
         for classes in asked.classes or (2, 24, 150):
             blending = time_blending(grid, classes, asked.repeat)
             for kind in KINDS:

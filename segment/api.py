@@ -25,6 +25,7 @@ from tiler.files.beside import SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import Format as PolygonFormat
 from tiler.files.vector import OneFile
+from tiler.grid.fit import TileSize
 from tiler.grid.tiling import TilingOptions
 from tiler.option import gather
 from tiler.photo.options import PoseOptions, YawSource
@@ -149,6 +150,7 @@ def plan(
     classes: AnyPath | None = PlanRequest.classes,
     window_px: int | None = TilingOptions.window_px,
     input_px: int | None = TilingOptions.input_px,
+    tile: TileSize | str | None = TilingOptions.tile,
     overlap: float | None = TilingOptions.overlap,
     gsd_m: float | None = TilingOptions.gsd_m,
     channels: Sequence[int] | str = ReadingOptions.channels,
@@ -156,6 +158,7 @@ def plan(
     max_megapixels: float = FileLimits.max_megapixels,
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
+    grid_shift_px: int = PlanRequest.grid_shift_px,
     strict: bool = PlanRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
     shard: Shard | str = PlanRequest.shard,
@@ -217,6 +220,7 @@ def segment(
     classes: AnyPath | None = SegmentRequest.classes,
     window_px: int | None = TilingOptions.window_px,
     input_px: int | None = TilingOptions.input_px,
+    tile: TileSize | str | None = TilingOptions.tile,
     overlap: float | None = TilingOptions.overlap,
     gsd_m: float | None = TilingOptions.gsd_m,
     device: str = EngineOptions.device,
@@ -229,6 +233,7 @@ def segment(
     max_megapixels: float = FileLimits.max_megapixels,
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
+    grid_shift_px: int = SegmentRequest.grid_shift_px,
     strict: bool = SegmentRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
     shard: Shard | str = SegmentRequest.shard,

@@ -58,7 +58,8 @@ def _blend(
             continue
         where = np.ix_(in_y, in_x)
         w = np.outer(
-            _ramp(y[in_y], grid.row_offs, tile.row, grid.tile_px), _ramp(x[in_x], grid.col_offs, tile.col, grid.tile_px)
+            _ramp(y[in_y], grid.row_offs, tile.row, grid.tile_shape[0]),
+            _ramp(x[in_x], grid.col_offs, tile.col, grid.tile_shape[1]),
         )
         up = _interpolate(logits.astype(np.float64), y[in_y] - window.row_off, axis=1)
         total[:, where[0], where[1]] += w * _interpolate(up, x[in_x] - window.col_off, axis=2)

@@ -29,7 +29,7 @@ def draw_comparison(image: Path, mask: Path, picture: Path) -> None:
     """
     with open_image(image) as reader:
         scale = _PICTURE_PX / reader.info.width
-        grid = plan_grid(reader.info.shape, scale=scale, tile_px=64, overlap_px=0)
+        grid = plan_grid(reader.info.shape, scale=scale, tile=(64, 64), overlap=(0, 0))
         photo = Image.fromarray(reader.model_rows(grid, 0, grid.model_shape[0]).transpose(1, 2, 0))
     with Image.open(mask) as labels:
         ids = np.asarray(labels.resize(photo.size, Image.Resampling.NEAREST))

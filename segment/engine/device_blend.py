@@ -63,13 +63,13 @@ class DeviceBlender:
     def __init__(self, grid: Grid, classes: int, device: torch.device) -> None:
         self._grid, self._classes, self._device = grid, classes, device
         self._cover = Cover(grid)
-        self._side = grid.tile_px // LOGITS_STRIDE
+        self._height = grid.tile_shape[0] // LOGITS_STRIDE
         self._sums = self._rows_of_zeros()
         self._weights: dict[tuple[int, ...], Tensor] = {}
         self._checks: list[Check] = []
 
     def add(self, tile: Tile, logits: Tensor) -> Band | None:
-        """Blend one tile in, logits of shape (C, tile_px / 4, tile_px / 4); return the band that it finished.
+        """Blend one tile in, logits of shape (C, height / 4, width / 4) of the tile; return the band that it finished.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class DeviceBlender:
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
-        expected = (self._classes, self._side, self._side)
+        expected = (self._classes, tile.cells.height, tile.cells.width)
         if logits.shape != expected:
             raise LogitsError(
                 f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
@@ -110,13 +110,13 @@ class DeviceBlender:
         # The band keeps the old array, so that it may be read while tiles of the next row come.
         if row + 1 < len(self._grid.row_offs):
             self._sums = self._rows_of_zeros()
-            self._sums[:, : 1 + self._side - done] = sums[:, done:]
+            self._sums[:, : 1 + self._height - done] = sums[:, done:]
         checks, self._checks = tuple(self._checks), []
         return Band(first - carried, sums[:-1, 1 - carried : 1 + done], checks)
 
     @torch.inference_mode()
     def _rows_of_zeros(self) -> Tensor:
-        shape = self._classes + 1, 1 + self._side, self._grid.cells_shape[1]
+        shape = self._classes + 1, 1 + self._height, self._grid.cells_shape[1]
         return torch.zeros(shape, dtype=torch.float32, device=self._device)
 
     def _tile_weights(self, tile: Tile) -> Tensor:

@@ -56,7 +56,7 @@ class DeviceStitcher:
         ----------
         tile : Tile
             Rows of tiles come top to bottom; within a row the order does not matter for the cover.
-        logits : Tensor of any float type, shape (C, tile_px / 4, tile_px / 4)
+        logits : Tensor of any float type, shape (C, height / 4, width / 4) of the tile
             The network's output for the tile, on the device; blended in float32. Work that is queued after this
             call may use its memory again.
 

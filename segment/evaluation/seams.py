@@ -68,12 +68,14 @@ class Seams:
     """
 
     def __init__(self, grid: Grid, width_px: int | None) -> None:
-        axes = tuple(zip((grid.row_offs, grid.col_offs), grid.model_shape, grid.source_shape, strict=True))
+        axes = tuple(
+            zip((grid.row_offs, grid.col_offs), grid.tile_shape, grid.model_shape, grid.source_shape, strict=True)
+        )
         self._rows, self._cols = (
-            seam_bands(offsets, grid.tile_px, model, source, width_px=width_px) for offsets, model, source in axes
+            seam_bands(offsets, tile, model, source, width_px=width_px) for offsets, tile, model, source in axes
         )
         self._row_lines, self._col_lines = (
-            seam_lines(offsets, grid.tile_px, model, source) for offsets, model, source in axes
+            seam_lines(offsets, tile, model, source) for offsets, tile, model, source in axes
         )
         self._above: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
         self.line_breaks = Breaks()

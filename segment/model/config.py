@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiler.classes import ClassTable, distinct_colours
+from tiler.grid.fit import AUTO, parse_tile
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
 
-_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "trained_gsd_m", "colors"}
+_TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "trained_gsd_m", "tile", "colors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def tiling_entry(tiling: Tiling, classes: ClassTable) -> dict[str, Any]:
         entry["gsd_m"] = tiling.gsd_m
     if tiling.trained_gsd_m is not None:
         entry["trained_gsd_m"] = list(tiling.trained_gsd_m)
+    if tiling.tile != AUTO:
+        entry["tile"] = str(tiling.tile)
     return {**entry, "colors": [list(colour) for colour in classes.colours]}
 
 
@@ -102,6 +105,7 @@ def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Til
         overlap=float(entry.get("overlap", DEFAULT_OVERLAP)),
         gsd_m=None if gsd_m is None else float(gsd_m),
         trained_gsd_m=_pair(entry.get("trained_gsd_m")),
+        tile=parse_tile(str(entry.get("tile", AUTO))),
     )
     return tiling, "the checkpoint"
 

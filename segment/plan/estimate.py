@@ -72,7 +72,7 @@ def work_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibr
     if not images:
         return 0.0
     closing_s = sum(image.pixels * rate.closing_s for image, rate in zip(images, rates, strict=True))
-    network_s = measured.tile_s * tiles_run(images, rates)
+    network_s = measured.tile_s * work_of(images, rates)
     cores_s = core_s(images, rates, measured) / measured.cores
     chain_s = (network_s + closing_s) / min(measured.at_once, len(images))
     read_s = sum(image.stamp[0] for image in images) / measured.read_bytes_s
@@ -80,15 +80,15 @@ def work_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibr
     return max(network_s, cores_s, chain_s, read_s) + tail_s
 
 
-def tiles_run(images: Sequence[ImagePlan], rates: Sequence[Rates]) -> float:
-    """Return how many tiles the network will see."""
-    return sum(len(image.grid) * rate.tiles_run for image, rate in zip(images, rates, strict=True))
+def work_of(images: Sequence[ImagePlan], rates: Sequence[Rates]) -> float:
+    """Return what the network has to do, in tiles of the size that it was trained at."""
+    return sum(image.work * rate.tiles_run for image, rate in zip(images, rates, strict=True))
 
 
 def core_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:
     """Return the core seconds of the network and of all else."""
     beside = sum(image.pixels * rate.core_s for image, rate in zip(images, rates, strict=True))
-    return measured.tile_core_s * tiles_run(images, rates) + beside
+    return measured.tile_core_s * work_of(images, rates) + beside
 
 
 def held_bytes(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> int:

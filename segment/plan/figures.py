@@ -59,9 +59,9 @@ class Calibration:
     startup_s: float
     """Seconds that a process takes beside its work: to start, to load what it needs, to end."""
     tile_s: float
-    """Seconds for each tile while the device has nothing else to do."""
+    """Seconds for a tile of the size that the network was trained at, while the device has nothing else to do."""
     tile_core_s: float
-    """Core seconds for each tile; about nothing where a GPU runs the network."""
+    """Core seconds for such a tile; about nothing where a GPU runs the network."""
     cores: float
     """Cores that were to be had: fewer than there are where other programs were busy."""
     cores_in_all: int

@@ -10,7 +10,6 @@ from typing import Any
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from tiler.classes import ClassTable
-from tiler.grid.tiling import Tiling
 from tiler.masks.provenance import DAMAGED, ENGINE_KEY, digest
 from tiler.source.raster import FINGERPRINT_KEY
 
@@ -37,8 +36,8 @@ class Recipe:
 
     parts: Mapping[str, Any]
     """JSON-able parts, by name: the source's stamp, the model, each setting, which products."""
-    tiling: Tiling
-    """How the image was cut; it explains the part of that name."""
+    cut: Mapping[str, Any]
+    """The settings that lead to the part `tiling`, by name, for people."""
     labels: Mapping[str, Any]
     """The parts that decide labels and colours, whichever products are made of them; a digest of each long one."""
 
@@ -61,8 +60,7 @@ class Recipe:
         polygons : str or None
             What decided the polygons that stand beside the mask; they may be of an earlier run.
         """
-        cut = {name: getattr(self.tiling, field) for field, name in _CUT.items()}
-        text = json.dumps({**self.labels, "polygons": polygons, "cut": cut}, separators=(",", ":"))
+        text = json.dumps({**self.labels, "polygons": polygons, "cut": self.cut}, separators=(",", ":"))
         return {FINGERPRINT_KEY: self.fingerprint, RECIPE_KEY: text}
 
     def made(self, tags: Mapping[str, str]) -> bool:
@@ -103,9 +101,9 @@ class Recipe:
 
     def _cut_changes(self, found: Mapping[str, Any]) -> Iterator[str]:
         cut = found.get("cut", {})
-        now = {name: getattr(self.tiling, field) for field, name in _CUT.items()}
-        changes = [_change(name, cut.get(name), value) for name, value in now.items() if cut.get(name) != value]
-        yield from changes or ["the scale of the image"]
+        before = {"tile": str(cut.get("input")), "grid shift": 0, **cut}  # as it was before these were settings
+        changes = [_change(name, before.get(name), now) for name, now in self.cut.items() if before.get(name) != now]
+        yield from changes or ["how the image is cut"]
 
 
 def recipe_for(
@@ -126,14 +124,20 @@ def recipe_for(
     engine : str or None
         Name of the engine; None: not known yet, so that masks of any engine are taken for right.
     """
-    grid = image.grid
+    grid, tiling = image.grid, request.tiling
+    height, width = grid.tile_shape
     parts = {
         "masks": MASK_VERSION,
         "source": image.stamp,
         "model": model_digest,
         "engine": engine,
         "classes": [classes.names, classes.colours],
-        "tiling": [grid.model_shape, grid.tile_px, grid.row_offs, grid.col_offs],
+        "tiling": [
+            grid.model_shape,
+            height if height == width else grid.tile_shape,  # as it was when all tiles were squares
+            grid.row_offs,
+            grid.col_offs,
+        ],
         "georeference": image.info.georeference.key,
         "polygons": request.polygon_options.key if request.polygons else None,
         "strict": request.strict,
@@ -142,7 +146,9 @@ def recipe_for(
         "formats": [(output.path.name, output.format) for output in image.outputs],
         "beside": [side.path.name for output in image.outputs for side in output.sidecars],
     }
-    return Recipe(parts, request.tiling, _of_labels(parts))
+    cut = {name: getattr(tiling, field) for field, name in _CUT.items()}
+    cut |= {"tile": str(tiling.tile), "grid shift": request.grid_shift_px}
+    return Recipe(parts, cut, _of_labels(parts))
 
 
 def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from segment.plan.shard import WHOLE, Shard, parse_shard
 from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
+from tiler.grid.fit import DEFAULT_BALANCE_PX
+from tiler.grid.tiles import LATTICE_PX
 from tiler.grid.tiling import Tiling, TilingOptions
 from tiler.option import REQUIRED, check, class_table, option, options_in
 from tiler.photo.options import PoseOptions
@@ -84,6 +86,15 @@ class SurveyOptions:
         "`noseam polygons` writes shapefiles too.",
         group="polygons",
     )
+    grid_shift_px: int = option(
+        0,
+        "Tiles between the first and the last of an image lie so many model pixels nearer to its start. Labels that "
+        "differ from those without a shift depend on where tiles lie; `noseam evaluate --shifted` counts them.",
+        unit="PX",
+        least=0,
+        multiple=LATTICE_PX,
+        group="model",
+    )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""
     limits: FileLimits = FileLimits()
@@ -109,8 +120,14 @@ class Request(SurveyOptions):
 
     tiling: Tiling
     """How to cut the images."""
+    balance_px: float = DEFAULT_BALANCE_PX
+    """What the network says of the cost of tiles, see `fit_tile`."""
     out: Path
     """Output folder."""
+
+    def work(self, tile: tuple[int, int]) -> float:
+        """Return what a tile (height, width) costs, in tiles of the size that the network was trained at."""
+        return self.tiling.work(tile, self.balance_px)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +155,8 @@ class SurveyRequest(SurveyOptions):
     cut: TilingOptions = TilingOptions()
     """What replaces the checkpoint's own tiling."""
 
-    def over(self, tiling: Tiling) -> Request:
-        """Return the request for a checkpoint that asks for a tiling.
+    def over(self, tiling: Tiling, balance_px: float = DEFAULT_BALANCE_PX) -> Request:
+        """Return the request for a checkpoint that asks for a tiling, and whose network costs what `fit_tile` says.
 
         Raises
         ------
@@ -147,4 +164,4 @@ class SurveyRequest(SurveyOptions):
             If the tiling does not go together with the user's own settings of it.
         """
         options = {each.name: getattr(self, each.name) for each in fields(SurveyOptions)}
-        return Request(tiling=self.cut.over(tiling), out=self.out, **options)
+        return Request(tiling=self.cut.over(tiling), balance_px=balance_px, out=self.out, **options)

@@ -13,6 +13,7 @@ from segment.plan.figures import Kind
 from segment.plan.survey import ImagePlan
 from tiler.files.outputs import Output
 from tiler.grid.tiles import plan_grid
+from tiler.grid.tiling import Tiling
 from tiler.grid.window import Window
 
 MOST_KINDS = 3
@@ -68,7 +69,7 @@ def places() -> Iterator[float]:
         yield int(f"{number:b}"[::-1], 2) / 2 ** number.bit_length()
 
 
-def part_to_try(image: ImagePlan, place: float, most_tiles: int, overlap_px: int) -> ImagePlan:
+def part_to_try(image: ImagePlan, place: float, most_tiles: int, tiling: Tiling) -> ImagePlan:
     """Return an image, or a part of it where it has more tiles or pixels than one trial may have.
 
     A part is as wide as the image if one row of tiles is not too much. It lies at a place between 0 (top left) and 1
@@ -81,13 +82,14 @@ def part_to_try(image: ImagePlan, place: float, most_tiles: int, overlap_px: int
     rows = min(len(grid.row_offs), max(most_tiles // columns, 1))
     per_row = max(height * width // len(grid.row_offs), 1)
     rows = min(rows, max(MOST_PIXELS // per_row, 1))
-    tall = _span(height, grid.model_shape[0], grid.row_offs[rows - 1] + grid.tile_px)
-    wide = _span(width, grid.model_shape[1], grid.col_offs[columns - 1] + grid.tile_px)
+    tall = _span(height, grid.model_shape[0], grid.row_offs[rows - 1] + grid.tile_shape[0])
+    wide = _span(width, grid.model_shape[1], grid.col_offs[columns - 1] + grid.tile_shape[1])
     place = place if kind_of(image).random_access else 0
     within = Window(int(place * (height - tall)), int(place * (width - wide)), tall, wide)
     scale = grid.model_shape[0] / grid.source_shape[0]
-    cut = plan_grid((tall, wide), scale=scale, tile_px=grid.tile_px, overlap_px=overlap_px)
-    return replace(image, info=replace(image.info, height=tall, width=wide), within=within, grid=cut)
+    cut = plan_grid((tall, wide), scale=scale, tile=grid.tile_shape, overlap=tiling.overlaps(grid.tile_shape))
+    info, work = replace(image.info, height=tall, width=wide), image.work * len(cut) / len(grid)
+    return replace(image, info=info, within=within, grid=cut, work=work)
 
 
 def moved(image: ImagePlan, out: Path, folder: Path) -> ImagePlan:

@@ -19,7 +19,7 @@ from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
-from tiler.grid.tiles import LOGITS_STRIDE, Grid, plan_grid
+from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.window import Window
 from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
@@ -46,6 +46,8 @@ class ImagePlan:
     """Its tiles."""
     outputs: tuple[Output, ...]
     """The files its masks go to."""
+    work: float
+    """What all its tiles cost, in tiles of the size that the network was trained at."""
     stamp: tuple[int, int]
     """Size in bytes and modification time in ns when it was planned."""
     placement: Placement | None = None
@@ -95,9 +97,9 @@ class ImagePlan:
 
     def working_bytes(self, classes: int) -> int:
         """Return about how many bytes work on the image holds. They grow with its width, not with its height."""
-        side, width = self.grid.tile_px, self.grid.padded_shape[1]
-        cells = side // LOGITS_STRIDE * (width // LOGITS_STRIDE)
-        strips, blended = 4 * 3 * side * width, 3 * 4 * (classes + 1) * cells
+        height, width = self.grid.tile_shape[0], self.grid.padded_shape[1]
+        cells = height // LOGITS_STRIDE * (width // LOGITS_STRIDE)
+        strips, blended = 4 * 3 * height * width, 3 * 4 * (classes + 1) * cells
         return strips + blended + 8 * BLOCK_PX * self.info.width
 
 
@@ -216,7 +218,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         choose_channels(info, request.reading.channels)
         info, placement, unplaced = _locate(info, request)
         scale = request.tiling.scale(info.gsd_m, no_gsd=info.georeference.no_gsd)
-        grid = plan_grid(info.shape, scale=scale, tile_px=request.tiling.input_px, overlap_px=request.tiling.overlap_px)
+        shift = request.grid_shift_px, request.grid_shift_px
+        grid = request.tiling.grid(info.shape, scale=scale, balance_px=request.balance_px, shift=shift)
     except Exception as error:  # one bad header costs only itself, whatever it raised
         return Refused(found.path, reason_of(error, found.path), found.relative, advice_of(error))
     no_polygons = _without_polygons(info, request)
@@ -238,7 +241,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             "give the file a shorter name",
         )
     off_scale = request.tiling.off_scale(info.gsd_m)
-    return ImagePlan(found, info, grid, outputs, stamp, placement, unplaced, off_scale, no_polygons)
+    work = len(grid) * request.work(grid.tile_shape)
+    return ImagePlan(found, info, grid, outputs, work, stamp, placement, unplaced, off_scale, no_polygons)
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:

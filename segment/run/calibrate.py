@@ -76,12 +76,13 @@ def calibrate(model: OpenModel, request: Request, samples: Sequence[Sample], fol
         `startup_s` lacks the seconds of the process from its start to its end: who started it adds them.
     """
     clock = _Clock()
-    network = _run_network(model.engine, request.tiling.input_px)
+    tile = samples[0].images[0].grid.tile_shape
+    network = _run_network(model.engine, tile, request.work(tile))
     base = psutil.Process().memory_info().rss
     alone_s = network.tile_s * min(network.cores / model.threads.cores, 1)
-    trial = Trial(model, request, folder, max(int(_WHOLE_S / alone_s), 1))
+    trial = Trial(model, request, folder, _WHOLE_S / alone_s)
     before_s = clock.seconds
-    first = Trial(model, request, folder, most_tiles=1)  # loads what the first image of a run loads
+    first = Trial(model, request, folder, most_work=1)  # loads what the first image of a run loads
     first.run([first.piece(samples[0].images[0], 0.5)])
     loading_s = clock.seconds - before_s
     few = model.threads.images
@@ -129,7 +130,7 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """What the network takes with the device to itself."""
+    """What the network takes for a tile of the size that it was trained at, with the device to itself."""
 
     tile_s: float
     tile_core_s: float
@@ -140,23 +141,24 @@ class _Network:
         return self.tile_core_s / self.tile_s > _BUSY * self.cores
 
 
-def _run_network(engine: Engine, side: int) -> _Network:
-    tile = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
+def _run_network(engine: Engine, shape: tuple[int, int], work: float) -> _Network:
+    """Run tiles of one shape, each of which costs as much as `work` tiles of the size that it was trained at."""
+    tile = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
     ahead = max(engine.tiles_ahead, 1)
-    _settle(engine, side, [engine.submit(tile) for _ in range(-(-ahead // 2))])
+    _settle(engine, shape, [engine.submit(tile) for _ in range(-(-ahead // 2))])
     clock, waiting, count = _Clock(), deque(engine.submit(tile) for _ in range(ahead)), ahead
     while clock.seconds < _NETWORK_S:
         waiting.popleft().result()
         waiting.append(engine.submit(tile))
         count += 1
-    _settle(engine, side, waiting)
-    return _Network(clock.seconds / count, clock.core_s / count, clock.cores)
+    _settle(engine, shape, waiting)
+    return _Network(clock.seconds / count / work, clock.core_s / count / work, clock.cores)
 
 
-def _settle(engine: Engine, side: int, waiting: Sequence[Future[Any]]) -> None:
+def _settle(engine: Engine, shape: tuple[int, int], waiting: Sequence[Future[Any]]) -> None:
     """Wait until the device has computed all tiles; only labels on the host say so."""
     logits = [future.result() for future in waiting]
-    grid = plan_grid((side, side), scale=1, tile_px=side, overlap_px=0)
+    grid = plan_grid(shape, scale=1, tile=shape, overlap=(0, 0))
     for _ in engine.stitcher(grid, confidence=False).add(next(grid.tiles()), logits[-1]):
         pass
 
@@ -182,7 +184,7 @@ def _rates_of(trial: Trial, sample: Sample, network: _Network, base: int) -> Rat
     if not took:
         return None
     at_once = trial.model.threads.images
-    core_s = fmean((each.core_s - each.tiles * network.tile_core_s) / each.pixels for each in took)
+    core_s = fmean((each.core_s - each.work * network.tile_core_s) / each.pixels for each in took)
     return Rates(
         sample.kind,
         tiles_run=fmean(each.tiles / each.planned_tiles for each in took),

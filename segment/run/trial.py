@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,16 +31,17 @@ _LOOK_S = 0.004
 
 
 class _Counted:
-    """An engine that counts its tiles."""
+    """An engine that counts its tiles, and what they cost."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, work_of: Callable[[tuple[int, int]], float]) -> None:
+        self._engine, self._work_of = engine, work_of
         self.classes, self.name, self.tiles_ahead = engine.classes, engine.name, engine.tiles_ahead
-        self.tiles = 0
+        self.tiles, self.work = 0, 0.0
 
     def submit(self, pixels: Tiles) -> Future[Any]:
         """See `Engine`."""
         self.tiles += 1
+        self.work += self._work_of(pixels.shape[1:])
         return self._engine.submit(pixels)
 
     def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
@@ -58,6 +59,8 @@ class Took:
 
     tiles: int = 0
     """Tiles that the network ran."""
+    work: float = 0.0
+    """What they cost, in tiles of the size that the network was trained at."""
     planned_tiles: int = 0
     """Tiles of their grids."""
     pixels: int = 0
@@ -86,8 +89,8 @@ class Trial:
     """What the survey was planned for."""
     folder: Path
     """Where their masks go, and are removed again."""
-    most_tiles: int
-    """A piece of an image has no more tiles."""
+    most_work: float
+    """A piece of an image costs no more than so many tiles of the size that the network was trained at."""
     tried: set[Path] = field(default_factory=set)
     """Images that were tried out with success."""
     failed: str = ""
@@ -95,18 +98,19 @@ class Trial:
 
     def piece(self, image: ImagePlan, place: float, share: float = 1.0) -> ImagePlan:
         """Return what is tried out of an image: this share of the most tiles, and a whole row at least."""
-        tiles = max(int(share * self.most_tiles), min(len(image.grid.col_offs), self.most_tiles))
-        part = part_to_try(image, place, tiles, self.request.tiling.overlap_px)
+        most = max(int(self.most_work * len(image.grid) / image.work), 1)
+        tiles = max(int(share * most), min(len(image.grid.col_offs), most))
+        part = part_to_try(image, place, tiles, self.request.tiling)
         return moved(part, self.request.out, self.folder)
 
     def run(self, pieces: Sequence[ImagePlan], seconds: float = 60.0) -> Took:
         """Segment pieces of different images, and return what they took; none is begun after so many seconds."""
-        engine, took = _Counted(self.model.engine), Took()
+        engine, took = _Counted(self.model.engine, self.request.work), Took()
         began = time.process_time()
         with _peak() as peak:
             self._segment(pieces, engine, seconds, took)
         took.core_s = time.process_time() - began
-        took.tiles, took.peak_bytes = engine.tiles, peak[0]
+        took.tiles, took.work, took.peak_bytes = engine.tiles, engine.work, peak[0]
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(exist_ok=True)
         return took

@@ -92,7 +92,7 @@ def read_pixels(path: Path, input_px: int) -> NDArray[np.uint8]:
         height, width = image.info.shape
         if height != width:
             raise TrainError(f"{path}: a square crop expected, {height} x {width} pixels found")
-        grid = plan_grid(image.info.shape, scale=input_px / height, tile_px=input_px, overlap_px=0)
+        grid = plan_grid(image.info.shape, scale=input_px / height, tile=(input_px, input_px), overlap=(0, 0))
         return image.model_rows(grid, 0, input_px)
 
 

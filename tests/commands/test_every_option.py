@@ -24,6 +24,7 @@ from segment.run.request import PlanRequest, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
 from tiler.crops.request import CropRequest
+from tiler.grid.fit import TileSize
 from tiler.option import Asked, gather, option, options_in
 from tiler.polygons.request import PolygonsRequest
 from tiler.scenes.request import ScenesRequest
@@ -45,6 +46,7 @@ NEEDED = dict.fromkeys(("min_area_m2", "simplify_px", "smooth", "only"), "--poly
 )
 """Options that an option of `plan` and `segment` needs beside it."""
 WORDS: dict[str, tuple[str, Any]] = {
+    "tile": ("96x160", TileSize((96, 160))),
     "channels": ("3,2,1", (3, 2, 1)),
     "sidecars": ("qml,aux", frozenset({"aux", "qml"})),
     "only": ("roof", ("roof",)),

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from segment.engine import device_stitch
 from segment.engine.device_blend import DeviceBlender
 from segment.engine.device_stitch import DeviceStitcher
+from tests.grids import grids
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
 from tiler.grid.tiles import Grid, Tile, plan_grid
@@ -37,9 +38,9 @@ Tiles = list[tuple[Tile, Logits | None]]
 
 def random_tiles(grid: Grid, classes: int, *, seed: int = 0, skipped: float = 0) -> Tiles:
     generator = np.random.default_rng(seed)
-    side = grid.tile_px // 4
+    height, width = (side // 4 for side in grid.tile_shape)
     return [
-        (tile, None if generator.random() < skipped else generator.normal(size=(classes, side, side)).astype("f4"))
+        (tile, None if generator.random() < skipped else generator.normal(size=(classes, height, width)).astype("f4"))
         for tile in grid.tiles()
     ]
 
@@ -98,17 +99,8 @@ def assert_masks_of(field: NDArray[np.float64], masks: MaskRows) -> None:
         np.testing.assert_array_equal(masks.confidence == NO_LABEL, missing)
 
 
-@st.composite
-def grids(draw: st.DrawFn) -> Grid:
-    tile_px = draw(st.sampled_from([64, 96, 128]))
-    shape = draw(st.tuples(st.integers(1, 300), st.integers(1, 300)))
-    return plan_grid(
-        shape, scale=draw(st.floats(0.05, 4)), tile_px=tile_px, overlap_px=draw(st.integers(0, tile_px - 32))
-    )
-
-
 @settings(max_examples=40)
-@given(grids(), st.integers(1, 6), st.sampled_from([0, 0.3, 0.8]), st.integers(0, 2**32 - 1))
+@given(grids(scales=(0.05, 4)), st.integers(1, 6), st.sampled_from([0, 0.3, 0.8]), st.integers(0, 2**32 - 1))
 def test_masks_are_those_of_the_cpu(grid: Grid, classes: int, skipped: float, seed: int) -> None:
     tiles = random_tiles(grid, classes, seed=seed, skipped=skipped)
     assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=True))
@@ -116,7 +108,7 @@ def test_masks_are_those_of_the_cpu(grid: Grid, classes: int, skipped: float, se
 
 @pytest.mark.parametrize("classes", [1, 2, 24, 150])
 def test_masks_are_those_of_the_stitcher_on_the_cpu(classes: int) -> None:
-    grid = plan_grid((300, 400), scale=0.7, tile_px=96, overlap_px=32)
+    grid = plan_grid((300, 400), scale=0.7, tile=(96, 96), overlap=(32, 32))
     tiles = random_tiles(grid, classes, skipped=0.1)
     stitcher = Stitcher(grid, classes, confidence=True)
     found, rows = stitch(grid, tiles, classes, confidence=True), 0
@@ -133,7 +125,7 @@ def test_masks_are_those_of_the_stitcher_on_the_cpu(classes: int) -> None:
 @pytest.mark.parametrize("confidence", [False, True])
 @pytest.mark.parametrize("classes", [1, 2, 24, 33, 150, 255])
 def test_any_number_of_classes(classes: int, confidence: bool) -> None:
-    grid = plan_grid((150, 190), scale=1, tile_px=64, overlap_px=16)
+    grid = plan_grid((150, 190), scale=1, tile=(64, 64), overlap=(16, 16))
     tiles = random_tiles(grid, classes, skipped=0.1)
     assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=confidence))
 
@@ -142,7 +134,7 @@ def test_any_number_of_classes(classes: int, confidence: bool) -> None:
 def test_masks_are_the_same_however_few_rows_and_classes_are_held(
     monkeypatch: pytest.MonkeyPatch, band_bytes: int
 ) -> None:
-    grid = plan_grid((200, 130), scale=0.7, tile_px=64, overlap_px=32)
+    grid = plan_grid((200, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
     tiles = random_tiles(grid, 7, skipped=0.1)
     whole = stitch(grid, tiles, 7, confidence=True)
     monkeypatch.setattr(device_stitch, "_BAND_BYTES", band_bytes)
@@ -189,7 +181,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @pytest.mark.parametrize("classes", [1, 2, 24, 150])
 def test_memory_for_a_band_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch, classes: int, scale: float) -> None:
     monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**19)
-    grid = plan_grid((400, 600), scale=scale, tile_px=64, overlap_px=0)
+    grid = plan_grid((400, 600), scale=scale, tile=(64, 64), overlap=(0, 0))
     stitcher = DeviceStitcher(grid, classes, CPU, confidence=True)
     waiting = [stitcher.add(tile, torch.zeros(classes, 16, 16)) for tile in grid.row_tiles(0)]
     with LiveBytes() as memory:
@@ -200,7 +192,7 @@ def test_memory_for_a_band_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch, c
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_logits_of_any_float_type_are_blended_in_float32(dtype: torch.dtype) -> None:
-    grid = plan_grid((150, 190), scale=1, tile_px=64, overlap_px=16)
+    grid = plan_grid((150, 190), scale=1, tile=(64, 64), overlap=(16, 16))
     tiles: Tiles = [
         (tile, torch.from_numpy(logits).to(dtype).float().numpy())
         for tile, logits in random_tiles(grid, 5)
@@ -211,7 +203,7 @@ def test_logits_of_any_float_type_are_blended_in_float32(dtype: torch.dtype) -> 
 
 def test_the_lower_id_wins_a_tie_across_chunks_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_stitch, "_CLASSES_AT_ONCE", 2)
-    grid = plan_grid((100, 100), scale=0.7, tile_px=64, overlap_px=0)
+    grid = plan_grid((100, 100), scale=0.7, tile=(64, 64), overlap=(0, 0))
     logits = np.zeros((7, 16, 16), np.float32)
     logits[3] = logits[5] = 1
     masks = stitch(grid, [(tile, logits) for tile in grid.tiles()], 7, confidence=True)
@@ -221,14 +213,14 @@ def test_the_lower_id_wins_a_tie_across_chunks_of_classes(monkeypatch: pytest.Mo
 
 
 def test_one_class_is_certain() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     masks = stitch(grid, random_tiles(grid, 1), 1, confidence=True)
     assert masks.confidence is not None
     assert (masks.confidence == 254).all()
 
 
 def test_an_image_without_one_tile_is_all_no_label() -> None:
-    grid = plan_grid((150, 100), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((150, 100), scale=1, tile=(64, 64), overlap=(0, 0))
     masks = stitch(grid, [(tile, None) for tile in grid.tiles()], 3, confidence=True)
     assert masks.labels.shape == (150, 100)
     assert (masks.labels == NO_LABEL).all()
@@ -237,7 +229,7 @@ def test_an_image_without_one_tile_is_all_no_label() -> None:
 
 
 def test_rows_may_be_drawn_late_and_belong_to_the_caller() -> None:
-    grid = plan_grid((200, 130), scale=1, tile_px=64, overlap_px=32)
+    grid = plan_grid((200, 130), scale=1, tile=(64, 64), overlap=(32, 32))
     tiles = random_tiles(grid, 3)
     stitcher = DeviceStitcher(grid, 3, CPU)
     iterators = [stitcher.add(tile, torch.from_numpy(logits)) for tile, logits in tiles if logits is not None]
@@ -249,7 +241,7 @@ def test_rows_may_be_drawn_late_and_belong_to_the_caller() -> None:
 
 
 def test_rows_come_when_a_row_of_tiles_is_complete_in_any_order() -> None:
-    grid = plan_grid((200, 130), scale=1, tile_px=64, overlap_px=32)
+    grid = plan_grid((200, 130), scale=1, tile=(64, 64), overlap=(32, 32))
     tiles = random_tiles(grid, 3)
     columns = len(grid.col_offs)
     turned = [tile for start in range(0, len(tiles), columns) for tile in tiles[start : start + columns][::-1]]
@@ -261,7 +253,7 @@ def test_rows_come_when_a_row_of_tiles_is_complete_in_any_order() -> None:
 
 
 def test_logits_may_be_overwritten_after_they_were_added() -> None:
-    grid = plan_grid((64, 100), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 100), scale=1, tile=(64, 64), overlap=(0, 0))
     tiles = random_tiles(grid, 3)
     stitcher = DeviceStitcher(grid, 3, CPU)
     found = []
@@ -274,7 +266,7 @@ def test_logits_may_be_overwritten_after_they_were_added() -> None:
 
 
 def test_it_works_inside_and_outside_inference_mode() -> None:
-    grid = plan_grid((130, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((130, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     tiles = random_tiles(grid, 3)
     with torch.inference_mode():
         stitcher = DeviceStitcher(grid, 3, CPU)
@@ -286,7 +278,7 @@ def test_it_works_inside_and_outside_inference_mode() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_unusable_logits_name_their_tile_before_any_row_comes(value: float, dtype: torch.dtype) -> None:
-    grid = plan_grid((64, 200), scale=0.5, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 200), scale=0.5, tile=(64, 64), overlap=(0, 0))
     stitcher = DeviceStitcher(grid, 2, CPU)
     tiles = random_tiles(grid, 2)
     assert tiles[1][1] is not None
@@ -297,7 +289,7 @@ def test_unusable_logits_name_their_tile_before_any_row_comes(value: float, dtyp
 
 
 def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused() -> None:
-    grid = plan_grid((3, 1), scale=100, tile_px=128, overlap_px=64)
+    grid = plan_grid((3, 1), scale=100, tile=(128, 128), overlap=(64, 64))
     logits = torch.ones(1, 32, 32)
     counts = []
     for bad in grid.tiles():
@@ -312,19 +304,19 @@ def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused() 
 
 
 def test_large_logits_are_no_infinite_ones() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     logits = np.full((2, 16, 16), -3e38, np.float32)
     assert (stitch(grid, [(tile, logits) for tile in grid.tiles()], 2).labels == 0).all()
 
 
 def test_logits_of_another_shape_are_refused() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     with pytest.raises(LogitsError, match=r"\(2, 16, 16\) expected, \(2, 64, 64\) got"):
         DeviceStitcher(grid, 2, CPU).add(next(grid.tiles()), torch.zeros(2, 64, 64))
 
 
 def test_a_tile_twice_or_out_of_turn_is_refused_as_by_the_blender() -> None:
-    grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((200, 200), scale=1, tile=(64, 64), overlap=(0, 0))
     tiles = list(grid.tiles())
     stitcher, blender = DeviceStitcher(grid, 1, CPU), Blender(grid, 1)
     stitcher.skip(tiles[0])
@@ -340,7 +332,7 @@ def test_a_tile_twice_or_out_of_turn_is_refused_as_by_the_blender() -> None:
 
 
 def test_a_tile_after_the_last_row_is_refused() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     (tile,) = grid.tiles()
     stitcher = DeviceStitcher(grid, 1, CPU)
     list(stitcher.skip(tile))
@@ -363,7 +355,7 @@ def test_cuda_masks_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch, classe
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**20)  # many bands in flight
-    grid = plan_grid((700, 900), scale=0.5, tile_px=128, overlap_px=32)
+    grid = plan_grid((700, 900), scale=0.5, tile=(128, 128), overlap=(32, 32))
     tiles: Tiles = [
         (tile, None if logits is None else torch.from_numpy(logits).to(dtype).float().numpy())
         for tile, logits in random_tiles(grid, classes, skipped=0.1)

@@ -28,10 +28,10 @@ from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, Engi
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.record.manifest import MANIFEST
+from tests.grids import squares
 from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
 from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
-from tiler.grid.tiling import Tiling
 from tiler.grid.window import Window
 from tiler.stitch.upsample import MaskRows
 
@@ -354,7 +354,7 @@ def test_a_run_ends_when_its_device_is_lost_and_blames_no_image(tmp_path: Path) 
     (tmp_path / "survey").mkdir()
     for index in range(30):
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / f"survey/{index}.png")
-    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
+    request = Request(tiling=squares(64, 64), out=tmp_path / "out")
     plan = plan_survey(walk_survey([tmp_path / "survey"], out=request.out), request)
     engine = Losing()
     run = runner_of(engine, batch_size=1).run(plan, request)

@@ -23,6 +23,7 @@ from segment.evaluation.seams import Breaks
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.run.runner import Runner
+from tests.grids import squares
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
 from tiler.classes import ClassTable
@@ -31,7 +32,6 @@ from tiler.files.outputs import Format, Output
 from tiler.files.walk import walk_survey
 from tiler.grid.seams import grid_tags, read_grid
 from tiler.grid.tiles import Grid, plan_grid
-from tiler.grid.tiling import Tiling
 from tiler.masks.labels import open_labels
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
@@ -119,7 +119,7 @@ def test_blocks_of_any_size_give_one_answer(
     predicted, truth = folders
     shape = (1030 if counted_px > 1 else 60, 203)
     ours, true = labels(seed=0, shape=shape), labels(seed=1, shape=shape)
-    grid = plan_grid(shape, scale=0.5, tile_px=64, overlap_px=16)
+    grid = plan_grid(shape, scale=0.5, tile=(64, 64), overlap=(16, 16))
     write_mask(predicted / "a.tif", ours, grid=grid, format=format)
     write_mask(truth / "a.tif", true, format=format)
     whole = evaluate(predicted, truth)
@@ -140,7 +140,7 @@ def test_a_hard_cut_shows_as_broken_neighbours(folders: tuple[Path, Path]) -> No
     """Tiles that disagree about a plain field break it along their line and nowhere else."""
     predicted, truth = folders
     ids = np.zeros((64, 128), np.uint8)
-    grid = plan_grid(ids.shape, scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid(ids.shape, scale=1, tile=(64, 64), overlap=(0, 0))
     write_gray(truth / "a.png", ids)
     ids[:, 64:] = 1
     write_mask(predicted / "a.png", ids, grid=grid)
@@ -296,8 +296,8 @@ def test_class_names_that_are_no_list_are_refused(folders: tuple[Path, Path]) ->
     assert "tag CLASS_NAMES: a JSON list of names expected, 'road, roof' found" in evaluation.failed[0].reason
 
 
-HARD_CUT = Grid((200, 300), (200, 300), 100, (0, 100), (0, 100, 200))
-BLENDED = Grid((200, 300), (200, 300), 128, (0, 72), (0, 86, 172))
+HARD_CUT = Grid((200, 300), (200, 300), (100, 100), (0, 100), (0, 100, 200))
+BLENDED = Grid((200, 300), (200, 300), (128, 128), (0, 72), (0, 86, 172))
 
 
 def zone_of(grid: Grid, seam_px: int | None) -> NDArray[np.bool_]:
@@ -357,7 +357,7 @@ def test_seams_and_interiors_are_compared_over_the_classes_that_both_have(folder
 
 def test_only_masks_with_several_tiles_have_seams(folders: tuple[Path, Path]) -> None:
     predicted, truth = folders
-    one_tile = Grid((200, 300), (200, 300), 320, (0,), (0,))
+    one_tile = Grid((200, 300), (200, 300), (320, 320), (0,), (0,))
     for name, grid in (("cut", HARD_CUT), ("one", one_tile), ("untagged", None)):
         write_mask(predicted / f"{name}.png", noise(200, 300, high=4), grid=grid)
         write_gray(truth / f"{name}.png", noise(200, 300, high=4, seed=1))
@@ -372,11 +372,11 @@ def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: P
     predicted, truth = folders
     (tmp_path / "survey").mkdir()
     Image.fromarray(noise(150, 220, 3)).save(tmp_path / "survey" / "a.png")
-    request = Request(tiling=Tiling(window_px=128, input_px=64, overlap=0.25), out=predicted)
+    request = Request(tiling=squares(128, 64), out=predicted)
     run(runner_of(MeanEngine()), tmp_path / "survey", request)
     write_gray(truth / "a.png", noise(150, 220, high=4))
     found = evaluate(predicted, truth)
-    grid = plan_grid((150, 220), scale=0.5, tile_px=64, overlap_px=16)
+    grid = plan_grid((150, 220), scale=0.5, tile=(64, 64), overlap=(16, 16))
     with open_labels(predicted / "a_label.png", None) as mask:
         assert read_grid(mask.tags, mask.shape) == grid
     assert (found.seam_images, found.failed) == (1, ())

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.grids import grids
 from tiler.errors import GridError
-from tiler.grid.tiles import axis_positions, plan_grid
+from tiler.grid.fit import TileSize
+from tiler.grid.tiles import Grid, axis_positions, plan_grid
 from tiler.grid.tiling import Tiling, TilingOptions, lengths
 from tiler.grid.window import Window
 
@@ -64,6 +66,19 @@ def test_positions_by_hand(size: int, tile: int, overlap: int, align: int, expec
     assert axis_positions(size, tile, overlap, align=align) == expected
 
 
+@given(axes(), st.integers(0, 40))
+def test_a_shift_moves_all_tiles_but_the_first_and_the_last(axis: tuple[int, int, int, int], steps: int) -> None:
+    size, tile, overlap, align = axis
+    plain = axis_positions(size, tile, overlap, align=align)
+    shifted = axis_positions(size, tile, overlap, align=align, shift=steps * align)
+    gaps = np.diff(shifted)
+    assert (shifted[0], shifted[-1]) == (plain[0], plain[-1])
+    assert all(position % align == 0 for position in shifted)
+    assert ((gaps > 0) & (gaps <= tile - overlap)).all()
+    moved = steps * align % plain[1] if len(plain) > 1 else 0
+    assert shifted == (plain if not moved else (0, *(offset - moved for offset in plain[1:]), plain[-1]))
+
+
 @pytest.mark.parametrize(
     ("size", "tile", "overlap", "align", "message"),
     [
@@ -81,54 +96,48 @@ def test_impossible_axes_are_refused(size: int, tile: int, overlap: int, align: 
 
 
 def test_the_cut_of_a_model_that_does_not_say_its_own() -> None:
-    assert str(Tiling()) == "windows of 512 px, tiles of 512 px, overlap 0.25"
+    assert str(Tiling()) == "windows of 512 px at 512 px, tiles chosen for each image, overlap 0.25"
 
 
 def test_the_drone_recipe_plans_12_tiles() -> None:
-    tiling = Tiling(window_px=2000, input_px=512, overlap=0.25)
-    grid = plan_grid((4000, 6000), scale=tiling.scale(), tile_px=512, overlap_px=tiling.overlap_px)
+    tiling = Tiling(window_px=2000, input_px=512, overlap=0.25, tile=TileSize((512, 512)))
+    grid = tiling.grid((4000, 6000), scale=tiling.scale(), balance_px=1e6)
     assert len(grid) == 12
     assert grid.model_shape == (1024, 1536)
 
 
 def test_full_resolution_plans_176_tiles() -> None:
-    assert len(plan_grid((4000, 6000), scale=1, tile_px=512, overlap_px=128)) == 176
+    assert len(plan_grid((4000, 6000), scale=1, tile=(512, 512), overlap=(128, 128))) == 176
 
 
 shapes = st.tuples(st.integers(1, 700), st.integers(1, 700))
 scales = st.floats(0.01, 8)
-tiles = st.integers(2, 8).map(lambda n: 32 * n)
+sides = st.integers(2, 8).map(lambda n: 32 * n)
 
 
-@given(shapes, scales, tiles, st.floats(0, 0.49))
-def test_tiles_cover_the_padded_grid_and_only_it(
-    shape: tuple[int, int], scale: float, tile_px: int, overlap: float
-) -> None:
-    grid = plan_grid(shape, scale=scale, tile_px=tile_px, overlap_px=int(overlap * tile_px))
+@given(grids(most=700, scales=(0.01, 8)))
+def test_tiles_cover_the_padded_grid_and_only_it(grid: Grid) -> None:
     cells = np.zeros(grid.cells_shape, int)
     for tile in grid.tiles():
         assert tile.window.row_off % 32 == 0
         assert tile.window.col_off % 32 == 0
         cells[tile.cells.slices] += 1
     assert cells.min() >= 1
-    assert all(0 <= padded - max(model, tile_px) < 32 or padded == tile_px
-               for padded, model in zip(grid.padded_shape, grid.model_shape, strict=True))  # fmt: skip
+    for padded, model, side in zip(grid.padded_shape, grid.model_shape, grid.tile_shape, strict=True):
+        assert 0 <= padded - max(model, side) < 32 or padded == side
 
 
-@given(shapes, scales, tiles, st.floats(0, 0.49))
-def test_no_row_or_column_of_tiles_is_run_twice(
-    shape: tuple[int, int], scale: float, tile_px: int, overlap: float
-) -> None:
-    grid = plan_grid(shape, scale=scale, tile_px=tile_px, overlap_px=int(overlap * tile_px))
+@given(grids(most=700, scales=(0.01, 8)))
+def test_no_row_or_column_of_tiles_is_run_twice(grid: Grid) -> None:
     windows = [tile.window for tile in grid.tiles()]
     assert len(set(windows)) == len(windows) == len(grid)
     assert len(set(grid.row_offs)) == len(grid.row_offs)
     assert len(set(grid.col_offs)) == len(grid.col_offs)
 
 
-@given(shapes, scales, tiles)
-def test_source_windows_cover_every_source_pixel(shape: tuple[int, int], scale: float, tile_px: int) -> None:
-    grid = plan_grid(shape, scale=scale, tile_px=tile_px, overlap_px=0)
+@given(shapes, scales, sides, sides)
+def test_source_windows_cover_every_source_pixel(shape: tuple[int, int], scale: float, height: int, width: int) -> None:
+    grid = plan_grid(shape, scale=scale, tile=(height, width), overlap=(0, 0))
     covered = np.zeros(shape, bool)
     for tile in grid.tiles():
         covered[grid.source_window(tile.window).slices] = True
@@ -139,7 +148,7 @@ def test_source_windows_cover_every_source_pixel(shape: tuple[int, int], scale: 
 def test_source_window_is_the_least_that_holds_the_model_window(
     shape: tuple[int, int], scale: float, start: int, length: int, margin: int
 ) -> None:
-    grid = plan_grid(shape, scale=scale, tile_px=64, overlap_px=0)
+    grid = plan_grid(shape, scale=scale, tile=(64, 64), overlap=(0, 0))
     start = min(start, grid.model_shape[0] - 1)
     window = grid.source_window(Window(start, 0, length, 1), margin=margin)
     ratio = Fraction(shape[0], grid.model_shape[0])
@@ -155,21 +164,23 @@ def test_source_window_is_the_least_that_holds_the_model_window(
         ({"scale": 0}, "scale must be a positive number"),
         ({"scale": float("nan")}, "scale must be a positive number"),
         ({"scale": float("inf")}, "scale must be a positive number"),
-        ({"tile_px": 100}, "multiple of 32"),
-        ({"tile_px": 32}, "at least 64"),
-        ({"overlap_px": 500}, "leaves no stride"),
+        ({"tile": (512, 100)}, "multiple of 32"),
+        ({"tile": (32, 512)}, "at least 64"),
+        ({"overlap": (0, 500)}, "leaves no stride"),
+        ({"shift": (31, 0)}, "a shift must be a multiple of 32, 0 or more, got 31"),
+        ({"shift": (0, -32)}, "a shift must be a multiple of 32, 0 or more, got -32"),
         ({"source_shape": (0, 5)}, "at least one pixel"),
     ],
 )
 def test_impossible_grids_are_refused(arguments: dict[str, object], message: str) -> None:
-    valid: dict[str, object] = {"source_shape": (10, 10), "scale": 1, "tile_px": 512, "overlap_px": 0}
+    valid: dict[str, object] = {"source_shape": (10, 10), "scale": 1, "tile": (512, 512), "overlap": (0, 0)}
     shape = {**valid, **arguments}.pop("source_shape")
     with pytest.raises(GridError, match=message):
         plan_grid(shape, **{k: v for k, v in {**valid, **arguments}.items() if k != "source_shape"})  # type: ignore[arg-type]
 
 
 def test_cells_of_a_tile_are_a_quarter_of_its_window() -> None:
-    tile = list(plan_grid((300, 300), scale=1, tile_px=64, overlap_px=16).tiles())[-1]
+    tile = list(plan_grid((300, 300), scale=1, tile=(64, 64), overlap=(16, 16)).tiles())[-1]
     window, cells = tile.window, tile.cells
     assert (cells.row_off, cells.col_off) == (window.row_off / 4, window.col_off / 4)
     assert (cells.height, cells.width) == (16, 16)
@@ -257,5 +268,5 @@ def test_impossible_tilings_are_refused(arguments: dict[str, float], message: st
 
 
 def test_overlap_is_at_least_what_was_asked() -> None:
-    assert Tiling(input_px=512, overlap=0.25).overlap_px == 128
-    assert Tiling(input_px=512, overlap=0.1).overlap_px == 52
+    assert Tiling(overlap=0.25).overlaps((512, 768)) == (128, 192)
+    assert Tiling(overlap=0.1).overlaps((512, 64)) == (52, 7)

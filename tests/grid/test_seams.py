@@ -10,20 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.grids import grids
 from tiler.errors import GridError
 from tiler.grid.seams import SEAM_PX, grid_tags, read_grid, seam_bands, seam_lines
-from tiler.grid.tiles import Grid, plan_grid
-
-
-@st.composite
-def grids(draw: st.DrawFn) -> Grid:
-    tile = draw(st.sampled_from([64, 96, 128]))
-    return plan_grid(
-        (draw(st.integers(1, 400)), draw(st.integers(1, 400))),
-        scale=draw(st.floats(0.3, 3)),
-        tile_px=tile,
-        overlap_px=draw(st.integers(0, tile - 32)),
-    )
+from tiler.grid.tiles import Grid
 
 
 @given(grids())
@@ -32,18 +22,18 @@ def test_tags_tell_the_grid_again(grid: Grid) -> None:
 
 
 def test_tags_are_plain_numbers() -> None:
-    grid = Grid((4000, 6000), (1024, 1536), 512, (0, 256, 512), (0, 512, 1024))
+    grid = Grid((4000, 6000), (1024, 1536), (512, 768), (0, 256, 512), (0, 512, 768))
     assert grid_tags(grid) == {
         "NOSEAM_SHAPE": "4000 x 6000",
         "NOSEAM_MODEL_SHAPE": "1024 x 1536",
-        "NOSEAM_TILE": "512",
+        "NOSEAM_TILE": "512 x 768",
         "NOSEAM_TILE_ROWS": "0 256 512",
-        "NOSEAM_TILE_COLS": "0 512 1024",
+        "NOSEAM_TILE_COLS": "0 512 768",
     }
 
 
 def test_a_mask_that_was_cut_since_has_no_grid() -> None:
-    grid = Grid((4000, 6000), (1024, 1536), 512, (0, 256, 512), (0, 512, 1024))
+    grid = Grid((4000, 6000), (1024, 1536), (512, 768), (0, 256, 512), (0, 512, 768))
     assert read_grid(grid_tags(grid), (1000, 500)) is None
 
 
@@ -68,14 +58,14 @@ def test_masks_that_do_not_say_have_no_grid(tags: dict[str, str]) -> None:
     ],
 )
 def test_tags_that_make_no_grid_are_refused(change: dict[str, str], message: str) -> None:
-    tags = grid_tags(Grid((200, 200), (100, 100), 64, (0, 64), (0, 64)))
+    tags = grid_tags(Grid((200, 200), (100, 100), (64, 64), (0, 64), (0, 64)))
     with pytest.raises(GridError, match=message):
         read_grid(tags | change, (200, 200))
 
 
 @pytest.mark.parametrize("key", ["NOSEAM_MODEL_SHAPE", "NOSEAM_TILE", "NOSEAM_TILE_ROWS", "NOSEAM_TILE_COLS"])
 def test_tags_that_say_it_in_part_are_refused(key: str) -> None:
-    tags = grid_tags(Grid((200, 200), (100, 100), 64, (0, 64), (0, 64)))
+    tags = grid_tags(Grid((200, 200), (100, 100), (64, 64), (0, 64), (0, 64)))
     del tags[key]
     with pytest.raises(GridError, match=f"tag {key}: "):
         read_grid(tags, (200, 200))
@@ -100,25 +90,25 @@ def slow_bands(offsets: tuple[int, ...], tile: int, model: int, source: int, wid
 
 @given(grids(), st.none() | st.integers(1, 200))
 def test_bands_are_those_of_a_loop_over_tiles_and_pixels(grid: Grid, width: int | None) -> None:
-    for offsets, model, source in (
-        (grid.row_offs, grid.model_shape[0], grid.source_shape[0]),
-        (grid.col_offs, grid.model_shape[1], grid.source_shape[1]),
+    offsets_of = grid.row_offs, grid.col_offs
+    for offsets, tile, model, source in zip(
+        offsets_of, grid.tile_shape, grid.model_shape, grid.source_shape, strict=True
     ):
-        bands = seam_bands(offsets, grid.tile_px, model, source, width_px=width)
+        bands = seam_bands(offsets, tile, model, source, width_px=width)
         assert bands.dtype == np.bool_
-        assert bands.tolist() == slow_bands(offsets, grid.tile_px, model, source, width)
+        assert bands.tolist() == slow_bands(offsets, tile, model, source, width)
 
 
 @given(grids())
 def test_lines_are_where_the_middle_of_an_overlap_is_passed(grid: Grid) -> None:
-    for offsets, model, source in (
-        (grid.row_offs, grid.model_shape[0], grid.source_shape[0]),
-        (grid.col_offs, grid.model_shape[1], grid.source_shape[1]),
+    offsets_of = grid.row_offs, grid.col_offs
+    for offsets, tile, model, source in zip(
+        offsets_of, grid.tile_shape, grid.model_shape, grid.source_shape, strict=True
     ):
-        middles = [Fraction(before + grid.tile_px + after, 2) for before, after in pairwise(offsets)]
+        middles = [Fraction(before + tile + after, 2) for before, after in pairwise(offsets)]
         at = [(row + Fraction(1, 2)) * model / source for row in range(source)]
         expected = [row > 0 and any(at[row - 1] < middle <= at[row] for middle in middles) for row in range(source)]
-        assert seam_lines(offsets, grid.tile_px, model, source).tolist() == expected
+        assert seam_lines(offsets, tile, model, source).tolist() == expected
 
 
 @given(st.integers(0, 40), st.integers(1, 900), st.none() | st.integers(1, 60))

@@ -12,8 +12,8 @@ from segment.plan.estimate import estimate, free_bytes, held_bytes, kind_of, wor
 from segment.plan.figures import Calibration, Kind, Rates, about_bytes, about_time
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
+from tests.grids import squares
 from tests.runs import plan_for
-from tiler.grid.tiling import Tiling
 
 RATES = Rates(
     Kind("PNG", "uint8", 3, ("label png", "color png")),
@@ -30,7 +30,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> ImagePlan:
     """One of 200 x 300 pixels and 20 tiles."""
     path = tmp_path_factory.mktemp("estimate") / "a.png"
     Image.new("RGB", (300, 200)).save(path)
-    return plan_for(path, Request(tiling=Tiling(64, 64, 0), out=path.parent / "out")).images[0]
+    return plan_for(path, Request(tiling=squares(64, 64, 0), out=path.parent / "out")).images[0]
 
 
 def seconds(image: ImagePlan, count: int = 1, *, core_s: float = 0, closing_s: float = 0, **measured: float) -> float:

@@ -15,12 +15,12 @@ from segment.plan import sample
 from segment.plan.request import Request
 from segment.plan.sample import choose_samples, moved, part_to_try, places, spread
 from segment.plan.survey import ImagePlan
+from tests.grids import squares
 from tests.make import UTM, write_blank
 from tests.runs import NORTH_UP, plan_for
 from tiler.files.outputs import all_paths
-from tiler.grid.tiling import Tiling
 
-CUT = Tiling(128, 64, 0.25)
+CUT = squares(128, 64)
 
 
 def plan_of(folder: Path) -> tuple[ImagePlan, ...]:
@@ -63,13 +63,13 @@ def test_kinds_with_more_pixels_come_first_and_rare_ones_are_left_out(tmp_path: 
 
 
 def test_a_small_image_is_tried_out_whole(tall: ImagePlan) -> None:
-    assert part_to_try(tall, 0.5, len(tall.grid), CUT.overlap_px) is tall
+    assert part_to_try(tall, 0.5, len(tall.grid), CUT) is tall
 
 
 @pytest.mark.parametrize("place", [0, 0.25, 0.5, 0.99])
 def test_a_part_is_as_wide_as_the_image_and_lies_where_it_should(tall: ImagePlan, place: float) -> None:
     columns = len(tall.grid.col_offs)
-    part = part_to_try(tall, place, 3 * columns + 1, CUT.overlap_px)
+    part = part_to_try(tall, place, 3 * columns + 1, CUT)
     assert part.within is not None
     assert (len(part.grid.row_offs), part.grid.col_offs) == (3, tall.grid.col_offs)
     assert part.info.shape == part.grid.source_shape == (part.within.height, 1000)
@@ -79,7 +79,7 @@ def test_a_part_is_as_wide_as_the_image_and_lies_where_it_should(tall: ImagePlan
 
 
 def test_a_part_of_a_wide_image_is_narrower_where_one_row_of_tiles_is_too_much(tall: ImagePlan) -> None:
-    part = part_to_try(tall, 0.5, 2, CUT.overlap_px)
+    part = part_to_try(tall, 0.5, 2, CUT)
     assert len(part.grid) == 2
     assert part.within is not None
     assert part.within.width < 300
@@ -87,13 +87,13 @@ def test_a_part_of_a_wide_image_is_narrower_where_one_row_of_tiles_is_too_much(t
 
 def test_a_part_has_no_more_than_so_many_pixels(tall: ImagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "MOST_PIXELS", 500_000)
-    part = part_to_try(tall, 0.5, len(tall.grid), CUT.overlap_px)
+    part = part_to_try(tall, 0.5, len(tall.grid), CUT)
     assert 200_000 < part.pixels < 600_000
 
 
 def test_of_a_file_that_is_decoded_from_the_top_the_top_is_tried_out(tmp_path: Path) -> None:
     Image.new("RGB", (300, 1000)).save(tmp_path / "a.jpg")
-    part = part_to_try(plan_of(tmp_path)[0], 0.5, 6, CUT.overlap_px)
+    part = part_to_try(plan_of(tmp_path)[0], 0.5, 6, CUT)
     assert part.within is not None
     assert part.within.row_off == part.within.col_off == 0
 

@@ -20,12 +20,12 @@ from segment.run import calibrate as calibrating
 from segment.run.calibrate import calibrate
 from segment.run.runner import Runner
 from tests import ROOT
+from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import MeanEngine, runner_of
 from tests.runs import NORTH_UP, plan_for
-from tiler.grid.tiling import Tiling
 
-CUT = Tiling(64, 64, 0.25)
+CUT = squares(64, 64)
 
 
 @pytest.fixture

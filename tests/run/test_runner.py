@@ -27,6 +27,7 @@ from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY
 from segment.run.runner import Runner
 from segment.run.under_way import UnderWay
+from tests.grids import squares
 from tests.make import write_tif
 from tests.models import MeanEngine, checkpoint, runner_of
 from tests.runs import plan_for
@@ -38,7 +39,7 @@ from tiler.source.options import ReadingOptions
 from tiler.source.raster import RasterInfo
 
 RECORDS = {SUMMARY, MANIFEST, FAILURES}
-TILING = Tiling(window_px=128, input_px=64, overlap=0.25)
+TILING = squares(128, 64)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_masks_mirror_the_survey_and_have_its_sizes(survey: Path, tmp_path: Path
 
 
 def test_labels_are_right_up_to_the_border(survey: Path, tmp_path: Path) -> None:
-    run(runner_of(MeanEngine()), survey, request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.25)))
+    run(runner_of(MeanEngine()), survey, request_for(tmp_path / "out", tiling=squares(64, 64)))
     with rasterio.open(tmp_path / "out/b/three_label.tif") as mask:
         labels = mask.read(1)
     expected = np.abs(ramp(1, 511)[0, :, :1] - np.linspace(0, 255, 4)).argmin(axis=1)
@@ -101,7 +102,7 @@ def test_labels_are_right_up_to_the_border(survey: Path, tmp_path: Path) -> None
 
 def test_a_network_that_sees_no_context_gives_no_seams(survey: Path, tmp_path: Path) -> None:
     for name, overlap in (("cut", 0.0), ("blended", 0.5)):
-        run(runner_of(MeanEngine()), survey, request_for(tmp_path / name, tiling=Tiling(64, 64, overlap)))
+        run(runner_of(MeanEngine()), survey, request_for(tmp_path / name, tiling=squares(64, 64, overlap)))
     run(runner_of(MeanEngine()), survey, request_for(tmp_path / "whole", tiling=Tiling(512, 512, 0.25)))
     for name in ("one_label.png", "b/two_label.png"):
         whole, cut, blended = (np.asarray(Image.open(tmp_path / kind / name)) for kind in ("whole", "cut", "blended"))
@@ -195,7 +196,7 @@ def test_invalid_pixels_get_255_and_empty_tiles_are_not_run(tmp_path: Path) -> N
     pixels[150:250, 310:390] = 200
     write_ortho(tmp_path / "ortho.tif", pixels, nodata=0)
     engine = MeanEngine()
-    request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.0))
+    request = request_for(tmp_path / "out", tiling=squares(64, 64, 0))
     run(runner_of(engine), tmp_path, request)
     with rasterio.open(tmp_path / "out/ortho_label.tif") as mask:
         labels = mask.read(1)
@@ -219,7 +220,7 @@ def test_a_valid_pixel_without_a_tile_fails_the_image(tmp_path: Path, monkeypatc
 
     Image.fromarray(ramp(100, 300)).save(tmp_path / "image.png")
     monkeypatch.setattr("tiler.source.tiles._needed", forget_one)
-    request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.0))
+    request = request_for(tmp_path / "out", tiling=squares(64, 64, 0))
     outcome = run(runner_of(MeanEngine()), tmp_path, request)["image.png"]
     assert outcome.state == "failed"
     assert "image.png: no tile covers" in outcome.reason
@@ -263,7 +264,7 @@ def test_another_model_or_setting_redoes_the_survey(survey: Path, tmp_path: Path
     out = tmp_path / "out"
     run(runner_of(MeanEngine()), survey, request_for(out))
     changes: dict[str, dict[str, Any]] = {
-        "overlap": {"tiling": Tiling(128, 64, 0.0)},
+        "overlap": {"tiling": squares(128, 64, 0)},
         "channels": {"reading": ReadingOptions(channels=(1, 2, 3))},
     }
     runner = runner_of(MeanEngine(), digest="1" * 32 if change == "model" else "0" * 32)

@@ -89,7 +89,7 @@ KINDS = [_jpeg, _thumbnailed, _progressive, _png, _strips, _bands, _tiles, _cog]
 def _read(path: Path, *, scale: float = 1, strict: bool = False) -> tuple[str, ...]:
     """Read all tiles and return the damage."""
     with open_image(path, strict=strict) as image:
-        for _ in read_tiles(image, plan_grid(image.info.shape, scale=scale, tile_px=64, overlap_px=0)):
+        for _ in read_tiles(image, plan_grid(image.info.shape, scale=scale, tile=(64, 64), overlap=(0, 0))):
             pass
         return tuple(doubt.why for doubt in image.doubts if doubt.kind == "suspect")
 

@@ -102,7 +102,7 @@ def _tolerance(write: Callable[[Path], None]) -> int:
 
 
 def _grid(shape: tuple[int, int], scale: float = 1, tile_px: int = 64) -> Grid:
-    return plan_grid(shape, scale=scale, tile_px=tile_px, overlap_px=0)
+    return plan_grid(shape, scale=scale, tile=(tile_px, tile_px), overlap=(0, 0))
 
 
 def _whole(image: ImageReader, grid: Grid) -> NDArray[np.uint8]:
@@ -388,7 +388,7 @@ def test_tiles_are_windows_of_the_whole_image_reflected(
     tmp_path: Path, shape: tuple[int, int], overlap_px: int
 ) -> None:
     pixels = noise(3, *shape)
-    grid = plan_grid(shape, scale=1, tile_px=64, overlap_px=overlap_px)
+    grid = plan_grid(shape, scale=1, tile=(64, 64), overlap=(overlap_px, overlap_px))
     whole = _reflected(pixels, grid.padded_shape)
     with open_image(write_tif(tmp_path / "a.tif", pixels, photometric="rgb")) as image:
         found = [(tile, None if block is None else block.copy()) for tile, block in read_tiles(image, grid)]
@@ -406,7 +406,7 @@ def test_reduced_tiles_are_windows_of_the_whole_model_image(
     tmp_path: Path, write: Callable[[Path], None], scale: float
 ) -> None:
     write(tmp_path / "a.img")
-    grid = plan_grid(SHAPE, scale=scale, tile_px=128, overlap_px=32)
+    grid = plan_grid(SHAPE, scale=scale, tile=(128, 128), overlap=(32, 32))
     with open_image(tmp_path / "a.img") as image:
         whole = _reflected(_whole(image, grid), grid.padded_shape)
         for tile, block in read_tiles(image, grid):

@@ -33,7 +33,7 @@ def test_a_part_holds_the_pixels_and_the_valid_mask_of_its_window(kind: str, tmp
         outer = Window(103, 45, 50, 60)
         assert np.array_equal(part.pixels(inner), whole.pixels(outer))
         assert np.array_equal(part.valid(inner), whole.valid(outer))
-        grid = plan_grid((64, 96), scale=1, tile_px=64, overlap_px=0)
+        grid = plan_grid((64, 96), scale=1, tile=(64, 64), overlap=(0, 0))
         assert np.array_equal(part.model_rows(grid, 10, 20), whole.pixels(Window(110, 40, 10, 96)))
 
 

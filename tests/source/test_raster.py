@@ -299,7 +299,7 @@ def test_side_files_are_not_opened(tmp_path: Path) -> None:
     alone = write_tif(tmp_path / "alone.tif", np.full((3, 64, 64), 100, np.uint8), photometric="rgb")
     assert replace(read_info(path), path=alone) == read_info(alone)
     with open_image(path) as image:
-        assert (image.model_rows(plan_grid((64, 64), scale=0.25, tile_px=64, overlap_px=0), 0, 16) == 100).all()
+        assert (image.model_rows(plan_grid((64, 64), scale=0.25, tile=(64, 64), overlap=(0, 0)), 0, 16) == 100).all()
         assert image.valid_rows(0, 64).all()
 
 
@@ -307,7 +307,7 @@ def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "a.tif", noise(1, 64, 64, high=4096, dtype="uint16"))
     before = path.stat().st_mtime_ns, path.read_bytes()
     with open_image(path) as image:
-        image.model_rows(plan_grid((64, 64), scale=0.5, tile_px=64, overlap_px=0), 0, 32)
+        image.model_rows(plan_grid((64, 64), scale=0.5, tile=(64, 64), overlap=(0, 0)), 0, 32)
         image.valid_rows(0, 64)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.grids import grids
 from tests.models import checkpoint
 from tests.reference import judge
 from tiler.classes import NO_LABEL
@@ -45,8 +46,8 @@ def stitch(grid: Grid, tiles: Iterable[tuple[Tile, Logits | None]], classes: int
 
 def random_tiles(grid: Grid, classes: int, seed: int = 0) -> list[tuple[Tile, Logits]]:
     generator = np.random.default_rng(seed)
-    side = grid.tile_px // 4
-    return [(tile, generator.normal(size=(classes, side, side)).astype(np.float32)) for tile in grid.tiles()]
+    height, width = (side // 4 for side in grid.tile_shape)
+    return [(tile, generator.normal(size=(classes, height, width)).astype(np.float32)) for tile in grid.tiles()]
 
 
 def picture(kind: str, shape: tuple[int, int]) -> Image.Image:
@@ -74,7 +75,7 @@ def test_labels_are_those_of_the_slow_definition(
     tmp_path: Path, engine: Engine, kind: str, shape: tuple[int, int], scale: float
 ) -> None:
     picture(kind, shape).save(tmp_path / "image.png")
-    grid = plan_grid(shape, scale=scale, tile_px=512, overlap_px=128)
+    grid = plan_grid(shape, scale=scale, tile=(512, 512), overlap=(128, 128))
     with open_image(tmp_path / "image.png") as image:
         tiles = [
             (tile, engine(pixels[np.newaxis])[0]) for tile, pixels in read_tiles(image, grid) if pixels is not None
@@ -83,16 +84,6 @@ def test_labels_are_those_of_the_slow_definition(
     print(f"{kind} {shape} at {scale:.3f}: {verdict}")  # `pytest -s` shows the figures
     assert verdict.differing <= 0.001 * shape[0] * shape[1]
     assert verdict.worst_regret <= 0.02 * verdict.mean_margin  # every difference is a near-tie
-
-
-@st.composite
-def grids(draw: st.DrawFn) -> Grid:
-    """Draw grids of small images, with overlaps up to the most that a tile allows."""
-    tile_px = draw(st.sampled_from([64, 96, 128]))
-    shape = draw(st.tuples(st.integers(1, 300), st.integers(1, 300)))
-    return plan_grid(
-        shape, scale=draw(st.floats(0.05, 6)), tile_px=tile_px, overlap_px=draw(st.integers(0, tile_px - 32))
-    )
 
 
 @given(grids())
@@ -104,8 +95,8 @@ def test_every_pixel_gets_a_label_and_the_border_is_not_lost(grid: Grid) -> None
 
 @given(grids())
 def test_constant_logits_give_a_constant_map(grid: Grid) -> None:
-    side = grid.tile_px // 4
-    logits = np.broadcast_to(np.array([1, 3, 2], np.float32)[:, np.newaxis, np.newaxis], (3, side, side))
+    height, width = (side // 4 for side in grid.tile_shape)
+    logits = np.broadcast_to(np.array([1, 3, 2], np.float32)[:, np.newaxis, np.newaxis], (3, height, width))
     assert (stitch(grid, ((tile, logits) for tile in grid.tiles()), 3) == 1).all()
 
 
@@ -160,7 +151,7 @@ def test_bands_share_one_row_and_cover_the_logits_grid(grid: Grid) -> None:
 
 def test_upsampling_is_that_of_torch() -> None:
     torch = pytest.importorskip("torch")
-    grid = plan_grid((128, 256), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((128, 256), scale=1, tile=(64, 64), overlap=(0, 0))
     field = np.random.default_rng(0).normal(size=(5, *grid.cells_shape)).astype(np.float32)
     expected = torch.nn.functional.interpolate(torch.from_numpy(field)[None], size=(128, 256), mode="bilinear")[0]
     labels = np.concatenate([rows.labels for rows in Upsampler(grid).rows(LogitsBand(0, field))])
@@ -168,13 +159,13 @@ def test_upsampling_is_that_of_torch() -> None:
 
 
 def test_the_lower_id_wins_a_tie() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     labels = stitch(grid, [(tile, np.zeros((4, 16, 16), np.float32)) for tile in grid.tiles()], 4)
     assert (labels == 0).all()
 
 
 def test_pixels_that_only_skipped_tiles_cover_get_no_label() -> None:
-    grid = plan_grid((64, 256), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 256), scale=1, tile=(64, 64), overlap=(0, 0))
     logits = np.zeros((2, 16, 16), np.float32)
     labels = stitch(grid, ((tile, None if tile.col == 1 else logits) for tile in grid.tiles()), 2)
     missing = labels == NO_LABEL
@@ -185,7 +176,7 @@ def test_pixels_that_only_skipped_tiles_cover_get_no_label() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_unusable_logits_name_their_tile(value: float) -> None:
-    grid = plan_grid((64, 200), scale=0.5, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 200), scale=0.5, tile=(64, 64), overlap=(0, 0))
     blender = Blender(grid, 2)
     tiles = random_tiles(grid, 2)
     blender.add(*tiles[0])
@@ -196,7 +187,7 @@ def test_unusable_logits_name_their_tile(value: float) -> None:
 
 @pytest.mark.parametrize("order", ["channels last", "mirrored", "float64", "read only"])
 def test_logits_may_lie_in_memory_as_they_like(order: str) -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     (tile, plain) = random_tiles(grid, 3)[0]
     orders: dict[str, NDArray[np.float32] | NDArray[np.float64]] = {
         "channels last": np.ascontiguousarray(plain.transpose(1, 2, 0)).transpose(2, 0, 1),
@@ -212,13 +203,13 @@ def test_logits_may_lie_in_memory_as_they_like(order: str) -> None:
 
 
 def test_logits_of_another_shape_are_refused() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     with pytest.raises(LogitsError, match=r"\(2, 16, 16\) expected, \(2, 64, 64\) got"):
         Blender(grid, 2).add(next(grid.tiles()), np.zeros((2, 64, 64), np.float32))
 
 
 def test_a_tile_twice_or_out_of_turn_is_refused() -> None:
-    grid = plan_grid((200, 200), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((200, 200), scale=1, tile=(64, 64), overlap=(0, 0))
     tiles = random_tiles(grid, 1)
     blender = Blender(grid, 1)
     blender.add(*tiles[0])

@@ -12,13 +12,13 @@ from tiler.stitch.blend import Blender
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.upsample import Upsampler
 
-GRID = plan_grid((300, 420), scale=0.5, tile_px=64, overlap_px=16)
+GRID = plan_grid((300, 420), scale=0.5, tile=(64, 64), overlap=(16, 16))
 
 
 def logits(grid: Grid, classes: int) -> list[np.ndarray]:
     generator = np.random.default_rng(3)
-    side = grid.tile_px // 4
-    return [generator.normal(size=(classes, side, side)).astype(np.float32) for _ in grid.tiles()]
+    height, width = (side // 4 for side in grid.tile_shape)
+    return [generator.normal(size=(classes, height, width)).astype(np.float32) for _ in grid.tiles()]
 
 
 @pytest.mark.parametrize("confidence", [False, True])

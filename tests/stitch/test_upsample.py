@@ -54,7 +54,7 @@ def make_field(kind: str, shape: tuple[int, int, int], seed: int) -> Logits:
 def fields(draw: st.DrawFn) -> tuple[Grid, Logits]:
     """Draw a small image and its blended logits, with holes where no tile was."""
     shape = draw(st.tuples(st.integers(1, 200), st.integers(1, 200)))
-    grid = plan_grid(shape, scale=draw(st.sampled_from([0.05, 0.256, 0.9, 1, 1, 6])), tile_px=64, overlap_px=0)
+    grid = plan_grid(shape, scale=draw(st.sampled_from([0.05, 0.256, 0.9, 1, 1, 6])), tile=(64, 64), overlap=(0, 0))
     classes = draw(st.one_of(st.integers(1, 5), st.integers(1, 150)))
     field = make_field(draw(st.sampled_from(KINDS)), (classes, *grid.cells_shape), draw(st.integers(0, 2**32 - 1)))
     if draw(st.booleans()):
@@ -93,7 +93,7 @@ def test_confidence_is_that_of_sampling_every_class(drawn: tuple[Grid, Logits]) 
                   elements=st.floats(-100, 100, width=32), fill=st.floats(-100, 100, width=32))
 )  # fmt: skip
 def test_odd_values_make_no_difference(field: Logits) -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     expected = sample_all(field, grid)[0]
     np.testing.assert_array_equal(masks(field, grid)[0], expected)
     np.testing.assert_array_equal(masks(field, grid, confidence=True)[0], expected)
@@ -109,7 +109,7 @@ def test_levels_are_exact_and_never_a_level_off_between_steps() -> None:
 
 
 def test_confidence_is_the_margin_of_two_softmax_probabilities() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     logits = np.array([0.5, 2, 1.25, -4], np.float32)
     p = np.sort(np.exp(logits) / np.exp(logits).sum())
     field = np.ascontiguousarray(np.broadcast_to(logits[:, np.newaxis, np.newaxis], (4, 16, 16)))
@@ -120,13 +120,13 @@ def test_confidence_is_the_margin_of_two_softmax_probabilities() -> None:
 
 
 def test_confidence_is_none_unless_asked_for() -> None:
-    grid = plan_grid((64, 64), scale=1, tile_px=64, overlap_px=0)
+    grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     assert masks(np.zeros((2, 16, 16), np.float32), grid)[1] is None
 
 
 @pytest.mark.parametrize("confidence", [False, True])
 def test_several_threads_may_label_at_once(confidence: bool) -> None:
-    grid = plan_grid((300, 500), scale=0.5, tile_px=64, overlap_px=0)
+    grid = plan_grid((300, 500), scale=0.5, tile=(64, 64), overlap=(0, 0))
     made = [make_field("noise", (7, *grid.cells_shape), seed) for seed in range(4)]
     found: dict[int, NDArray[np.uint8]] = {}
 

@@ -38,7 +38,7 @@ def dataset(folder: Path, *, seed: int | None = None, side: int = 64) -> CropDat
 def test_a_crop_is_read_as_a_tile_of_a_survey_is(tmp_path: Path, name: str) -> None:
     path = image_file(tmp_path / name, noise(200, 200, 3))
     with open_image(path) as image:
-        tiles = list(read_tiles(image, plan_grid((200, 200), scale=64 / 200, tile_px=64, overlap_px=0)))
+        tiles = list(read_tiles(image, plan_grid((200, 200), scale=64 / 200, tile=(64, 64), overlap=(0, 0))))
     assert len(tiles) == 1
     assert (read_pixels(path, 64) == tiles[0][1]).all()
 

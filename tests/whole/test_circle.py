@@ -20,7 +20,7 @@ from tiler.scenes.survey import make_survey
 
 def tile_windows(shape: tuple[int, int], side: int, overlap: float) -> tuple[Window, ...]:
     """Return the windows of the tiles that `segment` runs at full resolution."""
-    grid = plan_grid(shape, scale=1, tile_px=side, overlap_px=round(overlap * side))
+    grid = plan_grid(shape, scale=1, tile=(side, side), overlap=(round(overlap * side), round(overlap * side)))
     return tuple(tile.window for tile in grid.tiles())
 
 

@@ -17,17 +17,17 @@ from commands.exits import exit_code
 from segment.plan.survey import ImagePlan
 from segment.record.sums import End
 from segment.run.image import Segmented, segment_image
+from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.photos import write_photo
 from tests.runs import NORTH_UP, noseam
-from tiler.grid.tiling import Tiling
 from tiler.masks.sink import write_error
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(64, 64))
 
 
 @pytest.fixture

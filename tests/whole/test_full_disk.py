@@ -20,11 +20,11 @@ from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST
 from segment.record.summary import SUMMARY
 from tests import ROOT
+from tests.grids import squares
 from tests.models import checkpoint_folder
 from tests.runs import HOLDER, contents, exit_code, make_survey, run, segment_command
 from tests.whole.full_disk import BEYOND, SIDECARS, STEPS, WRITERS, limit_files, write_masks
 from tiler.errors import DiskFullError, RasterWriteError
-from tiler.grid.tiling import Tiling
 from tiler.masks.sink import write_error
 
 Try = dict[str, Any]
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_named(tries: dict[str, list[Try]], writer: str, tm
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=4, tiling=Tiling(256, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=4, tiling=squares(256, 64))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.runs import (
@@ -30,7 +31,6 @@ from tests.runs import (
     segment_command,
     start,
 )
-from tiler.grid.tiling import Tiling
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 GRACE_S = 10.0
@@ -69,7 +69,7 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("killed")
     survey = make_survey(folder / "survey", photos=5, rasters=3)
-    model = checkpoint_folder(folder / "model", classes=4, tiling=Tiling(256, 64, 0.25))
+    model = checkpoint_folder(folder / "model", classes=4, tiling=squares(256, 64))
     command = [*segment_command(survey, folder / "first", model), "--confidence", "--polygons"]
     assert run(command).returncode == 0  # compiles and converts once, for all runs
     command[command.index(str(folder / "first"))] = str(folder / "out")

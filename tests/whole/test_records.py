@@ -27,6 +27,7 @@ from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
 from segment.run.image import Segmented, segment_image
 from segment.run.runner import Runner
+from tests.grids import squares
 from tests.make import noise
 from tests.models import MeanEngine, checkpoint_folder, class_table, runner_of
 from tests.runs import noseam, segment_command
@@ -34,7 +35,6 @@ from tests.runs import run as run_command
 from tiler.files.atomic import _PROCESS, hidden_name, sweep
 from tiler.files.outputs import files_beside
 from tiler.files.walk import walk_survey
-from tiler.grid.tiling import Tiling
 from tiler.masks.coverage import Coverage
 from tiler.masks.sink import write_error
 
@@ -46,7 +46,7 @@ def lines_of(out: Path) -> list[dict[str, Any]]:
 def run(
     survey: Path, out: Path, limits: RunLimits | None = None, *, overwrite: bool = False
 ) -> tuple[list[Outcome], Gate]:
-    request = Request(tiling=Tiling(64, 64, 0.25), out=out)
+    request = Request(tiling=squares(64, 64), out=out)
     plan = plan_survey(walk_survey([survey], out=out), request)
     gate = Gate(limits or RunLimits())
     runner: Runner = runner_of(MeanEngine())
@@ -247,7 +247,7 @@ def test_polygons_of_somebody_else_are_not_replaced_unasked(survey: Path, tmp_pa
 
 def test_a_mask_that_is_removed_meanwhile_is_made_again(survey: Path, tmp_path: Path) -> None:
     run(survey, tmp_path / "out")
-    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
+    request = Request(tiling=squares(64, 64), out=tmp_path / "out")
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     there = files_beside(plan.outputs)
     (tmp_path / "out" / "a_label.png").unlink()
@@ -332,7 +332,7 @@ def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) -> None:
-    request = Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out")
+    request = Request(tiling=squares(64, 64), out=tmp_path / "out")
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     gate = Gate(RunLimits())
     outcomes = runner_of(MeanEngine()).run(plan, request, gate=gate)
@@ -395,7 +395,7 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(64, 64))
 
 
 def test_json_sums_up_the_run(survey: Path, tmp_path: Path, model: Path) -> None:

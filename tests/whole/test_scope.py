@@ -13,15 +13,15 @@ from PIL import Image
 from segment.plan.scope import MEMORY
 from segment.record.failures import FAILURES
 from segment.record.summary import SUMMARY
+from tests.grids import squares
 from tests.make import noise
 from tests.models import checkpoint_folder
 from tests.runs import contents, noseam
-from tiler.grid.tiling import Tiling
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(64, 64))
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from segment.plan.request import Request
 from segment.plan.shard import WHOLE, Shard, parse_shard
 from segment.plan.survey import plan_survey
 from segment.record.summary import SUMMARY
+from tests.grids import squares
 from tests.make import noise
 from tests.models import checkpoint_folder
 from tests.runs import contents, run, segment_command, start
 from tiler.files.atomic import hidden_name, sweep
 from tiler.files.walk import walk_survey
-from tiler.grid.tiling import Tiling
 
 SHARDS = [Shard(index, 3) for index in (1, 2, 3)]
 
@@ -39,7 +39,7 @@ def survey(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(64, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(64, 64))
 
 
 @given(st.binary(min_size=1), st.integers(1, 50))
@@ -63,10 +63,8 @@ def test_only_the_files_of_parts_are_marked() -> None:
 def test_the_plans_of_all_shards_are_that_of_the_survey(survey: Path, tmp_path: Path) -> None:
     (survey / "bad.png").touch()
     found = walk_survey([survey], out=None)
-    whole = plan_survey(found, Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out"))
-    parts = [
-        plan_survey(found, Request(tiling=Tiling(64, 64, 0.25), out=tmp_path / "out", shard=shard)) for shard in SHARDS
-    ]
+    whole = plan_survey(found, Request(tiling=squares(64, 64), out=tmp_path / "out"))
+    parts = [plan_survey(found, Request(tiling=squares(64, 64), out=tmp_path / "out", shard=shard)) for shard in SHARDS]
     assert sorted(image.found.path for part in parts for image in part.images) == sorted(
         image.found.path for image in whole.images
     )

@@ -19,7 +19,7 @@ MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
 SHAPE_KEY = "NOSEAM_SHAPE"
 """Tag: height and width of the mask, as `h x w`; where it is another, the mask was cut or resampled since."""
 TILE_KEY = "NOSEAM_TILE"
-"""Tag: side of a tile, model pixels."""
+"""Tag: height and width of a tile, model pixels, as `h x w`; earlier versions wrote the side of a square."""
 ROWS_KEY = "NOSEAM_TILE_ROWS"
 """Tag: first model row of each row of tiles, separated by spaces."""
 COLS_KEY = "NOSEAM_TILE_COLS"
@@ -31,7 +31,7 @@ def grid_tags(grid: Grid) -> dict[str, str]:
     return {
         SHAPE_KEY: "{} x {}".format(*grid.source_shape),
         MODEL_SHAPE_KEY: "{} x {}".format(*grid.model_shape),
-        TILE_KEY: f"{grid.tile_px}",
+        TILE_KEY: "{} x {}".format(*grid.tile_shape),
         ROWS_KEY: " ".join(map(str, grid.row_offs)),
         COLS_KEY: " ".join(map(str, grid.col_offs)),
     }
@@ -62,11 +62,19 @@ def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | 
     if _numbers(tags, SHAPE_KEY, count=2, separator="x") != source_shape:
         return None
     height, width = _numbers(tags, MODEL_SHAPE_KEY, count=2, separator="x")
-    (tile_px,) = _numbers(tags, TILE_KEY, count=1)
+    tile = _tile_shape(tags)
     row_offs, col_offs = _numbers(tags, ROWS_KEY), _numbers(tags, COLS_KEY)
-    for key, offsets, length in ((ROWS_KEY, row_offs, height), (COLS_KEY, col_offs, width)):
-        _check_cover(key, offsets, tile_px, length)
-    return Grid(source_shape, (height, width), tile_px, row_offs, col_offs)
+    _check_cover(ROWS_KEY, row_offs, tile[0], height)
+    _check_cover(COLS_KEY, col_offs, tile[1], width)
+    return Grid(source_shape, (height, width), tile, row_offs, col_offs)
+
+
+def _tile_shape(tags: Mapping[str, str]) -> tuple[int, int]:
+    if "x" not in tags.get(TILE_KEY, ""):
+        (side,) = _numbers(tags, TILE_KEY, count=1)
+        return side, side
+    height, width = _numbers(tags, TILE_KEY, count=2, separator="x")
+    return height, width
 
 
 def _numbers(
@@ -129,7 +137,7 @@ def seam_bands(
     offsets : sequence of int
         First model row (or column) of each tile.
     tile_px : int
-        Side of a tile, model pixels.
+        Length of a tile along the axis, model pixels.
     model_length : int
         Length of the axis, model pixels; the last tile may reach beyond it.
     source_length : int

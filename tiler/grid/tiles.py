@@ -22,10 +22,11 @@ def overlap_pixels(overlap: float, side: int) -> int:
     return math.ceil(round(overlap * side, 6))  # 0.1 + 0.2 is a little more than 0.3
 
 
-def axis_positions(length: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
-    """Return the offsets of the fewest evenly spread tiles that cover one axis.
+def axis_positions(length: int, tile: int, overlap: int, *, align: int = 1, shift: int = 0) -> tuple[int, ...]:
+    """Return the offsets of the fewest evenly spread tiles that cover one axis, or of one more where they are shifted.
 
-    Training crops and inference tiles both come from here.
+    Training crops and inference tiles both come from here. A shift is for measuring: what depends on where tiles lie
+    differs between two shifts.
 
     Parameters
     ----------
@@ -37,19 +38,22 @@ def axis_positions(length: int, tile: int, overlap: int, *, align: int = 1) -> t
         Least number of pixels that neighbouring tiles share in total.
     align : int
         Every offset is a multiple of this, pixels.
+    shift : int
+        The tiles between the first and the last lie so many pixels nearer to the start; a multiple of `align`. What
+        exceeds the first gap is taken modulo that gap.
 
     Returns
     -------
     tuple of int
         Strictly increasing `p` with `p[0] == 0`, `p[-1] == max(length - tile, 0)` (so an axis shorter
-        than the tile has the one position 0), `p[i + 1] - p[i] <= tile - overlap`, and gaps that
-        differ by at most `align`.
+        than the tile has the one position 0, whatever the shift) and `p[i + 1] - p[i] <= tile - overlap`. Without a
+        shift, gaps differ by at most `align`. With one there is a further tile before the last.
 
     Raises
     ------
     GridError
-        If a length is not positive, the overlap leaves no stride of at least `align`, or
-        `length - tile` is off the lattice.
+        If a length is not positive, the overlap leaves no stride of at least `align`, `length - tile` is off the
+        lattice, or the shift is negative or off the lattice.
     """
     if length < 1 or tile < 1 or align < 1:
         raise GridError(f"length, tile and align must be positive, got {length}, {tile}, {align}")
@@ -58,13 +62,17 @@ def axis_positions(length: int, tile: int, overlap: int, *, align: int = 1) -> t
         raise GridError(
             f"overlap {overlap} of tile {tile} leaves no stride of at least {align}: expected 0 to {tile - align}"
         )
+    if shift < 0 or shift % align:
+        raise GridError(f"a shift must be a multiple of {align}, 0 or more, got {shift}")
     if length <= tile:
         return (0,)
     if (length - tile) % align:
         raise GridError(f"length {length} minus tile {tile} is not a multiple of {align}")
     last = (length - tile) // align
     gaps = math.ceil(last / longest)
-    return tuple(align * (i * last // gaps) for i in range(gaps + 1))
+    even = [align * (i * last // gaps) for i in range(gaps + 1)]
+    moved = shift % even[1]
+    return (0, *(offset - moved for offset in even[1:]), *even[-1:] * (moved > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,8 @@ class Grid:
     """(height, width) of the file, source pixels."""
     model_shape: tuple[int, int]
     """(height, width) after resampling, model pixels."""
-    tile_px: int
-    """Side of a tile, model pixels."""
+    tile_shape: tuple[int, int]
+    """(height, width) of every tile, model pixels."""
     row_offs: tuple[int, ...]
     """First model row of each row of tiles."""
     col_offs: tuple[int, ...]
@@ -105,7 +113,7 @@ class Grid:
     @property
     def padded_shape(self) -> tuple[int, int]:
         """(height, width) that the tiles cover exactly, model pixels; reflected beyond `model_shape`."""
-        return self.row_offs[-1] + self.tile_px, self.col_offs[-1] + self.tile_px
+        return self.row_offs[-1] + self.tile_shape[0], self.col_offs[-1] + self.tile_shape[1]
 
     @property
     def cells_shape(self) -> tuple[int, int]:
@@ -119,7 +127,7 @@ class Grid:
     def row_tiles(self, row: int) -> Iterator[Tile]:
         """Yield the tiles of one row of tiles, left to right."""
         for col, col_off in enumerate(self.col_offs):
-            yield Tile(row, col, Window(self.row_offs[row], col_off, self.tile_px, self.tile_px))
+            yield Tile(row, col, Window(self.row_offs[row], col_off, *self.tile_shape))
 
     def tiles(self) -> Iterator[Tile]:
         """Yield every tile once, in row-major order."""
@@ -158,7 +166,35 @@ def _source_span(start: int, stop: int, *, source: int, model: int) -> tuple[int
     return first, last
 
 
-def plan_grid(source_shape: tuple[int, int], *, scale: float, tile_px: int, overlap_px: int) -> Grid:
+def model_shape_of(source_shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return (height, width) of an image after resampling, model pixels, for `scale` model pixels per source pixel.
+
+    Raises
+    ------
+    GridError
+        If the image has no pixel, or the scale is not a positive number.
+    """
+    if not 0 < scale < math.inf:
+        raise GridError(f"the scale must be a positive number, got {scale}")
+    height, width = source_shape
+    if height < 1 or width < 1:
+        raise GridError(f"an image needs at least one pixel, got {height} x {width}")
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+def on_lattice(length: int) -> int:
+    """Return a length in model pixels, padded to the lattice that all tiles lie on."""
+    return -(-length // LATTICE_PX) * LATTICE_PX
+
+
+def plan_grid(
+    source_shape: tuple[int, int],
+    *,
+    scale: float,
+    tile: tuple[int, int],
+    overlap: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+) -> Grid:
     """Return the model grid of an image and its tiles.
 
     Parameters
@@ -167,10 +203,13 @@ def plan_grid(source_shape: tuple[int, int], *, scale: float, tile_px: int, over
         (height, width) of the file, source pixels.
     scale : float
         Model pixels per source pixel.
-    tile_px : int
-        Side of a tile, model pixels; a multiple of 32, at least 64.
-    overlap_px : int
-        Least total overlap of neighbouring tiles, model pixels.
+    tile : tuple of int
+        (height, width) of a tile, model pixels; multiples of 32, at least 64.
+    overlap : tuple of int
+        Least total overlap of neighbouring tiles, along rows and columns, model pixels.
+    shift : tuple of int
+        How far the tiles between the first and the last are moved, along rows and columns, model pixels; multiples
+        of 32, see `axis_positions`.
 
     Returns
     -------
@@ -181,18 +220,14 @@ def plan_grid(source_shape: tuple[int, int], *, scale: float, tile_px: int, over
     Raises
     ------
     GridError
-        If a size, the scale, the tile or the overlap cannot make a grid.
+        If a size, the scale, the tile, the overlap or the shift cannot make a grid.
     """
-    if not 0 < scale < math.inf:
-        raise GridError(f"the scale must be a positive number, got {scale}")
-    if tile_px % LATTICE_PX or tile_px < MIN_TILE_PX:
-        raise GridError(f"the tile must be a multiple of {LATTICE_PX} px and at least {MIN_TILE_PX} px, got {tile_px}")
-    height, width = source_shape
-    if height < 1 or width < 1:
-        raise GridError(f"an image needs at least one pixel, got {height} x {width}")
-    model_shape = max(round(height * scale), 1), max(round(width * scale), 1)
+    model_shape = model_shape_of(source_shape, scale)
+    for side in tile:
+        if side % LATTICE_PX or side < MIN_TILE_PX:
+            raise GridError(f"the tile must be a multiple of {LATTICE_PX} px and at least {MIN_TILE_PX} px, got {side}")
     row_offs, col_offs = (
-        axis_positions(-(-length // LATTICE_PX) * LATTICE_PX, tile_px, overlap_px, align=LATTICE_PX)
-        for length in model_shape
+        axis_positions(on_lattice(length), side, shared, align=LATTICE_PX, shift=moved)
+        for length, side, shared, moved in zip(model_shape, tile, overlap, shift, strict=True)
     )
-    return Grid(source_shape, model_shape, tile_px, row_offs, col_offs)
+    return Grid(source_shape, model_shape, tile, row_offs, col_offs)

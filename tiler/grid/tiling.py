@@ -1,4 +1,4 @@
-"""How a model wants its images cut: window, input size, overlap, ground sample distance."""
+"""How a model wants its images cut: scale (window and input size, or ground sample distance), tile, overlap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
-from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, overlap_pixels
+from tiler.grid.fit import AUTO, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, Grid, model_shape_of, on_lattice, overlap_pixels, plan_grid
 from tiler.option import check, option
 
 DEFAULT_INPUT_PX = 512
@@ -23,11 +24,13 @@ class Tiling:
     """The cut of an image into tiles; what a checkpoint's `tiling` entry holds."""
 
     window_px: int | None = DEFAULT_INPUT_PX
-    """Side of the source window that becomes one tile, source pixels; None: by `gsd_m` alone."""
+    """Side of the source window that becomes `input_px`, source pixels; None: by `gsd_m` alone."""
     input_px: int = DEFAULT_INPUT_PX
-    """Side of a tile as the network sees it, model pixels; a multiple of 32, at least 64."""
+    """Side of the crops that the network was trained on, model pixels; a multiple of 32, at least 64."""
     overlap: float = DEFAULT_OVERLAP
     """Least total overlap of neighbouring tiles, as a fraction of the tile."""
+    tile: TileSize = AUTO
+    """What goes through the network at once."""
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
@@ -47,11 +50,12 @@ class Tiling:
             )
         if not 0 <= self.overlap < 1:
             raise GridError(f"the overlap is a fraction of the tile, 0 <= overlap < 1, got {self.overlap}")
-        if self.input_px - self.overlap_px < LATTICE_PX:
-            raise GridError(
-                f"overlap {self.overlap} of a {self.input_px} px tile leaves a stride of "
-                f"{self.input_px - self.overlap_px} px, the least is {LATTICE_PX} px"
-            )
+        for side in self.tile.shape or (self.input_px,):
+            if (stride := side - overlap_pixels(self.overlap, side)) < LATTICE_PX:
+                raise GridError(
+                    f"overlap {self.overlap} of a {side} px tile leaves a stride of {stride} px, "
+                    f"the least is {LATTICE_PX} px"
+                )
         if self.gsd_m is None:
             self.scale()
         if self.gsd_m is not None and not 0 < self.gsd_m < math.inf:
@@ -62,16 +66,12 @@ class Tiling:
                 f"the trained ground sample distances are metres, 0 < least <= greatest, got {low} and {high}"
             )
 
-    @property
-    def overlap_px(self) -> int:
-        """Least total overlap of neighbouring tiles, model pixels."""
-        return overlap_pixels(self.overlap, self.input_px)
-
     def __str__(self) -> str:
         by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
         by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
         scale = " or ".join(filter(None, (by_gsd, by_window)))
-        return f"{scale}, tiles of {self.input_px} px, overlap {self.overlap:g}"
+        tile = "chosen for each image" if self.tile == AUTO else f"of {self.tile} px"
+        return f"{scale} at {self.input_px} px, tiles {tile}, overlap {self.overlap:g}"
 
     def scale(self, source_gsd_m: float | None = None, *, no_gsd: str = "does not say its own") -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
@@ -108,6 +108,51 @@ class Tiling:
         if scale < MIN_SCALE:
             raise GridError(f"the image would be reduced {1 / scale:.0f} times, {1 / MIN_SCALE:.0f} is the most")
         return scale
+
+    def grid(
+        self, source_shape: tuple[int, int], *, scale: float, balance_px: float, shift: tuple[int, int] = (0, 0)
+    ) -> Grid:
+        """Return the tiles of an image.
+
+        Parameters
+        ----------
+        source_shape : tuple of int
+            (height, width) of the file, source pixels.
+        scale : float
+            Model pixels per source pixel, see `scale`.
+        balance_px : float
+            What the network says of the cost of tiles, see `fit_tile`.
+        shift : tuple of int
+            See `plan_grid`.
+
+        Raises
+        ------
+        GridError
+            If the image is empty, or the tiling makes no grid on it.
+        """
+        tile = self.tile_for(model_shape_of(source_shape, scale), balance_px)
+        return plan_grid(source_shape, scale=scale, tile=tile, overlap=self.overlaps(tile), shift=shift)
+
+    def tile_for(self, model_shape: tuple[int, int], balance_px: float) -> tuple[int, int]:
+        """Return (height, width) of the tiles of an image whose size in model pixels is given.
+
+        A tile that is asked for is cut to the image, though not below `input_px`.
+        """
+        if self.tile.shape is None:
+            return fit_tile(model_shape, trained_px=self.input_px, overlap=self.overlap, balance_px=balance_px)
+        height, width = (
+            min(side, max(on_lattice(length), self.input_px))
+            for side, length in zip(self.tile.shape, model_shape, strict=True)
+        )
+        return height, width
+
+    def work(self, tile: tuple[int, int], balance_px: float) -> float:
+        """Return what a tile (height, width) costs, in tiles of the size that the network was trained at."""
+        return tile_cost(tile[0] * tile[1], balance_px) / tile_cost(self.input_px**2, balance_px)
+
+    def overlaps(self, tile: tuple[int, int]) -> tuple[int, int]:
+        """Return the least total overlap of neighbouring tiles, along rows and columns, model pixels."""
+        return overlap_pixels(self.overlap, tile[0]), overlap_pixels(self.overlap, tile[1])
 
     def off_scale(self, source_gsd_m: float | None) -> str:
         """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
@@ -157,7 +202,7 @@ class TilingOptions:
 
     window_px: int | None = option(
         None,
-        "A window of this side, in source pixels, becomes one tile.",
+        "A window of this side, in source pixels, is seen at the size of --input. The two set the scale.",
         unit="PX",
         shown="the checkpoint's",
         least=1,
@@ -165,11 +210,20 @@ class TilingOptions:
     )
     input_px: int | None = option(
         None,
-        f"The network sees tiles of this side, in model pixels; a multiple of {LATTICE_PX}.",
+        f"The network sees a window at this size, in model pixels; a multiple of {LATTICE_PX}.",
         unit="PX",
         shown="the checkpoint's",
         least=MIN_TILE_PX,
         multiple=LATTICE_PX,
+        group="model",
+    )
+    tile: TileSize | None = option(
+        None,
+        "A tile of this size, in model pixels, goes through the network at once; auto: the whole image where that "
+        "pays, else the rectangle that suits the image best.",
+        unit="PX|HxW|auto",
+        shown="the checkpoint's, or auto",
+        read=parse_tile,
         group="model",
     )
     overlap: float | None = option(
@@ -212,4 +266,5 @@ class TilingOptions:
             tiling,
             input_px=tiling.input_px if self.input_px is None else self.input_px,
             overlap=tiling.overlap if self.overlap is None else self.overlap,
+            tile=tiling.tile if self.tile is None else self.tile,
         )

@@ -21,7 +21,7 @@ def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[n
     ------
     tile : Tile
         Where it lies.
-    pixels : ndarray of uint8, shape (3, tile_px, tile_px), or None
+    pixels : ndarray of uint8, shape (3, height, width) of the tile, or None
         Red, green, blue; None where no label of a valid pixel needs the tile.
 
     Raises
@@ -32,11 +32,11 @@ def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[n
     strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
     strip_off = 0
     for row, row_off in enumerate(grid.row_offs):
-        stop = min(row_off + grid.tile_px, grid.model_shape[0])
+        stop = min(row_off + grid.tile_shape[0], grid.model_shape[0])
         new = image.model_rows(grid, strip_off + strip.shape[1], stop)
         strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
         strip_off = row_off
-        padded = _reflect(strip, grid.tile_px, grid.padded_shape[1])
+        padded = _reflect(strip, grid.tile_shape[0], grid.padded_shape[1])
         for tile, needed in _needed(image, grid, row):
             yield tile, padded[:, :, tile.window.slices[1]] if needed else None
 

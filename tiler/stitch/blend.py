@@ -48,9 +48,9 @@ class Blender:
 
     def __init__(self, grid: Grid, classes: int) -> None:
         self._grid = grid
-        side, width = grid.tile_px // LOGITS_STRIDE, grid.cells_shape[1]
-        self._sum = np.zeros((classes, side, width), np.float32)
-        self._weight = np.zeros((side, width), np.float32)
+        height, width = grid.tile_shape[0] // LOGITS_STRIDE, grid.cells_shape[1]
+        self._sum = np.zeros((classes, height, width), np.float32)
+        self._weight = np.zeros((height, width), np.float32)
         self._cover = Cover(grid)
         self._last_row = np.empty((classes, 0, width), np.float32)
 
@@ -61,7 +61,7 @@ class Blender:
         ----------
         tile : Tile
             Rows of tiles come top to bottom. Within a row tiles come in any order, which may change the last bits.
-        logits : ndarray of float32, shape (C, tile_px / 4, tile_px / 4)
+        logits : ndarray of float32, shape (C, height / 4, width / 4) of the tile
             The network's output for the tile.
 
         Returns
@@ -77,11 +77,9 @@ class Blender:
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
-        classes, side, _ = self._sum.shape
-        if logits.shape != (classes, side, side):
-            raise LogitsError(
-                f"{self._cover.name(tile)}: logits of shape {(classes, side, side)} expected, {logits.shape} got"
-            )
+        expected = len(self._sum), tile.cells.height, tile.cells.width
+        if logits.shape != expected:
+            raise LogitsError(f"{self._cover.name(tile)}: logits of shape {expected} expected, {logits.shape} got")
         complete = self._cover.take(tile)
         logits = np.ascontiguousarray(logits, np.float32)
         weights, col_off = tile_weights(self._grid, tile), tile.cells.col_off
@@ -114,17 +112,17 @@ def _blend(
     bits: NDArray[np.uint32],
 ) -> bool:
     """Add one tile's `weights * logits` and `weights`; return whether all logits, whose bits are given, are finite."""
-    classes, side, _ = logits.shape
-    for y in range(side):
-        for x in range(side):
+    classes, height, width = logits.shape
+    for y in range(height):
+        for x in range(width):
             weight[y, col_off + x] += weights[y, x]
     greatest = np.uint32(0)
     for c in range(classes):
-        for y in range(side):
-            for x in range(side):
+        for y in range(height):
+            for x in range(width):
                 magnitude = bits[c, y, x] & _MAGNITUDE
                 greatest = magnitude if magnitude > greatest else greatest
-            for x in range(side):
+            for x in range(width):
                 total[c, y, col_off + x] += weights[y, x] * logits[c, y, x]
     return bool(greatest < _INFINITE)
 

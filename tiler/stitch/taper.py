@@ -45,11 +45,11 @@ def tile_weights(grid: Grid, tile: Tile) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (tile_px / 4, tile_px / 4)
+    ndarray of float32, shape (height / 4, width / 4) of the tile
         Separable, positive everywhere.
     """
-    rows = _axis_weights(grid.row_offs, tile.row, grid.tile_px)
-    cols = _axis_weights(grid.col_offs, tile.col, grid.tile_px)
+    rows = _axis_weights(grid.row_offs, tile.row, grid.tile_shape[0])
+    cols = _axis_weights(grid.col_offs, tile.col, grid.tile_shape[1])
     return rows[:, np.newaxis] * cols
 
 

@@ -1,0 +1,81 @@
+"""The tile that suits an image: against a search of all rectangles, and what a user asks for instead."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiler.errors import GridError
+from tiler.grid.fit import AUTO, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.tiles import plan_grid
+from tiler.grid.tiling import Tiling
+
+shapes = st.tuples(st.integers(1, 900), st.integers(1, 900))
+overlaps = st.sampled_from([0, 0.125, 0.25, 0.5])
+balances = st.floats(5e3, 1e6)
+
+
+def cost_of(shape: tuple[int, int], tile: tuple[int, int], overlap: float, balance_px: float) -> tuple[float, int]:
+    """Return what the tiles of an image cost, and how long the lines are where they meet, model pixels."""
+    grid = plan_grid(shape, scale=1, tile=tile, overlap=Tiling(overlap=overlap).overlaps(tile))
+    lines = (len(grid.row_offs) - 1) * shape[1] + (len(grid.col_offs) - 1) * shape[0]
+    return len(grid) * tile_cost(tile[0] * tile[1], balance_px), lines
+
+
+@settings(max_examples=60)
+@given(shapes, overlaps, balances, st.sampled_from([0, 0.8, 1, 1.5, 10]))
+def test_no_other_rectangle_within_the_budget_has_fewer_lines(
+    shape: tuple[int, int], overlap: float, balance_px: float, budget: float
+) -> None:
+    found = fit_tile(shape, trained_px=128, overlap=overlap, balance_px=balance_px, budget=budget)
+    sides = range(128, 929, 32)
+    every = {tile: cost_of(shape, tile, overlap, balance_px) for tile in product(sides, sides)}
+    within = max(budget * every[128, 128][0], min(cost for cost, _ in every.values()))
+    cost, lines = every[found]
+    assert cost <= within
+    assert (lines, cost) == min((lines, cost) for cost, lines in every.values() if cost <= within)
+
+
+@given(st.tuples(st.integers(1, 30_000), st.integers(1, 30_000)), overlaps, balances)
+def test_a_budget_of_one_is_never_more_work_than_the_squares_of_training(
+    shape: tuple[int, int], overlap: float, balance_px: float
+) -> None:
+    found = fit_tile(shape, trained_px=512, overlap=overlap, balance_px=balance_px)
+    assert cost_of(shape, found, overlap, balance_px)[0] <= cost_of(shape, (512, 512), overlap, balance_px)[0]
+    assert found[0] * found[1] <= 2**21
+
+
+def test_a_tile_that_is_asked_for_is_cut_to_the_image_though_not_below_the_size_of_training() -> None:
+    tiling = Tiling(512, 512, tile=TileSize((768, 1024)))
+    assert tiling.tile_for((5000, 5000), 1e6) == (768, 1024)
+    assert tiling.tile_for((600, 5000), 1e6) == (608, 1024)
+    assert tiling.tile_for((100, 900), 1e6) == (512, 928)
+    assert Tiling(512, 512, tile=TileSize((256, 64))).tile_for((100, 50), 1e6) == (256, 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("auto", AUTO), ("512", TileSize((512, 512))), ("768x1024", TileSize((768, 1024)))]
+)
+def test_a_size_is_read_as_it_is_written(text: str, size: TileSize) -> None:
+    assert parse_tile(text) == size
+    assert str(size) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected, got ''"),
+        ("big", "auto, a side such as 512, or height x width such as 768x1024 expected, got 'big'"),
+        ("512x", "expected, got '512x'"),
+        ("0", "expected, got '0'"),
+        ("500", "multiples of 32 px and at least 64 px, got 500"),
+        ("512x32", "multiples of 32 px and at least 64 px, got 512x32"),
+        ("\u0665\u0661\u0662", "expected, got"),
+    ],
+)
+def test_what_is_no_size_is_refused(text: str, message: str) -> None:
+    with pytest.raises(GridError, match=message):
+        parse_tile(text)

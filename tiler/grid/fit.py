@@ -1,0 +1,125 @@
+"""What goes through the network at once: a rectangle that the user names, or the one that suits an image best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from tiler.errors import GridError
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice, overlap_pixels
+
+DEFAULT_BALANCE_PX = 750_000.0
+"""Area of a tile at which attention costs as much as all else, where the network is not known; model pixels."""
+MOST_TILE_PX = 2**21
+"""Largest area of a tile that is chosen without being asked for, model pixels."""
+_FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class TileSize:
+    """What was asked to go through the network at once."""
+
+    shape: tuple[int, int] | None = None
+    """(height, width), model pixels, multiples of 32, at least 64; None: what suits each image best."""
+
+    def __post_init__(self) -> None:
+        for side in self.shape or ():
+            if side % LATTICE_PX or side < MIN_TILE_PX:
+                raise GridError(
+                    f"the sides of a tile are multiples of {LATTICE_PX} px and at least {MIN_TILE_PX} px, got {self}"
+                )
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return "auto"
+        height, width = self.shape
+        return f"{height}" if height == width else f"{height}x{width}"
+
+
+AUTO = TileSize()
+
+
+def parse_tile(text: str) -> TileSize:
+    """Return what a text asks for: `auto`, the side of a square, or height x width such as `768x1024`.
+
+    Raises
+    ------
+    GridError
+        If it has another form, or names a side that no tile has.
+    """
+    if text == "auto":
+        return AUTO
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise GridError(f"auto, a side such as 512, or height x width such as 768x1024 expected, got {text!r}")
+    height = int(found[1])
+    return TileSize((height, int(found[2] or height)))
+
+
+@lru_cache(maxsize=1024)
+def fit_tile(
+    model_shape: tuple[int, int], *, trained_px: int, overlap: float, balance_px: float, budget: float = 1.0
+) -> tuple[int, int]:
+    """Return the tile that gives an image the fewest lines where tiles meet, within a budget of work.
+
+    A tile of A pixels costs `A (1 + A / balance_px)`: attention looks from every place of a tile at all of it, so its
+    work grows with the square of the area. Many small tiles repeat pixels in their overlaps instead.
+
+    Parameters
+    ----------
+    model_shape : tuple of int
+        (height, width) of the image, model pixels.
+    trained_px : int
+        Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
+    overlap : float
+        Least overlap of neighbouring tiles, as a fraction of the tile.
+    balance_px : float
+        Area of a tile at which attention costs as much as all else, model pixels.
+    budget : float
+        Most work, as a multiple of that for squares of `trained_px`. Where no tile is within it, the least work counts.
+
+    Returns
+    -------
+    tuple of int
+        (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
+    """
+    rows, cols = (list(_sides(length, trained_px, overlap)) for length in model_shape)
+    squares = rows[-1][0] * cols[-1][0] * tile_cost(trained_px**2, balance_px)
+    choices = [
+        _Choice(down * across * tile_cost(height * width, balance_px),
+                (down - 1) * model_shape[1] + (across - 1) * model_shape[0], (height, width))
+        for (down, height), (across, width) in product(rows, cols)
+        if height * width <= max(MOST_TILE_PX, trained_px**2)
+    ]  # fmt: skip
+    within = max(budget * squares, min(choice.cost for choice in choices))
+    return min((choice.lines, choice.cost, choice.tile) for choice in choices if choice.cost <= within)[-1]
+
+
+class _Choice(NamedTuple):
+    """One of the tiles that may be chosen."""
+
+    cost: float
+    lines: int
+    tile: tuple[int, int]
+
+
+def tile_cost(area: int, balance_px: float) -> float:
+    """Return the work for a tile, in that of one pixel without attention."""
+    return area * (1 + area / balance_px)
+
+
+def _sides(length: int, least: int, overlap: float) -> Iterator[tuple[int, int]]:
+    """Yield how many tiles cover an axis, and the shortest side that lets so few do it, from one tile on."""
+    whole = on_lattice(length)
+    count, side = 1, max(whole, least)
+    for shorter in range(side - LATTICE_PX, least - 1, -LATTICE_PX):
+        more = len(axis_positions(whole, shorter, overlap_pixels(overlap, shorter), align=LATTICE_PX))
+        if more > count:
+            yield count, side
+            count = more
+        side = shorter
+    yield count, side
