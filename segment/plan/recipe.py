@@ -13,7 +13,7 @@ from tiler.classes import ClassTable
 from tiler.masks.provenance import DAMAGED, ENGINE_KEY, digest
 from tiler.source.raster import FINGERPRINT_KEY
 
-MASK_VERSION = 2
+MASK_VERSION = 3
 """Raised by one when a change of noseam changes masks, so that they are made again."""
 RECIPE_KEY = "NOSEAM_RECIPE"
 """Tag of a mask: its recipe, as JSON."""
