@@ -25,6 +25,8 @@ PACKAGES = ("noseam", "torch", "transformers", "openvino", "numpy", "pillow", "r
 QUIET_CORES = 0.15
 """A run during which everything else kept more cores busy than this is repeated."""
 TRIES = 3
+PALE = ((140, 136, 120), (150, 140, 110), (146, 138, 114))
+"""Colours of fields, red, green, blue."""
 # A process starts with the peak of the one that forked it, so a small one stands between.
 CHILD = """
 import json, os, resource, subprocess, sys, time
@@ -157,6 +159,31 @@ def make_photo(height: int, width: int, seed: int) -> NDArray[np.uint8]:
         cell, strength = cell // 2, strength * 0.7
     picture += 5 * generator.standard_normal((height, width, 1), dtype=np.float32)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def make_field(height: int, width: int, seed: int) -> NDArray[np.uint8]:
+    """Return a picture of an even, pale field, shape (height, width, 3): faint clouds and rows, hardly any contrast.
+
+    Such pictures leave networks in doubt, as stubble and dry meadows do. What a network says of a place then hangs on
+    what else the tile shows, and the tile's shape shows in the mask.
+    """
+    generator = np.random.default_rng(seed)
+    down, right = np.mgrid[:height, :width].astype(np.float32)
+    light = 10 * (right / width - 0.5) + 6 * (down / height - 0.5)
+    light += 1.5 * np.sin((0.94 * right + 0.34 * down) * (2 * np.pi / 12))
+    for cell, strength in ((1024, 4.0), (512, 2.8), (256, 2.0), (128, 1.4), (2, 2.0)):
+        light += strength * _clouds(generator, height, width, cell)
+    tint = _clouds(generator, height, width, 700)[..., np.newaxis] * np.array([2.0, 0.0, -2.0], np.float32)
+    picture = generator.choice(PALE) + light[..., np.newaxis] + tint
+    picture += generator.normal(0, 1.5, picture.shape)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
+
+
+def _clouds(generator: np.random.Generator, height: int, width: int, cell: int) -> NDArray[np.float32]:
+    """Return smooth noise whose bumps are as wide as a cell."""
+    coarse = generator.normal(0, 1, (height // cell + 3, width // cell + 3)).astype(np.float32)
+    size = coarse.shape[1] * cell, coarse.shape[0] * cell
+    return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))[:height, :width]
 
 
 def write_photos(folder: Path, count: int, height: int, width: int) -> Path:
