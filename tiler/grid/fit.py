@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tiler.errors import GridError
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice, overlap_pixels
@@ -16,6 +16,11 @@ DEFAULT_BALANCE_PX = 750_000.0
 """Area of a tile at which attention costs as much as all else, where the network is not known; model pixels."""
 MOST_TILE_PX = 2**21
 """Largest area of a tile that is chosen without being asked for, model pixels."""
+Quality = Literal["fast", "balanced", "best"]
+"""What counts where a tile is chosen."""
+DEFAULT_QUALITY: Quality = "balanced"
+BUDGETS: Mapping[Quality, float] = {"fast": 0.0, "balanced": 1.0, "best": 2.0}
+"""Most work for an image, as a multiple of that for squares of the trained size; see `fit_tile`."""
 _FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
-from tiler.grid.fit import AUTO, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.fit import AUTO, BUDGETS, DEFAULT_QUALITY, Quality, TileSize, fit_tile, parse_tile, tile_cost
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, Grid, model_shape_of, on_lattice, overlap_pixels, plan_grid
 from tiler.option import check, option
 
@@ -31,6 +31,8 @@ class Tiling:
     """Least total overlap of neighbouring tiles, as a fraction of the tile."""
     tile: TileSize = AUTO
     """What goes through the network at once."""
+    quality: Quality = DEFAULT_QUALITY
+    """What counts where the tile is `AUTO`: little work, or few lines where tiles meet."""
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
@@ -139,7 +141,13 @@ class Tiling:
         A tile that is asked for is cut to the image, though not below `input_px`.
         """
         if self.tile.shape is None:
-            return fit_tile(model_shape, trained_px=self.input_px, overlap=self.overlap, balance_px=balance_px)
+            return fit_tile(
+                model_shape,
+                trained_px=self.input_px,
+                overlap=self.overlap,
+                balance_px=balance_px,
+                budget=BUDGETS[self.quality],
+            )
         height, width = (
             min(side, max(on_lattice(length), self.input_px))
             for side, length in zip(self.tile.shape, model_shape, strict=True)
@@ -235,6 +243,12 @@ class TilingOptions:
         below=1,
         group="model",
     )
+    quality: Quality = option(
+        DEFAULT_QUALITY,
+        "What --tile auto looks for. fast: the least work; balanced: the fewest lines where tiles meet, for no more "
+        "work than with tiles of the size of --input; best: the same for twice that work.",
+        group="model",
+    )
     gsd_m: float | None = option(
         None,
         "The model expects this ground sample distance, in metres per pixel. It takes the place of --window for "
@@ -267,4 +281,5 @@ class TilingOptions:
             input_px=tiling.input_px if self.input_px is None else self.input_px,
             overlap=tiling.overlap if self.overlap is None else self.overlap,
             tile=tiling.tile if self.tile is None else self.tile,
+            quality=self.quality,
         )
