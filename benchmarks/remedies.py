@@ -43,7 +43,7 @@ class Remedy:
     across: tuple[int, int] | None = None
     """How many tiles cover the image along rows and columns: the smallest that do so. Stands in for `times`."""
     overlap: float = 0.25
-    """Overlap: below 1 as a share of the tile, from 1 on in model pixels."""
+    """Least overlap, in sides of the crops that the network was trained on."""
     taper: str = "straight"
     """`straight` or `cosine` ramps over the overlap; `cosine:N`: N px at the tile's edge count for nothing; `hann` or
     `gauss:S` over the whole tile, S in sides of a tile."""
@@ -72,7 +72,7 @@ class Remedy:
         else:
             sides = [self._side(axis, shape[axis], tiling.input_px) for axis in (0, 1)]
             tile = sides[0], sides[1]
-            overlap = self._overlap(tile[0]), self._overlap(tile[1])
+            overlap = self._overlap(tile[0], tiling.input_px), self._overlap(tile[1], tiling.input_px)
         even = plan_grid(shape, scale=1, tile=tile, overlap=overlap)
         by = _part_of_gap(even.row_offs, shift[0]), _part_of_gap(even.col_offs, shift[1])
         return plan_grid(shape, scale=1, tile=tile, overlap=overlap, shift=by)
@@ -81,14 +81,12 @@ class Remedy:
         whole = max(on_lattice(length), MIN_TILE_PX)
         if self.across is None:
             return min(on_lattice(round(trained_px * self.times[axis])), max(whole, trained_px))
-        count, shared = self.across[axis], self.across[axis] - 1
-        by_share = self.overlap < 1
-        side = whole / (count - shared * self.overlap) if by_share else (whole + shared * self.overlap) / count
+        count = self.across[axis]
+        side = (whole + (count - 1) * self.overlap * trained_px) / count
         return min(on_lattice(math.ceil(side)), whole)
 
-    def _overlap(self, side: int) -> int:
-        wanted = overlap_pixels(self.overlap, side) if self.overlap < 1 else int(self.overlap)
-        return min(wanted, side - LATTICE_PX)
+    def _overlap(self, side: int, trained_px: int) -> int:
+        return min(overlap_pixels(self.overlap, trained_px), side - LATTICE_PX)
 
 
 _HALF = (0.5, 0.5)
@@ -114,15 +112,12 @@ REMEDIES: tuple[Remedy, ...] = (
     Remedy("overlap 0.5, Gaussian 0.25", overlap=0.5, taper="gauss:0.25"),
     Remedy("overlap 0.5, outer 32 px thrown away", overlap=0.5, taper="cosine:32"),
     *(Remedy(f"sides x {side}, overlap {overlap}", times=(side, side), overlap=overlap)
-      for side in (1.5, 2, 3) for overlap in (0.25, 0.5)),
-    *(Remedy(f"sides x {side}, overlap {overlap} px", times=(side, side), overlap=overlap)
-      for side in (1, 1.5, 2, 3) for overlap in (64, 128, 192)),
+      for side in (1.5, 2, 3) for overlap in (0.25, 0.5, 1) if overlap < side / 1.5),
     *(Remedy(f"{rows} x {cols} tiles, overlap {overlap}", across=(rows, cols), overlap=overlap)
-      for rows, cols in ((1, 2), (2, 1), (1, 3), (2, 2), (2, 3), (3, 3), (3, 4))
-      for overlap in (0.125, 0.25, 0.375, 0.5)),
-    Remedy("2 x 1 tiles, overlap 0.25, cosine ramps", across=(2, 1), taper="cosine"),
-    Remedy("1 x 2 tiles, overlap 0.25, cosine ramps", across=(1, 2), taper="cosine"),
-    Remedy("2 x 2 tiles, overlap 0.25, cosine ramps", across=(2, 2), taper="cosine"),
+      for rows, cols in ((1, 2), (2, 1), (1, 3), (2, 2), (2, 3), (3, 3), (3, 4)) for overlap in (0.25, 0.5, 0.75)),
+    *(Remedy(f"{rows} x {cols} tiles, overlap 0.5, {name}", across=(rows, cols), overlap=0.5, taper=taper)
+      for name, taper in (("cosine ramps", "cosine"), ("Gaussian 0.25", "gauss:0.25"))
+      for rows, cols in ((1, 2), (2, 1), (2, 2))),
     Remedy("the whole image in one tile", across=(1, 1)),
     Remedy("noseam, fast", quality="fast"),
     Remedy("noseam, balanced", quality="balanced"),
