@@ -19,7 +19,7 @@ from segment.model.checkpoint import Description
 from tiler.grid.tiles import Grid
 from tiler.stitch.stitcher import Stitcher
 
-_SHAPES = 3
+_LEAST_SHAPES = 3
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -31,8 +31,8 @@ class OpenVinoEngine:
     bits whatever else runs.
 
     The network is compiled for each shape of tiles when the first such tile comes, which takes 0.2 s (MiT-B0) to 2.5 s
-    (MiT-B5). The last three shapes stay, as many as images are worked on at a time. What a tile needs while it is
-    computed, up to a gigabyte a core, is given back when tiles of another shape follow.
+    (MiT-B5). As many shapes stay as there are images in flight. What tiles need while they are computed, up to a
+    gigabyte a core, is given back when tiles of another shape follow.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class OpenVinoEngine:
         self.classes = len(description.classes)
         self.name = f"openvino cpu {chosen}"
         self.tiles_ahead = 2 * threads
-        self._compiled = Few(self._compile, _SHAPES)
+        self._compiled = Few(self._compile, max(threads + 1, _LEAST_SHAPES))
         self._latest: _Compiled | None = None
         self._counting = Lock()
         self._pool = ThreadPoolExecutor(threads, "network")
