@@ -47,7 +47,7 @@ def balance_px(config: Mapping[str, Any]) -> float:
 
     So a tile of A pixels costs `A * (1 + A / balance_px)`, in a unit of the network's own. It is 0.85 megapixels for
     MiT-B0 and 1.7 for MiT-B5. `benchmarks/shapes.py` holds the formula against measured tiles of 256 x 256 to
-    1024 x 1536, which for real networks it meets within 6 %, and typically 3 %.
+    1024 x 1536. It meets those of real networks within 9 %, and typically 3 %.
 
     Parameters
     ----------
