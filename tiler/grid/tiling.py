@@ -28,7 +28,7 @@ class Tiling:
     input_px: int = DEFAULT_INPUT_PX
     """Side of the crops that the network was trained on, model pixels; a multiple of 32, at least 64."""
     overlap: float = DEFAULT_OVERLAP
-    """Least total overlap of neighbouring tiles, as a fraction of the tile."""
+    """Least total overlap of neighbouring tiles, as a fraction of `input_px`, or of a shorter side of a tile."""
     tile: TileSize = AUTO
     """What goes through the network at once."""
     quality: Quality = DEFAULT_QUALITY
@@ -53,7 +53,7 @@ class Tiling:
         if not 0 <= self.overlap < 1:
             raise GridError(f"the overlap is a fraction of the tile, 0 <= overlap < 1, got {self.overlap}")
         for side in self.tile.shape or (self.input_px,):
-            if (stride := side - overlap_pixels(self.overlap, side)) < LATTICE_PX:
+            if (stride := side - self._overlap_px(side)) < LATTICE_PX:
                 raise GridError(
                     f"overlap {self.overlap} of a {side} px tile leaves a stride of {stride} px, "
                     f"the least is {LATTICE_PX} px"
@@ -69,11 +69,11 @@ class Tiling:
             )
 
     def __str__(self) -> str:
-        by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
+        by_window = f"windows of {self.window_px} px become {self.input_px} px" if self.window_px is not None else ""
         by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
         scale = " or ".join(filter(None, (by_gsd, by_window)))
-        tile = "chosen for each image" if self.tile == AUTO else f"of {self.tile} px"
-        return f"{scale} at {self.input_px} px, tiles {tile}, overlap {self.overlap:g}"
+        tile = f"chosen for each image ({self.quality})" if self.tile == AUTO else f"of {self.tile} px"
+        return f"{scale}, tiles {tile}, overlap {self.overlap:g} of {self.input_px} px"
 
     def scale(self, source_gsd_m: float | None = None, *, no_gsd: str = "does not say its own") -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
@@ -144,7 +144,7 @@ class Tiling:
             return fit_tile(
                 model_shape,
                 trained_px=self.input_px,
-                overlap=self.overlap,
+                overlap_px=self._overlap_px(self.input_px),
                 balance_px=balance_px,
                 budget=BUDGETS[self.quality],
             )
@@ -160,7 +160,10 @@ class Tiling:
 
     def overlaps(self, tile: tuple[int, int]) -> tuple[int, int]:
         """Return the least total overlap of neighbouring tiles, along rows and columns, model pixels."""
-        return overlap_pixels(self.overlap, tile[0]), overlap_pixels(self.overlap, tile[1])
+        return self._overlap_px(tile[0]), self._overlap_px(tile[1])
+
+    def _overlap_px(self, side: int) -> int:
+        return overlap_pixels(self.overlap, min(side, self.input_px))
 
     def off_scale(self, source_gsd_m: float | None) -> str:
         """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
@@ -236,7 +239,7 @@ class TilingOptions:
     )
     overlap: float | None = option(
         None,
-        "Neighbouring tiles share at least this fraction of a tile.",
+        "Neighbouring tiles share at least this fraction of --input, or of a tile that is smaller.",
         unit="FRACTION",
         shown=f"the checkpoint's, or {DEFAULT_OVERLAP:g}",
         least=0,
