@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +69,10 @@ def eager(checkpoint: Checkpoint, tiles: NDArray[np.uint8], batch_size: int, bf1
     return forward
 
 
-def open_engines(description: Description) -> list[Engine]:
-    """Return noseam's engines with all usable cores; say which cannot run here."""
+def open_engines(description: Description, which: Sequence[tuple[EngineKind, Precision]] = ENGINES) -> list[Engine]:
+    """Return engines of noseam's with all usable cores; say which cannot run here."""
     digest, threads, engines = weights_digest(description), share_cores().cores, []
-    for kind, precision in ENGINES:
+    for kind, precision in which:
         try:
             engine = open_engine(description, digest, threads=threads, kind=kind, device="cpu", precision=precision)
         except (DeviceError, EngineError) as error:

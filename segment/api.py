@@ -25,7 +25,7 @@ from tiler.files.beside import SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import Format as PolygonFormat
 from tiler.files.vector import OneFile
-from tiler.grid.fit import TileSize
+from tiler.grid.fit import Quality, TileSize
 from tiler.grid.tiling import TilingOptions
 from tiler.option import gather
 from tiler.photo.options import PoseOptions, YawSource
@@ -151,6 +151,7 @@ def plan(
     window_px: int | None = TilingOptions.window_px,
     input_px: int | None = TilingOptions.input_px,
     tile: TileSize | str | None = TilingOptions.tile,
+    quality: Quality = TilingOptions.quality,
     overlap: float | None = TilingOptions.overlap,
     gsd_m: float | None = TilingOptions.gsd_m,
     channels: Sequence[int] | str = ReadingOptions.channels,
@@ -221,6 +222,7 @@ def segment(
     window_px: int | None = TilingOptions.window_px,
     input_px: int | None = TilingOptions.input_px,
     tile: TileSize | str | None = TilingOptions.tile,
+    quality: Quality = TilingOptions.quality,
     overlap: float | None = TilingOptions.overlap,
     gsd_m: float | None = TilingOptions.gsd_m,
     device: str = EngineOptions.device,

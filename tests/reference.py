@@ -84,9 +84,9 @@ def _ramp(position: NDArray[np.float64], offs: Sequence[int], index: int, tile_p
     if index > 0:
         shared = offs[index - 1] + tile_px - offs[index]
         into = np.minimum((position - offs[index]) / max(shared, 1e-9), 1)
-        weight *= np.sin(np.pi / 2 * into) ** 2 if shared > 0 else 1
+        weight *= into if shared > 0 else 1
     if index + 1 < len(offs):
         shared = offs[index] + tile_px - offs[index + 1]
         left = np.minimum((offs[index] + tile_px - position) / max(shared, 1e-9), 1)
-        weight *= np.sin(np.pi / 2 * left) ** 2 if shared > 0 else 1
+        weight *= left if shared > 0 else 1
     return weight

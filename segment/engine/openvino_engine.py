@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +31,8 @@ class OpenVinoEngine:
     bits whatever else runs.
 
     The network is compiled for each shape of tiles when the first such tile comes, which takes 0.2 s (MiT-B0) to 2.5 s
-    (MiT-B5). The last three shapes stay, as many as images are worked on at a time.
+    (MiT-B5). The last three shapes stay, as many as images are worked on at a time. What a tile needs while it is
+    computed, up to a gigabyte a core, is given back when tiles of another shape follow.
 
     Parameters
     ----------
@@ -67,7 +69,9 @@ class OpenVinoEngine:
         self.classes = len(description.classes)
         self.name = f"openvino cpu {chosen}"
         self.tiles_ahead = 2 * threads
-        self._idle = Few(self._compile, _SHAPES)
+        self._compiled = Few(self._compile, _SHAPES)
+        self._latest: _Compiled | None = None
+        self._counting = Lock()
         self._pool = ThreadPoolExecutor(threads, "network")
 
     def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
@@ -84,17 +88,27 @@ class OpenVinoEngine:
 
     def _infer(self, pixels: Tiles) -> NDArray[np.float32]:
         _, height, width = pixels.shape
-        idle = self._idle[height, width]
-        tile = np.ascontiguousarray(pixels)[np.newaxis]
-        request = idle.get()
+        compiled = self._compiled[height, width]
+        self._begin(compiled)
         try:
-            logits: NDArray[np.float32] = request.infer({0: tile}, share_inputs=True)[0][0]
+            return compiled.infer(pixels)
         finally:
-            idle.put(request)
-        return logits
+            self._end(compiled)
 
-    def _compile(self, shape: tuple[int, int]) -> SimpleQueue[Any]:
-        """Return what runs tiles of one shape: a request for each core."""
+    def _begin(self, compiled: _Compiled) -> None:
+        with self._counting:
+            compiled.tiles += 1
+            if self._latest not in (None, compiled):
+                self._latest.give_back()
+            self._latest = compiled
+
+    def _end(self, compiled: _Compiled) -> None:
+        with self._counting:
+            compiled.tiles -= 1
+            if self._latest is not compiled:
+                compiled.give_back()
+
+    def _compile(self, shape: tuple[int, int]) -> _Compiled:
         try:
             network = openvino_core().compile_model(for_shape(self._network, *shape), "CPU", self._settings)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
@@ -102,10 +116,33 @@ class OpenVinoEngine:
             raise EngineError(
                 f"OpenVINO cannot run the network on tiles of {height} x {width} px; --engine torch may: {error}"
             ) from error
-        idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(self._threads):
-            idle.put(network.create_infer_request())
-        return idle
+        return _Compiled(network, self._threads)
+
+
+class _Compiled:
+    """The network for tiles of one shape."""
+
+    def __init__(self, network: Any, threads: int) -> None:
+        self.tiles = 0
+        """How many tiles are being computed."""
+        self._network = network
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(threads):
+            self._idle.put(network.create_infer_request())
+
+    def infer(self, pixels: Tiles) -> NDArray[np.float32]:
+        tile = np.ascontiguousarray(pixels)[np.newaxis]
+        request = self._idle.get()
+        try:
+            logits: NDArray[np.float32] = request.infer({0: tile}, share_inputs=True)[0][0]
+        finally:
+            self._idle.put(request)
+        return logits
+
+    def give_back(self) -> None:
+        """Give back the memory for tiles that are being computed, if there are none. The next ones take it anew."""
+        if not self.tiles:
+            self._network.release_memory()
 
 
 def _choose_precision(capabilities: Any, asked: Precision) -> Literal["fp32", "bf16"]:

@@ -13,7 +13,7 @@ from tiler.classes import ClassTable
 from tiler.masks.provenance import DAMAGED, ENGINE_KEY, RECIPE_KEY, digest, read_recipe
 from tiler.source.raster import FINGERPRINT_KEY
 
-MASK_VERSION = 2
+MASK_VERSION = 3
 """Raised by one when a change of noseam changes masks, so that they are made again."""
 _LONG = ("classes", "tiling", "georeference")
 _OF_PRODUCTS = ("polygons", "formats", "beside")
@@ -98,8 +98,9 @@ class Recipe:
             yield "settings changed: " + ", ".join(changed)
 
     def _cut_changes(self, found: Mapping[str, Any]) -> Iterator[str]:
-        cut = found.get("cut", {})
-        before = {"tile": str(cut.get("input")), "grid shift": 0, **cut}  # as it was before these were settings
+        # Masks of before these were settings had squares, and no shift.
+        earlier = {"tile": str(found.get("cut", {}).get("input")), "quality": self.cut["quality"], "grid shift": 0}
+        before = earlier | found.get("cut", {})
         changes = [_change(name, before.get(name), now) for name, now in self.cut.items() if before.get(name) != now]
         yield from changes or ["how the image is cut"]
 
@@ -145,7 +146,7 @@ def recipe_for(
         "beside": [side.path.name for output in image.outputs for side in output.sidecars],
     }
     cut = {name: getattr(tiling, field) for field, name in _CUT.items()}
-    cut |= {"tile": str(tiling.tile), "grid shift": request.grid_shift_px}
+    cut |= {"tile": str(tiling.tile), "quality": tiling.quality, "grid shift": request.grid_shift_px}
     return Recipe(parts, cut, _of_labels(parts))
 
 

@@ -54,6 +54,8 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
         "model_height": image.grid.model_shape[0],
         "model_width": image.grid.model_shape[1],
         "tiles": len(image.grid),
+        "tile_height": image.grid.tile_shape[0],
+        "tile_width": image.grid.tile_shape[1],
         "outputs": [str(path) for path in all_paths(image.outputs)],
         "output_bytes": image.output_bytes,
         "notes": list(image.notes),
@@ -121,13 +123,10 @@ def _by_suffix(files: Counter[str]) -> str:
 
 
 def _sizes(plan: SurveyPlan) -> Iterator[str]:
-    kinds: dict[tuple[int, int, int, str], int] = defaultdict(int)
-    for image in plan.to_do:
-        kinds[image.info.width, image.info.height, len(image.grid), _forms(image)] += 1
-    ordered = sorted(kinds.items(), key=lambda kind: kind[1], reverse=True)
-    for (width, height, tiles, forms), count in ordered[:_LISTED]:
-        each = " each" if count > 1 else ""
-        yield f"  {count:,} of {width} x {height} px: {counted(tiles, 'tile')}{each}, {forms}"
+    kinds = Counter((image.info.width, image.info.height, _tiles(image), _forms(image)) for image in plan.to_do)
+    for (width, height, tiles, forms), count in kinds.most_common(_LISTED):
+        each = ", each" if count > 1 else ""
+        yield f"  {count:,} of {width} x {height} px{each} {tiles}, {forms}"
     if len(kinds) > _LISTED:
         yield f"  and {len(kinds) - _LISTED} more sizes"
 
@@ -177,6 +176,12 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
 
 def _per_second(rate: float) -> str:
     return f"{rate:.2g} images per second" if rate >= 0.1 else f"{60 * rate:.2g} images per minute"
+
+
+def _tiles(image: ImagePlan) -> str:
+    """Return how many tiles an image has, and of what size."""
+    height, width = image.grid.tile_shape
+    return f"{counted(len(image.grid), 'tile')} of {width} x {height} px"
 
 
 def _forms(image: ImagePlan) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import joblib
 
+_LEAST_IMAGES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Threads:
@@ -19,7 +21,8 @@ class Threads:
     cores: int
     """Tiles that the network computes at once on the CPU."""
     images: int
-    """Images in flight: while one waits for the network, another is decoded and a third written."""
+    """Images in flight: one for each core, since a photo may be a single tile, and one that is decoded or written; at
+    least three."""
     gdal: int
     """Threads of GDAL to compress and decompress the blocks of one TIFF."""
 
@@ -33,4 +36,4 @@ def share_cores(cores: int | None = None) -> Threads:
         Cores to use; None: those that this process may use, by its affinity and its container's limits.
     """
     cores = cores or int(joblib.cpu_count())
-    return Threads(cores=cores, images=3, gdal=cores)
+    return Threads(cores=cores, images=max(_LEAST_IMAGES, cores + 1), gdal=cores)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment.engine import choose, convert
+from segment.engine import choose, convert, openvino_engine
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
@@ -66,6 +66,27 @@ def test_tiles_of_any_shapes_may_be_mixed(model: Checkpoint) -> None:
     expected = [alone.submit(tile).result() for tile in tiles]
     for future, logit in zip([engine.submit(tile) for tile in tiles], expected, strict=True):
         np.testing.assert_array_equal(future.result(), logit)
+
+
+def test_memory_for_tiles_of_a_shape_is_given_back_when_another_follows(
+    model: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(compiled: Any) -> None:
+        given_back.append((compiled.tiles, compiled))
+        give_back(compiled)
+
+    given_back: list[tuple[int, Any]] = []
+    give_back = openvino_engine._Compiled.give_back
+    monkeypatch.setattr(openvino_engine._Compiled, "give_back", note)
+    engine = opened(model, threads=1)
+    logits(engine, random_tiles(3))
+    assert given_back == []
+    expected = logits(engine, random_tiles(3, 64, 96))
+    small, wide = engine._compiled[64, 64], engine._compiled[64, 96]
+    assert given_back == [(0, small)]
+    engine.submit(random_tiles(1)[0]).result()
+    assert given_back == [(0, small), (0, wide)]
+    np.testing.assert_array_equal(logits(engine, random_tiles(3, 64, 96)), expected)
 
 
 def test_nothing_is_compiled_before_the_first_tile(model: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiler.errors import GridError
-from tiler.grid.fit import AUTO, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.fit import AUTO, MOST_TILE_PX, TileSize, fit_tile, parse_tile, tile_cost
 from tiler.grid.tiles import plan_grid
 from tiler.grid.tiling import Tiling
 
 shapes = st.tuples(st.integers(1, 900), st.integers(1, 900))
-overlaps = st.sampled_from([0, 0.125, 0.25, 0.5])
+overlaps = st.sampled_from([0, 16, 32, 50, 64])
 balances = st.floats(5e3, 1e6)
 
 
-def cost_of(shape: tuple[int, int], tile: tuple[int, int], overlap: float, balance_px: float) -> tuple[float, int]:
+def cost_of(shape: tuple[int, int], tile: tuple[int, int], overlap_px: int, balance_px: float) -> tuple[float, int]:
     """Return what the tiles of an image cost, and how long the lines are where they meet, model pixels."""
-    grid = plan_grid(shape, scale=1, tile=tile, overlap=Tiling(overlap=overlap).overlaps(tile))
+    grid = plan_grid(shape, scale=1, tile=tile, overlap=(overlap_px, overlap_px))
     lines = (len(grid.row_offs) - 1) * shape[1] + (len(grid.col_offs) - 1) * shape[0]
     return len(grid) * tile_cost(tile[0] * tile[1], balance_px), lines
 
@@ -28,11 +28,11 @@ def cost_of(shape: tuple[int, int], tile: tuple[int, int], overlap: float, balan
 @settings(max_examples=60)
 @given(shapes, overlaps, balances, st.sampled_from([0, 0.8, 1, 1.5, 10]))
 def test_no_other_rectangle_within_the_budget_has_fewer_lines(
-    shape: tuple[int, int], overlap: float, balance_px: float, budget: float
+    shape: tuple[int, int], overlap_px: int, balance_px: float, budget: float
 ) -> None:
-    found = fit_tile(shape, trained_px=128, overlap=overlap, balance_px=balance_px, budget=budget)
+    found = fit_tile(shape, trained_px=128, overlap_px=overlap_px, balance_px=balance_px, budget=budget)
     sides = range(128, 929, 32)
-    every = {tile: cost_of(shape, tile, overlap, balance_px) for tile in product(sides, sides)}
+    every = {tile: cost_of(shape, tile, overlap_px, balance_px) for tile in product(sides, sides)}
     within = max(budget * every[128, 128][0], min(cost for cost, _ in every.values()))
     cost, lines = every[found]
     assert cost <= within
@@ -41,11 +41,11 @@ def test_no_other_rectangle_within_the_budget_has_fewer_lines(
 
 @given(st.tuples(st.integers(1, 30_000), st.integers(1, 30_000)), overlaps, balances)
 def test_a_budget_of_one_is_never_more_work_than_the_squares_of_training(
-    shape: tuple[int, int], overlap: float, balance_px: float
+    shape: tuple[int, int], overlap_px: int, balance_px: float
 ) -> None:
-    found = fit_tile(shape, trained_px=512, overlap=overlap, balance_px=balance_px)
-    assert cost_of(shape, found, overlap, balance_px)[0] <= cost_of(shape, (512, 512), overlap, balance_px)[0]
-    assert found[0] * found[1] <= 2**21
+    found = fit_tile(shape, trained_px=512, overlap_px=overlap_px, balance_px=balance_px)
+    assert cost_of(shape, found, overlap_px, balance_px)[0] <= cost_of(shape, (512, 512), overlap_px, balance_px)[0]
+    assert found[0] * found[1] <= MOST_TILE_PX
 
 
 def test_a_tile_that_is_asked_for_is_cut_to_the_image_though_not_below_the_size_of_training() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tiler.errors import GridError
-from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice, overlap_pixels
+from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice
 
 DEFAULT_BALANCE_PX = 750_000.0
 """Area of a tile at which attention costs as much as all else, where the network is not known; model pixels."""
-MOST_TILE_PX = 2**21
+MOST_TILE_PX = 2_400_000
 """Largest area of a tile that is chosen without being asked for, model pixels."""
+Quality = Literal["fast", "balanced", "best"]
+"""What counts where a tile is chosen."""
+DEFAULT_QUALITY: Quality = "balanced"
+BUDGETS: Mapping[Quality, float] = {"fast": 0.0, "balanced": 1.0, "best": 2.0}
+"""Most work for an image, as a multiple of that for squares of the trained size; see `fit_tile`."""
 _FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
 
 
@@ -62,7 +67,7 @@ def parse_tile(text: str) -> TileSize:
 
 @lru_cache(maxsize=1024)
 def fit_tile(
-    model_shape: tuple[int, int], *, trained_px: int, overlap: float, balance_px: float, budget: float = 1.0
+    model_shape: tuple[int, int], *, trained_px: int, overlap_px: int, balance_px: float, budget: float = 1.0
 ) -> tuple[int, int]:
     """Return the tile that gives an image the fewest lines where tiles meet, within a budget of work.
 
@@ -75,8 +80,8 @@ def fit_tile(
         (height, width) of the image, model pixels.
     trained_px : int
         Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
-    overlap : float
-        Least overlap of neighbouring tiles, as a fraction of the tile.
+    overlap_px : int
+        Least total overlap of neighbouring tiles, model pixels.
     balance_px : float
         Area of a tile at which attention costs as much as all else, model pixels.
     budget : float
@@ -87,7 +92,7 @@ def fit_tile(
     tuple of int
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
-    rows, cols = (list(_sides(length, trained_px, overlap)) for length in model_shape)
+    rows, cols = (list(_sides(length, trained_px, overlap_px)) for length in model_shape)
     squares = rows[-1][0] * cols[-1][0] * tile_cost(trained_px**2, balance_px)
     choices = [
         _Choice(down * across * tile_cost(height * width, balance_px),
@@ -112,12 +117,12 @@ def tile_cost(area: int, balance_px: float) -> float:
     return area * (1 + area / balance_px)
 
 
-def _sides(length: int, least: int, overlap: float) -> Iterator[tuple[int, int]]:
+def _sides(length: int, least: int, overlap_px: int) -> Iterator[tuple[int, int]]:
     """Yield how many tiles cover an axis, and the shortest side that lets so few do it, from one tile on."""
     whole = on_lattice(length)
     count, side = 1, max(whole, least)
     for shorter in range(side - LATTICE_PX, least - 1, -LATTICE_PX):
-        more = len(axis_positions(whole, shorter, overlap_pixels(overlap, shorter), align=LATTICE_PX))
+        more = len(axis_positions(whole, shorter, overlap_px, align=LATTICE_PX))
         if more > count:
             yield count, side
             count = more

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
-from tiler.grid.fit import AUTO, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.fit import AUTO, BUDGETS, DEFAULT_QUALITY, Quality, TileSize, fit_tile, parse_tile, tile_cost
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, Grid, model_shape_of, on_lattice, overlap_pixels, plan_grid
 from tiler.option import check, option
 
@@ -28,9 +28,11 @@ class Tiling:
     input_px: int = DEFAULT_INPUT_PX
     """Side of the crops that the network was trained on, model pixels; a multiple of 32, at least 64."""
     overlap: float = DEFAULT_OVERLAP
-    """Least total overlap of neighbouring tiles, as a fraction of the tile."""
+    """Least total overlap of neighbouring tiles, as a fraction of `input_px`, or of a shorter side of a tile."""
     tile: TileSize = AUTO
     """What goes through the network at once."""
+    quality: Quality = DEFAULT_QUALITY
+    """What counts where the tile is `AUTO`: little work, or few lines where tiles meet."""
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
@@ -51,7 +53,7 @@ class Tiling:
         if not 0 <= self.overlap < 1:
             raise GridError(f"the overlap is a fraction of the tile, 0 <= overlap < 1, got {self.overlap}")
         for side in self.tile.shape or (self.input_px,):
-            if (stride := side - overlap_pixels(self.overlap, side)) < LATTICE_PX:
+            if (stride := side - self._overlap_px(side)) < LATTICE_PX:
                 raise GridError(
                     f"overlap {self.overlap} of a {side} px tile leaves a stride of {stride} px, "
                     f"the least is {LATTICE_PX} px"
@@ -139,7 +141,13 @@ class Tiling:
         A tile that is asked for is cut to the image, though not below `input_px`.
         """
         if self.tile.shape is None:
-            return fit_tile(model_shape, trained_px=self.input_px, overlap=self.overlap, balance_px=balance_px)
+            return fit_tile(
+                model_shape,
+                trained_px=self.input_px,
+                overlap_px=self._overlap_px(self.input_px),
+                balance_px=balance_px,
+                budget=BUDGETS[self.quality],
+            )
         height, width = (
             min(side, max(on_lattice(length), self.input_px))
             for side, length in zip(self.tile.shape, model_shape, strict=True)
@@ -152,7 +160,10 @@ class Tiling:
 
     def overlaps(self, tile: tuple[int, int]) -> tuple[int, int]:
         """Return the least total overlap of neighbouring tiles, along rows and columns, model pixels."""
-        return overlap_pixels(self.overlap, tile[0]), overlap_pixels(self.overlap, tile[1])
+        return self._overlap_px(tile[0]), self._overlap_px(tile[1])
+
+    def _overlap_px(self, side: int) -> int:
+        return overlap_pixels(self.overlap, min(side, self.input_px))
 
     def off_scale(self, source_gsd_m: float | None) -> str:
         """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
@@ -228,11 +239,17 @@ class TilingOptions:
     )
     overlap: float | None = option(
         None,
-        "Neighbouring tiles share at least this fraction of a tile.",
+        "Neighbouring tiles share at least this fraction of --input, or of a tile that is smaller.",
         unit="FRACTION",
         shown=f"the checkpoint's, or {DEFAULT_OVERLAP:g}",
         least=0,
         below=1,
+        group="model",
+    )
+    quality: Quality = option(
+        DEFAULT_QUALITY,
+        "What --tile auto looks for. fast: the least work; balanced: the fewest lines where tiles meet, for no more "
+        "work than with tiles of the size of --input; best: the same for twice that work.",
         group="model",
     )
     gsd_m: float | None = option(
@@ -267,4 +284,5 @@ class TilingOptions:
             input_px=tiling.input_px if self.input_px is None else self.input_px,
             overlap=tiling.overlap if self.overlap is None else self.overlap,
             tile=tiling.tile if self.tile is None else self.tile,
+            quality=self.quality,
         )
