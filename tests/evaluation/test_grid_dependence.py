@@ -156,7 +156,7 @@ CUT = {"window": 512, "input": 512, "overlap": 0.25, "gsd": None, "tile": "auto"
     ("tags", "recipe", "cut", "expected"),
     [
         ({}, {"tiling": "y", "source": [100, 2]}, {"grid shift": 64}, []),
-        ({}, {}, {"window": 1024, "input": 1024, "tile": "512"}, []),
+        ({}, {}, {"window": 1024, "gsd": 0.1, "tile": "512", "quality": "best"}, []),
         ({"MODEL_DIGEST": "b"}, {}, {}, ["model m, whose weights changed"]),
         ({"MODEL_DIGEST": "b", "MODEL": "n"}, {"model": "b"}, {}, ["model m and n"]),
         ({"NOSEAM_TILE": "64 x 64"}, {}, {}, ["tile none and 64 x 64"]),
