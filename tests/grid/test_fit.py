@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiler.errors import GridError
-from tiler.grid.fit import AUTO, MOST_TILE_PX, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.fit import AUTO, MOST_TILE_PX, Quality, TileSize, fit_tile, parse_tile, tile_cost
 from tiler.grid.tiles import plan_grid
 from tiler.grid.tiling import Tiling
 
@@ -46,6 +46,16 @@ def test_a_budget_of_one_is_never_more_work_than_the_squares_of_training(
     found = fit_tile(shape, trained_px=512, overlap_px=overlap_px, balance_px=balance_px)
     assert cost_of(shape, found, overlap_px, balance_px)[0] <= cost_of(shape, (512, 512), overlap_px, balance_px)[0]
     assert found[0] * found[1] <= MOST_TILE_PX
+
+
+@pytest.mark.parametrize("quality", ["balanced", "best"])
+def test_rows_of_tiles_on_wide_mosaics_are_low(quality: Quality) -> None:
+    tiling = Tiling(2000, 512, quality=quality)
+    for side in (25_600, 30_000):
+        height, width = tiling.tile_for((side, side), 1e6)
+        assert 512 <= height <= 2**24 / side
+        assert width > height
+    assert tiling.tile_for((200_000, 200_000), 1e6)[0] == 512
 
 
 def test_a_tile_that_is_asked_for_is_cut_to_the_image_though_not_below_the_size_of_training() -> None:

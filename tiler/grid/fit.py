@@ -15,7 +15,9 @@ from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, axis_positions, on_lattice
 DEFAULT_BALANCE_PX = 750_000.0
 """Area of a tile at which attention costs as much as all else, where the network is not known; model pixels."""
 MOST_TILE_PX = 2_400_000
-"""Largest area of a tile that is chosen without being asked for, model pixels."""
+"""Largest area of a tile that is chosen without being asked for, model pixels: the network's memory follows it."""
+MOST_ROW_PX = 2**24
+"""Largest area of a row of tiles that is chosen, model pixels; what an image holds in memory follows it."""
 Quality = Literal["fast", "balanced", "best"]
 """What counts where a tile is chosen."""
 DEFAULT_QUALITY: Quality = "balanced"
@@ -99,6 +101,7 @@ def fit_tile(
                 (down - 1) * model_shape[1] + (across - 1) * model_shape[0], (height, width))
         for (down, height), (across, width) in product(rows, cols)
         if height * width <= max(MOST_TILE_PX, trained_px**2)
+        and height <= max(MOST_ROW_PX // model_shape[1], trained_px)
     ]  # fmt: skip
     within = max(budget * squares, min(choice.cost for choice in choices))
     return min((choice.lines, choice.cost, choice.tile) for choice in choices if choice.cost <= within)[-1]
