@@ -87,7 +87,7 @@ def _grid_lines(evaluation: Evaluation) -> Iterator[str]:
         if found.differing:
             classes = (f"{name} ({percent(share)} %)" for name, share in found.classes(evaluation.classes)[:_WORST])
             yield f"  most of them in: {', '.join(classes)}"
-        yield from (f"  {percent(share):>5} % in {name}" for name, share in images[:_WORST])
+        yield from (f"  {percent(share):>5} % in {name}" for name, share in images[:_WORST] if share)
     if evaluation.in_one_tile:
         yield _one_tile_line(found, one_tile, evaluation.in_one_tile)
 
@@ -104,20 +104,21 @@ def _level_lines(found: Dependence) -> Iterator[str]:
 
 
 def _one_tile_line(found: Dependence, one_tile: Dependence, images: int) -> str:
-    said = f"{counted(images, 'image')} in one tile each: no grid"
+    said = f"{counted(images, 'image')} in one tile each: no grid to depend on"
     if one_tile.differing:
-        return f"{said}, yet {percent(one_tile.share)} % of the labels differ: more than the grid sets the runs apart"
+        return f"{said}, yet {percent(one_tile.share)} % of their labels differ: the runs differ in more"
     if not found.pixels:
-        return f"{said}, so no label depends on it"
+        return said
     return f"{said}; with {'it' if images == 1 else 'them'}, {percent((found + one_tile).share)} % of all labels"
 
 
 def _block_lines(blocks: Blocks | None) -> Iterator[str]:
     if blocks is None:
         return
-    few = "; so few say little" * (not blocks.enough)
     yield f"blocks of a tile's shape: {blocks.blockiness:.2f} (1.00: none can be seen)"
-    yield f"  {blocks.changes:,} label changes where tiles meet, {blocks.expected:,.0f} expected without tiles{few}"
+    yield f"  {blocks.changes:,} label changes where tiles meet, {blocks.expected:,.0f} expected without tiles"
+    if not blocks.enough:
+        yield "  so few changes say little"
 
 
 def _file_lines(what: str, paths: Sequence[Path]) -> list[str]:

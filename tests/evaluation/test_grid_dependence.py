@@ -118,15 +118,18 @@ def test_images_in_one_tile_are_counted_apart(here: Path) -> None:
     assert (len(found.in_tiles), found.in_one_tile) == (1, 1)
     assert found.dependence is not None
     text = "\n".join(evaluation_as_lines(found))
-    assert f"1 image in one tile each: no grid; with it, {100 * found.dependence.share / 2:.2f} % of all labels" in text
+    assert (
+        f"1 image in one tile each: no grid to depend on; with it, {100 * found.dependence.share / 2:.2f} % of all labels"
+        in text
+    )
     (here / "masks/tiles_label.png").unlink()
-    assert "1 image in one tile each: no grid, so no label depends on it" in evaluation_as_lines(shifted_only(here))
+    assert "1 image in one tile each: no grid to depend on" in evaluation_as_lines(shifted_only(here))
 
 
 def test_labels_that_differ_though_there_is_no_grid_are_told(here: Path) -> None:
     write_pair(here, "whole", share=0.1, grid=ONE_TILE, other=ONE_TILE)
     (line,) = (line for line in evaluation_as_lines(shifted_only(here)) if "one tile" in line)
-    assert line.endswith("of the labels differ: more than the grid sets the runs apart")
+    assert line.endswith("of their labels differ: the runs differ in more")
 
 
 def test_masks_that_cannot_be_compared_fail_alone(here: Path) -> None:
