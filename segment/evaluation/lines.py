@@ -32,10 +32,11 @@ def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
     ):
         lines += _file_lines(what, paths)
     lines += [f"failed: {failed.reason}" for failed in evaluation.failed]
-    alone = (evaluation.only_predicted, evaluation.only_truth, evaluation.without_shifted, evaluation.only_shifted)
+    sides = (evaluation.only_predicted, evaluation.only_truth, evaluation.without_shifted, evaluation.only_shifted)
+    alone = {path for paths in sides for path in paths}
     lines.append(
         f"{counted(len(evaluation.images), 'image')} compared, {len(evaluation.failed)} failed, "
-        f"{sum(map(len, alone))} without partner" + "; there are no scores" * (not evaluation.images)
+        f"{len(alone)} without partner" + "; there are no scores" * (not evaluation.images)
     )
     return lines
 
