@@ -69,11 +69,11 @@ class Tiling:
             )
 
     def __str__(self) -> str:
-        by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
+        by_window = f"windows of {self.window_px} px become {self.input_px} px" if self.window_px is not None else ""
         by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
         scale = " or ".join(filter(None, (by_gsd, by_window)))
-        tile = "chosen for each image" if self.tile == AUTO else f"of {self.tile} px"
-        return f"{scale} at {self.input_px} px, tiles {tile}, overlap {self.overlap:g}"
+        tile = f"chosen for each image ({self.quality})" if self.tile == AUTO else f"of {self.tile} px"
+        return f"{scale}, tiles {tile}, overlap {self.overlap:g} of {self.input_px} px"
 
     def scale(self, source_gsd_m: float | None = None, *, no_gsd: str = "does not say its own") -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
