@@ -78,6 +78,6 @@ def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     assert not found.failed
     assert found.metrics.miou > 1.5 * found.metrics.majority_miou
     assert found.metrics.accuracy > found.metrics.majority_accuracy
-    assert found.seam is not None
+    assert found.seams is not None
     again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
     assert [outcome.state for outcome in again] == ["skipped"] * 6
