@@ -28,9 +28,9 @@ def test_crops_and_tiles_come_from_one_function(monkeypatch: pytest.MonkeyPatch)
     asked: list[tuple[int, int, int]] = []
     real = tiler.grid.tiles.axis_positions
 
-    def spy(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
+    def spy(size: int, tile: int, overlap: int, *, align: int = 1, shift: int = 0) -> tuple[int, ...]:
         asked.append((size, tile, overlap))
-        return real(size, tile, overlap, align=align)
+        return real(size, tile, overlap, align=align, shift=shift)
 
     assert vars(tiler.crops.plan)["axis_positions"] is real
     monkeypatch.setattr(tiler.grid.tiles, "axis_positions", spy)

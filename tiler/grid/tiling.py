@@ -248,8 +248,8 @@ class TilingOptions:
     )
     quality: Quality = option(
         DEFAULT_QUALITY,
-        "What --tile auto looks for. fast: the least work; balanced: the fewest lines where tiles meet, for no more "
-        "work than with tiles of the size of --input; best: the same for twice that work.",
+        "What --tile auto looks for: the fewest lines where tiles meet, then the widest overlap. balanced: for no more "
+        "work than tiles of the size of --input take; fast: for three quarters of that; best: for twice that.",
         group="model",
     )
     gsd_m: float | None = option(
