@@ -114,7 +114,7 @@ def by_shape(description: Description, shapes: Sequence[Shape], rounds: int) -> 
                     engine.name, f"{each.shape[0]} x {each.shape[1]}", f"{1000 * each.core_s:.3g}",
                     f"{1e9 * each.core_s / each.area:.3g}", f"{each.peak_mb:.0f}", f"{100 * fraction:+.0f} %",
                 )
-                for each, fraction in zip(costs, off(costs, description.balance_px), strict=True)
+                for each, fraction in zip(costs, off(costs, description.cost.balance_px), strict=True)
             )  # fmt: skip
     return rows
 
@@ -177,7 +177,7 @@ def main() -> None:
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
             description = describe_checkpoint(str(write_model(Path(folder), 24, size, Tiling(512, 512))))
-            print(f"{size}, balance {description.balance_px / 1e6:.2f} megapixels\n")
+            print(f"{size}, balance {description.cost.balance_px / 1e6:.2f} megapixels\n")
             head: tuple[str, ...]
             if given.attention:
                 head = ("precision", f"attention, tile of {shapes[-1][0]} x {shapes[-1][1]}", "core ms", "peak, MB")

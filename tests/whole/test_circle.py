@@ -71,7 +71,7 @@ def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     with (model / "learning_curve.csv").open() as file:
         losses = [float(row["train_loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.6 * losses[0]
-    outcomes = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    outcomes = api.segment(survey / "images", masks, model=str(result.folder), device="cpu", tile="64")
     assert [outcome.state for outcome in outcomes] == ["done"] * 6
     found = api.evaluate(masks, survey / "truth", classes=survey / "classes.csv")
     assert len(found.images) == 6
@@ -79,5 +79,5 @@ def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     assert found.metrics.miou > 1.5 * found.metrics.majority_miou
     assert found.metrics.accuracy > found.metrics.majority_accuracy
     assert found.seams is not None
-    again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu", tile="64")
     assert [outcome.state for outcome in again] == ["skipped"] * 6
