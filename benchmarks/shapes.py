@@ -5,7 +5,8 @@
 An engine computes as many tiles at once as there are cores, as in a run. Core seconds count, because other programs
 hardly change them; the least of some rounds. Memory is what the process holds at most while tiles are computed, beyond
 what it held before. "off" is by how much `A * (1 + A / balance_px)`, scaled to the engine, is above what was measured.
-`--attention` times large tiles with attention as OpenVINO fuses it, with the queries in chunks, and not fused.
+`--attention` times a large tile as it is, with the queries of attention in chunks, and compiled for any shape of
+tiles, each with and without what OpenVINO fuses.
 `--small` tries everything out on a tiny network.
 """
 
@@ -113,7 +114,7 @@ def by_shape(description: Description, shapes: Sequence[Shape], rounds: int) -> 
                     engine.name, f"{each.shape[0]} x {each.shape[1]}", f"{1000 * each.core_s:.3g}",
                     f"{1e9 * each.core_s / each.area:.3g}", f"{each.peak_mb:.0f}", f"{100 * fraction:+.0f} %",
                 )
-                for each, fraction in zip(costs, off(costs, description.balance_px), strict=True)
+                for each, fraction in zip(costs, off(costs, description.cost.balance_px), strict=True)
             )  # fmt: skip
     return rows
 
@@ -159,6 +160,7 @@ def attention(description: Description, shape: Shape, rounds: int) -> list[tuple
             rows.append((precision, name, *on_one_core(whole, tile, rounds, settings)))
             chunks = in_chunks(for_shape(network, *shape))
             rows.append((precision, f"{name}, queries in chunks", *on_one_core(chunks, tile, rounds, settings)))
+            rows.append((precision, f"{name}, compiled for any shape", *on_one_core(network, tile, rounds, settings)))
     return rows
 
 
@@ -166,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=["nano", "mini", "b0", "b5"], help="Presets to run.")
     parser.add_argument("--rounds", type=int, default=3, help="Times that everything runs.")
-    parser.add_argument("--attention", action="store_true", help="Time the ways to compute attention instead.")
+    parser.add_argument("--attention", action="store_true", help="Time ways to compile the network instead.")
     parser.add_argument("--small", action="store_true", help="A tiny network, three small shapes, one round.")
     given = parser.parse_args()
     shapes = SHAPES
@@ -175,7 +177,7 @@ def main() -> None:
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
             description = describe_checkpoint(str(write_model(Path(folder), 24, size, Tiling(512, 512))))
-            print(f"{size}, balance {description.balance_px / 1e6:.2f} megapixels\n")
+            print(f"{size}, balance {description.cost.balance_px / 1e6:.2f} megapixels\n")
             head: tuple[str, ...]
             if given.attention:
                 head = ("precision", f"attention, tile of {shapes[-1][0]} x {shapes[-1][1]}", "core ms", "peak, MB")

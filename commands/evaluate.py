@@ -16,28 +16,32 @@ from segment.record.logs import one_line
 from tiler.errors import NoPairError
 
 
-@click.command(cls=Command, short_help="Compare masks with the truth.")
+@click.command(cls=Command, short_help="Compare masks with the truth, or with masks of another grid.")
 @options_of(EvaluateRequest)
 @json_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, as_json: bool, json_file: Path | None, **wanted: Any) -> None:
-    """Compare PREDICTED masks with the TRUTH, at full resolution.
+    """Compare PREDICTED masks with the TRUTH, or with masks made under another grid, at full resolution.
 
-    Masks are paired by name and hold class ids (255 = no label) or colours of the class table. Prints
-    IoU, F1, precision, recall and support per class, and how the zones where tiles meet fare
-    against the rest.
+    Masks are paired by name and hold class ids (255 = no label) or colours of the class table. With
+    TRUTH it prints IoU, F1, precision, recall and support per class, and how the zones where tiles
+    meet fare against the rest. With --shifted it prints how many labels depend on where the tiles
+    lay, and what the seams alone cost; the first needs no truth.
 
     \b
     Examples:
       noseam evaluate masks/ truth/ --classes class_dict_seg.csv
       noseam evaluate masks/ truth/ --json --out evaluation/
+      noseam segment survey/ --out shifted/ --model model/ --grid-shift 192
+      noseam evaluate masks/ --shifted shifted/
     """
     ctx.exit(run(ctx, request_of(EvaluateRequest, wanted), as_json=as_json, json_file=json_file))
 
 
 def run(ctx: click.Context, request: EvaluateRequest, *, as_json: bool = False, json_file: Path | None = None) -> int:
-    """Compare masks with the truth as the user sees it; return the exit code."""
-    from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines
+    """Compare masks as the user sees it; return the exit code."""
+    from segment.evaluation.lines import evaluation_as_lines
+    from segment.evaluation.report import evaluation_as_dict
     from segment.record.progress import Meter
     from segment.steps import evaluate
 

@@ -50,9 +50,9 @@ def _argument(asked: Asked) -> Callable[[_Callback], _Callback]:
     many = get_origin(asked.kind) is tuple
     return click.argument(
         asked.name,
-        metavar=asked.option.unit + "..." * many,
+        metavar=(asked.option.unit if asked.required else f"[{asked.option.unit}]") + "..." * many,
         nargs=-1 if many else 1,
-        required=True,
+        required=asked.required,
         type=_path(asked),
         help=asked.option.help,
     )

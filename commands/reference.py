@@ -41,7 +41,13 @@ def _chapter(command: Any, parent: click.Context | None) -> str:
 def _rows(command: click.Command, ctx: click.Context) -> Iterator[str]:
     for param in command.params:
         if isinstance(param, click.Argument):
-            yield _row(f"`{param.make_metavar(ctx)}`", "required", "", f"`{param.name}`", param.help)
+            yield _row(
+                f"`{param.make_metavar(ctx)}`",
+                "required" if param.required else "none",
+                "",
+                f"`{param.name}`",
+                param.help,
+            )
     for options in by_heading(command.params).values():
         for option in options:
             if option.name != "version":

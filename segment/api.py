@@ -33,7 +33,7 @@ from tiler.polygons.request import PolygonOptions, PolygonsRequest
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
-    from segment.evaluation.compare import Evaluation
+    from segment.evaluation.results import Evaluation
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
     from segment.training.train import TrainResult
@@ -330,35 +330,38 @@ def polygons(
 
 def evaluate(
     predicted: AnyPath,
-    truth: AnyPath,
+    truth: AnyPath | None = EvaluateRequest.truth,
     *,
+    shifted: AnyPath | None = EvaluateRequest.shifted,
     classes: AnyPath | None = EvaluateRequest.classes,
-    seam_px: int | None = EvaluateRequest.seam_px,
+    seam_px: int = EvaluateRequest.seam_px,
     out: AnyPath | None = EvaluateRequest.out,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare predicted masks with the truth.
+    """Compare predicted masks with the truth, with masks of the same photos under another grid, or with both.
 
     Parameters
     ----------
-    predicted, truth : path
-        Two files, or two folders whose files are paired by name.
+    predicted : path
+        A file, or a folder.
+    truth, shifted : path, optional
+        Files, or folders whose files are paired with the predicted ones by name; one of the two is needed.
     out : path, optional
         Folder for a report.
     progress : callable, optional
-        Called with (pairs done, pairs in all) in the calling thread.
+        Called with (images done, images in all) in the calling thread.
     **options
         The options of `noseam evaluate`.
 
     Returns
     -------
     Evaluation
-        Metrics per class and image, and in the seam zones.
+        Metrics per class and image and in the seam zones; how many labels depend on the grid.
 
     Raises
     ------
     NoseamError
-        If the two sides cannot be compared, or the report cannot be written; see
+        If the sides cannot be compared, or the report cannot be written; see
         `segment.evaluation.compare.evaluate`.
     """
     return steps.evaluate(gather(EvaluateRequest, locals()), progress or steps.unheard)

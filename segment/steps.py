@@ -19,8 +19,8 @@ from segment.record.logs import ignore_placeless
 from tiler.errors import PolygonRequestError, TilerError
 
 if TYPE_CHECKING:
-    from segment.evaluation.compare import Evaluation
     from segment.evaluation.request import EvaluateRequest
+    from segment.evaluation.results import Evaluation
     from segment.model.checkpoint import Description
     from segment.plan.request import Request, SurveyRequest
     from segment.plan.scope import Scope
@@ -96,7 +96,7 @@ def plan(request: SurveyRequest) -> Planned:
         require_extra("photo")
     description = None if request.model is None else describe_checkpoint(request.model)
     try:
-        of_model = () if description is None else (description.balance_px,)
+        of_model = () if description is None else (description.cost.balance_px,)
         resolved = request.over(Tiling() if description is None else description.tiling, *of_model)
     except TilerError as error:
         raise RequestError(str(error)) from error
@@ -219,7 +219,7 @@ def train(request: TrainRequest, advance: Progress = unheard) -> TrainResult:
 
 @_no_warnings()
 def evaluate(request: EvaluateRequest, advance: Progress = unheard) -> Evaluation:
-    """Compare masks with the truth, and write the report if there is a folder for it.
+    """Compare masks with the truth or with masks of another grid, and write the report if there is a folder for it.
 
     Raises
     ------
@@ -231,8 +231,8 @@ def evaluate(request: EvaluateRequest, advance: Progress = unheard) -> Evaluatio
     from segment.guard.lock import hold_folder
 
     with nullcontext() if request.out is None else hold_folder(request.out):
-        found = evaluate(request.predicted, request.truth, classes=_table(request.classes), seam_px=request.seam_px,
-                         advance=advance)  # fmt: skip
+        found = evaluate(request.predicted, request.truth, shifted=request.shifted, classes=_table(request.classes),
+                         seam_px=request.seam_px, advance=advance)  # fmt: skip
         if request.out is not None:
             write_report(found, request.out)
     return found

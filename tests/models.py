@@ -58,7 +58,7 @@ class MeanEngine:
         self.classes = classes
         self.batches: list[int] = []
 
-    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, tiles: NDArray[Any]) -> NDArray[np.float32]:
         """Return the negative distance of each cell's mean red to each class's level, (N, C, h / 4, w / 4)."""
         self.batches.append(len(tiles))
         count, _, height, width = tiles.shape
@@ -67,6 +67,17 @@ class MeanEngine:
         levels = np.linspace(0, 255, self.classes)[:, np.newaxis, np.newaxis]
         logits: NDArray[np.float32] = -np.abs(red[:, np.newaxis] - levels).astype(np.float32)
         return logits
+
+
+class TileEngine(MeanEngine):
+    """A network whose answer depends on the tile: to the red level of a cell it adds that of the whole tile."""
+
+    name = "tile"
+
+    def __call__(self, tiles: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the logits of `MeanEngine` for tiles of that red level."""
+        of_tile = tiles[:, :1].mean(axis=(2, 3), keepdims=True)
+        return super().__call__((0.5 * tiles[:, :1] + 0.5 * of_tile).astype(np.float32))
 
 
 class Classifier(Protocol):

@@ -24,8 +24,6 @@ OF_ANOTHER_LENGTH = {
     "segment/engine/contract.py": "too short: an engine is three small classes, and every engine imports them alone",
     "segment/engine/device_faults.py": "too short: nothing else asks what a device did wrong",
     "segment/engine/request.py": "too short: a request stands in the room of its work, and loads nothing",
-    "segment/evaluation/request.py": "too short: a request stands in the room of its work, and loads nothing",
-    "segment/guard/limits.py": "too short: one gate that any thread may ask",
     "segment/guard/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
     "segment/record/outcome.py": "too short: one value that every record imports",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Lock
@@ -15,24 +16,29 @@ from segment.engine.convert import converted, for_shape, openvino_core
 from segment.engine.few import Few
 from segment.engine.request import Precision
 from segment.errors import DeviceError, EngineError
+from segment.guard.limits import memory_bytes
 from segment.model.checkpoint import Description
 from tiler.grid.tiles import Grid
 from tiler.stitch.stitcher import Stitcher
 
-_SHAPES = 3
+_LEAST_SHAPES = 3
+_OF_MEMORY = 0.5
+"""Share of this machine's memory that tiles may take while they are computed."""
+_OF_BF16 = 0.5
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+_log = logging.getLogger(__name__)
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, one tile per core at a time.
+    """OpenVINO on the CPU, one tile per core at a time, and fewer where memory is short.
 
     Every tile runs alone on one core, which OpenVINO calls a stream. This is the fastest way to use many cores
     (measured in benchmarks/README.md), because no core waits for another. It also makes the logits of a tile the same
     bits whatever else runs.
 
     The network is compiled for each shape of tiles when the first such tile comes, which takes 0.2 s (MiT-B0) to 2.5 s
-    (MiT-B5). The last three shapes stay, as many as images are worked on at a time. What a tile needs while it is
-    computed, up to a gigabyte a core, is given back when tiles of another shape follow.
+    (MiT-B5). As many shapes stay as there are images in flight. What tiles need while they are computed, up to a
+    gigabyte a core, is given back when tiles of another shape follow.
 
     Parameters
     ----------
@@ -60,16 +66,16 @@ class OpenVinoEngine:
         chosen = _choose_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[chosen],
-            "NUM_STREAMS": str(threads),
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, stitching and writing
         }
         self._network = converted(description, digest)
         self._threads = threads
+        self._bytes_px = description.cost.bytes_px * (_OF_BF16 if chosen == "bf16" else 1)
         self.classes = len(description.classes)
         self.name = f"openvino cpu {chosen}"
         self.tiles_ahead = 2 * threads
-        self._compiled = Few(self._compile, _SHAPES)
+        self._compiled = Few(self._compile, max(threads + 1, _LEAST_SHAPES))
         self._latest: _Compiled | None = None
         self._counting = Lock()
         self._pool = ThreadPoolExecutor(threads, "network")
@@ -109,25 +115,36 @@ class OpenVinoEngine:
                 compiled.give_back()
 
     def _compile(self, shape: tuple[int, int]) -> _Compiled:
+        at_once = self._at_once(shape)
+        settings = {**self._settings, "NUM_STREAMS": str(at_once)}
         try:
-            network = openvino_core().compile_model(for_shape(self._network, *shape), "CPU", self._settings)
+            network = openvino_core().compile_model(for_shape(self._network, *shape), "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
             height, width = shape
             raise EngineError(
                 f"OpenVINO cannot run the network on tiles of {height} x {width} px; --engine torch may: {error}"
             ) from error
-        return _Compiled(network, self._threads)
+        return _Compiled(network, at_once)
+
+    def _at_once(self, shape: tuple[int, int]) -> int:
+        """Return how many tiles of a shape are computed at once: one for each core, and fewer where memory is short."""
+        tile_bytes = shape[0] * shape[1] * self._bytes_px
+        fitting = max(int(_OF_MEMORY * memory_bytes() / tile_bytes), 1)
+        if fitting < self._threads:
+            _log.warning("tiles of %d x %d px take %.1f GB each, so %d of %d cores run the network; --quality fast or "
+                         "--tile make tiles smaller", *shape, tile_bytes / 1e9, fitting, self._threads)  # fmt: skip
+        return min(fitting, self._threads)
 
 
 class _Compiled:
     """The network for tiles of one shape."""
 
-    def __init__(self, network: Any, threads: int) -> None:
+    def __init__(self, network: Any, at_once: int) -> None:
         self.tiles = 0
         """How many tiles are being computed."""
         self._network = network
         self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(threads):
+        for _ in range(at_once):
             self._idle.put(network.create_infer_request())
 
     def infer(self, pixels: Tiles) -> NDArray[np.float32]:

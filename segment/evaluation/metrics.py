@@ -17,7 +17,13 @@ PER_CLASS = ("iou", "f1", "precision", "recall")
 """The scores that each class has, in the order of tables."""
 
 
-def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+def confusion(
+    truth: NDArray[np.uint8],
+    predicted: NDArray[np.uint8],
+    classes: int,
+    *,
+    sides: tuple[str, str] = ("truth", "prediction"),
+) -> NDArray[np.int64]:
     """Return how often each true class was given each label.
 
     Parameters
@@ -26,6 +32,8 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
         Class ids of one shape; 255 = no label. A pixel without a true label is not counted.
     classes : int
         Number of classes, 1 to 255.
+    sides : tuple of str
+        What the two are called where an id is wrong.
 
     Returns
     -------
@@ -40,11 +48,11 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
     """
     if truth.shape != predicted.shape:
         raise EvaluateError(
-            f"truth of shape {truth.shape} but prediction of shape {predicted.shape}; expected one shape"
+            f"{sides[0]} of shape {truth.shape} but {sides[1]} of shape {predicted.shape}; expected one shape"
         )
     pairs = truth.astype(np.uint16) << 8 | predicted
     counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256).astype(np.int64, copy=False)
-    for what, pixels in (("truth", counts.sum(axis=1)), ("prediction", counts.sum(axis=0))):
+    for what, pixels in zip(sides, (counts.sum(axis=1), counts.sum(axis=0)), strict=True):
         if (unknown := np.flatnonzero(pixels[classes:NO_LABEL])).size:
             raise EvaluateError(f"the {what} has class id {classes + unknown[0]}; expected 0 to {classes - 1}, or 255")
     return np.column_stack((counts[:classes, :classes], counts[:classes, NO_LABEL]))

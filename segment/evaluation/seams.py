@@ -1,104 +1,101 @@
-"""Where the tiles of a mask met: the zone around those lines, and labels that break across them."""
+"""Scores in the zones where tiles meet, elsewhere, and at the same places in masks whose tiles meet elsewhere."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.classes import NO_LABEL
-from tiler.grid.seams import seam_bands, seam_lines
-from tiler.grid.tiles import Grid
-from tiler.grid.window import Window
+from segment.evaluation.metrics import Metrics, confusion, measure
 
 
 @dataclass(frozen=True, slots=True)
-class Breaks:
-    """Pairs of neighbouring pixels of one true class, and how many of them were given two labels."""
+class SeamCounts:
+    """Confusion matrices of an image or a part of it; see `segment.evaluation.metrics.confusion`."""
 
-    pairs: int = 0
-    """Neighbours with one true label."""
-    broken: int = 0
-    """Those among them whose predicted labels differ."""
+    seam: NDArray[np.int64]
+    """In the zones where tiles meet."""
+    interior: NDArray[np.int64]
+    """Outside the zones, in the judged mask."""
+    control: NDArray[np.int64] | None
+    """At the places of `seam`, each in the other mask, whose tiles do not meet there; None: there is no other mask."""
 
-    def __add__(self, other: Breaks) -> Breaks:
-        return Breaks(self.pairs + other.pairs, self.broken + other.broken)
+    def __add__(self, other: SeamCounts) -> SeamCounts:
+        control = None if self.control is None or other.control is None else self.control + other.control
+        return SeamCounts(self.seam + other.seam, self.interior + other.interior, control)
+
+
+def count_seams(
+    truth: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    classes: int,
+    shifted: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None = None,
+) -> SeamCounts:
+    """Return the counts of one image or a part of it.
+
+    With a shifted mask every place of the zones is scored twice: in the mask whose tiles meet there, and in the other
+    one. So truth and position are the same in both sums, and what sets them apart is the seam. Each mask is judged in
+    its own zones, and is the control in those of the other. Pixels in the zones of both are left out.
+
+    Parameters
+    ----------
+    truth, labels : ndarray of uint8
+        Class ids; 255 = no label.
+    inside : ndarray of bool
+        The zones where the tiles of `labels` meet.
+    classes : int
+        Number of classes.
+    shifted : tuple, optional
+        Labels of the shifted mask, and the zones where its tiles meet.
+    """
+
+    def counts(ids: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return confusion(truth[where], ids[where], classes)
+
+    if shifted is None:
+        return SeamCounts(counts(labels, inside), counts(labels, ~inside), None)
+    others, theirs = shifted
+    here, there = inside & ~theirs, theirs & ~inside
+    return SeamCounts(
+        seam=counts(labels, here) + counts(others, there),
+        interior=counts(labels, ~(inside | theirs)),
+        control=counts(others, here) + counts(labels, there),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SeamScores:
+    """How the zones where tiles meet fare, over all images that have any."""
+
+    images: int
+    """How many these are."""
+    width_px: int
+    """Width of the zones, model pixels."""
+    seam: Metrics
+    """Scores in the zones."""
+    interior: Metrics
+    """Scores outside."""
+    control: Metrics | None
+    """Scores at the places of the zones, in masks whose tiles do not meet there; None: there are no such masks."""
 
     @property
-    def share(self) -> float:
-        """Share of the pairs that are broken; nan if there are no pairs."""
-        return self.broken / self.pairs if self.pairs else math.nan
+    def classes(self) -> tuple[int, ...]:
+        """Classes present in the truth of the zones and of the interiors; means over classes take these."""
+        return tuple(sorted(set(self.seam.present) & set(self.interior.present)))
+
+    def miou_of(self, scores: Metrics) -> float:
+        """Return the mean IoU of one of the scores over `classes`; nan for none."""
+        return scores.miou_over(self.classes)
 
 
-def count_breaks(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], lines: NDArray[np.bool_]
-) -> tuple[Breaks, Breaks]:
-    """Return how many neighbours within rows of pixels are broken, across the lines and elsewhere.
-
-    Parameters
-    ----------
-    truth, predicted : ndarray of uint8, shape (n, m)
-        Class ids; 255 = no label.
-    lines : ndarray of bool, shape (m,)
-        True for the first column beyond a line.
-
-    Returns
-    -------
-    across, elsewhere : Breaks
-        Counts of neighbours in a row that have a line between them, and of all other neighbours in a row.
-    """
-    together = (truth[:, 1:] == truth[:, :-1]) & (truth[:, 1:] != NO_LABEL)
-    broken = together & (predicted[:, 1:] != predicted[:, :-1])
-    pairs, breaks = (np.count_nonzero(which, axis=0) for which in (together, broken))
-    across, elsewhere = (Breaks(int(pairs[at].sum()), int(breaks[at].sum())) for at in (lines[1:], ~lines[1:]))
-    return across, elsewhere
-
-
-class Seams:
-    """Where the tiles of one mask met, and how often labels break there.
-
-    Parameters
-    ----------
-    grid : Grid
-        The tiles of the mask.
-    width_px : int or None
-        Width of the seam zone, model pixels; None: where tiles overlap, see `seam_bands`.
-    """
-
-    def __init__(self, grid: Grid, width_px: int | None) -> None:
-        axes = tuple(
-            zip((grid.row_offs, grid.col_offs), grid.tile_shape, grid.model_shape, grid.source_shape, strict=True)
-        )
-        self._rows, self._cols = (
-            seam_bands(offsets, tile, model, source, width_px=width_px) for offsets, tile, model, source in axes
-        )
-        self._row_lines, self._col_lines = (
-            seam_lines(offsets, tile, model, source) for offsets, tile, model, source in axes
-        )
-        self._above: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
-        self.line_breaks = Breaks()
-        """Counts of the neighbours so far that have a line between them."""
-        self.other_breaks = Breaks()
-        """Counts of all other neighbours so far."""
-
-    def zone(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels of full-width rows lie in the seam zone."""
-        inside: NDArray[np.bool_] = self._rows[window.slices[0], np.newaxis] | self._cols
-        return inside
-
-    def count_breaks(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], window: Window) -> None:
-        """Count the breaks within the next full-width rows, and between the first of them and the row before."""
-        self._add(count_breaks(truth, labels, self._col_lines))
-        lines = self._row_lines[window.slices[0]]
-        down = [truth, labels]
-        if self._above is not None:
-            down = [np.concatenate((last, rows)) for last, rows in zip(self._above, down, strict=True)]
-            lines = np.concatenate(([False], lines))
-        self._add(count_breaks(down[0].T, down[1].T, lines))
-        self._above = truth[-1:], labels[-1:]
-
-    def _add(self, found: tuple[Breaks, Breaks]) -> None:
-        self.line_breaks += found[0]
-        self.other_breaks += found[1]
+def measure_seams(counts: Iterable[SeamCounts], width_px: int) -> SeamScores | None:
+    """Return the scores of all images together; None for no image."""
+    each = list(counts)
+    if not each:
+        return None
+    total = sum(each[1:], each[0])
+    control = None if total.control is None else measure(total.control)
+    return SeamScores(len(each), width_px, measure(total.seam), measure(total.interior), control)

@@ -1,15 +1,20 @@
-"""When a run begins no further image: after many failures, after a time, on a full disk, on a signal."""
+"""When a run begins no further image: after many failures, after a time, on a full disk, on a signal; its memory."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
 
 from segment.guard.pulse import Pulse
 from segment.guard.request import RunLimits
 from segment.record.outcome import Outcome
 from segment.record.sums import End
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(slots=True)
@@ -53,3 +58,12 @@ class Gate:
             self._failed += 1
         if self.limits.max_errors is not None and self._failed > self.limits.max_errors:
             self.shut("errors")
+
+
+def memory_bytes() -> float:
+    """Return the bytes that this process may use: the machine's, or a container's limit."""
+    most = float(psutil.virtual_memory().total)
+    try:
+        return min(most, float(_CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # no container, or "max"
+        return most

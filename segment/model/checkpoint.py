@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from segment.errors import CheckpointError, ModelNameError
 from segment.model.config import Normalisation, class_entries, read_classes, read_normalisation, read_tiling
-from segment.model.cost import balance_px
+from segment.model.cost import TileCost, cost_of
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
 from tiler.classes import ClassTable, read_class_table
 from tiler.errors import ClassTableError, TilerError
@@ -66,8 +66,8 @@ class Description:
     """Where the tiling came from, for the log."""
     normalisation: Normalisation
     """From `preprocessor_config.json`."""
-    balance_px: float
-    """Area of a tile, model pixels, at which attention takes as long as all the rest; from the network's shape."""
+    cost: TileCost
+    """What tiles cost; from the network's shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def describe_checkpoint(model: str) -> Description:
             tiling, source = _DRONE_TILING, "the published recipe of this model"
         else:
             tiling, source = read_tiling(config, processing)
-        classes, balance = read_classes(config), balance_px(config)
-        return Description(model, folder, classes, tiling, source, read_normalisation(processing), balance)
+        classes, cost = read_classes(config), cost_of(config)
+        return Description(model, folder, classes, tiling, source, read_normalisation(processing), cost)
     except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error
 

@@ -10,13 +10,11 @@ from typing import Any
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from tiler.classes import ClassTable
-from tiler.masks.provenance import DAMAGED, ENGINE_KEY, digest
+from tiler.masks.provenance import DAMAGED, ENGINE_KEY, RECIPE_KEY, digest, read_recipe
 from tiler.source.raster import FINGERPRINT_KEY
 
 MASK_VERSION = 3
 """Raised by one when a change of noseam changes masks, so that they are made again."""
-RECIPE_KEY = "NOSEAM_RECIPE"
-"""Tag of a mask: its recipe, as JSON."""
 _LONG = ("classes", "tiling", "georeference")
 _OF_PRODUCTS = ("polygons", "formats", "beside")
 _ALONE = {
@@ -157,15 +155,6 @@ def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:
     short = {name: digest({name: value})[:12] if name in _LONG else value for name, value in chosen.items()}
     found: dict[str, Any] = json.loads(json.dumps(short))  # as a tag gives it back
     return found
-
-
-def read_recipe(tags: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the recipe that a mask's tags tell; None where they tell none that can be understood."""
-    try:
-        found = json.loads(tags[RECIPE_KEY])
-    except (KeyError, ValueError):
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("cut", {}), dict) else None
 
 
 def _change(name: str, old: Any, new: Any) -> str:

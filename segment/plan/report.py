@@ -125,8 +125,8 @@ def _by_suffix(files: Counter[str]) -> str:
 def _sizes(plan: SurveyPlan) -> Iterator[str]:
     kinds = Counter((image.info.width, image.info.height, _tiles(image), _forms(image)) for image in plan.to_do)
     for (width, height, tiles, forms), count in kinds.most_common(_LISTED):
-        each = ", each" if count > 1 else ""
-        yield f"  {count:,} of {width} x {height} px{each} {tiles}, {forms}"
+        each = " each" if count > 1 else ""
+        yield f"  {count:,} of {width} x {height} px: {tiles}{each}, {forms}"
     if len(kinds) > _LISTED:
         yield f"  and {len(kinds) - _LISTED} more sizes"
 

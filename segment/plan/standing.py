@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from segment.plan.recipe import Recipe, read_recipe
+from segment.plan.recipe import Recipe
 from segment.plan.survey import ImagePlan
 from tiler.errors import OutputExistsError
 from tiler.files.names import Product, product_kind
 from tiler.files.outputs import all_paths, files_beside
 from tiler.masks.products import products_by_image
-from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_recipe, read_tags
 from tiler.polygons.make import is_foreign, refuse_foreign_polygons
 from tiler.words import counted
 

@@ -69,7 +69,7 @@ def foresee(
     if not request.calibrate:
         return estimate(images, request.out, unknown="with --no-calibrate")
     _log.info("trying the model out on some of the images; --no-calibrate does without")
-    resolved = request.over(description.tiling, description.balance_px)
+    resolved = request.over(description.tiling, description.cost.balance_px)
     found = calibrate_apart(Task(description, request.engine_options, resolved, choose_samples(images)))
     return estimate(images, request.out, found, planning_s=planning_s)
 

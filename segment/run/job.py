@@ -28,7 +28,7 @@ from tiler.files.outputs import all_paths
 from tiler.grid.seams import grid_tags
 from tiler.masks.coverage import read_coverage
 from tiler.masks.products import remove_products
-from tiler.masks.provenance import ENGINE_KEY, SOURCE_KEY
+from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
 _log = logging.getLogger(__name__)
 
@@ -122,8 +122,8 @@ class Job:
         return {
             "SOFTWARE": f"noseam {version('noseam')}",
             SOURCE_KEY: self.image.source_text,
-            "MODEL": self.model.name,
-            "MODEL_DIGEST": self.model.digest,
+            MODEL_KEY: self.model.name,
+            DIGEST_KEY: self.model.digest,
             "CLASS_NAMES": json.dumps(self.model.classes.names),
             ENGINE_KEY: self.model.engine.name,
             **grid_tags(self.image.grid),

@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from segment.errors import ImageMemoryError
-
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+from segment.guard.limits import memory_bytes
 
 
 class UnderWay:
@@ -60,7 +57,7 @@ class UnderWay:
         ImageMemoryError
             If this machine has less memory than `wanted`.
         """
-        if wanted > (most := _memory_bytes()):
+        if wanted > (most := memory_bytes()):
             raise ImageMemoryError(
                 f"an image of this width needs up to {wanted / 1e9:.1f} GB of memory; this machine has {most / 1e9:.1f}"
             )
@@ -89,12 +86,3 @@ class UnderWay:
         for path in self._held:
             self._shares[path] += (now - self._shared_until) / len(self._held)
         self._shared_until = now
-
-
-def _memory_bytes() -> float:
-    """Return the bytes that this process may use: the machine's, or a container's limit."""
-    most = float(psutil.virtual_memory().total)
-    try:
-        return min(most, float(_CONTAINER_LIMIT.read_text()))
-    except (OSError, ValueError):  # no container, or "max"
-        return most

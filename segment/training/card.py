@@ -51,7 +51,7 @@ tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
 # {request.out.absolute().name}
 
 A SegFormer for {len(facts.crops.classes)} classes of aerial images, trained with noseam from `{request.base}`.
-It takes {facts.tiling}. Segment a folder of images with it:
+Images are cut like this: {facts.tiling}. Segment a folder of images with it:
 
     noseam segment survey/ --out masks/ --model {shlex.quote(str(request.out))}
 

@@ -111,10 +111,10 @@ def _in_bounds(value: float, asked: Asked) -> Any:
 
 
 def arguments(command: str, here: Path) -> list[str]:
-    """Return the required arguments and options of a command."""
+    """Return all arguments and the required options of a command."""
     needed: list[str] = []
     for asked in options_in(REQUESTS[command]):
-        if asked.required and asked.option.positional:
+        if asked.option.positional:
             needed.append(str(here / "there"))
         elif asked.required:
             needed += [asked.flag, "demo" if asked.name == "model" else str(here / "out")]
@@ -160,7 +160,7 @@ def test_a_command_takes_what_its_request_holds_and_nothing_else(command: str) -
 def test_a_command_that_is_told_nothing_has_the_defaults_of_its_request(command: str, tmp_path: Path) -> None:
     needed = {
         asked.name: "demo" if asked.name == "model" else tmp_path / ("there" if asked.option.positional else "out")
-        for asked in options_in(REQUESTS[command]) if asked.required
+        for asked in options_in(REQUESTS[command]) if asked.required or asked.option.positional
     }  # fmt: skip
     assert request(command, [], here=tmp_path) == gather(REQUESTS[command], needed)
 
@@ -212,7 +212,7 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
         known.least: -1, known.above: 0, known.most: 1, known.below: 0,
     }  # fmt: skip
     good = {each.name: "demo" if each.name == "model" else tmp_path for each in options_in(REQUESTS[command])
-            if each.required}  # fmt: skip
+            if each.required or each.option.positional}  # fmt: skip
     for bound, step in beyond.items():
         if bound is None or get_origin(asked.kind) is tuple:
             continue
@@ -244,7 +244,7 @@ def test_a_function_takes_the_options_of_its_command_with_the_same_defaults(name
             continue
         asked = options[each.name]
         assert each.default is inspect.Parameter.empty if asked.required else each.default == asked.default
-        if not (asked.required or asked.name == "out"):
+        if not (asked.required or asked.option.positional or asked.name == "out"):
             assert each.kind is inspect.Parameter.KEYWORD_ONLY
 
 
@@ -276,6 +276,14 @@ def test_a_default_that_is_changed_in_its_field_is_changed_everywhere(tmp_path: 
 
 def test_the_reference_page_is_what_the_requests_say() -> None:
     assert (ROOT / "docs/reference.md").read_text() == page(main), "python docs/make_reference.py > docs/reference.md"
+
+
+def test_an_argument_that_may_be_left_out_is_shown_so(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(main, ["evaluate", "--help"]).output
+    assert "PREDICTED [TRUTH]" in shown
+    assert "| `[TRUTH]` | none |" in (ROOT / "docs/reference.md").read_text()
+    found = request_of(EvaluateRequest, {"predicted": tmp_path, "truth": None, "shifted": tmp_path})
+    assert found == EvaluateRequest(predicted=tmp_path, shifted=tmp_path)
 
 
 def test_names_within_a_request_are_told_apart() -> None:

@@ -255,10 +255,10 @@ def test_what_the_hub_answers_is_one_line_with_a_way_out(
 
 def test_the_log_says_how_images_are_cut_and_who_says_so(here: Path, model: str) -> None:
     command = SEGMENT.replace("MODEL", model).split()
-    cut = "tiles of 64 px, overlap 0.25 (source: "
-    assert f"how images are cut: windows of 200 px, {cut}the checkpoint)" in noseam(*command).stderr
-    assert f"how images are cut: windows of 90 px, {cut}your options)" in noseam(*command, "--window", 90).stderr
-    assert "overlap 0.25 (source: no model)" in noseam("plan", "photos").stderr
+    cut = "become 64 px, tiles chosen for each image (balanced), overlap 0.25 of 64 px (source: "
+    assert f"how images are cut: windows of 200 px {cut}the checkpoint)" in noseam(*command).stderr
+    assert f"how images are cut: windows of 90 px {cut}your options)" in noseam(*command, "--window", 90).stderr
+    assert "overlap 0.25 of 512 px (source: no model)" in noseam("plan", "photos").stderr
 
 
 def test_where_no_pair_can_be_compared_the_reasons_stand_instead_of_a_table(here: Path) -> None:

@@ -363,3 +363,14 @@ def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "(24, 16, 24) []"
+
+
+def test_where_memory_is_short_fewer_tiles_run_at_once_and_give_the_same_bits(
+    model: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiles = random_tiles(4)
+    expected = logits(opened(model, threads=3), tiles)
+    tile_bytes = SIDE * SIDE * model.description.cost.bytes_px
+    monkeypatch.setattr(openvino_engine, "memory_bytes", lambda: 2 * 2.5 * tile_bytes)
+    np.testing.assert_array_equal(logits(opened(model, threads=3), tiles), expected)
+    assert "so 2 of 3 cores run the network" in caplog.text

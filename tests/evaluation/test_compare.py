@@ -6,7 +6,6 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,31 +14,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segment.errors import EvaluateError, RequestError
-from segment.evaluation import compare as evaluate_module
-from segment.evaluation.compare import Evaluation, evaluate
+from segment.evaluation import image as image_module
+from segment.evaluation.compare import evaluate
+from segment.evaluation.lines import evaluation_as_lines
 from segment.evaluation.metrics import confusion, measure
-from segment.evaluation.report import evaluation_as_dict, evaluation_as_lines, write_report
-from segment.evaluation.seams import Breaks
+from segment.evaluation.report import write_report
+from segment.evaluation.results import Evaluation
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.run.runner import Runner
+from tests.evaluation.making import SHAPE, TABLE, as_json, labels, write_colours, write_gray, write_mask
 from tests.grids import squares
 from tests.make import noise
 from tests.models import MeanEngine, class_table, runner_of
 from tiler.classes import ClassTable
 from tiler.errors import NoPairError, PairError
-from tiler.files.outputs import Format, Output
+from tiler.files.outputs import Format
 from tiler.files.walk import walk_survey
-from tiler.grid.seams import grid_tags, read_grid
+from tiler.grid.seams import read_grid
 from tiler.grid.tiles import Grid, plan_grid
 from tiler.masks.labels import open_labels
-from tiler.masks.sink import MaskMeta
-from tiler.masks.writer import MaskWriter
-from tiler.source.georef import Georeference
-from tiler.source.raster import FINGERPRINT_KEY
-
-TABLE = class_table(4)
-SHAPE = (301, 203)
 
 
 @pytest.fixture
@@ -48,47 +42,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     predicted.mkdir()
     truth.mkdir()
     return predicted, truth
-
-
-def labels(*, seed: int, shape: tuple[int, int] = SHAPE) -> NDArray[np.uint8]:
-    """Return random ids of four classes, a fifth of them 255."""
-    ids = noise(*shape, high=5, seed=seed)
-    ids[ids == 4] = 255
-    return ids
-
-
-def write_mask(
-    path: Path,
-    ids: NDArray[np.uint8],
-    *,
-    grid: Grid | None = None,
-    names: tuple[str, ...] | None = TABLE.names,
-    format: Format = "png",
-    **tags: str,
-) -> Path:
-    """Write a mask as noseam does, with the tags that `segment` gives it."""
-    tags |= {FINGERPRINT_KEY: "0"} | ({} if grid is None else grid_tags(grid))
-    if names is not None:
-        tags["CLASS_NAMES"] = json.dumps(names)
-    meta = MaskMeta((ids.shape[0], ids.shape[1]), TABLE, Georeference(), tags)
-    with MaskWriter([Output(path, "label", format)], meta) as writer:
-        writer.write(ids)
-        writer.commit()
-    return path
-
-
-def write_gray(path: Path, ids: NDArray[np.uint8]) -> Path:
-    Image.fromarray(ids).save(path)
-    return path
-
-
-def write_colours(path: Path, ids: NDArray[np.uint8], table: ClassTable = TABLE) -> Path:
-    Image.fromarray(table.palette()[ids]).save(path)
-    return path
-
-
-def as_json(evaluation: Evaluation) -> Any:
-    return json.loads(json.dumps(evaluation_as_dict(evaluation), allow_nan=False))
 
 
 def test_counts_of_all_images_add_up_and_each_has_its_own_score(folders: tuple[Path, Path]) -> None:
@@ -108,44 +61,35 @@ def test_counts_of_all_images_add_up_and_each_has_its_own_score(folders: tuple[P
         (f"{index}", measure(matrix).pixels, measure(matrix).accuracy, measure(matrix).miou)
         for index, matrix in enumerate(each)
     ]
-    assert (found.seam, found.interior, found.seam_images, found.failed) == (None, None, 0, ())
+    assert (found.seams, found.dependence, found.blocks, found.failed) == (None, None, None, ())
 
 
 @pytest.mark.parametrize("counted_px", [1, 203 * 7, 203 * 256, 2**22])
 @pytest.mark.parametrize("format", ["png", "geotiff"])
 def test_blocks_of_any_size_give_one_answer(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, counted_px: int, format: Format
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted_px: int, format: Format
 ) -> None:
     predicted, truth = folders
     shape = (1030 if counted_px > 1 else 60, 203)
-    ours, true = labels(seed=0, shape=shape), labels(seed=1, shape=shape)
-    grid = plan_grid(shape, scale=0.5, tile=(64, 64), overlap=(16, 16))
-    write_mask(predicted / "a.tif", ours, grid=grid, format=format)
-    write_mask(truth / "a.tif", true, format=format)
-    whole = evaluate(predicted, truth)
-    monkeypatch.setattr(evaluate_module, "COUNTED_PX", counted_px)
-    parts = evaluate(predicted, truth)
-    np.testing.assert_array_equal(whole.confusion, confusion(true, ours, 4))
-    np.testing.assert_array_equal(parts.confusion, whole.confusion)
-    assert (parts.metrics, parts.seam, parts.interior) == (whole.metrics, whole.seam, whole.interior)
-    assert (parts.line_breaks, parts.other_breaks) == (whole.line_breaks, whole.other_breaks)
-    pairs = sum(
-        np.count_nonzero((a == b) & (a != 255)) for a, b in ((true[1:], true[:-1]), (true[:, 1:], true[:, :-1]))
+    ours, true, moved = (labels(seed=seed, shape=shape) for seed in range(3))
+    grid, other = (
+        plan_grid(shape, scale=0.5, tile=(64, 64), overlap=(0, 0), shift=(shift, shift)) for shift in (0, 32)
     )
-    assert whole.line_breaks.pairs + whole.other_breaks.pairs == pairs
-    assert whole.line_breaks.pairs > 0
-
-
-def test_a_hard_cut_shows_as_broken_neighbours(folders: tuple[Path, Path]) -> None:
-    """Tiles that disagree about a plain field break it along their line and nowhere else."""
-    predicted, truth = folders
-    ids = np.zeros((64, 128), np.uint8)
-    grid = plan_grid(ids.shape, scale=1, tile=(64, 64), overlap=(0, 0))
-    write_gray(truth / "a.png", ids)
-    ids[:, 64:] = 1
-    write_mask(predicted / "a.png", ids, grid=grid)
-    found = evaluate(predicted, truth)
-    assert (found.line_breaks, found.other_breaks.broken) == (Breaks(64, 64), 0)
+    (tmp_path / "shifted").mkdir()
+    write_mask(predicted / "a_label.tif", ours, grid=grid, format=format)
+    write_mask(truth / "a.tif", true, format=format)
+    write_mask(tmp_path / "shifted/a_label.tif", moved, grid=other, format=format)
+    sure = np.where(ours == 255, 255, noise(*shape, high=255)).astype(np.uint8)
+    write_mask(predicted / "a_confidence.tif", sure, grid=grid, format=format)
+    whole = evaluate(predicted, truth, shifted=tmp_path / "shifted", seam_px=8)
+    monkeypatch.setattr(image_module, "COUNTED_PX", counted_px)
+    parts = evaluate(predicted, truth, shifted=tmp_path / "shifted", seam_px=8)
+    np.testing.assert_array_equal(whole.confusion, confusion(true, ours, 4))
+    assert as_json(parts) == as_json(whole)
+    assert whole.seams is not None
+    assert whole.seams.control is not None
+    assert whole.dependence is not None
+    assert whole.dependence.levels[0].pixels > 0
 
 
 def test_colours_say_the_same_as_ids(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -300,15 +244,10 @@ HARD_CUT = Grid((200, 300), (200, 300), (100, 100), (0, 100), (0, 100, 200))
 BLENDED = Grid((200, 300), (200, 300), (128, 128), (0, 72), (0, 86, 172))
 
 
-def zone_of(grid: Grid, seam_px: int | None) -> NDArray[np.bool_]:
-    """Return the seam zone at scale 1, said another way: where tiles overlap, or the lines between them, widened."""
-    cover = np.zeros(grid.padded_shape, int)
-    for tile in grid.tiles():
-        cover[tile.window.slices] += 1
-    if seam_px is None and grid is BLENDED:
-        return cover[:200, :300] > 1
+def zone_of(grid: Grid, seam_px: int) -> NDArray[np.bool_]:
+    """Return the seam zone at scale 1, said another way: the lines between tiles, widened."""
     lines = ([100], [100, 200]) if grid is HARD_CUT else ([100], [107, 193])
-    half = (32 if seam_px is None else seam_px) // 2
+    half = seam_px // 2
     zone = np.zeros(grid.source_shape, np.bool_)
     for row in lines[0]:
         zone[row - half : row + half] = True
@@ -318,9 +257,9 @@ def zone_of(grid: Grid, seam_px: int | None) -> NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("grid", [HARD_CUT, BLENDED], ids=["cut", "blended"])
-@pytest.mark.parametrize("seam_px", [None, 8])
+@pytest.mark.parametrize("seam_px", [32, 8])
 def test_errors_in_the_seam_zone_are_found_there_and_nowhere_else(
-    folders: tuple[Path, Path], grid: Grid, seam_px: int | None
+    folders: tuple[Path, Path], grid: Grid, seam_px: int
 ) -> None:
     predicted, truth = folders
     zone = zone_of(grid, seam_px)
@@ -329,19 +268,18 @@ def test_errors_in_the_seam_zone_are_found_there_and_nowhere_else(
     write_mask(predicted / "a.png", ours, grid=grid)
     write_gray(truth / "a.png", true)
     found = evaluate(predicted, truth, seam_px=seam_px)
-    assert found.seam is not None
-    assert found.interior is not None
-    assert found.seam == measure(confusion(true[zone], ours[zone], 4))
-    assert found.interior == measure(confusion(true[~zone], ours[~zone], 4))
-    assert (found.interior.accuracy, found.interior_miou) == (1, 1)
-    assert 0.4 < found.seam.accuracy < 0.6
+    assert found.seams is not None
+    assert found.seams.seam == measure(confusion(true[zone], ours[zone], 4))
+    assert found.seams.interior == measure(confusion(true[~zone], ours[~zone], 4))
+    assert (found.seams.interior.accuracy, found.interior_miou) == (1, 1)
+    assert 0.4 < found.seams.seam.accuracy < 0.6
     assert found.seam_miou < 0.6
-    assert found.seam.pixels + found.interior.pixels == found.metrics.pixels
+    assert found.seams.seam.pixels + found.seams.interior.pixels == found.metrics.pixels
 
 
 def test_seams_and_interiors_are_compared_over_the_classes_that_both_have(folders: tuple[Path, Path]) -> None:
     predicted, truth = folders
-    zone = zone_of(HARD_CUT, None)
+    zone = zone_of(HARD_CUT, 32)
     true = np.where(zone, noise(200, 300, high=2), 1 + noise(200, 300, high=2)).astype(np.uint8)
     ours = true.copy()
     ours[true == 0] = 3
@@ -349,10 +287,10 @@ def test_seams_and_interiors_are_compared_over_the_classes_that_both_have(folder
     write_mask(predicted / "a.png", ours, grid=HARD_CUT)
     write_gray(truth / "a.png", true)
     found = evaluate(predicted, truth)
-    assert found.seam is not None
-    assert found.seam_classes == (1,)
+    assert found.seams is not None
+    assert found.seams.classes == (1,)
     assert (found.seam_miou, found.interior_miou) == (1, 1)
-    assert found.seam.miou == 0.5
+    assert found.seams.seam.miou == 0.5
 
 
 def test_only_masks_with_several_tiles_have_seams(folders: tuple[Path, Path]) -> None:
@@ -362,10 +300,9 @@ def test_only_masks_with_several_tiles_have_seams(folders: tuple[Path, Path]) ->
         write_mask(predicted / f"{name}.png", noise(200, 300, high=4), grid=grid)
         write_gray(truth / f"{name}.png", noise(200, 300, high=4, seed=1))
     found = evaluate(predicted, truth)
-    assert found.seam is not None
-    assert found.interior is not None
-    assert (len(found.images), found.seam_images) == (3, 1)
-    assert found.seam.pixels + found.interior.pixels == 200 * 300
+    assert found.seams is not None
+    assert (len(found.images), found.seams.images) == (3, 1)
+    assert found.seams.seam.pixels + found.seams.interior.pixels == 200 * 300
 
 
 def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -379,7 +316,8 @@ def test_masks_of_a_run_tell_their_seams(folders: tuple[Path, Path], tmp_path: P
     grid = plan_grid((150, 220), scale=0.5, tile=(64, 64), overlap=(16, 16))
     with open_labels(predicted / "a_label.png", None) as mask:
         assert read_grid(mask.tags, mask.shape) == grid
-    assert (found.seam_images, found.failed) == (1, ())
+    assert found.seams is not None
+    assert (found.seams.images, found.failed) == (1, ())
     assert found.classes == TABLE.names
 
 
@@ -420,16 +358,17 @@ def test_the_report_is_four_files_that_parse(found: Evaluation, tmp_path: Path) 
 
 
 def test_the_report_compares_seams_with_the_interior(found: Evaluation) -> None:
-    assert found.seam is not None
-    assert found.interior is not None
+    assert found.seams is not None
     seams = as_json(found)["seams"]
-    assert (seams["images"], seams["width_px"], seams["classes_compared"]) == (2, None, 3)
+    assert (seams["images"], seams["width_px"], seams["classes_compared"]) == (2, 32, 3)
     assert seams["seam"]["miou"] == pytest.approx(found.seam_miou)
-    assert seams["interior"]["fwiou"] == pytest.approx(found.interior.fwiou)
+    assert seams["interior"]["fwiou"] == pytest.approx(found.seams.interior.fwiou)
+    assert seams["shifted"] is None
     text = "\n".join(evaluation_as_lines(found))
-    assert "seam zones (overlaps of tiles) against the interior, 2 images, mIoU over 3 classes present in both" in text
-    points = 100 * (found.seam.accuracy - found.interior.accuracy)
+    assert "zones where tiles meet, 32 model px wide (2 images, mIoU over 3 classes)" in text
+    points = 100 * (found.seams.seam.accuracy - found.seams.interior.accuracy)
     assert f"{points:+.2f} points" in text
+    assert "The difference mixes position and seam; --shifted tells them apart." in text
     assert "2 images compared, 0 failed, 0 without partner" in text
 
 

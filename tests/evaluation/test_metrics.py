@@ -23,7 +23,6 @@ from segment.evaluation.metrics import (
     metrics_as_lines,
     percent,
 )
-from segment.evaluation.seams import Breaks, count_breaks
 
 CLASSES = 4
 _ids = st.sampled_from([*range(CLASSES), 255])
@@ -62,21 +61,6 @@ def slow_scores(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> dict[
 
 def divide(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
-
-
-@given(truth_and_predicted(), st.data())
-def test_breaks_are_those_of_a_loop_over_neighbours(
-    masks: tuple[NDArray[np.uint8], NDArray[np.uint8]], data: st.DataObject
-) -> None:
-    truth, predicted = masks
-    lines = data.draw(arrays.arrays(np.bool_, truth.shape[1]))
-    expected = {True: [0, 0], False: [0, 0]}
-    for row in range(truth.shape[0]):
-        for col in range(1, truth.shape[1]):
-            if truth[row, col] == truth[row, col - 1] != 255:
-                expected[bool(lines[col])][0] += 1
-                expected[bool(lines[col])][1] += int(predicted[row, col] != predicted[row, col - 1])
-    assert count_breaks(truth, predicted, lines) == (Breaks(*expected[True]), Breaks(*expected[False]))
 
 
 @given(truth_and_predicted())
@@ -156,6 +140,12 @@ def test_255_classes_are_as_good_as_2() -> None:
 def test_ids_beyond_the_classes_are_refused(truth: int, predicted: int, found: str) -> None:
     with pytest.raises(EvaluateError, match=f"{found}; expected 0 to 3, or 255"):
         measured([[truth]], [[predicted]])
+
+
+def test_a_wrong_id_is_told_by_the_side_that_has_it() -> None:
+    ids = np.array([[0]], np.uint8), np.array([[7]], np.uint8)
+    with pytest.raises(EvaluateError, match="the shifted mask has class id 7; expected 0 to 3"):
+        confusion(*ids, CLASSES, sides=("predicted mask", "shifted mask"))
 
 
 def test_masks_of_two_shapes_are_refused() -> None:

@@ -18,25 +18,32 @@ overlaps = st.sampled_from([0, 16, 32, 50, 64])
 balances = st.floats(5e3, 1e6)
 
 
-def cost_of(shape: tuple[int, int], tile: tuple[int, int], overlap_px: int, balance_px: float) -> tuple[float, int]:
-    """Return what the tiles of an image cost, and how long the lines are where they meet, model pixels."""
-    grid = plan_grid(shape, scale=1, tile=tile, overlap=(overlap_px, overlap_px))
-    lines = (len(grid.row_offs) - 1) * shape[1] + (len(grid.col_offs) - 1) * shape[0]
-    return len(grid) * tile_cost(tile[0] * tile[1], balance_px), lines
+def every_tile(shape: tuple[int, int], overlap_px: int, balance_px: float) -> dict[tuple[int, int], tuple[int, float]]:
+    """Return of every tile the length of the lines where tiles meet, model pixels, and the cost."""
+    found = {}
+    for height, width in product(range(128, 929, 32), repeat=2):
+        grid = plan_grid(shape, scale=1, tile=(height, width), overlap=(overlap_px, overlap_px))
+        lines = (len(grid.row_offs) - 1) * shape[1] + (len(grid.col_offs) - 1) * shape[0]
+        found[height, width] = lines, len(grid) * tile_cost(height * width, balance_px)
+    return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 @given(shapes, overlaps, balances, st.sampled_from([0, 0.8, 1, 1.5, 10]))
-def test_no_other_rectangle_within_the_budget_has_fewer_lines(
+def test_no_other_rectangle_within_the_budget_has_fewer_lines_or_shares_more(
     shape: tuple[int, int], overlap_px: int, balance_px: float, budget: float
 ) -> None:
     found = fit_tile(shape, trained_px=128, overlap_px=overlap_px, balance_px=balance_px, budget=budget)
-    sides = range(128, 929, 32)
-    every = {tile: cost_of(shape, tile, overlap_px, balance_px) for tile in product(sides, sides)}
-    within = max(budget * every[128, 128][0], min(cost for cost, _ in every.values()))
-    cost, lines = every[found]
-    assert cost <= within
-    assert (lines, cost) == min((lines, cost) for cost, lines in every.values() if cost <= within)
+    tiles = every_tile(shape, overlap_px, balance_px)
+    within = max(budget * tiles[128, 128][1], min(cost for _, cost in tiles.values()))
+    lines, _, best = min((lines, cost, tile) for tile, (lines, cost) in tiles.items() if cost <= within)
+    for wider_px in range(overlap_px + 32, min(2 * overlap_px, 96) + 1, 32):
+        tiles = every_tile(shape, wider_px, balance_px)
+        wider = [(cost, tile) for tile, (found_lines, cost) in tiles.items() if found_lines == lines and cost <= within]
+        if not wider:
+            break
+        best = min(wider)[1]
+    assert found == best
 
 
 @given(st.tuples(st.integers(1, 30_000), st.integers(1, 30_000)), overlaps, balances)
@@ -44,7 +51,12 @@ def test_a_budget_of_one_is_never_more_work_than_the_squares_of_training(
     shape: tuple[int, int], overlap_px: int, balance_px: float
 ) -> None:
     found = fit_tile(shape, trained_px=512, overlap_px=overlap_px, balance_px=balance_px)
-    assert cost_of(shape, found, overlap_px, balance_px)[0] <= cost_of(shape, (512, 512), overlap_px, balance_px)[0]
+    cost, squares = (
+        len(plan_grid(shape, scale=1, tile=tile, overlap=(overlap_px, overlap_px)))
+        * tile_cost(tile[0] * tile[1], balance_px)
+        for tile in (found, (512, 512))
+    )
+    assert cost <= squares
     assert found[0] * found[1] <= MOST_TILE_PX
 
 

@@ -96,7 +96,10 @@ def test_impossible_axes_are_refused(size: int, tile: int, overlap: int, align: 
 
 
 def test_the_cut_of_a_model_that_does_not_say_its_own() -> None:
-    assert str(Tiling()) == "windows of 512 px at 512 px, tiles chosen for each image, overlap 0.25"
+    assert (
+        str(Tiling())
+        == "windows of 512 px become 512 px, tiles chosen for each image (balanced), overlap 0.25 of 512 px"
+    )
 
 
 def test_the_drone_recipe_plans_12_tiles() -> None:

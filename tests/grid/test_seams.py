@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.grids import grids
 from tiler.errors import GridError
-from tiler.grid.seams import SEAM_PX, grid_tags, read_grid, seam_bands, seam_lines
+from tiler.grid.seams import SeamBands, bands_of, grid_tags, read_grid, seam_bands
 from tiler.grid.tiles import Grid
+from tiler.grid.window import Window
 
 
 @given(grids())
@@ -71,74 +72,58 @@ def test_tags_that_say_it_in_part_are_refused(key: str) -> None:
         read_grid(tags, (200, 200))
 
 
-def slow_bands(offsets: tuple[int, ...], tile: int, model: int, source: int, width: int | None) -> list[bool]:
-    """Ask of every source pixel: do two tiles cover its centre, or is a line where they meet near enough?"""
+def slow_bands(offsets: tuple[int, ...], tile: int, model: int, source: int, width: int) -> list[bool]:
+    """Ask of every source pixel: is its centre near enough to the middle of what two neighbouring tiles share?"""
     bands = []
     for row in range(source):
         at = (row + Fraction(1, 2)) * model / source
-        shared = sum(first <= at < first + tile for first in offsets) > 1
-        near = False
-        for first, second in pairwise(offsets):
-            overlap = first + tile - second
-            reach = Fraction(SEAM_PX if width is None else width, 2)
-            if width is not None or overlap < SEAM_PX:
-                middle = Fraction(second + first + tile, 2)
-                near = near or middle - reach <= at < middle + reach
-        bands.append(near or (shared and width is None))
+        middles = [Fraction(second + first + tile, 2) for first, second in pairwise(offsets)]
+        bands.append(any(middle - Fraction(width, 2) <= at < middle + Fraction(width, 2) for middle in middles))
     return bands
 
 
-@given(grids(), st.none() | st.integers(1, 200))
-def test_bands_are_those_of_a_loop_over_tiles_and_pixels(grid: Grid, width: int | None) -> None:
-    offsets_of = grid.row_offs, grid.col_offs
-    for offsets, tile, model, source in zip(
-        offsets_of, grid.tile_shape, grid.model_shape, grid.source_shape, strict=True
+@given(grids(), st.integers(1, 200))
+def test_bands_are_those_of_a_loop_over_tiles_and_pixels(grid: Grid, width: int) -> None:
+    found = bands_of(grid, width)
+    offsets_of, bands_along = (grid.row_offs, grid.col_offs), (found.rows, found.cols)
+    for offsets, tile, model, source, bands in zip(
+        offsets_of, grid.tile_shape, grid.model_shape, grid.source_shape, bands_along, strict=True
     ):
-        bands = seam_bands(offsets, tile, model, source, width_px=width)
         assert bands.dtype == np.bool_
         assert bands.tolist() == slow_bands(offsets, tile, model, source, width)
 
 
-@given(grids())
-def test_lines_are_where_the_middle_of_an_overlap_is_passed(grid: Grid) -> None:
-    offsets_of = grid.row_offs, grid.col_offs
-    for offsets, tile, model, source in zip(
-        offsets_of, grid.tile_shape, grid.model_shape, grid.source_shape, strict=True
-    ):
-        middles = [Fraction(before + tile + after, 2) for before, after in pairwise(offsets)]
-        at = [(row + Fraction(1, 2)) * model / source for row in range(source)]
-        expected = [row > 0 and any(at[row - 1] < middle <= at[row] for middle in middles) for row in range(source)]
-        assert seam_lines(offsets, tile, model, source).tolist() == expected
+def test_the_zone_is_where_a_row_or_a_column_lies_in_a_band() -> None:
+    found = SeamBands(np.array([False, True, False]), np.array([True, False]))
+    assert found.zone(Window(1, 0, 2, 2)).tolist() == [[True, True], [True, False]]
 
 
-@given(st.integers(0, 40), st.integers(1, 900), st.none() | st.integers(1, 60))
-def test_bands_off_the_lattice_too(overlap: int, source: int, width: int | None) -> None:
+@given(st.integers(0, 40), st.integers(1, 900), st.integers(1, 60))
+def test_bands_off_the_lattice_too(overlap: int, source: int, width: int) -> None:
     offsets = (0, 64 - overlap, 2 * (64 - overlap))
-    bands = seam_bands(offsets, 64, 128, source, width_px=width)
-    assert bands.tolist() == slow_bands(offsets, 64, 128, source, width)
+    assert seam_bands(offsets, 64, 128, source, width).tolist() == slow_bands(offsets, 64, 128, source, width)
 
 
 @pytest.mark.parametrize(
     ("offsets", "width", "expected"),
     [
-        ((0, 64), None, range(48, 80)),
-        ((0, 56), None, range(44, 76)),
-        ((0, 24), None, range(24, 64)),
+        ((0, 64), 32, range(48, 80)),
+        ((0, 56), 32, range(44, 76)),
         ((0, 24), 10, range(39, 49)),
         ((0, 64), 10, range(59, 69)),
-        ((0,), None, range(0)),
+        ((0,), 32, range(0)),
     ],
 )
-def test_bands_at_scale_1(offsets: tuple[int, ...], width: int | None, expected: range) -> None:
-    bands = seam_bands(offsets, 64, offsets[-1] + 60, offsets[-1] + 60, width_px=width)
+def test_bands_at_scale_1(offsets: tuple[int, ...], width: int, expected: range) -> None:
+    bands = seam_bands(offsets, 64, offsets[-1] + 60, offsets[-1] + 60, width)
     assert np.flatnonzero(bands).tolist() == list(expected)
 
 
 def test_one_width_is_as_wide_on_blended_and_on_hard_cut_tiles() -> None:
-    blended, cut = (seam_bands(offsets, 64, 192, 1920, width_px=8) for offsets in ((0, 32, 64, 96, 128), (0, 64, 128)))
+    blended, cut = (seam_bands(offsets, 64, 192, 1920, 8) for offsets in ((0, 32, 64, 96, 128), (0, 64, 128)))
     assert (blended.sum(), cut.sum()) == (4 * 80, 2 * 80)
 
 
 def test_a_band_without_width_is_refused() -> None:
     with pytest.raises(GridError, match="at least 1 px wide, got 0"):
-        seam_bands((0, 64), 64, 128, 128, width_px=0)
+        seam_bands((0, 64), 64, 128, 128, 0)

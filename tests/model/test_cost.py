@@ -97,4 +97,4 @@ def test_missing_and_odd_entries_count_as_those_of_b0(odd: dict[str, Any]) -> No
 def test_a_config_as_transformers_writes_it_counts_as_its_preset(tmp_path: Path) -> None:
     described = describe_checkpoint(str(checkpoint_folder(tmp_path, size="mini")))
     preset = {**SIZES["mini"], "id2label": dict.fromkeys(range(24), "any")}
-    assert described.balance_px == balance_px(preset) == balance_px(config_of("mini"))
+    assert described.cost.balance_px == balance_px(preset) == balance_px(config_of("mini"))

@@ -149,6 +149,15 @@ def test_masks_are_the_same_bytes_in_any_order_and_company(survey: Path, tmp_pat
     assert tree(alone.out) == tree(together.out) == tree(backwards.out)
 
 
+def test_images_with_tiles_of_other_shapes_are_company_too(survey: Path, tmp_path: Path, engine: Engine) -> None:
+    together, alone = (request_for(tmp_path / name, tiling=Tiling(128, 64)) for name in ("together", "alone"))
+    assert len({image.grid.tile_shape for image in plan_for(survey, together).images}) == 3
+    run(runner_of(engine), survey, together)
+    for image in plan_for(survey, alone).images:
+        list(runner_of(engine).run(SurveyPlan((image,), ()), alone))
+    assert tree(alone.out) == tree(together.out)
+
+
 def test_tiles_of_different_images_share_a_batch(tmp_path: Path) -> None:
     for index in range(8):
         Image.fromarray(ramp(40, 40)).save(tmp_path / f"{index}.png")

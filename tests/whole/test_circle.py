@@ -28,9 +28,9 @@ def test_crops_and_tiles_come_from_one_function(monkeypatch: pytest.MonkeyPatch)
     asked: list[tuple[int, int, int]] = []
     real = tiler.grid.tiles.axis_positions
 
-    def spy(size: int, tile: int, overlap: int, *, align: int = 1) -> tuple[int, ...]:
+    def spy(size: int, tile: int, overlap: int, *, align: int = 1, shift: int = 0) -> tuple[int, ...]:
         asked.append((size, tile, overlap))
-        return real(size, tile, overlap, align=align)
+        return real(size, tile, overlap, align=align, shift=shift)
 
     assert vars(tiler.crops.plan)["axis_positions"] is real
     monkeypatch.setattr(tiler.grid.tiles, "axis_positions", spy)
@@ -71,13 +71,13 @@ def test_scenes_to_masks_and_back(tmp_path: Path) -> None:
     with (model / "learning_curve.csv").open() as file:
         losses = [float(row["train_loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.6 * losses[0]
-    outcomes = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    outcomes = api.segment(survey / "images", masks, model=str(result.folder), device="cpu", tile="64")
     assert [outcome.state for outcome in outcomes] == ["done"] * 6
     found = api.evaluate(masks, survey / "truth", classes=survey / "classes.csv")
     assert len(found.images) == 6
     assert not found.failed
     assert found.metrics.miou > 1.5 * found.metrics.majority_miou
     assert found.metrics.accuracy > found.metrics.majority_accuracy
-    assert found.seam is not None
-    again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu")
+    assert found.seams is not None
+    again = api.segment(survey / "images", masks, model=str(result.folder), device="cpu", tile="64")
     assert [outcome.state for outcome in again] == ["skipped"] * 6

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.runs import MANIFEST, NORTH_UP, contents, noseam
-from tiler.grid.tiling import Tiling
 
 pytest.importorskip("pyogrio")
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=Tiling(128, 64, 0.25))
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(128, 64))
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_the_run_says_which_sources_and_models_changed(survey: Path, out: Path, 
     noseam(*command, "--model", model)
     os.utime(survey / "photo.jpg", (1, 1))
     assert "made again, 1 of 2 images: the source changed" in noseam(*command, "--model", model).stderr
-    other = checkpoint_folder(tmp_path / "other", classes=4, tiling=Tiling(128, 64, 0.25))
+    other = checkpoint_folder(tmp_path / "other", classes=4, tiling=squares(128, 64))
     result = noseam(*command, "--model", other)
     assert "2 of 2 images: the model changed; names or colours of classes changed" in result.stderr
     assert np.asarray(Image.open(out / "photo_label.png")).max() <= 3

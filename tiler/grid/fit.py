@@ -21,7 +21,7 @@ MOST_ROW_PX = 2**24
 Quality = Literal["fast", "balanced", "best"]
 """What counts where a tile is chosen."""
 DEFAULT_QUALITY: Quality = "balanced"
-BUDGETS: Mapping[Quality, float] = {"fast": 0.0, "balanced": 1.0, "best": 2.0}
+BUDGETS: Mapping[Quality, float] = {"fast": 0.75, "balanced": 1.0, "best": 2.0}
 """Most work for an image, as a multiple of that for squares of the trained size; see `fit_tile`."""
 _FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
 
@@ -71,7 +71,7 @@ def parse_tile(text: str) -> TileSize:
 def fit_tile(
     model_shape: tuple[int, int], *, trained_px: int, overlap_px: int, balance_px: float, budget: float = 1.0
 ) -> tuple[int, int]:
-    """Return the tile that gives an image the fewest lines where tiles meet, within a budget of work.
+    """Return the tile that gives an image the fewest lines where tiles meet, and then the widest overlap, in a budget.
 
     A tile of A pixels costs `A (1 + A / balance_px)`: attention looks from every place of a tile at all of it, so its
     work grows with the square of the area. Many small tiles repeat pixels in their overlaps instead.
@@ -83,7 +83,7 @@ def fit_tile(
     trained_px : int
         Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
     overlap_px : int
-        Least total overlap of neighbouring tiles, model pixels.
+        Least total overlap of neighbouring tiles, model pixels. It is not made wider than twice that.
     balance_px : float
         Area of a tile at which attention costs as much as all else, model pixels.
     budget : float
@@ -94,25 +94,41 @@ def fit_tile(
     tuple of int
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
-    rows, cols = (list(_sides(length, trained_px, overlap_px)) for length in model_shape)
-    squares = rows[-1][0] * cols[-1][0] * tile_cost(trained_px**2, balance_px)
-    choices = [
-        _Choice(down * across * tile_cost(height * width, balance_px),
-                (down - 1) * model_shape[1] + (across - 1) * model_shape[0], (height, width))
-        for (down, height), (across, width) in product(rows, cols)
-        if height * width <= max(MOST_TILE_PX, trained_px**2)
-        and height <= max(MOST_ROW_PX // model_shape[1], trained_px)
-    ]  # fmt: skip
-    within = max(budget * squares, min(choice.cost for choice in choices))
-    return min((choice.lines, choice.cost, choice.tile) for choice in choices if choice.cost <= within)[-1]
+    choices = _choices(model_shape, trained_px, overlap_px, balance_px)
+    squares = next(choice for choice in choices if choice.tile == (trained_px, trained_px))
+    within = max(budget * squares.cost, min(choice.cost for choice in choices))
+    best = min(choice for choice in choices if choice.cost <= within)
+    widest_px = min(2 * overlap_px, trained_px - LATTICE_PX)
+    for wider_px in range(overlap_px + LATTICE_PX, widest_px + 1, LATTICE_PX):
+        choices = _choices(model_shape, trained_px, wider_px, balance_px)
+        wider = min((choice for choice in choices if choice.cost <= within), default=None)
+        if wider is None or wider.lines > best.lines:
+            break
+        best = wider
+    return best.tile
 
 
 class _Choice(NamedTuple):
-    """One of the tiles that may be chosen."""
+    """One of the tiles that may be chosen; the least is the best."""
 
-    cost: float
     lines: int
+    cost: float
     tile: tuple[int, int]
+
+
+def _choices(model_shape: tuple[int, int], trained_px: int, overlap_px: int, balance_px: float) -> list[_Choice]:
+    """Return the tiles among which the choice is, for an overlap."""
+    height, width = model_shape
+    rows, cols = (list(_sides(length, trained_px, overlap_px)) for length in model_shape)
+    return [
+        _Choice(
+            lines=(down - 1) * width + (across - 1) * height,
+            cost=down * across * tile_cost(tall * wide, balance_px),
+            tile=(tall, wide),
+        )
+        for (down, tall), (across, wide) in product(rows, cols)
+        if tall * wide <= max(MOST_TILE_PX, trained_px**2) and tall <= max(MOST_ROW_PX // width, trained_px)
+    ]
 
 
 def tile_cost(area: int, balance_px: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 
 from tiler.errors import GridError
 from tiler.grid.tiles import Grid
+from tiler.grid.window import Window
 
-SEAM_PX = 32
-"""Least width of the band where two tiles meet, model pixels; tiles that are cut hard share no pixel at all."""
 _MOST_DIGITS = 10
 MODEL_SHAPE_KEY = "NOSEAM_MODEL_SHAPE"
 """Tag: height and width of the model grid, as `h x w`."""
@@ -101,36 +101,10 @@ def _check_cover(key: str, offsets: Sequence[int], tile_px: int, length: int) ->
         raise GridError(f"tag {key}: the tiles end at {offsets[-1] + tile_px} of {length} model px")
 
 
-def seam_lines(offsets: Sequence[int], tile_px: int, model_length: int, source_length: int) -> NDArray[np.bool_]:
-    """Return which source rows (or columns) are the first beyond a line where two neighbouring tiles meet.
-
-    Parameters
-    ----------
-    offsets, tile_px, model_length, source_length
-        See `seam_bands`.
-
-    Returns
-    -------
-    ndarray of bool, shape (source_length,)
-        True for the first pixel whose centre lies on or beyond the middle of an overlap, for each
-        two neighbouring tiles. Where this pixel and the one before it have different labels, the label changes at
-        the seam.
-    """
-    lines = np.zeros(source_length, np.bool_)
-    centres = (2 * np.arange(source_length, dtype=np.int64) + 1) * model_length
-    for before, after in pairwise(offsets):
-        first = int(np.searchsorted(centres, (before + tile_px + after) * source_length))
-        if 0 < first < source_length:
-            lines[first] = True
-    return lines
-
-
 def seam_bands(
-    offsets: Sequence[int], tile_px: int, model_length: int, source_length: int, *, width_px: int | None = None
+    offsets: Sequence[int], tile_px: int, model_length: int, source_length: int, width_px: int
 ) -> NDArray[np.bool_]:
     """Return which source rows (or columns) lie where two neighbouring tiles meet.
-
-    The seam zone of an image is where its row band or its column band is True.
 
     Parameters
     ----------
@@ -142,30 +116,49 @@ def seam_bands(
         Length of the axis, model pixels; the last tile may reach beyond it.
     source_length : int
         Length of the axis, source pixels.
-    width_px : int or None
-        Width of each band, model pixels. One width gives a blended and a hard-cut mask the same bands, so that
-        the two can be compared. None: each band is the overlap, but at least `SEAM_PX` model pixels.
+    width_px : int
+        Width of each band, model pixels: the same for tiles that are blended and for those that are cut hard.
 
     Returns
     -------
     ndarray of bool, shape (source_length,)
         True where a band `start <= m < stop` holds the pixel's centre, which for source row `r` is
-        `m = (r + 0.5) * model_length / source_length`. Bands are centred on the middle of the overlap, or on the
-        line where the two tiles meet if they share nothing.
+        `m = (r + 0.5) * model_length / source_length`. Bands are centred on the middle of the overlap, where both
+        tiles weigh the same, or on the line where the two tiles meet if they share nothing.
 
     Raises
     ------
     GridError
         If `width_px` is not positive.
     """
-    if width_px is not None and width_px < 1:
+    if width_px < 1:
         raise GridError(f"a seam band must be at least 1 px wide, got {width_px}")
     bands = np.zeros(source_length, np.bool_)
     # Everything times 2 * source_length, so that halves and centres are whole numbers and no edge is rounded.
     centres = (2 * np.arange(source_length, dtype=np.int64) + 1) * model_length
     for before, after in pairwise(offsets):
-        overlap = before + tile_px - after
-        width = max(overlap, SEAM_PX) if width_px is None else width_px
         middle = before + tile_px + after
-        bands |= (centres >= (middle - width) * source_length) & (centres < (middle + width) * source_length)
+        bands |= (centres >= (middle - width_px) * source_length) & (centres < (middle + width_px) * source_length)
     return bands
+
+
+@dataclass(frozen=True, slots=True)
+class SeamBands:
+    """The rows and the columns of an image in which its tiles meet."""
+
+    rows: NDArray[np.bool_]
+    """Source rows, see `seam_bands`."""
+    cols: NDArray[np.bool_]
+    """Source columns."""
+
+    def zone(self, window: Window) -> NDArray[np.bool_]:
+        """Return which pixels of full-width rows lie in the seam zone: in such a row, or in such a column."""
+        inside: NDArray[np.bool_] = self.rows[window.slices[0], np.newaxis] | self.cols
+        return inside
+
+
+def bands_of(grid: Grid, width_px: int) -> SeamBands:
+    """Return the bands of so many model pixels in which the tiles of a grid meet, see `seam_bands`."""
+    offsets = grid.row_offs, grid.col_offs
+    axes = zip(offsets, grid.tile_shape, grid.model_shape, grid.source_shape, strict=True)
+    return SeamBands(*(seam_bands(*axis, width_px) for axis in axes))

@@ -69,11 +69,11 @@ class Tiling:
             )
 
     def __str__(self) -> str:
-        by_window = f"windows of {self.window_px} px" if self.window_px is not None else ""
+        by_window = f"windows of {self.window_px} px become {self.input_px} px" if self.window_px is not None else ""
         by_gsd = f"{self.gsd_m:g} m per pixel" if self.gsd_m is not None else ""
         scale = " or ".join(filter(None, (by_gsd, by_window)))
-        tile = "chosen for each image" if self.tile == AUTO else f"of {self.tile} px"
-        return f"{scale} at {self.input_px} px, tiles {tile}, overlap {self.overlap:g}"
+        tile = f"chosen for each image ({self.quality})" if self.tile == AUTO else f"of {self.tile} px"
+        return f"{scale}, tiles {tile}, overlap {self.overlap:g} of {self.input_px} px"
 
     def scale(self, source_gsd_m: float | None = None, *, no_gsd: str = "does not say its own") -> float:
         """Return the model pixels per source pixel: the ratio of ground sample distances, or of window and input.
@@ -248,8 +248,8 @@ class TilingOptions:
     )
     quality: Quality = option(
         DEFAULT_QUALITY,
-        "What --tile auto looks for. fast: the least work; balanced: the fewest lines where tiles meet, for no more "
-        "work than with tiles of the size of --input; best: the same for twice that work.",
+        "What --tile auto looks for: the fewest lines where tiles meet, then the widest overlap. balanced: for no more "
+        "work than tiles of the size of --input take; fast: for three quarters of that; best: for twice that.",
         group="model",
     )
     gsd_m: float | None = option(

@@ -19,6 +19,10 @@ SOURCE_KEY = "SOURCE"
 """Tag: the image that a mask was made of, by its path below the folder of the survey."""
 ENGINE_KEY = "NOSEAM_ENGINE"
 """Tag: the engine that ran the network."""
+MODEL_KEY, DIGEST_KEY = "MODEL", "MODEL_DIGEST"
+"""Tags: the model's name, and a digest of its weights."""
+RECIPE_KEY = "NOSEAM_RECIPE"
+"""Tag: what a mask was made from, as JSON; see `segment.plan.recipe`."""
 
 DAMAGED = "damaged"
 """Fingerprint of a mask that cannot be read."""
@@ -78,3 +82,12 @@ def _bears_our_mark(path: Path) -> bool:
 def is_made_by_noseam(tags: Mapping[str, str]) -> bool:
     """Return whether tags are those of a mask that noseam wrote."""
     return FINGERPRINT_KEY in tags
+
+
+def read_recipe(tags: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the recipe that a mask's tags tell; None where they tell none that can be understood."""
+    try:
+        found = json.loads(tags[RECIPE_KEY])
+    except (KeyError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("cut", {}), dict) else None

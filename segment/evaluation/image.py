@@ -1,0 +1,161 @@
+"""One image counted: its masks are read side by side, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment.errors import EvaluateError, RequestError
+from segment.evaluation.blocks import BlockCounter, Blocks
+from segment.evaluation.grid_dependence import Dependence, count_dependence, differences, grids_of
+from segment.evaluation.metrics import confusion
+from segment.evaluation.seams import SeamCounts, count_seams
+from segment.evaluation.sides import Sides
+from tiler.classes import ClassTable
+from tiler.grid.seams import SeamBands, bands_of, read_grid
+from tiler.grid.window import Window
+from tiler.masks.geotiff_sink import BLOCK_PX
+from tiler.masks.labels import LabelReader, open_labels
+
+COUNTED_PX = 2**22
+"""Most pixels that are counted at once: 32 MB of indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCounts:
+    """What was counted of one image."""
+
+    name: str
+    """Name of the image."""
+    total: NDArray[np.int64] | None
+    """Confusion matrix; None without truth."""
+    seams: SeamCounts | None
+    """Counts where tiles meet and elsewhere; None without truth or with one tile, or if tiles are not known."""
+    dependence: Dependence | None
+    """Labels that differ in the shifted mask; None without such a mask."""
+    blocks: Blocks | None
+    """Label changes where tiles meet; None with one tile, or if tiles are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMasks:
+    """The open masks of one image; they belong to one thread."""
+
+    predicted: LabelReader
+    """The mask that is judged."""
+    truth: LabelReader | None
+    """The truth."""
+    shifted: LabelReader | None
+    """The mask under another grid."""
+    confidence: LabelReader | None
+    """The confidence of the mask that is judged; opened only beside a shifted one."""
+
+
+@contextmanager
+def open_masks(sides: Sides, table: ClassTable | None) -> Iterator[ImageMasks]:
+    """Open the masks of one image; see `open_labels` for the table and for what it raises."""
+    with ExitStack() as stack:
+
+        def opened(path: Path | None, known: ClassTable | None = table) -> LabelReader | None:
+            return None if path is None else stack.enter_context(open_labels(path, known))
+
+        predicted = stack.enter_context(open_labels(sides.predicted, table))
+        truth, shifted = opened(sides.truth), opened(sides.shifted)
+        yield ImageMasks(predicted, truth, shifted, opened(sides.confidence, None) if shifted else None)
+
+
+def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> ImageCounts:
+    """Return what there is to count in the masks of one image.
+
+    Parameters
+    ----------
+    name : str
+        Name of the image.
+    masks : ImageMasks
+        Its masks.
+    classes : int
+        Number of classes.
+    seam_px : int
+        Width of the zones where tiles meet, model pixels.
+
+    Raises
+    ------
+    EvaluateError
+        If the masks differ in size, a label is no class, or the shifted mask differs in more than the grid or in
+        nothing; see `grids_of`.
+    TilerError
+        If a mask cannot be read, or does not say well where its tiles lay.
+    """
+    _check_sizes(masks)
+    bands, theirs = _bands(masks, seam_px)
+    total = np.zeros((classes, classes + 1), np.int64)
+    seams, dependence = [], Dependence.none(classes)
+    counter = None if bands is None else BlockCounter(bands)
+    for window in _row_blocks(masks.predicted.shape):
+        labels, true, shifted = masks.predicted.read(window), _read(masks.truth, window), _read(masks.shifted, window)
+        if shifted is not None:
+            dependence += count_dependence(labels, shifted, _read(masks.confidence, window), classes)
+        if counter is not None:
+            counter.add(labels, window)
+        if true is not None:
+            total += confusion(true, labels, classes)
+        if true is not None and bands is not None:
+            other = None if shifted is None or theirs is None else (shifted, theirs.zone(window))
+            seams.append(count_seams(true, labels, bands.zone(window), classes, other))
+    return ImageCounts(
+        name,
+        total if masks.truth else None,
+        sum(seams[1:], seams[0]) if seams else None,
+        dependence if masks.shifted else None,
+        counter.blocks() if counter else None,
+    )
+
+
+def _read(mask: LabelReader | None, window: Window) -> NDArray[np.uint8] | None:
+    return None if mask is None else mask.read(window)
+
+
+def check_names(mask: LabelReader, expected: tuple[str, ...], *, given: bool) -> None:
+    """Raise if a mask's ids do not mean the expected classes; a given table may name them in other words."""
+    own, path = mask.class_names, mask.info.path
+    if own and len(own) != len(expected):
+        raise RequestError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as in the class table")
+    for index, name in enumerate(own):
+        if name in expected and expected.index(name) != index:
+            raise RequestError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")
+    if own and own != expected and not given:
+        raise RequestError(f"{path}: the mask has the classes {', '.join(own)}; expected {', '.join(expected)}")
+
+
+def _check_sizes(masks: ImageMasks) -> None:
+    one = masks.predicted
+    for other in (masks.truth, masks.shifted, masks.confidence):
+        if other and other.shape != one.shape:
+            sizes = "{1} x {0} px but {2} is {4} x {3} px".format(*one.shape, other.info.path, *other.shape)
+            raise EvaluateError(f"{one.info.path} is {sizes}; expected one size")
+
+
+def _bands(masks: ImageMasks, seam_px: int) -> tuple[SeamBands | None, SeamBands | None]:
+    """Return where the tiles of the judged and of the shifted mask meet; None where they do not, or nobody knows."""
+    if masks.shifted is None:
+        grid = read_grid(masks.predicted.tags, masks.predicted.shape)
+        return (bands_of(grid, seam_px) if grid is not None and len(grid) > 1 else None), None
+    here, there = grids_of(masks.predicted, masks.shifted)
+    if masks.confidence is not None and list(differences(masks.predicted.tags, masks.confidence.tags)):
+        raise EvaluateError(f"{masks.confidence.info.path} is of another run than {masks.predicted.info.path}")
+    return (bands_of(here, seam_px), bands_of(there, seam_px)) if len(here) > 1 else (None, None)
+
+
+def _row_blocks(shape: tuple[int, int]) -> Iterator[Window]:
+    """Yield windows of full-width rows, top to bottom; none straddles two rows of a GeoTIFF's blocks."""
+    height, width = shape
+    rows = BLOCK_PX
+    while rows > 1 and rows * width > COUNTED_PX:
+        rows //= 2
+    for row in range(0, height, rows):
+        yield Window(row, 0, min(rows, height - row), width)
