@@ -95,9 +95,9 @@ _QUARTERS = (NO_SHIFT, (0, 0.5), (0.5, 0), _HALF)
 REMEDIES: tuple[Remedy, ...] = (
     Remedy("squares as trained, overlap 0.25, cosine ramps (before)", taper="cosine"),
     Remedy("straight ramps"),
-    Remedy("cosine over the whole tile", taper="hann"),
-    Remedy("Gaussian over the whole tile, 0.25", taper="gauss:0.25"),
-    Remedy("Gaussian over the whole tile, 0.125", taper="gauss:0.125"),
+    Remedy("cosine over all of the tile", taper="hann"),
+    Remedy("Gaussian over all of the tile, 0.25", taper="gauss:0.25"),
+    Remedy("Gaussian over all of the tile, 0.125", taper="gauss:0.125"),
     Remedy("outer 16 px thrown away", taper="cosine:16"),
     Remedy("outer 32 px thrown away", taper="cosine:32"),
     Remedy("log-probabilities", taper="cosine", blend="log"),
@@ -114,7 +114,8 @@ REMEDIES: tuple[Remedy, ...] = (
     *(Remedy(f"sides x {side}, overlap {overlap}", times=(side, side), overlap=overlap)
       for side in (1.5, 2, 3) for overlap in (0.25, 0.5, 1) if overlap < side / 1.5),
     *(Remedy(f"{rows} x {cols} tiles, overlap {overlap}", across=(rows, cols), overlap=overlap)
-      for rows, cols in ((1, 2), (2, 1), (1, 3), (2, 2), (2, 3), (3, 3), (3, 4)) for overlap in (0.25, 0.5, 0.75)),
+      for rows, cols in ((1, 2), (2, 1), (1, 3), (3, 1), (4, 1), (2, 2), (3, 2), (2, 3), (3, 3), (3, 4))
+      for overlap in (0.125, 0.25, 0.5, 0.75)),
     *(Remedy(f"{rows} x {cols} tiles, overlap 0.5, {name}", across=(rows, cols), overlap=0.5, taper=taper)
       for name, taper in (("cosine ramps", "cosine"), ("Gaussian 0.25", "gauss:0.25"))
       for rows, cols in ((1, 2), (2, 1), (2, 2))),

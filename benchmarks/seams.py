@@ -170,7 +170,7 @@ class Bench:
         tally.tiles.append(tuple(tiles))
         area = photo.shape[0] * photo.shape[1]
         tally.pixels.append(sum(height * width for height, width in tiles) / area)
-        work = (tile_cost(height * width, self._description.balance_px) for height, width in tiles)
+        work = (tile_cost(height * width, self._description.cost.balance_px) for height, width in tiles)
         tally.work.append(sum(work) / area)
         return [labels, *others]
 
@@ -178,7 +178,7 @@ class Bench:
         return label(photo.blended(remedy, self._grids(photo, remedy, shift)))
 
     def _grids(self, photo: Photo, remedy: Remedy, shift: Shift) -> list[Grid]:
-        return remedy.grids(photo.shape, self._description.tiling, self._description.balance_px, shift)
+        return remedy.grids(photo.shape, self._description.tiling, self._description.cost.balance_px, shift)
 
     def _draw(self, path: Path, found: list[Labels]) -> None:
         palette = self._description.classes.palette()[:, :3]
