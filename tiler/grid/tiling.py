@@ -43,7 +43,7 @@ class Tiling:
     tile: TileSize = AUTO
     """What goes through the network at once."""
     quality: Quality = DEFAULT_QUALITY
-    """What counts where the tile is `AUTO`: little work, or few and large tiles."""
+    """What counts where the tile is `AUTO`: little work, or few and large tiles; see `BUDGETS`."""
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
@@ -261,8 +261,8 @@ class TilingOptions:
     )
     quality: Quality = option(
         DEFAULT_QUALITY,
-        "What --tile auto looks for: the fewest and largest tiles. balanced: for no more work than tiles of the size "
-        "of --input take; fast: for three quarters of that, or as near as it gets; best: for twice that.",
+        "--tile auto splits an image as little as it can. balanced: for no more work than tiles of the size of --input "
+        "take; fast: for three quarters of that, or as near as it gets; best: for twice that.",
         group="model",
     )
     gsd_m: float | None = option(
