@@ -271,5 +271,7 @@ def test_impossible_tilings_are_refused(arguments: dict[str, float], message: st
 
 
 def test_overlap_is_at_least_what_was_asked() -> None:
-    assert Tiling(input_px=512, overlap=0.25).overlaps((512, 768)) == (128, 128)
-    assert Tiling(input_px=512, overlap=0.1).overlaps((512, 64)) == (52, 7)
+    of_squares = Tiling(input_px=512, overlap=0.1, tile=TileSize((512, 512)))
+    assert of_squares.overlaps((512, 768)) == (52, 52)
+    assert of_squares.overlaps((512, 64)) == (52, 7)
+    assert Tiling(input_px=512, overlap=0.25).overlaps((512, 768)) == (64, 64)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import Literal, NamedTuple
 
 from tiler.errors import GridError
@@ -71,7 +72,11 @@ def parse_tile(text: str) -> TileSize:
 def fit_tile(
     model_shape: tuple[int, int], *, trained_px: int, overlap_px: int, balance_px: float, budget: float = 1.0
 ) -> tuple[int, int]:
-    """Return the tile that gives an image the fewest lines where tiles meet, and then the widest overlap, in a budget.
+    """Return the tile that leaves the fewest labels to where tiles meet, within a budget of work; then the largest.
+
+    Splitting the long side of an image harms most. How many labels depend on where tiles lie follows the sum, over both
+    axes, of the lines across an axis times the square of its length. That put all grids that were measured into the
+    right order: strips along the long side of a photo come before blocks, and large blocks before small ones.
 
     A tile of A pixels costs `A (1 + A / balance_px)`: attention looks from every place of a tile at all of it, so its
     work grows with the square of the area. Many small tiles repeat pixels in their overlaps instead.
@@ -83,7 +88,8 @@ def fit_tile(
     trained_px : int
         Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
     overlap_px : int
-        Least total overlap of neighbouring tiles, model pixels. It is not made wider than twice that.
+        Total overlap of the squares that the budget is a multiple of, model pixels. Tiles share at least half as much,
+        and more where the budget lets them be larger.
     balance_px : float
         Area of a tile at which attention costs as much as all else, model pixels.
     budget : float
@@ -94,56 +100,49 @@ def fit_tile(
     tuple of int
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
-    choices = _choices(model_shape, trained_px, overlap_px, balance_px)
-    squares = next(choice for choice in choices if choice.tile == (trained_px, trained_px))
-    within = max(budget * squares.cost, min(choice.cost for choice in choices))
-    best = min(choice for choice in choices if choice.cost <= within)
-    widest_px = min(2 * overlap_px, trained_px - LATTICE_PX)
-    for wider_px in range(overlap_px + LATTICE_PX, widest_px + 1, LATTICE_PX):
-        choices = _choices(model_shape, trained_px, wider_px, balance_px)
-        wider = min((choice for choice in choices if choice.cost <= within), default=None)
-        if wider is None or wider.lines > best.lines:
-            break
-        best = wider
-    return best.tile
+    squares = prod(len(_positions(length, trained_px, overlap_px)) for length in model_shape)
+    rows, cols = (list(_sides(length, trained_px, least_overlap(overlap_px))) for length in model_shape)
+    choices = [
+        _Choice(
+            (down - 1) * model_shape[0] ** 2 + (across - 1) * model_shape[1] ** 2,
+            -height * width,
+            (height, width),
+            down * across * tile_cost(height * width, balance_px),
+        )
+        for (height, down), (width, across) in product(rows, cols)
+        if height * width <= max(MOST_TILE_PX, trained_px**2)
+        and height <= max(MOST_ROW_PX // model_shape[1], trained_px)
+    ]
+    within = budget * squares * tile_cost(trained_px**2, balance_px)
+    within = max(within, min(choice.cost for choice in choices))
+    return min(choice for choice in choices if choice.cost <= within).tile
 
 
 class _Choice(NamedTuple):
-    """One of the tiles that may be chosen; the least is the best."""
+    """A tile that may be chosen; the least is the best."""
 
-    lines: int
-    cost: float
+    harm: int
+    minus_area: int
     tile: tuple[int, int]
+    cost: float
 
 
-def _choices(model_shape: tuple[int, int], trained_px: int, overlap_px: int, balance_px: float) -> list[_Choice]:
-    """Return the tiles among which the choice is, for an overlap."""
-    height, width = model_shape
-    rows, cols = (list(_sides(length, trained_px, overlap_px)) for length in model_shape)
-    return [
-        _Choice(
-            lines=(down - 1) * width + (across - 1) * height,
-            cost=down * across * tile_cost(tall * wide, balance_px),
-            tile=(tall, wide),
-        )
-        for (down, tall), (across, wide) in product(rows, cols)
-        if tall * wide <= max(MOST_TILE_PX, trained_px**2) and tall <= max(MOST_ROW_PX // width, trained_px)
-    ]
+def least_overlap(overlap_px: int) -> int:
+    """Return the least overlap of tiles that are chosen, for that of squares of the trained size; model pixels."""
+    return overlap_px // 2
+
+
+def _positions(length: int, side: int, overlap_px: int) -> tuple[int, ...]:
+    return axis_positions(on_lattice(length), side, overlap_px, align=LATTICE_PX)
+
+
+def _sides(length: int, least: int, overlap_px: int) -> Iterator[tuple[int, int]]:
+    """Yield the sides that a tile may have along an axis, and how many tiles then cover it, down from the longest."""
+    longest = min(on_lattice(length), MOST_TILE_PX // least // LATTICE_PX * LATTICE_PX)
+    for side in range(max(longest, least), least - 1, -LATTICE_PX):
+        yield side, len(_positions(length, side, overlap_px))
 
 
 def tile_cost(area: int, balance_px: float) -> float:
     """Return the work for a tile, in that of one pixel without attention."""
     return area * (1 + area / balance_px)
-
-
-def _sides(length: int, least: int, overlap_px: int) -> Iterator[tuple[int, int]]:
-    """Yield how many tiles cover an axis, and the shortest side that lets so few do it, from one tile on."""
-    whole = on_lattice(length)
-    count, side = 1, max(whole, least)
-    for shorter in range(side - LATTICE_PX, least - 1, -LATTICE_PX):
-        more = len(axis_positions(whole, shorter, overlap_px, align=LATTICE_PX))
-        if more > count:
-            yield count, side
-            count = more
-        side = shorter
-    yield count, side

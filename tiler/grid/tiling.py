@@ -6,7 +6,17 @@ import math
 from dataclasses import dataclass, replace
 
 from tiler.errors import GridError
-from tiler.grid.fit import AUTO, BUDGETS, DEFAULT_QUALITY, Quality, TileSize, fit_tile, parse_tile, tile_cost
+from tiler.grid.fit import (
+    AUTO,
+    BUDGETS,
+    DEFAULT_QUALITY,
+    Quality,
+    TileSize,
+    fit_tile,
+    least_overlap,
+    parse_tile,
+    tile_cost,
+)
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, Grid, model_shape_of, on_lattice, overlap_pixels, plan_grid
 from tiler.option import check, option
 
@@ -28,11 +38,12 @@ class Tiling:
     input_px: int = DEFAULT_INPUT_PX
     """Side of the crops that the network was trained on, model pixels; a multiple of 32, at least 64."""
     overlap: float = DEFAULT_OVERLAP
-    """Least total overlap of neighbouring tiles, as a fraction of `input_px`, or of a shorter side of a tile."""
+    """Least total overlap of neighbouring tiles, as a fraction of `input_px`, or of a shorter side of a tile. Of
+    tiles that are chosen, half of it, and more where that is no more work."""
     tile: TileSize = AUTO
     """What goes through the network at once."""
     quality: Quality = DEFAULT_QUALITY
-    """What counts where the tile is `AUTO`: little work, or few lines where tiles meet."""
+    """What counts where the tile is `AUTO`: little work, or few and large tiles; see `BUDGETS`."""
     gsd_m: float | None = None
     """Ground sample distance that the model expects, metres per model pixel; used instead of
     `window_px` wherever the source says its own."""
@@ -53,7 +64,7 @@ class Tiling:
         if not 0 <= self.overlap < 1:
             raise GridError(f"the overlap is a fraction of the tile, 0 <= overlap < 1, got {self.overlap}")
         for side in self.tile.shape or (self.input_px,):
-            if (stride := side - self._overlap_px(side)) < LATTICE_PX:
+            if (stride := side - overlap_pixels(self.overlap, min(side, self.input_px))) < LATTICE_PX:
                 raise GridError(
                     f"overlap {self.overlap} of a {side} px tile leaves a stride of {stride} px, "
                     f"the least is {LATTICE_PX} px"
@@ -144,7 +155,7 @@ class Tiling:
             return fit_tile(
                 model_shape,
                 trained_px=self.input_px,
-                overlap_px=self._overlap_px(self.input_px),
+                overlap_px=overlap_pixels(self.overlap, self.input_px),
                 balance_px=balance_px,
                 budget=BUDGETS[self.quality],
             )
@@ -163,7 +174,8 @@ class Tiling:
         return self._overlap_px(tile[0]), self._overlap_px(tile[1])
 
     def _overlap_px(self, side: int) -> int:
-        return overlap_pixels(self.overlap, min(side, self.input_px))
+        overlap_px = overlap_pixels(self.overlap, min(side, self.input_px))
+        return least_overlap(overlap_px) if self.tile == AUTO else overlap_px
 
     def off_scale(self, source_gsd_m: float | None) -> str:
         """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
@@ -239,7 +251,8 @@ class TilingOptions:
     )
     overlap: float | None = option(
         None,
-        "Neighbouring tiles share at least this fraction of --input, or of a tile that is smaller.",
+        "Neighbouring tiles share at least this fraction of --input, or of a tile that is smaller. With --tile auto "
+        "they share at least half of it, and more where the work allows.",
         unit="FRACTION",
         shown=f"the checkpoint's, or {DEFAULT_OVERLAP:g}",
         least=0,
@@ -248,8 +261,8 @@ class TilingOptions:
     )
     quality: Quality = option(
         DEFAULT_QUALITY,
-        "What --tile auto looks for: the fewest lines where tiles meet, then the widest overlap. balanced: for no more "
-        "work than tiles of the size of --input take; fast: for three quarters of that; best: for twice that.",
+        "--tile auto splits an image as little as it can. balanced: for no more work than tiles of the size of --input "
+        "take; fast: for three quarters of that, or as near as it gets; best: for twice that.",
         group="model",
     )
     gsd_m: float | None = option(
