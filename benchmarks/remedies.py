@@ -114,7 +114,7 @@ REMEDIES: tuple[Remedy, ...] = (
     *(Remedy(f"sides x {side}, overlap {overlap}", times=(side, side), overlap=overlap)
       for side in (1.5, 2, 3) for overlap in (0.25, 0.5, 1) if overlap < side / 1.5),
     *(Remedy(f"{rows} x {cols} tiles, overlap {overlap}", across=(rows, cols), overlap=overlap)
-      for rows, cols in ((1, 2), (2, 1), (1, 3), (3, 1), (4, 1), (2, 2), (3, 2), (2, 3), (3, 3), (3, 4))
+      for rows, cols in ((1, 2), (2, 1), (1, 3), (3, 1), (4, 1), (5, 1), (2, 2), (3, 2), (2, 3), (3, 3), (3, 4))
       for overlap in (0.125, 0.25, 0.5, 0.75)),
     *(Remedy(f"{rows} x {cols} tiles, overlap 0.5, {name}", across=(rows, cols), overlap=0.5, taper=taper)
       for name, taper in (("cosine ramps", "cosine"), ("Gaussian 0.25", "gauss:0.25"))
