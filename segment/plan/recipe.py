@@ -89,6 +89,9 @@ class Recipe:
 
     def _differences(self, found: Mapping[str, Any]) -> Iterator[str]:
         other = self._apart(found)
+        if "masks" in other:
+            yield _ALONE["masks"]
+            return
         yield from (_ALONE[name] for name in other if name in _ALONE)
         if "engine" in other:
             yield f"the engine changed: {found.get('engine')} to {self.parts['engine']}"
@@ -98,9 +101,7 @@ class Recipe:
             yield "settings changed: " + ", ".join(changed)
 
     def _cut_changes(self, found: Mapping[str, Any]) -> Iterator[str]:
-        # Masks of before these were settings had squares, and no shift.
-        earlier = {"tile": str(found.get("cut", {}).get("input")), "quality": self.cut["quality"], "grid shift": 0}
-        before = earlier | found.get("cut", {})
+        before = found.get("cut", {})
         changes = [_change(name, before.get(name), now) for name, now in self.cut.items() if before.get(name) != now]
         yield from changes or ["how the image is cut"]
 
@@ -124,19 +125,13 @@ def recipe_for(
         Name of the engine; None: not known yet, so that masks of any engine are taken for right.
     """
     grid, tiling = image.grid, request.tiling
-    height, width = grid.tile_shape
     parts = {
         "masks": MASK_VERSION,
         "source": image.stamp,
         "model": model_digest,
         "engine": engine,
         "classes": [classes.names, classes.colours],
-        "tiling": [
-            grid.model_shape,
-            height if height == width else grid.tile_shape,  # as it was when all tiles were squares
-            grid.row_offs,
-            grid.col_offs,
-        ],
+        "tiling": [grid.model_shape, grid.tile_shape, grid.row_offs, grid.col_offs],
         "georeference": image.info.georeference.key,
         "polygons": request.polygon_options.key if request.polygons else None,
         "strict": request.strict,
