@@ -11,3 +11,11 @@ def counted(count: int, thing: str) -> str:
 def readable(name: str) -> str:
     """Return the name of a file as text that any reader takes: bytes that are not UTF-8 become escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def lengths(low_m: float, high_m: float | None = None) -> str:
+    """Return a length, or a range of lengths, as people read it: two digits, in cm, m or km."""
+    high_m = low_m if high_m is None else high_m
+    unit, metres = ("cm", 0.01) if high_m < 1 else ("m", 1) if high_m < 1000 else ("km", 1000)
+    low, high = (f"{float(f'{length / metres:.2g}'):g}" for length in (low_m, high_m))
+    return f"{low if low == high else f'{low} to {high}'} {unit}"

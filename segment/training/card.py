@@ -11,7 +11,8 @@ from typing import Any, get_args
 from segment.model.presets import Size
 from segment.training.data import CropSet, Split
 from segment.training.request import TrainRequest
-from tiler.grid.tiling import Tiling, lengths
+from tiler.grid.tiling import Tiling
+from tiler.words import lengths
 
 _OPTIONS = {"input_px": "input"}
 _ASIDE = {"crops", "fresh"}

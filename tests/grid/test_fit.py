@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tiler.errors import GridError
 from tiler.grid.fit import AUTO, MOST_TILE_PX, Quality, TileSize, fit_tile, parse_tile, tile_cost
-from tiler.grid.tiles import Grid, plan_grid
+from tiler.grid.tiles import Grid, on_lattice, plan_grid
 from tiler.grid.tiling import Tiling
 
 shapes = st.tuples(st.integers(1, 900), st.integers(1, 900))
@@ -38,14 +38,18 @@ def test_no_other_rectangle_within_the_budget_harms_less_or_is_larger(
     shape: tuple[int, int], overlap_px: int, balance_px: float, budget: float
 ) -> None:
     found = fit_tile(shape, trained_px=128, overlap_px=overlap_px, balance_px=balance_px, budget=budget)
-    heights, widths = (range(128, max(length + 31, 128) // 32 * 32 + 1, 32) for length in shape)
-    costs = {tile: cost(shape, tile, overlap_px // 2, balance_px) for tile in product(heights, widths)}
+    whole = on_lattice(shape[0]), on_lattice(shape[1])
+    heights, widths = (range(64, max(length, 128) + 1, 32) for length in whole)
+    tiles = [(height, width) for height, width in product(heights, widths) if height * width >= 128**2]
+    costs = {tile: cost(shape, tile, overlap_px // 2, balance_px) for tile in tiles}
     within = max(budget * cost(shape, (128, 128), overlap_px, balance_px), min(costs.values()))
-    affordable = [tile for tile in costs if costs[tile] <= within]
-    least = min(harm(shape, tile, overlap_px // 2) for tile in affordable)
-    equal = [tile for tile in affordable if harm(shape, tile, overlap_px // 2) == least]
-    assert found in equal
-    assert found[0] * found[1] == max(height * width for height, width in equal)
+
+    def rank(tile: tuple[int, int]) -> tuple[int, int, float]:
+        seen = min(tile[0], whole[0]) * min(tile[1], whole[1])
+        return harm(whole, tile, overlap_px // 2), -seen, costs[tile]
+
+    assert costs[found] <= within
+    assert rank(found) == min(rank(tile) for tile in tiles if costs[tile] <= within)
 
 
 @given(st.tuples(st.integers(1, 30_000), st.integers(1, 30_000)), overlaps, balances)
@@ -62,9 +66,9 @@ def test_rows_of_tiles_on_wide_mosaics_are_low(quality: Quality) -> None:
     tiling = Tiling(2000, 512, quality=quality)
     for side in (25_600, 30_000):
         height, width = tiling.tile_for((side, side), 1e6)
-        assert 512 <= height <= 2**24 / side
+        assert 256 <= height <= 2**24 / side
         assert width > height
-    assert tiling.tile_for((200_000, 200_000), 1e6)[0] == 512
+    assert tiling.tile_for((200_000, 200_000), 1e6)[0] <= 512
 
 
 def test_a_tile_that_is_asked_for_is_cut_to_the_image_though_not_below_the_size_of_training() -> None:

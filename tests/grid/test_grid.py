@@ -13,8 +13,9 @@ from tests.grids import grids
 from tiler.errors import GridError
 from tiler.grid.fit import TileSize
 from tiler.grid.tiles import Grid, axis_positions, plan_grid
-from tiler.grid.tiling import Tiling, TilingOptions, lengths
+from tiler.grid.tiling import Tiling, TilingOptions
 from tiler.grid.window import Window
+from tiler.words import lengths
 
 
 @st.composite

@@ -22,8 +22,9 @@ MOST_ROW_PX = 2**24
 Quality = Literal["fast", "balanced", "best"]
 """What counts where a tile is chosen."""
 DEFAULT_QUALITY: Quality = "balanced"
-BUDGETS: Mapping[Quality, float] = {"fast": 0.75, "balanced": 1.0, "best": 2.0}
-"""Most work for an image, as a multiple of that for squares of the trained size; see `fit_tile`."""
+BUDGETS: Mapping[Quality, float] = {"fast": 0.7, "balanced": 0.9, "best": 2.0}
+"""Most work for an image, as a multiple of that for squares of the trained size; see `fit_tile`. Beside such squares,
+large tiles take up to a tenth longer than the formula says (benchmarks/README.md); so 0.9 is no more time."""
 _FORM = re.compile(r"([1-9]\d{0,6})(?:[xX]([1-9]\d{0,6}))?", re.ASCII)
 
 
@@ -86,7 +87,8 @@ def fit_tile(
     model_shape : tuple of int
         (height, width) of the image, model pixels.
     trained_px : int
-        Side of the crops that the network was trained on, model pixels; no side of a tile is shorter.
+        Side of the crops that the network was trained on, model pixels. No tile has a smaller area than such a crop, or
+        a side shorter than half of it.
     overlap_px : int
         Total overlap of the squares that the budget is a multiple of, model pixels. Tiles share at least half as much,
         and more where the budget lets them be larger.
@@ -101,17 +103,18 @@ def fit_tile(
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
     squares = prod(len(_positions(length, trained_px, overlap_px)) for length in model_shape)
-    rows, cols = (list(_sides(length, trained_px, least_overlap(overlap_px))) for length in model_shape)
+    whole = on_lattice(model_shape[0]), on_lattice(model_shape[1])
+    rows, cols = (list(_sides(length, trained_px, least_overlap(overlap_px))) for length in whole)
     choices = [
         _Choice(
-            (down - 1) * model_shape[0] ** 2 + (across - 1) * model_shape[1] ** 2,
-            -height * width,
-            (height, width),
-            down * across * tile_cost(height * width, balance_px),
+            harm=(down - 1) * whole[0] ** 2 + (across - 1) * whole[1] ** 2,
+            unseen_px=-min(height, whole[0]) * min(width, whole[1]),
+            cost=down * across * tile_cost(height * width, balance_px),
+            tile=(height, width),
         )
         for (height, down), (width, across) in product(rows, cols)
-        if height * width <= max(MOST_TILE_PX, trained_px**2)
-        and height <= max(MOST_ROW_PX // model_shape[1], trained_px)
+        if trained_px**2 <= height * width <= max(MOST_TILE_PX, trained_px**2)
+        and height <= max(MOST_ROW_PX // whole[1], trained_px)
     ]
     within = budget * squares * tile_cost(trained_px**2, balance_px)
     within = max(within, min(choice.cost for choice in choices))
@@ -122,9 +125,12 @@ class _Choice(NamedTuple):
     """A tile that may be chosen; the least is the best."""
 
     harm: int
-    minus_area: int
-    tile: tuple[int, int]
+    """How much the lines harm where tiles meet."""
+    unseen_px: int
+    """How little of the image a tile sees: minus the area, without what is only reflected."""
     cost: float
+    """Work for all tiles."""
+    tile: tuple[int, int]
 
 
 def least_overlap(overlap_px: int) -> int:
@@ -136,10 +142,11 @@ def _positions(length: int, side: int, overlap_px: int) -> tuple[int, ...]:
     return axis_positions(on_lattice(length), side, overlap_px, align=LATTICE_PX)
 
 
-def _sides(length: int, least: int, overlap_px: int) -> Iterator[tuple[int, int]]:
+def _sides(length: int, trained_px: int, overlap_px: int) -> Iterator[tuple[int, int]]:
     """Yield the sides that a tile may have along an axis, and how many tiles then cover it, down from the longest."""
-    longest = min(on_lattice(length), MOST_TILE_PX // least // LATTICE_PX * LATTICE_PX)
-    for side in range(max(longest, least), least - 1, -LATTICE_PX):
+    least = max(on_lattice(trained_px // 2), MIN_TILE_PX)
+    longest = min(length, MOST_TILE_PX // least // LATTICE_PX * LATTICE_PX)
+    for side in range(max(longest, trained_px), least - 1, -LATTICE_PX):
         yield side, len(_positions(length, side, overlap_px))
 
 

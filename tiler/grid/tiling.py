@@ -19,12 +19,12 @@ from tiler.grid.fit import (
 )
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX, Grid, model_shape_of, on_lattice, overlap_pixels, plan_grid
 from tiler.option import check, option
+from tiler.words import lengths
 
 DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
 MIN_SCALE, MAX_SCALE = 0.001, 8
 """Least and most model pixels per source pixel; a scale beyond them most likely comes from a wrong unit."""
-_KILOMETRE = 1000
 _FAR = 3
 """So many times off the resolution that it was trained at, a model is not to be trusted."""
 
@@ -211,14 +211,6 @@ class Tiling:
         return f"{found}, so labels are likely wrong; --gsd {nearest:.2g} brings it to the scale of the model"
 
 
-def lengths(low_m: float, high_m: float | None = None) -> str:
-    """Return a length, or a range of lengths, as people read it: two digits, in cm, m or km."""
-    high_m = low_m if high_m is None else high_m
-    unit, metres = ("cm", 0.01) if high_m < 1 else ("m", 1) if high_m < _KILOMETRE else ("km", _KILOMETRE)
-    low, high = (f"{float(f'{length / metres:.2g}'):g}" for length in (low_m, high_m))
-    return f"{low if low == high else f'{low} to {high}'} {unit}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class TilingOptions:
     """The user's own settings of a tiling; None leaves one as the checkpoint has it."""
@@ -261,8 +253,8 @@ class TilingOptions:
     )
     quality: Quality = option(
         DEFAULT_QUALITY,
-        "--tile auto splits an image as little as it can. balanced: for no more work than tiles of the size of --input "
-        "take; fast: for three quarters of that, or as near as it gets; best: for twice that.",
+        "--tile auto splits an image as little as it can. balanced: in no more time than square tiles of --input take; "
+        "fast: in about three quarters of it; best: in at most twice that time.",
         group="model",
     )
     gsd_m: float | None = option(
