@@ -40,6 +40,8 @@ class ImageCounts:
     """Labels that differ in the shifted mask; None without such a mask."""
     blocks: Blocks | None
     """Label changes where tiles meet; None with one tile, or if tiles are not known."""
+    control: Blocks | None
+    """Label changes at the same places of the shifted mask, whose tiles meet elsewhere; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,13 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
     total = np.zeros((classes, classes + 1), np.int64)
     seams, dependence = [], Dependence.none(classes)
     counter = None if bands is None else BlockCounter(bands)
+    control = None if bands is None or theirs is None else BlockCounter(bands)
     for window in _row_blocks(masks.predicted.shape):
         labels, true, shifted = masks.predicted.read(window), _read(masks.truth, window), _read(masks.shifted, window)
         if shifted is not None:
             dependence += count_dependence(labels, shifted, _read(masks.confidence, window), classes)
+            if control is not None:
+                control.add(shifted, window)
         if counter is not None:
             counter.add(labels, window)
         if true is not None:
@@ -113,6 +118,7 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
         sum(seams[1:], seams[0]) if seams else None,
         dependence if masks.shifted else None,
         counter.blocks() if counter else None,
+        control.blocks() if control else None,
     )
 
 

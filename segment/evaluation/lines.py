@@ -23,7 +23,7 @@ def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
         lines += metrics_as_lines(evaluation.metrics, evaluation.classes)
         lines += _seam_lines(evaluation.seams)
     if evaluation.images:
-        lines += [*_grid_lines(evaluation), *_block_lines(evaluation.blocks)]
+        lines += [*_grid_lines(evaluation), *_block_lines(evaluation.blocks, evaluation.control)]
     for what, paths in (
         ("predicted only", evaluation.only_predicted),
         ("truth only", evaluation.only_truth),
@@ -113,10 +113,12 @@ def _one_tile_line(found: Dependence, one_tile: Dependence, images: int) -> str:
     return f"{said}; with {'it' if images == 1 else 'them'}, {percent((found + one_tile).share)} % of all labels"
 
 
-def _block_lines(blocks: Blocks | None) -> Iterator[str]:
+def _block_lines(blocks: Blocks | None, control: Blocks | None) -> Iterator[str]:
     if blocks is None:
         return
     yield f"blocks of a tile's shape: {blocks.blockiness:.2f} (1.00: none can be seen)"
+    if control is not None:
+        yield f"  {control.blockiness:.2f} at the same places of the shifted masks, whose tiles meet elsewhere"
     yield f"  {blocks.changes:,} label changes where tiles meet, {blocks.expected:,.0f} expected without tiles"
     if not blocks.enough:
         yield "  so few changes say little"

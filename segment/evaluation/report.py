@@ -27,6 +27,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "seams": _seams_as_dict(evaluation.seams),
         "grid": _grid_as_dict(evaluation),
         "blocks": _blocks_as_dict(evaluation.blocks),
+        "blocks_control": _blocks_as_dict(evaluation.control),
         "files": [
             {
                 "name": image.name,

@@ -67,6 +67,8 @@ class Evaluation:
     """The same in images of one tile each, which have no grid; labels that differ there have another cause."""
     blocks: Blocks | None
     """Label changes where tiles meet; None if no image has several tiles."""
+    control: Blocks | None
+    """The same at the same places of the shifted masks, whose tiles meet elsewhere; None without such masks."""
     failed: tuple[FailedPair, ...]
     """Images whose masks could not be compared; they count nowhere else."""
     only_predicted: tuple[Path, ...]
@@ -131,6 +133,7 @@ def summed(
     total = sum((each.total for each in counts if each.total is not None), none)
     seams = [each.seams for each in counts if each.seams and not (shifted and each.seams.control is None)]
     blocks = [each.blocks for each in counts if each.blocks]
+    control = [each.control for each in counts if each.control]
     moved = [(each.dependence, each.blocks is not None) for each in counts if each.dependence]
 
     def depending(*, tiled: bool) -> Dependence | None:
@@ -147,6 +150,7 @@ def summed(
         dependence=depending(tiled=True),
         one_tile=depending(tiled=False),
         blocks=sum(blocks, Blocks()) if blocks else None,
+        control=sum(control, Blocks()) if control else None,
         failed=tuple(failed),
         only_predicted=matched.without_truth,
         only_truth=matched.only_truth,

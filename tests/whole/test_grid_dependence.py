@@ -51,7 +51,7 @@ def test_a_network_that_sees_its_tile_is_found_out(here: Path, monkeypatch: pyte
     shares = [row["share"] for row in grid["confidence"] if row["share"] is not None]
     assert shares[0] > 0.3 > 0.05 > shares[-1]
     assert sum(row["pixels"] for row in grid["confidence"]) == grid["pixels"]
-    assert found["blocks"]["blockiness"] > 1.2
+    assert found["blocks"]["blockiness"] > 1.2 > found["blocks_control"]["blockiness"]
     assert "labels that depend on the grid: " in text
     assert "1 image in one tile each: no grid to depend on; with it, " in text
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -61,6 +61,7 @@ def test_a_network_that_sees_no_context_is_cleared(here: Path, monkeypatch: pyte
     found, _ = evaluated(MeanEngine(classes=4), monkeypatch)
     assert (found["grid"]["differing"], found["grid"]["pixels"]) == (0, 2 * 288 * 416)
     assert 0.9 < found["blocks"]["blockiness"] < 1.1
+    assert found["blocks"] == found["blocks_control"]
 
 
 def test_with_truth_the_seam_is_told_from_its_place(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
