@@ -16,6 +16,7 @@ from segment.plan.request import SurveyRequest
 from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
 from tiler.files.outputs import all_paths
 from tiler.files.walk import Survey
+from tiler.grid.fit import TileSize
 from tiler.photo.height import TAKE_OFF
 from tiler.source.raster import UNREAD_SUFFIXES
 from tiler.words import counted
@@ -179,9 +180,8 @@ def _per_second(rate: float) -> str:
 
 
 def _tiles(image: ImagePlan) -> str:
-    """Return how many tiles an image has, and of what size."""
-    height, width = image.grid.tile_shape
-    return f"{counted(len(image.grid), 'tile')} of {width} x {height} px"
+    """Return how many tiles an image has, and which option would give such tiles."""
+    return f"{counted(len(image.grid), 'tile')} (--tile {TileSize(image.grid.tile_shape)})"
 
 
 def _forms(image: ImagePlan) -> str:

@@ -49,7 +49,7 @@ def test_headers_alone_give_sizes_tiles_and_a_typical_size_of_the_masks(tmp_path
     *lines, disk = result.stdout.splitlines()
     assert lines == [
         "1 image to segment: 24.0 megapixels, 2 tiles",
-        "  1 of 6000 x 4000 px: 2 tiles of 1536 x 544 px, label png + color png",
+        "  1 of 6000 x 4000 px: 2 tiles (--tile 544x1536), label png + color png",
         "time and memory: not known without --model",
     ]
     masks = "about 2.4 MB of masks if, as is typical, 20 pixels take one byte"
