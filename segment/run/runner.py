@@ -89,7 +89,7 @@ class Runner(OpenModel):
             broken = False
             try:
                 raise_if_asked()
-                for outcome in chain(refused, schedule.outcomes(_current_first(plan.images, standings))):
+                for outcome in chain(refused, schedule.outcomes(_in_order(plan.images, standings))):
                     manifest.append(outcome)
                     if outcome.state == "failed":
                         failed.append(outcome)
@@ -118,14 +118,20 @@ class Runner(OpenModel):
                     schedule.wait()
 
 
-def _current_first(images: Iterable[ImagePlan], standings: Mapping[Path, Standing]) -> list[ImagePlan]:
-    """Return images in the order of work: those with nothing to do come first, so that none of them is ever left."""
+def _in_order(images: Iterable[ImagePlan], standings: Mapping[Path, Standing]) -> list[ImagePlan]:
+    """Return images in the order of work.
 
-    def to_do(image: ImagePlan) -> bool:
+    Those with nothing to do come first, so that none of them is ever left. Images of one tile shape follow each other,
+    because the network takes memory anew when it turns to another shape.
+    """
+    images = list(images)
+    places = {shape: place for place, shape in enumerate(dict.fromkeys(image.grid.tile_shape for image in images))}
+
+    def turn(image: ImagePlan) -> tuple[bool, int]:
         standing = standings.get(image.found.path)
-        return standing is None or standing.state != "current"
+        return standing is None or standing.state != "current", places[image.grid.tile_shape]
 
-    return sorted(images, key=to_do)
+    return sorted(images, key=turn)
 
 
 def _drop_tables_of_shards(out: Path) -> None:

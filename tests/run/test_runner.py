@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
-from segment.plan.survey import SurveyPlan
+from segment.plan.survey import ImagePlan, SurveyPlan
 from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY
+from segment.run.local import LocalSchedule
 from segment.run.runner import Runner
 from segment.run.under_way import UnderWay
 from tests.grids import squares
@@ -416,3 +418,19 @@ def test_an_unexpected_error_in_a_header_costs_only_that_file(
     plan = plan_for(survey, request_for(tmp_path / "out"))
     assert len(plan.images) == 2
     assert plan.refused[0].reason == f"{survey / 'b' / 'two.png'}: ZeroDivisionError: by design"
+
+
+def test_images_of_one_tile_shape_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    real = LocalSchedule.outcomes
+
+    def spy(schedule: LocalSchedule, images: Sequence[ImagePlan]) -> Iterator[Outcome]:
+        asked.append([image.found.path.name for image in images])
+        return real(schedule, images)
+
+    monkeypatch.setattr(LocalSchedule, "outcomes", spy)
+    for name, shape in zip("abcd", [(200, 300), (300, 200), (200, 300), (300, 200)], strict=True):
+        Image.fromarray(ramp(*shape)).save(tmp_path / f"{name}.png")
+    request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.25))
+    assert {outcome.state for outcome in run(runner_of(MeanEngine()), tmp_path, request).values()} == {"done"}
+    assert asked == [["a.png", "c.png", "b.png", "d.png"]]
