@@ -96,8 +96,8 @@ def plan(request: SurveyRequest) -> Planned:
         require_extra("photo")
     description = None if request.model is None else describe_checkpoint(request.model)
     try:
-        of_model = () if description is None else (description.cost.balance_px,)
-        resolved = request.over(Tiling() if description is None else description.tiling, *of_model)
+        asked = (Tiling(),) if description is None else (description.tiling, description.cost.balance_px)
+        resolved = request.over(*asked)
     except TilerError as error:
         raise RequestError(str(error)) from error
     own = description is not None and resolved.tiling == description.tiling

@@ -102,8 +102,8 @@ def fit_tile(
     tuple of int
         (height, width), model pixels. The choice depends on these arguments alone, so every machine makes the same.
     """
-    squares = prod(len(_positions(length, trained_px, overlap_px)) for length in model_shape)
     whole = on_lattice(model_shape[0]), on_lattice(model_shape[1])
+    squares = prod(_count(length, trained_px, overlap_px) for length in whole)
     rows, cols = (list(_sides(length, trained_px, least_overlap(overlap_px))) for length in whole)
     choices = [
         _Choice(
@@ -138,8 +138,8 @@ def least_overlap(overlap_px: int) -> int:
     return overlap_px // 2
 
 
-def _positions(length: int, side: int, overlap_px: int) -> tuple[int, ...]:
-    return axis_positions(on_lattice(length), side, overlap_px, align=LATTICE_PX)
+def _count(length: int, side: int, overlap_px: int) -> int:
+    return len(axis_positions(length, side, overlap_px, align=LATTICE_PX))
 
 
 def _sides(length: int, trained_px: int, overlap_px: int) -> Iterator[tuple[int, int]]:
@@ -147,7 +147,7 @@ def _sides(length: int, trained_px: int, overlap_px: int) -> Iterator[tuple[int,
     least = max(on_lattice(trained_px // 2), MIN_TILE_PX)
     longest = min(length, MOST_TILE_PX // least // LATTICE_PX * LATTICE_PX)
     for side in range(max(longest, trained_px), least - 1, -LATTICE_PX):
-        yield side, len(_positions(length, side, overlap_px))
+        yield side, _count(length, side, overlap_px)
 
 
 def tile_cost(area: int, balance_px: float) -> float:
