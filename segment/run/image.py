@@ -24,7 +24,7 @@ from tiler.grid.tiles import Grid, Tile
 from tiler.masks.coverage import Coverage
 from tiler.masks.provenance import source_stamp
 from tiler.masks.sink import MaskMeta
-from tiler.masks.tally import Tally
+from tiler.masks.tally import Tally, holds
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
 from tiler.source.image import ImageReader, open_image
@@ -172,6 +172,8 @@ def _finished(stitcher: Stitcher, tile: Tile, logits: Future[Any] | None) -> Ite
 def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> None:
     """Set invalid pixels to 255, in place; raise if a valid one has no label."""
     labels = rows.labels
+    if not image.maybe_invalid and not holds(labels, NO_LABEL):
+        return
     unlabelled = labels == NO_LABEL
     valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
     missing = unlabelled if valid is None else valid & unlabelled

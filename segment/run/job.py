@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 
 from segment.engine.contract import Engine
@@ -31,6 +31,7 @@ from tiler.masks.products import remove_products
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
 _log = logging.getLogger(__name__)
+_version = cache(version)  # a look at the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Job:
     def tags(self) -> dict[str, str]:
         """Return what the masks say about what made them."""
         return {
-            "SOFTWARE": f"noseam {version('noseam')}",
+            "SOFTWARE": f"noseam {_version('noseam')}",
             SOURCE_KEY: self.image.source_text,
             MODEL_KEY: self.model.name,
             DIGEST_KEY: self.model.digest,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.source.image import ImageReader
+
+_SHAPES = 64
 
 
 def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
@@ -29,21 +32,30 @@ def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[n
     RasterReadError
         If the pixels cannot be decoded.
     """
-    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
-    strip_off = 0
+    height, width = grid.tile_shape[0], grid.model_shape[1]
+    before = np.empty((3, 0, grid.padded_shape[1]), np.uint8)
+    done = 0
     for row, row_off in enumerate(grid.row_offs):
-        stop = min(row_off + grid.tile_shape[0], grid.model_shape[0])
-        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
-        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
-        strip_off = row_off
-        padded = _reflect(strip, grid.tile_shape[0], grid.padded_shape[1])
+        strip = np.empty((3, height, grid.padded_shape[1]), np.uint8)  # tiles of the one before may still be in use
+        kept, stop = done - row_off, min(row_off + height, grid.model_shape[0])
+        strip[:, :kept] = before[:, before.shape[1] - kept :]
+        strip[:, kept : stop - row_off, :width] = image.model_rows(grid, done, stop)
+        _reflect(strip, stop - row_off, width)
+        before, done = strip, stop
         for tile, needed in _needed(image, grid, row):
-            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+            yield tile, strip[:, :, tile.window.slices[1]] if needed else None
 
 
-def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
-    return np.pad(strip, missing, mode="reflect")
+def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> None:
+    """Fill a strip beyond its first `height` rows and `width` columns with what lies before them, mirrored."""
+    strip[:, :height, width:] = strip[:, :height, _mirrored(width, strip.shape[2])]
+    strip[:, height:] = strip[:, _mirrored(height, strip.shape[1])]
+
+
+@lru_cache(_SHAPES)
+def _mirrored(length: int, padded: int) -> NDArray[np.intp]:
+    """Return the places whose values follow an axis of this length up to its padded length."""
+    return np.pad(np.arange(length), (0, padded - length), mode="reflect")[length:]
 
 
 def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:
