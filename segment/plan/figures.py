@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tiler.source.raster import READ_FROM_TOP
+
 TYPICAL_COMPRESSION = 20
 """Pixels of a mask per byte of its file where nothing was tried out; smooth masks have more, noisy ones a quarter."""
 
@@ -27,7 +29,7 @@ class Kind:
     @property
     def random_access(self) -> bool:
         """Whether rows in the middle can be read without those above them."""
-        return self.driver not in {"JPEG", "PNG"}
+        return self.driver not in READ_FROM_TOP
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,14 @@ from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
+from tiler.grid.parts import BLOCK_PX, Span, plan_parts
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.window import Window
-from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
 from tiler.photo.pose import Placement, place_photo
 from tiler.source.channels import choose_channels
 from tiler.source.georef import Georeference
-from tiler.source.raster import RasterInfo, read_info
+from tiler.source.raster import READ_FROM_TOP, RasterInfo, read_info
 from tiler.source.shut_off import allow_vrt
 from tiler.words import readable
 
@@ -50,6 +50,8 @@ class ImagePlan:
     """What all its tiles cost, in tiles of the size that the network was trained at."""
     stamp: tuple[int, int]
     """Size in bytes and modification time in ns when it was planned."""
+    parts: tuple[Span, ...]
+    """The parts that it is worked on in, top to bottom; one of all its rows unless it is large."""
     placement: Placement | None = None
     """Where its pose puts it; None unless that was asked for and needed."""
     unplaced: str = ""
@@ -94,6 +96,16 @@ class ImagePlan:
     def output_bytes(self) -> int:
         """Bytes of its masks before compression: one per pixel, four per pixel of a colour GeoTIFF."""
         return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+
+    @property
+    def random_access(self) -> bool:
+        """Whether rows in the middle can be read without those above them."""
+        return self.info.driver not in READ_FROM_TOP
+
+    @property
+    def label(self) -> Path:
+        """Its label mask."""
+        return self.outputs[0].path
 
     def working_bytes(self, classes: int) -> int:
         """Return about how many bytes work on the image holds. They grow with its width, not with its height."""
@@ -242,7 +254,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         )
     off_scale = request.tiling.off_scale(info.gsd_m)
     work = len(grid) * request.work(grid.tile_shape)
-    return ImagePlan(found, info, grid, outputs, work, stamp, placement, unplaced, off_scale, no_polygons)
+    parts = plan_parts(grid, round(1e6 * request.part_size))
+    return ImagePlan(found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons)
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
