@@ -26,7 +26,7 @@ class _Large:
     """The joining of its parts."""
     waiting: deque[tuple[Span, ...]]
     """Runs of parts that nobody was given yet."""
-    seen: Seen | None
+    seen: Seen | None = None
     """What the parts told so far."""
     in_hand: int = 0
     seconds: float = 0.0
@@ -74,15 +74,13 @@ class Agenda:
 
     def ended(self, task: Task, ended: Ended | None) -> tuple[Outcome | None, Task | None]:
         """Take in how a task ended; None: it was not begun. Return how its image ended, or what to do next of it."""
-        large = self._large.get(task.path)
-        if large is None:
-            return (ended.outcome, None) if ended else (None, None)
+        large = self._large.get(task.path) or _Large(task, deque())
         large.in_hand -= 1
         large.seconds += ended.seconds if ended else 0.0
         if ended is None or large.failed:
             return None, None
         if ended.outcome is not None:
-            large.failed = True
+            large.failed = ended.outcome.state == "failed"
             large.waiting.clear()
             return replace(ended.outcome, seconds=large.seconds), None
         large.seen = sum_of(each for each in (large.seen, ended.seen) if each is not None)

@@ -16,10 +16,8 @@ from tiler.stitch.stitcher import Stitcher
 
 def logits_of(grid: Grid, classes: int = 3) -> dict[tuple[int, int], NDArray[np.float32]]:
     height, width = (side // LOGITS_STRIDE for side in grid.tile_shape)
-    random = np.random.default_rng(0)
-    return {
-        (tile.row, tile.col): random.normal(size=(classes, height, width)).astype(np.float32) for tile in grid.tiles()
-    }
+    random, shape = np.random.default_rng(0), (classes, height, width)
+    return {(tile.row, tile.col): random.normal(size=shape).astype(np.float32) for tile in grid.tiles()}
 
 
 def stitched(grid: Grid, span: Span | None, *, confidence: bool) -> list[NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from commands.exits import exit_code
 from segment.record.sums import End
-from segment.run.image import Segmented, segment_image
+from segment.run.image import Masks, Segmented, segment_image
 from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
@@ -85,7 +85,7 @@ def test_too_many_failures_and_a_full_disk_do_not_go_on_by_themselves(
 
     def fail(masks: Masks, **options: Any) -> Segmented:
         time.sleep(0.05)
-        raise errors[0](plan.outputs[0].path)
+        raise errors[0](masks.plan.label)
 
     errors: list[Any] = [lambda path: PermissionError(errno.EACCES, "Permission denied", str(path))]
     monkeypatch.setattr("segment.run.worker.segment_image", fail)
