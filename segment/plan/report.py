@@ -24,6 +24,7 @@ from tiler.words import counted
 _LISTED = 12
 _SUFFIXES, _LONGEST_SUFFIX = 8, 8
 """So many suffixes are told of, and none with more characters, because that is none."""
+_LITTLE, _LITTLE_BYTES = 0.1, 10**8
 _BUSY = 0.8
 """With less than this fraction of the cores at hand, other programs are told of."""
 
@@ -57,6 +58,7 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
         "tiles": len(image.grid),
         "tile_height": image.grid.tile_shape[0],
         "tile_width": image.grid.tile_shape[1],
+        "parts": len(image.parts),
         "outputs": [str(path) for path in all_paths(image.outputs)],
         "output_bytes": image.output_bytes,
         "notes": list(image.notes),
@@ -172,7 +174,13 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
     typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
     room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"
     room = room if is_writable(out) else "it cannot be written"
-    yield f"disk: about {files} of masks{typical}; {room} in {out}"
+    more = f", and {about_bytes(found.scratch_bytes)} more while they are made" if _tells(found) else ""
+    yield f"disk: about {files} of masks{more}{typical}; {room} in {out}"
+
+
+def _tells(found: Estimate) -> bool:
+    """Return whether the files that are there for a while are worth a word."""
+    return found.scratch_bytes > max(_LITTLE * found.mask_bytes, _LITTLE_BYTES)
 
 
 def _per_second(rate: float) -> str:
@@ -180,8 +188,9 @@ def _per_second(rate: float) -> str:
 
 
 def _tiles(image: ImagePlan) -> str:
-    """Return how many tiles an image has, and which option would give such tiles."""
-    return f"{counted(len(image.grid), 'tile')} (--tile {TileSize(image.grid.tile_shape)})"
+    """Return how many tiles an image has, which option would give such tiles, and its parts if it has several."""
+    parts = f" in {len(image.parts)} parts" if len(image.parts) > 1 else ""
+    return f"{counted(len(image.grid), 'tile')}{parts} (--tile {TileSize(image.grid.tile_shape)})"
 
 
 def _forms(image: ImagePlan) -> str:

@@ -95,7 +95,10 @@ class ImagePlan:
     @property
     def output_bytes(self) -> int:
         """Bytes of its masks before compression: one per pixel, four per pixel of a colour GeoTIFF."""
-        return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+        return sum(map(self._bytes_of, self.outputs))
+
+    def _bytes_of(self, output: Output) -> int:
+        return self.pixels * (4 if output.kind == "color" and output.format != "png" else 1)
 
     @property
     def random_access(self) -> bool:
@@ -112,7 +115,21 @@ class ImagePlan:
         height, width = self.grid.tile_shape[0], self.grid.padded_shape[1]
         cells = height // LOGITS_STRIDE * (width // LOGITS_STRIDE)
         strips, blended = 4 * 3 * height * width, 3 * 4 * (classes + 1) * cells
-        return strips + blended + 8 * BLOCK_PX * self.info.width
+        return strips + blended + self.writing_bytes
+
+    @property
+    def writing_bytes(self) -> int:
+        """About how many bytes the writing of its masks holds."""
+        return 8 * BLOCK_PX * self.info.width
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of the files that are there only while its masks are made, before compression.
+
+        These are its parts, if it has several, and each COG as a plain GeoTIFF.
+        """
+        parts = {"label", "confidence"} if len(self.parts) > 1 else set()
+        return sum(self._bytes_of(out) * ((out.kind in parts) + (out.format == "cog")) for out in self.outputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Worker:
             standing = task.standing or look(image, recipe, find([image]), overwrite=self._work.overwrite)
             if standing.state == "current":
                 return Ended(_skipped(image, standing))
-            self.under_way.hold(task, image.working_bytes(len(self._model.classes)))
+            self.under_way.hold(task, self._bytes_for(task))
             if not is_open():  # the wait may have been long
                 return None
             if task.step == "parts":
@@ -99,6 +99,10 @@ class Worker:
         why = f"made again: {standing.why}" if standing.state == "again" else ""
         end = partial(Outcome, path, "done", why, image.pixels, relative=image.found.relative)
         return Ended(end(notes=made.notes, doubts=made.doubts, coverage=made.coverage))
+
+    def _bytes_for(self, task: Task) -> int:
+        joins = task.step == "join"
+        return task.image.writing_bytes if joins else task.image.working_bytes(len(self._model.classes))
 
     def _make(self, task: Task, recipe: Recipe, standing: Standing, advance: Callable[[int], None]) -> Segmented:
         """Make the masks of an image, from the image or from its parts."""
