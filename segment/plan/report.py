@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from segment.plan.estimate import is_writable
 from segment.plan.figures import TYPICAL_COMPRESSION, Estimate, about_bytes, about_time
 from segment.plan.gone import stay
 from segment.plan.request import SurveyRequest
-from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
+from segment.plan.survey import ImagePlan, SurveyPlan
+from tiler.errors import TilerError
 from tiler.files.outputs import all_paths
 from tiler.files.walk import Survey
 from tiler.grid.fit import TileSize
 from tiler.photo.height import TAKE_OFF
-from tiler.source.raster import UNREAD_SUFFIXES
+from tiler.source.raster import UNREAD_SUFFIXES, read_info
 from tiler.words import counted
 
 _LISTED = 12
@@ -95,7 +97,7 @@ def plan_as_lines(plan: SurveyPlan, out: Path) -> list[str]:
 
 def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Iterator[tuple[int, str]]:
     """Yield what a walk passed over, in words, each after the level at which the log says it."""
-    if photos := photos_in(walked.in_out):
+    if photos := _photos_in(walked.in_out):
         some = f"{counted(len(photos), 'image')}, such as {photos[0]}"
         yield (
             logging.WARNING,
@@ -114,6 +116,15 @@ def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Ite
         yield logging.INFO, f"passed over {counted(plan.masks, 'mask')} that noseam wrote"
     if plan.elsewhere:
         yield logging.INFO, f"shard {request.shard}: {plan.inputs} of {plan.inputs + plan.elsewhere} inputs"
+
+
+def _photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return those of some files that are images, by their headers, and that noseam did not make."""
+    found = []
+    for path in paths:
+        with suppress(TilerError):
+            found += [] if read_info(path).made_by_noseam else [path]
+    return tuple(found)
 
 
 def _by_suffix(files: Counter[str]) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from rasterio import Affine
 from segment.plan.figures import Estimate
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
-from tiler.errors import PoseError, TilerError, advice_of, reason_of
+from tiler.errors import PoseError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
@@ -226,15 +225,6 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
     return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere, len(survey.unreadable))
-
-
-def photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return those of some files that are images, by their headers, and that noseam did not make."""
-    found = []
-    for path in paths:
-        with suppress(TilerError):
-            found += [] if read_info(path).made_by_noseam else [path]
-    return tuple(found)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

@@ -135,7 +135,8 @@ class Worker:
 
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
-    return PartFolder(image.label, recipe.of_labels, confidence=work.request.confidence)
+    confidence = work.request.confidence
+    return PartFolder(image.label, recipe.of_labels, source=image.source_text, confidence=confidence)
 
 
 def sum_of(seen: Iterable[Seen]) -> Seen | None:
