@@ -84,6 +84,8 @@ class Worker:
             recipe = self._model.known.recipe(image, self._work.request)
             standing = task.standing or look(image, recipe, find([image]), overwrite=self._work.overwrite)
             if standing.state == "current":
+                if len(image.parts) > 1:  # a run that was killed after the joining left them
+                    self._folder(task, recipe).remove()
                 return Ended(_skipped(image, standing))
             self.under_way.hold(task, self._bytes_for(task))
             if not is_open():  # the wait may have been long
@@ -111,7 +113,9 @@ class Worker:
         masks = Masks(plan=task.image, request=self._work.request, classes=known.classes, tags=tags,
                       stale=standing.stale, threads=self._model.threads.gdal)  # fmt: skip
         if task.step == "image":
-            return segment_image(masks, engine=self._model.engine, advance=advance)
+            made = segment_image(masks, engine=self._model.engine, advance=advance)
+            self._folder(task, recipe).remove()  # those of another --part-size
+            return made
         assert task.seen is not None
         return join_parts(masks, task.spans, self._folder(task, recipe), task.seen)
 

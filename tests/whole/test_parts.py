@@ -139,6 +139,19 @@ def test_parts_of_other_settings_or_of_a_changed_image_are_not_used(tmp_path: Pa
     assert (done.state, after) == ("done", tiles)
 
 
+def test_parts_that_nobody_needs_any_more_are_removed(tmp_path: Path, model: Path) -> None:
+    survey, out = tmp_path / "survey", tmp_path / "out"
+    survey.mkdir()
+    photo(survey)
+    left = out / ".photo_label.png.parts"
+    command = "segment", survey, "--out", out, "--model", model
+    for options in (("--part-size", SMALL), ("--part-size", SMALL), ("--part-size", 0, "--overwrite")):
+        left.mkdir(parents=True, exist_ok=True)  # as a run left it that was killed after the joining
+        (left / "label-0-512.tif").touch()
+        assert noseam(*command, *options).exit_code == 0
+        assert not left.exists()
+
+
 def test_a_damaged_part_is_made_again(tmp_path: Path) -> None:
     survey, out = tmp_path / "survey", tmp_path / "out"
     survey.mkdir()
