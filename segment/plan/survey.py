@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from rasterio import Affine
 from segment.plan.figures import Estimate
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
-from tiler.errors import PoseError, TilerError, advice_of, reason_of
+from tiler.errors import PoseError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
@@ -95,7 +94,10 @@ class ImagePlan:
     @property
     def output_bytes(self) -> int:
         """Bytes of its masks before compression: one per pixel, four per pixel of a colour GeoTIFF."""
-        return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+        return sum(map(self._bytes_of, self.outputs))
+
+    def _bytes_of(self, output: Output) -> int:
+        return self.pixels * (4 if output.kind == "color" and output.format != "png" else 1)
 
     @property
     def random_access(self) -> bool:
@@ -112,7 +114,21 @@ class ImagePlan:
         height, width = self.grid.tile_shape[0], self.grid.padded_shape[1]
         cells = height // LOGITS_STRIDE * (width // LOGITS_STRIDE)
         strips, blended = 4 * 3 * height * width, 3 * 4 * (classes + 1) * cells
-        return strips + blended + 8 * BLOCK_PX * self.info.width
+        return strips + blended + self.writing_bytes
+
+    @property
+    def writing_bytes(self) -> int:
+        """About how many bytes the writing of its masks holds."""
+        return 8 * BLOCK_PX * self.info.width
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of the files that are there only while its masks are made, before compression.
+
+        These are its parts, if it has several, and each COG as a plain GeoTIFF.
+        """
+        parts = {"label", "confidence"} if len(self.parts) > 1 else set()
+        return sum(self._bytes_of(out) * ((out.kind in parts) + (out.format == "cog")) for out in self.outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +225,6 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
     ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
     elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
     return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere, len(survey.unreadable))
-
-
-def photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return those of some files that are images, by their headers, and that noseam did not make."""
-    found = []
-    for path in paths:
-        with suppress(TilerError):
-            found += [] if read_info(path).made_by_noseam else [path]
-    return tuple(found)
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

@@ -30,7 +30,8 @@ class _Large:
     """What the parts told so far."""
     in_hand: int = 0
     seconds: float = 0.0
-    failed: bool = False
+    over: bool = False
+    """Whether it is known how it ended, or that it is left."""
 
     @property
     def first_goes_alone(self) -> bool:
@@ -77,12 +78,14 @@ class Agenda:
         large = self._large.get(task.path) or _Large(task, deque())
         large.in_hand -= 1
         large.seconds += ended.seconds if ended else 0.0
-        if ended is None or large.failed:
-            return None, None
-        if ended.outcome is not None:
-            large.failed = ended.outcome.state == "failed"
+        if ended is None or ended.outcome is not None:
             large.waiting.clear()
+            over, large.over = large.over, True
+            if ended is None or ended.outcome is None or over:
+                return None, None
             return replace(ended.outcome, seconds=large.seconds), None
+        if large.over:
+            return None, None
         large.seen = sum_of(each for each in (large.seen, ended.seen) if each is not None)
         if large.waiting or large.in_hand:
             return None, None

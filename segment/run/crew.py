@@ -1,4 +1,7 @@
-"""Who does the work of a run: the contract between the run and threads of this process, or workers elsewhere."""
+"""Who does the work of a run: the contract between the run and threads of this process, or workers elsewhere.
+
+A run hands out tasks and takes in how they end; it does not know where they are done.
+"""
 
 from __future__ import annotations
 

@@ -84,8 +84,10 @@ class Worker:
             recipe = self._model.known.recipe(image, self._work.request)
             standing = task.standing or look(image, recipe, find([image]), overwrite=self._work.overwrite)
             if standing.state == "current":
+                if len(image.parts) > 1:  # a run that was killed after the joining left them
+                    self._folder(task, recipe).remove()
                 return Ended(_skipped(image, standing))
-            self.under_way.hold(task, image.working_bytes(len(self._model.classes)))
+            self.under_way.hold(task, self._bytes_for(task))
             if not is_open():  # the wait may have been long
                 return None
             if task.step == "parts":
@@ -100,6 +102,10 @@ class Worker:
         end = partial(Outcome, path, "done", why, image.pixels, relative=image.found.relative)
         return Ended(end(notes=made.notes, doubts=made.doubts, coverage=made.coverage))
 
+    def _bytes_for(self, task: Task) -> int:
+        joins = task.step == "join"
+        return task.image.writing_bytes if joins else task.image.working_bytes(len(self._model.classes))
+
     def _make(self, task: Task, recipe: Recipe, standing: Standing, advance: Callable[[int], None]) -> Segmented:
         """Make the masks of an image, from the image or from its parts."""
         known = self._model.known
@@ -107,7 +113,9 @@ class Worker:
         masks = Masks(plan=task.image, request=self._work.request, classes=known.classes, tags=tags,
                       stale=standing.stale, threads=self._model.threads.gdal)  # fmt: skip
         if task.step == "image":
-            return segment_image(masks, engine=self._model.engine, advance=advance)
+            made = segment_image(masks, engine=self._model.engine, advance=advance)
+            self._folder(task, recipe).remove()  # those of another --part-size
+            return made
         assert task.seen is not None
         return join_parts(masks, task.spans, self._folder(task, recipe), task.seen)
 
@@ -131,7 +139,8 @@ class Worker:
 
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
-    return PartFolder(image.label, recipe.of_labels, confidence=work.request.confidence)
+    confidence = work.request.confidence
+    return PartFolder(image.label, recipe.of_labels, source=image.source_text, confidence=confidence)
 
 
 def sum_of(seen: Iterable[Seen]) -> Seen | None:

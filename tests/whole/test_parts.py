@@ -139,6 +139,19 @@ def test_parts_of_other_settings_or_of_a_changed_image_are_not_used(tmp_path: Pa
     assert (done.state, after) == ("done", tiles)
 
 
+def test_parts_that_nobody_needs_any_more_are_removed(tmp_path: Path, model: Path) -> None:
+    survey, out = tmp_path / "survey", tmp_path / "out"
+    survey.mkdir()
+    photo(survey)
+    left = out / ".photo_label.png.parts"
+    command = "segment", survey, "--out", out, "--model", model
+    for options in (("--part-size", SMALL), ("--part-size", SMALL), ("--part-size", 0, "--overwrite")):
+        left.mkdir(parents=True, exist_ok=True)  # as a run left it that was killed after the joining
+        (left / "label-0-512.tif").touch()
+        assert noseam(*command, *options).exit_code == 0
+        assert not left.exists()
+
+
 def test_a_damaged_part_is_made_again(tmp_path: Path) -> None:
     survey, out = tmp_path / "survey", tmp_path / "out"
     survey.mkdir()
@@ -177,3 +190,18 @@ def test_a_killed_command_goes_on_inside_an_image(tmp_path: Path, model: Path, n
     assert noseam(*command, "--part-size", SMALL, "--out", out).exit_code == 0
     assert noseam(*command, "--out", tmp_path / "whole").exit_code == 0
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_parts_of_an_image_that_left_the_survey_are_told_of_and_pruned(tmp_path: Path, model: Path) -> None:
+    survey, out = tmp_path / "survey", tmp_path / "out"
+    survey.mkdir()
+    photo(survey)
+    segmented(survey, out, CountingEngine(fails_after=60))
+    Image.fromarray(smooth(90, 90)).save(survey / "other.png")
+    command = "segment", survey, "--out", out, "--model", model
+    assert len(list(out.glob(".*.parts"))) == 1
+    (survey / "photo.jpg").unlink()
+    assert "masks of 1 photo that left the survey stay: photo.jpg" in noseam(*command).stderr
+    assert len(list(out.glob(".*.parts"))) == 1
+    assert noseam(*command, "--prune").exit_code == 0
+    assert not list(out.glob(".*.parts"))

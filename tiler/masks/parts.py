@@ -24,7 +24,7 @@ from tiler.files.names import Kind
 from tiler.files.outputs import Output
 from tiler.grid.parts import BLOCK_PX, Span
 from tiler.masks.geotiff_sink import GeoTiffSink
-from tiler.masks.provenance import read_tags
+from tiler.masks.provenance import SOURCE_KEY, read_tags
 from tiler.masks.sink import MaskMeta, Staged, remove, sync, writing
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment, reading
@@ -64,13 +64,15 @@ class PartFolder:
         The label mask that will be made of the parts.
     fingerprint : str
         It changes whenever the labels would.
+    source : str
+        The image, as its masks tell it.
     confidence : bool
         Whether the parts say how sure each label is, too.
     """
 
-    def __init__(self, label: Path, fingerprint: str, *, confidence: bool) -> None:
+    def __init__(self, label: Path, fingerprint: str, *, source: str, confidence: bool) -> None:
         self._folder = label.with_name(f".{label.name}{_SUFFIX}")
-        self._fingerprint = fingerprint
+        self._fingerprint, self._source = fingerprint, source
         self._kinds: tuple[Kind, ...] = ("confidence", "label") if confidence else ("label",)
 
     def standing(self, spans: Iterable[Span], *, alone: bool = True) -> dict[Span, Seen]:
@@ -101,7 +103,7 @@ class PartFolder:
             If the folder or a file cannot be made; so does each method of the writer.
         """
         outputs = [Output(self._path(span, kind), kind, "geotiff") for kind in self._kinds]
-        tags = {FINGERPRINT_KEY: self._fingerprint}
+        tags = {FINGERPRINT_KEY: self._fingerprint, SOURCE_KEY: self._source}
         return PartWriter(outputs, MaskMeta((len(span), width), classes, Georeference(), tags))
 
     def rows(self, spans: Iterable[Span]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
@@ -188,9 +190,15 @@ class PartWriter:
                 staged.temporary.replace(staged.final)
 
 
-def part_folders(files: Iterable[Path]) -> list[Path]:
-    """Return those of some files that are folders of parts, by their names."""
-    return [path for path in files if path.name.startswith(".") and path.name.endswith(_SUFFIX)]
+def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
+    """Return the folders of parts below a folder, each with the label mask that it is for, and the image as told."""
+    found = {}
+    for path in folder.rglob(f".*{_SUFFIX}"):
+        parts = sorted(path.glob("label-*.tif")) if path.is_dir() else []
+        source = next((tags[SOURCE_KEY] for part in parts if SOURCE_KEY in (tags := read_tags(part))), "")
+        if source:
+            found[path] = path.with_name(path.name[1:].removesuffix(_SUFFIX)), source
+    return found
 
 
 def _seen_of(found: Mapping[str, Any]) -> Seen:

@@ -14,6 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterioWindow
 
 from tiler.doubt import Doubt
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid
 from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
@@ -108,6 +109,7 @@ class ImageReader:
         self.channels = channels
         self._dataset = dataset
         self._damage = damage
+        self._empty = Span(0, 0)  # the rows without a valid pixel that `valid_columns` came upon last
         self._lock = threading.Lock()  # a handle of GDAL serves one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
@@ -210,6 +212,9 @@ class ImageReader:
 
     def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return `valid` of full-width source rows, shape (stop - start, width)."""
+        empty = self._empty
+        if empty.start <= start and stop <= empty.stop:
+            return np.zeros((stop - start, self.info.width), np.bool_)
         return self.valid(Window(start, 0, stop - start, self.info.width))
 
     def valid_columns(self, start: int, stop: int) -> NDArray[np.bool_]:
@@ -218,6 +223,8 @@ class ImageReader:
         columns = np.zeros(self.info.width, np.bool_)
         for first in range(start, stop, step):
             columns |= self.valid_rows(first, min(first + step, stop)).any(axis=0)
+        if not columns.any():
+            self._empty = Span(self._empty.start if self._empty.stop >= start else start, stop)
         return columns
 
     def _valid(self, area: RasterioWindow, shape: tuple[int, int]) -> NDArray[np.bool_]:

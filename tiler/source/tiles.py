@@ -21,7 +21,7 @@ def read_tiles(
     """Yield the tiles of an image in row-major order.
 
     One strip of the model grid, a tile high, is in memory at a time. Beyond the bottom and right edge the
-    image is reflected.
+    image is reflected. Where no tile of a row of tiles is needed, its pixels are not read.
 
     Parameters
     ----------
@@ -48,14 +48,18 @@ def read_tiles(
     rows = rows_of_tiles(grid, span) if span else range(len(grid.row_offs))
     strip_off = grid.row_offs[rows.start]
     for row in rows:
+        needed = list(_needed(image, grid, row))
+        if not any(wanted for _, wanted in needed):
+            yield from ((tile, None) for tile, _ in needed)
+            continue
         row_off = grid.row_offs[row]
         stop = min(row_off + grid.tile_shape[0], grid.model_shape[0])
-        new = image.model_rows(grid, strip_off + strip.shape[1], stop)
-        strip = np.concatenate((strip[:, row_off - strip_off :], new), axis=1)
-        strip_off = row_off
+        kept = strip[:, row_off - strip_off :]  # none where rows of tiles were passed over
+        new = image.model_rows(grid, row_off + kept.shape[1], stop)
+        strip, strip_off = np.concatenate((kept, new), axis=1), row_off
         padded = _reflect(strip, grid.tile_shape[0], grid.padded_shape[1])
-        for tile, needed in _needed(image, grid, row):
-            yield tile, padded[:, :, tile.window.slices[1]] if needed else None
+        for tile, wanted in needed:
+            yield tile, padded[:, :, tile.window.slices[1]] if wanted else None
 
 
 def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
