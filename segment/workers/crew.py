@@ -93,6 +93,7 @@ class DaskCrew:
         self._lock = threading.Lock()
         self._ending = self._ended_early = False
         self._seen: dict[str, float] = {}
+        self._known = self._names()
         self._alone_since: float | None = None
         gate.pulse.of_others()
         self._board.open()
@@ -208,7 +209,7 @@ class DaskCrew:
 
     def _blame(self, task: Task, deaths: tuple[Death, ...]) -> WorkerEndedError:
         signals = self._signals()
-        found = sorted({signals[death.process] for death in deaths if death.process in signals})
+        found = sorted({signals[death.process] for death in deaths if signals.get(death.process)})
         by = f", by signal {' and '.join(map(str, found))}" if found else ""
         memory = "; is its memory too small?" if not found or 9 in found else ""
         return WorkerEndedError(
@@ -247,21 +248,32 @@ class DaskCrew:
     def _each_second(self) -> None:
         """Note that workers compute; a long image may tell nothing else."""
         self._shut_with_gate()
+        self._tell_changes()
         for address, worker in self._pool.workers.items():
             seen = worker.get("last_seen", 0.0)
             if self._seen.get(address) != seen and worker.get("metrics", {}).get("cpu", 0.0) > _BUSY_PERCENT:
                 self._gate.pulse.move()
             self._seen[address] = seen
 
+    def _tell_changes(self) -> None:
+        """Say which workers of a cluster came and left; those of this machine start again at once."""
+        before, self._known = self._known, self._names()
+        for address in () if self._pool.is_local else self._known.keys() - before.keys():
+            _log.info("worker %s has come", self._known[address])
+        for address in () if self._pool.is_local else before.keys() - self._known.keys():
+            _log.warning("worker %s has left; others do its tasks", before[address])
+
+    def _names(self) -> dict[str, str]:
+        return {address: self._pool.label(worker["name"]) for address, worker in self._pool.workers.items()}
+
     def _shut_with_gate(self) -> None:
         if not self._gate.open:
             self._board.shut()
 
     def _lost(self) -> SchedulerLostError:
-        address = getattr(self._pool.client.scheduler, "address", "")
         return SchedulerLostError(
-            f"the scheduler{f' at {address}' if address else ''} does not answer any more; start it again, and the "
-            "same command goes on"
+            f"the scheduler at {self._pool.address} does not answer any more; start it again, and the same command "
+            "goes on"
         )
 
 

@@ -22,7 +22,7 @@ from distributed.comm import get_address_host
 
 from segment.engine.choose import count_gpus, has_cuda, open_engine
 from segment.engine.request import EngineOptions
-from segment.errors import CheckpointError, WorkersError
+from segment.errors import CheckpointError, ModelNameError, WorkersError
 from segment.model.checkpoint import Description, describe_checkpoint, weights_digest
 from segment.record.logs import ignore_placeless
 from segment.run.cores import share_cores
@@ -200,10 +200,14 @@ def _model(site: Site, worker: Any) -> OpenModel:
 
 def _description(site: Site) -> Description:
     """Return the checkpoint as this machine has it."""
-    known = site.description
+    found = site.description
     if not site.beside:  # this is the machine of the run
-        return known
-    found = known if known.folder.exists() else describe_checkpoint(known.name)
+        return found
+    if not found.folder.exists():
+        try:
+            found = describe_checkpoint(found.name)
+        except ModelNameError as error:
+            raise CheckpointError(f"{found.folder}: not there; mount it under the same path") from error
     if weights_digest(found) != site.digest:
         raise CheckpointError(
             f"{found.folder}: the weights differ from those of the run; copy the checkpoint there again"

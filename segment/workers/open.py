@@ -71,12 +71,13 @@ class DaskWorkers:
             options = request.worker_options
             cores = _cores_of_each(request.engine_options, None if options.scheduler else workers)
             if options.scheduler is None:
-                threads, debug = share_cores(cores).images, _log.isEnabledFor(logging.DEBUG)
-                self._pool = stack.enter_context(local_pool(workers, threads, self._heard, debug=debug))
+                threads = share_cores(cores).images
+                self._pool = stack.enter_context(local_pool(workers, threads, self._heard))
             else:
                 self._pool = stack.enter_context(found_pool(options.scheduler))
                 refuse_other_versions(self._pool, request.engine_options)
                 refuse_unknown_resource(self._pool, options.resources)
+            description = replace(description, folder=description.folder.absolute())
             sources = tuple(source.absolute() for source in request.sources)
             self._site = Site(
                 key=f"noseam-{secrets.token_hex(8)}", version=version("noseam"), board=board.folder, sources=sources,

@@ -52,6 +52,8 @@ class Pool:
     def __init__(self, client: Client, cluster: LocalCluster | None = None) -> None:
         self.client, self._cluster = client, cluster
         self.is_local = cluster is not None
+        self.address = str(client.scheduler.address)
+        """The address of the scheduler."""
         self.workers: Mapping[str, Mapping[str, Any]] = {}
         """What the scheduler says of each worker, by address."""
         self.each_second: Callable[[], None] = lambda: None
@@ -104,7 +106,7 @@ class Pool:
 
 
 @contextmanager
-def local_pool(workers: int, threads: int, heard: Heard, *, debug: bool) -> Iterator[Pool]:
+def local_pool(workers: int, threads: int, heard: Heard) -> Iterator[Pool]:
     """Yield workers of this machine, each with so many threads for tasks; they end with the block.
 
     Raises
@@ -118,8 +120,7 @@ def local_pool(workers: int, threads: int, heard: Heard, *, debug: bool) -> Iter
         tempfile.TemporaryDirectory(prefix="noseam-", ignore_cleanup_errors=True) as folder,
         _deaf_loop() as loop,
     ):
-        if not debug:
-            os.environ[_LOUDNESS] = "critical"
+        os.environ[_LOUDNESS] = "critical"
         cluster = LocalCluster(
             n_workers=0, threads_per_worker=threads, memory_limit=None, processes=True, host="127.0.0.1",
             protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=False, local_directory=folder,
@@ -132,6 +133,7 @@ def local_pool(workers: int, threads: int, heard: Heard, *, debug: bool) -> Iter
             _wait_for(pool, workers, heard)
             yield pool
         finally:
+            heard.is_over = True
             pool.close() if pool is not None else cluster.close(timeout=_CLOSE_S)
 
 

@@ -14,23 +14,31 @@ _log = logging.getLogger(__name__)
 
 
 class Heard(logging.Handler):
-    """Hears dask's messages: notes how processes ended, and repeats the others for `--debug` alone."""
+    """Hears dask's messages: tells how processes ended, and repeats warnings for those who want to know all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.signals: dict[int, int] = {}
-        """The signals that ended worker processes, by their numbers."""
+        """What ended worker processes, by their numbers: a signal, or 0 where that is not known."""
         self.last = ""
         """The last error of dask."""
+        self.is_over = False
+        """Whether processes end because the run does."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take in a message."""
         text = record.getMessage()
-        if (found := _ENDED.match(text)) is not None and "signal" in text and found[2].isdigit():
-            self.signals[int(found[1])] = int(found[2])
+        if (found := _ENDED.match(text)) is not None and not self.is_over:
+            self._tell(int(found[1]), found[2], by_signal="signal" in text)
         if record.levelno >= logging.ERROR:
             self.last = text
-        _log.debug("dask: %s: %s", record.name, text, exc_info=record.exc_info)
+        if record.levelno >= logging.WARNING:
+            _log.debug("dask: %s: %s", record.name, text, exc_info=record.exc_info)
+
+    def _tell(self, process: int, code: str, *, by_signal: bool) -> None:
+        self.signals[process] = int(code) if by_signal and code.isdigit() else 0
+        how = f"was ended by signal {code}" if by_signal else f"ended with exit status {code}"
+        _log.warning("worker process %d %s; another takes its place", process, how)
 
 
 @contextmanager
