@@ -21,12 +21,24 @@ from tests import ROOT
 _MARK = "NOSEAM_TESTED_RUN"
 _PATIENCE_S = 60.0
 ILL = '''\
-"""Loaded by every Python that finds this folder: an image of a name in POISON kills whoever segments it."""
+"""Loaded by every Python that finds this folder: variables say what is wrong with it.
+
+POISON names an image that kills whoever segments it, and FULL one for which the disk is full. SLOW_S is what each
+image takes. HIDDEN is a path that is not seen, and VERSION another version of noseam.
+"""
 import importlib.abc
+import importlib.metadata
 import importlib.util
 import os
+import pathlib
 import sys
 import time
+
+see, tell = pathlib.Path.exists, importlib.metadata.version
+hidden = os.environ.get("HIDDEN", "/is/there/none")
+pathlib.Path.exists = lambda path: not str(path).startswith(hidden) and see(path)
+if "VERSION" in os.environ:
+    importlib.metadata.version = lambda name: os.environ["VERSION"] if name == "noseam" else tell(name)
 
 
 class Ill(importlib.abc.MetaPathFinder):
@@ -45,6 +57,10 @@ class Ill(importlib.abc.MetaPathFinder):
                 time.sleep(float(os.environ.get("SLOW_S", "0")))
                 if masks.plan.found.path.name == os.environ.get("POISON"):
                     os.kill(os.getpid(), 9)
+                if masks.plan.found.path.name == os.environ.get("FULL"):
+                    from tiler.masks.sink import write_error
+
+                    raise write_error(masks.plan.label, OSError(28, "No space left on device"))
                 return healthy(masks, **options)
 
             module.segment_image = segment_image
@@ -117,15 +133,25 @@ class Cluster:
 
     def add(self, name: str, *options: str, **variables: str) -> None:
         """Start a worker of two threads, and return when the scheduler knows it."""
-        from distributed import Client
-
         command = [
             sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--name", name, "--nthreads", "2",
             "--no-dashboard", "--memory-limit", "0", "--local-directory", str(self.folder), *options,
         ]  # fmt: skip
         self.workers[name] = self._start(command, name, variables)
+        wait_for(lambda: name in self._names())
+
+    def kill(self, name: str) -> None:
+        """Kill a worker and its nanny, and return when the scheduler has missed it."""
+        whole = psutil.Process(self.workers[name].pid)
+        for process in (whole, *whole.children(recursive=True)):
+            process.kill()
+        wait_for(lambda: name not in self._names())
+
+    def _names(self) -> set[str]:
+        from distributed import Client
+
         with Client(self.address, set_as_default=False) as client:
-            wait_for(lambda: name in {each["name"] for each in client.scheduler_info(n_workers=-1)["workers"].values()})
+            return {each["name"] for each in client.scheduler_info(n_workers=-1)["workers"].values()}
 
     def _start(self, command: list[str], name: str, variables: dict[str, str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:

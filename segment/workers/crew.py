@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -152,6 +153,8 @@ class DaskCrew:
             for held in [*self._held.values()]:
                 held.future.exception()
         self._pool.each_second = lambda: None
+        with suppress(Exception):
+            self._pool.client.unsubscribe_topic(self._site.key)
         self._gate.pulse.of_this_process()
         if given_up or self._ended_early:
             self._clean()

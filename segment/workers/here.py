@@ -35,7 +35,7 @@ from segment.workers.turns import Turns
 from segment.workers.voice import Voice
 from tiler.source.shut_off import allow_vrt
 
-_LOOK_S = 1.0
+_LOOK_S, _SEEN_S = 1.0, 5.0
 _turns = Turns()
 _opening = threading.Lock()
 _runs: dict[str, _Here] = {}
@@ -168,8 +168,10 @@ def _refuse_other_place(site: Site, worker: Any) -> str:
     me = f"worker {worker.name} on {platform.node()}"
     if (found := version("noseam")) != site.version:
         raise WorkersError(f"{me} has noseam {found}, and this run has {site.version}; install the same on both")
-    out = site.board.parent
-    if not Board(site.board).is_open:
+    out, deadline = site.board.parent, time.monotonic() + _SEEN_S
+    while not Board(site.board).is_there and time.monotonic() < deadline:  # a share may show new folders late
+        time.sleep(_LOOK_S / 4)
+    if not Board(site.board).is_there:
         raise WorkersError(f"{me} does not see the output folder {out} as this machine does; mount it there too")
     probe = site.board / f"seen.{secrets.token_hex(4)}"
     try:

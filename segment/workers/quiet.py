@@ -37,7 +37,11 @@ class Heard(logging.Handler):
 
     def _tell(self, process: int, code: str, *, by_signal: bool) -> None:
         self.signals[process] = int(code) if by_signal and code.isdigit() else 0
-        how = f"was ended by signal {code}" if by_signal else f"ended with exit status {code}"
+        how = (
+            f"was ended by {'' if code[0] == 'u' else 'signal '}{code}"
+            if by_signal
+            else f"ended with exit status {code}"
+        )
         _log.warning("worker process %d %s; another takes its place", process, how)
 
 

@@ -208,8 +208,16 @@ def test_workers_that_are_killed_cost_nothing(
     marked.assert_all_gone()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    ("number", "early"),
+    [
+        (signal.SIGINT, False),
+        (signal.SIGTERM, True),
+        (signal.SIGKILL, False),
+        *(pytest.param(number, early, marks=pytest.mark.slow)
+          for number, early in ((signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGKILL, True))),
+    ],
+)  # fmt: skip
 def test_a_run_that_is_ended_leaves_no_process_and_goes_on(
     photos: Path, model: Path, of_photos: dict[str, bytes], tmp_path: Path, number: signal.Signals, early: bool
 ) -> None:
@@ -249,7 +257,7 @@ def test_a_lost_scheduler_is_told_and_the_same_command_goes_on(
         with subprocess.Popen(
             command, env=marked.environment(), stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
         ) as process:
-            wait_for(lambda: (out / MANIFEST).exists() and (out / MANIFEST).read_bytes())
+            wait_for(lambda: (out / MANIFEST).exists() and lines_of(out))
             cluster.scheduler.kill()
             sent = time.monotonic()
             _, stderr = process.communicate(timeout=60)
@@ -294,3 +302,78 @@ def test_limits_mean_the_same_with_workers(photos: Path, model: Path, tmp_path: 
     assert result.returncode == 3
     assert "more failed than --max-errors allows" in result.stdout
     assert len(lines_of(tmp_path / "of bad")) < 30
+
+
+def test_a_disk_that_is_full_for_one_worker_ends_the_run(photos: Path, model: Path, tmp_path: Path) -> None:
+    command = segment_command(photos, tmp_path / "out", model, "--workers", "2")
+    result = run(command, env={**os.environ, **ill(tmp_path / "ill", FULL="photo_3.jpg", SLOW_S="0.3")})
+    assert result.returncode == 3, result.stderr
+    assert "the disk is full: free some space, then the same command goes on" in result.stdout
+    assert len(lines_of(tmp_path / "out")) < 30
+
+
+def test_workers_come_and_go(photos: Path, model: Path, of_photos: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    slow = ill(tmp_path / "ill", SLOW_S="0.3")
+    with cluster_of(tmp_path / "cluster") as cluster:
+        cluster.add("a", **slow)
+        command = segment_command(photos, out, model, "--scheduler", cluster.address)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL) as process:
+            wait_for(lambda: (out / MANIFEST).exists() and lines_of(out))
+            cluster.kill("a")
+            time.sleep(7)
+            cluster.add("b", **slow)
+            cluster.add("c", **slow)
+            wait_for(lambda: "c" in {line["worker"] for line in lines_of(out).values()} or process.poll() is not None)
+            cluster.workers["b"].terminate()  # it leaves in order
+            _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "WARNING worker a has left; others do its tasks\n" in stderr
+    assert "WARNING no worker is left; the run goes on when one comes" in stderr
+    assert "INFO worker c has come\n" in stderr
+    assert "WARNING worker b has left" in stderr
+    assert {line["worker"] for line in lines_of(out).values()} == {"a", "b", "c"}
+    assert masks_in(out) == of_photos
+
+
+def test_a_cluster_is_looked_at_before_the_work(photos: Path, model: Path, tmp_path: Path, cluster: Cluster) -> None:
+    def refused(*options: object) -> str:
+        result = noseam("segment", photos, "--out", out, "--model", model, *options)
+        assert result.exit_code == 1, result.output
+        assert not list(out.rglob(".board*"))
+        *_, line = result.stderr.splitlines()
+        return line
+
+    out = tmp_path / "out"
+    assert "tcp://127.0.0.1:9: no dask scheduler answers there" in refused("--scheduler", "tcp://127.0.0.1:9")
+    told = refused("--scheduler", cluster.address, "--resources", "CPU=2")
+    assert "--resources CPU=2: no worker has so much; they have GPU=1" in told
+    with cluster_of(tmp_path / "none") as empty:
+        assert f"`dask worker {empty.address}` starts one" in refused("--scheduler", empty.address)
+        for name, wrong, said in (
+            ("old", {"VERSION": "0.0.1"}, "has noseam 0.0.1, this machine has "),
+            ("far", {"HIDDEN": str(photos)}, f"does not see {photos}; mount it there"),
+            ("lost", {"HIDDEN": str(out)}, f"does not see the output folder {out} as this machine does"),
+        ):
+            empty.add(name, **ill(tmp_path / "ill", **wrong))
+            told = refused("--scheduler", empty.address)
+            assert f"Error: worker {name} " in told
+            assert said in told
+            empty.kill(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--workers", 0), "a number from 1, or auto expected; '0' found"),
+        (("--workers", 2, "--scheduler", "tcp://a:1"), "--workers and --scheduler exclude each other"),
+        (("--resources", "GPU=1"), "--resources needs --scheduler"),
+        (("--scheduler", "tcp://a:1", "--resources", "GPU"), "NAME=N with N above 0 expected"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    photos: Path, model: Path, tmp_path: Path, options: tuple[object, ...], said: str
+) -> None:
+    result = noseam("segment", photos, "--out", tmp_path, "--model", model, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
