@@ -103,6 +103,8 @@ def plan(request: SurveyRequest) -> Planned:
     own = description is not None and resolved.tiling == description.tiling
     said_by = description.tiling_source if own and description else "your options" if description else "no model"
     _log.info("how images are cut: %s (source: %s)", resolved.tiling, said_by)
+    if request.shard.origin:
+        _log.info("shard %s, because %s", request.shard, request.shard.origin)
     scope = scope_of(request.sources, request.out)
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segment.errors import ShardError
@@ -20,6 +20,8 @@ class Shard:
     """Which part, from 1."""
     count: int = 1
     """Number of parts."""
+    origin: str = field(default="", compare=False)
+    """What said so, where that was not the user."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.index <= self.count:
@@ -61,5 +63,5 @@ def parse_shard(text: str) -> Shard:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4; {text!r:.40} found")
+        raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4, or auto; {text!r:.40} found")
     return Shard(int(found[1]), int(found[2]))
