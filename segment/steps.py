@@ -21,6 +21,7 @@ from tiler.errors import PolygonRequestError, TilerError
 if TYPE_CHECKING:
     from segment.evaluation.request import EvaluateRequest
     from segment.evaluation.results import Evaluation
+    from segment.guard.limits import Gate
     from segment.model.checkpoint import Description
     from segment.plan.request import Request, SurveyRequest
     from segment.plan.scope import Scope
@@ -62,7 +63,9 @@ class Planned:
     request: Request
     """What was asked, with the checkpoint's tiling."""
     survey: SurveyPlan
-    """Its inputs, each planned or refused."""
+    """Its inputs, each planned or refused; those of the shard that is asked for."""
+    everything: SurveyPlan
+    """All inputs, those of other shards too."""
     scope: Scope
     """Where its sources lie in the survey of the output folder."""
 
@@ -82,6 +85,8 @@ def plan(request: SurveyRequest) -> Planned:
     from segment.plan.gone import find_gone
     from segment.plan.report import passed_over
     from segment.plan.scope import scope_of
+    from segment.plan.shard import WHOLE
+    from segment.plan.shares import take_shard
     from segment.plan.survey import plan_survey
     from tiler.extra import require_extra
     from tiler.files.walk import walk_survey
@@ -108,10 +113,13 @@ def plan(request: SurveyRequest) -> Planned:
     scope = scope_of(request.sources, request.out)
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)
-    planned = replace(plan_survey(walked, resolved), whole=scope.whole)
-    for level, text in passed_over(walked, planned, request):
+    everything = replace(plan_survey(walked, resolved), whole=scope.whole)
+    if request.shard == WHOLE:
+        everything = replace(everything, gone=find_gone(everything, scope))
+    ours = take_shard(everything, request.shard, request.out)
+    for level, text in passed_over(walked, ours, request):
         _log.log(level, "%s", text)
-    return Planned(description, resolved, replace(planned, gone=find_gone(planned, scope)), scope)
+    return Planned(description, resolved, ours, everything, scope)
 
 
 @_no_warnings()
@@ -133,8 +141,10 @@ def survey(request: PlanRequest) -> SurveyPlan:
 
 
 @contextmanager
-def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
+def held(request: SegmentRequest, planned: Planned, gate: Gate) -> Iterator[Planned]:
     """Keep other runs from the output folder of a planned survey; enter this before its model is opened.
+
+    It yields the survey as it is to be segmented: which inputs a shard takes is settled only now.
 
     Raises
     ------
@@ -145,8 +155,8 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     """
     from segment.guard.output import hold_output
 
-    with hold_output(planned.scope, request.shard, planned.survey, prune=request.prune):
-        yield
+    with hold_output(planned.scope, request.shard, planned.everything, gate, prune=request.prune) as survey:
+        yield replace(planned, survey=survey)
 
 
 @contextmanager
@@ -188,9 +198,8 @@ def segment(request: SegmentRequest, advance: Progress = unheard) -> tuple[Outco
     from segment.guard.limits import Gate
 
     gate = Gate(request.run_limits)
-    planned = plan(request)
     outcomes: list[Outcome] = []
-    with held(request, planned), opened(request, planned) as runner:
+    with held(request, plan(request), gate) as planned, opened(request, planned) as runner:
         for outcome in runner.run(planned.survey, planned.request, overwrite=request.overwrite, gate=gate):
             outcomes.append(outcome)
             advance(len(outcomes), planned.survey.inputs)

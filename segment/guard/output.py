@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from segment.guard.limits import Gate
 from segment.guard.lock import hold_folder, refuse_unwritable
 from segment.plan.estimate import estimate
 from segment.plan.figures import about_bytes
 from segment.plan.gone import named, remove_gone, stay
 from segment.plan.scope import Scope
-from segment.plan.shard import Shard
+from segment.plan.shard import WHOLE, Shard
+from segment.plan.shares import forget_shares, take_shard
 from segment.plan.survey import SurveyPlan
 from tiler.words import counted
 
@@ -20,8 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) -> Iterator[None]:
+def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, gate: Gate, *, prune: bool) -> Iterator[SurveyPlan]:
     """Keep other runs from the output folder for the block, and say what the user may want to look after in it.
+
+    It yields what this run takes of the survey.
 
     Parameters
     ----------
@@ -30,7 +34,9 @@ def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) 
     shard : Shard
         See `hold_folder`.
     survey : SurveyPlan
-        What will be written.
+        All of the survey.
+    gate : Gate
+        Says at the end of the block whether the run looked at all its images.
     prune : bool
         Whether to remove the masks of photos that have left the survey.
 
@@ -39,15 +45,22 @@ def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) 
     FolderInUseError
         If another run writes there.
     RecordError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or what shards keep in it cannot be read.
     """
     refuse_unwritable(scope.out)
     with hold_folder(scope.out, shard):
         _tell_scope(scope, prune=prune)
         scope.remember()
-        _prune(survey.gone, prune=prune)
-        _warn_of_space(scope.out, survey)
-        yield
+        ours = take_shard(survey, shard, scope.out, settle=True)
+        _prune(ours.gone, prune=prune)
+        _warn_of_space(scope.out, ours)
+        try:
+            yield ours
+        except BaseException as error:
+            gate.shut_by(error)
+            raise
+        if shard == WHOLE and scope.whole and gate.end == "complete":
+            forget_shares(scope.out)
 
 
 def _tell_scope(scope: Scope, *, prune: bool) -> None:

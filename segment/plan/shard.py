@@ -14,7 +14,7 @@ _FORM = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several parts of a survey; every input belongs to exactly one, whatever else is in the survey."""
+    """One of several parts of a survey; every input belongs to exactly one, see `segment.plan.shares`."""
 
     index: int = 1
     """Which part, from 1."""
@@ -31,7 +31,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def takes(self, path: Path) -> bool:
-        """Return whether an input belongs to this part, by its place below its source."""
+        """Return whether an input belongs to this part by its name alone, whatever else is in the survey."""
         name = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(name) % self.count == self.index - 1
 
