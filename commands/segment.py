@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.command import Command, quiet
+from commands.command import Command, quiet, typed
 from commands.exits import FAILED, exit_code, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
@@ -70,7 +70,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         give_json(Sums(0).as_dict(request.out, "no image"), as_json=as_json, json_file=json_file)
         no_image(ctx, request.sources)
     with ExitStack() as stack:
-        planned = stack.enter_context(held(request, planned, gate))
+        planned = stack.enter_context(held(request, planned, gate, typed(ctx)))
         survey, sums = planned.survey, Sums(planned.survey.inputs)
         if note := place_note(survey):
             _log.info("%s", note)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from segment.plan.scope import Scope
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
+    from segment.record.request import StatusRequest
+    from segment.record.status import Status
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
     from segment.training.request import TrainRequest
@@ -141,10 +143,11 @@ def survey(request: PlanRequest) -> SurveyPlan:
 
 
 @contextmanager
-def held(request: SegmentRequest, planned: Planned, gate: Gate) -> Iterator[Planned]:
+def held(request: SegmentRequest, planned: Planned, gate: Gate, command: Sequence[str] = ()) -> Iterator[Planned]:
     """Keep other runs from the output folder of a planned survey; enter this before its model is opened.
 
     It yields the survey as it is to be segmented: which inputs a shard takes is settled only now.
+    `command` is what was typed after `noseam`.
 
     Raises
     ------
@@ -155,7 +158,9 @@ def held(request: SegmentRequest, planned: Planned, gate: Gate) -> Iterator[Plan
     """
     from segment.guard.output import hold_output
 
-    with hold_output(planned.scope, request.shard, planned.everything, gate, prune=request.prune) as survey:
+    with hold_output(
+        planned.scope, request.shard, planned.everything, gate, prune=request.prune, command=command
+    ) as survey:
         yield replace(planned, survey=survey)
 
 
@@ -204,6 +209,24 @@ def segment(request: SegmentRequest, advance: Progress = unheard) -> tuple[Outco
             outcomes.append(outcome)
             advance(len(outcomes), planned.survey.inputs)
     return tuple(outcomes)
+
+
+def status(request: StatusRequest) -> Status:
+    """Return how the last runs into an output folder stand, from their records alone.
+
+    Raises
+    ------
+    RequestError
+        If there is no such folder.
+    RecordError
+        If a record cannot be read.
+    """
+    from segment.guard.lock import holders
+    from segment.record.status import read_status
+
+    if not request.out.is_dir():
+        raise RequestError(f"{request.out}: no such folder")
+    return read_status(request.out, {shard: str(holder) for shard, holder in holders(request.out).items()})
 
 
 @_no_warnings()

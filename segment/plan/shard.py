@@ -11,6 +11,8 @@ from segment.errors import ShardError
 
 _FORM = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})", re.ASCII)
 
+_MARK = re.compile(r"\.([1-9]\d*)-of-([1-9]\d*)(?=\.|$)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -41,6 +43,12 @@ class Shard:
             return name
         stem, dot, suffix = name.rpartition(".")
         return f"{stem}.{self.index}-of-{self.count}{dot}{suffix}"
+
+
+def marked(name: str) -> Shard:
+    """Return the shard whose own copy of a file has this name; the whole survey where no shard marked it."""
+    found = _MARK.search(name)
+    return WHOLE if found is None else Shard(int(found[1]), int(found[2]))
 
 
 def marks_of(name: str) -> str:

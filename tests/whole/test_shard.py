@@ -133,12 +133,15 @@ def test_the_tasks_of_an_array_together_make_what_one_run_makes(
         assert f"shard {place + 1}/5, because " in found.output
         lines = (out / f"manifest.{place + 1}-of-5.jsonl").read_text().splitlines()
         assert all(json.loads(line)["state"] == "done" for line in lines)
+        missing = json.loads(noseam("status", out, "--json").stdout)["missing"]
+        assert missing == [f"{index}/5" for index in range(1, 6) if not (out / f"manifest.{index}-of-5.jsonl").exists()]
         rows.append(sum(100 * json.loads(line)["megapixels"] for line in lines))
     assert sum(rows) == pytest.approx(10.7)
     assert max(rows) == pytest.approx(3), "the largest photo is a shard of its own"
     masks = {name: data for name, data in in_one_run.items() if name.endswith("_label.png")}
     assert {name: data for name, data in contents(out).items() if name in masks} == masks
     assert (out / ".noseam.shards-5").is_dir()
+    assert noseam("status", out).exit_code == 0
     assert noseam("segment", uneven, "--out", out, "--model", model).exit_code == 0
     assert {name: contents(out)[name] for name in in_one_run} == in_one_run
     assert not list(out.glob(".noseam.shards-*")), "the next shards share out anew"
