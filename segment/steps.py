@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from segment.record.outcome import Outcome
     from segment.record.request import StatusRequest
     from segment.record.status import Status
+    from segment.run.crew import Workers
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
     from segment.training.request import TrainRequest
@@ -175,16 +176,10 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
     NoseamError
         If the model, the class table or the device cannot be used.
     """
-    from segment.run.runner import open_runner
+    from segment.run.runner import Runner
     from tiler.masks.legend import write_legend
 
-    assert planned.description is not None
-    engine = request.engine_options
-    runner = open_runner(
-        planned.description, request.classes, kind=engine.engine, device=engine.device,
-        precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
-    )  # fmt: skip
-    with closing(runner.engine):
+    with closing(Runner(_workers(request, planned))) as runner:
         try:
             request.polygon_options.chosen(runner.classes.names)
         except TilerError as error:
@@ -192,6 +187,20 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
         for why in write_legend(request.out, runner.classes):
             _log.warning("%s", why)
         yield runner
+
+
+def _workers(request: SegmentRequest, planned: Planned) -> Workers:
+    """Open the model where it is to run."""
+    from segment.run.local import LocalWorkers
+    from segment.run.model import open_model
+
+    assert planned.description is not None
+    engine = request.engine_options
+    model = open_model(
+        planned.description, request.classes, kind=engine.engine, device=engine.device,
+        precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
+    )  # fmt: skip
+    return LocalWorkers(model)
 
 
 @_no_warnings()

@@ -15,6 +15,7 @@ from torch import Tensor
 from segment.engine.device_blend import Band, DeviceBlender, on_device
 from tiler.classes import NO_LABEL
 from tiler.errors import LogitsError
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.confidence import CERTAIN
 from tiler.stitch.upsample import MaskRows, sample_points
@@ -43,11 +44,15 @@ class DeviceStitcher:
         Where the logits are and the work is done.
     confidence : bool
         Whether to say also how sure each label is.
+    span : Span or None
+        The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
     """
 
-    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False) -> None:
-        self._blender = DeviceBlender(grid, classes, device)
-        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence)
+    def __init__(
+        self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False, span: Span | None = None
+    ) -> None:
+        self._blender = DeviceBlender(grid, classes, device, rows_of_tiles(grid, span).start if span else 0)
+        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence, span=span)
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
         """Blend one tile in; return the rows that it finished.
@@ -87,8 +92,9 @@ class DeviceStitcher:
 class _DeviceUpsampler:
     """Turn bands of blended logits into full-width rows of the masks, a bounded number at a time."""
 
-    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool) -> None:
+    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool, span: Span | None) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
+        self._span = span or Span(0, height)
         self._confidence = confidence
         self._row_lower, row_fraction = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         col_lower, col_fraction = sample_points(source=width, model=grid.model_shape[1], cells=cols)
@@ -104,6 +110,7 @@ class _DeviceUpsampler:
         """Yield the source rows whose cells lie within one band, each while the next are computed."""
         checks = self._launch_checks(band)
         start, stop = np.searchsorted(self._row_lower, (band.row_off, band.row_stop - 1)).tolist()
+        start, stop = max(start, self._span.start), min(stop, self._span.stop)
         flying: _Flight | None = None
         for first in range(start, stop, self._rows_at_once):
             launched = self._launch_rows(band, slice(first, min(first + self._rows_at_once, stop)))

@@ -97,6 +97,14 @@ class SurveyOptions:
         multiple=LATTICE_PX,
         group="model",
     )
+    part_size: float = option(
+        128.0,
+        "An image of at least twice so many megapixels is worked on in parts: workers share it, and a run that was "
+        "killed goes on inside it. 0: no image is.",
+        unit="MEGAPIXELS",
+        least=0,
+        group="limits",
+    )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""
     limits: FileLimits = FileLimits()

@@ -355,11 +355,11 @@ def test_all_engines_share_one_core_for_the_stack_of_signal_handlers_is_its_own(
 def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     opened(model)
     script = (
-        "import sys; from segment.run.runner import open_runner; "
+        "import sys; from segment.run.model import open_model; "
         "from segment.model.checkpoint import describe_checkpoint; "
-        f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
-        "import numpy; logits = runner.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
-        "runner.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
+        f"model = open_model(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
+        "import numpy; logits = model.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
+        "model.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "(24, 16, 24) []"

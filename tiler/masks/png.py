@@ -85,6 +85,7 @@ class PngPixels:
         self._filter = _filter_up if filter == "up" else _filter_paeth
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, strategy=zlib.Z_RLE)
         piece = max(_PIECE_BYTES // (width + 1), 1)
+        self._filled = 0
         self._lines = np.zeros((piece + 1, width + 1), np.uint8)  # line 0 is the one before; column 0 stays 0
         self._filtered = np.full((piece, width + 1), _FILTER_TYPES[filter], np.uint8)
 
@@ -99,9 +100,15 @@ class PngPixels:
         if rows.ndim != 2 or rows.shape[1] != self._width or len(rows) > self._missing:
             raise ValueError(f"at most {self._missing} rows of {self._width} pixels expected, got shape {rows.shape}")
         self._missing -= len(rows)
-        piece = len(self._filtered)
-        data = b"".join(self._compress(rows[row : row + piece]) for row in range(0, len(rows), piece))
-        return _chunk(b"IDAT", data) if data else b""
+        data = b""
+        while len(rows):
+            part = rows[: len(self._filtered) - self._filled]
+            self._lines[1 + self._filled : 1 + self._filled + len(part), 1:] = part
+            self._filled += len(part)
+            rows = rows[len(part) :]
+            if self._filled == len(self._filtered) and (compressed := self._compress()):
+                data += _chunk(b"IDAT", compressed)
+        return data
 
     def finish(self) -> bytes:
         """Return what to write after the last rows.
@@ -113,13 +120,14 @@ class PngPixels:
         """
         if self._missing:
             raise ValueError(f"{self._missing} rows are missing")
-        return _chunk(b"IDAT", self._deflate.flush())
+        return _chunk(b"IDAT", self._compress() + self._deflate.flush())
 
-    def _compress(self, rows: NDArray[np.uint8]) -> bytes:
-        lines, filtered = self._lines[: len(rows) + 1], self._filtered[: len(rows)]
-        lines[1:, 1:] = rows
+    def _compress(self) -> bytes:
+        """Compress the rows that came since the last call: always so many, so that the bytes do not depend on when."""
+        lines, filtered = self._lines[: self._filled + 1], self._filtered[: self._filled]
         self._filter(lines, filtered[:, 1:])
         lines[0] = lines[-1]
+        self._filled = 0
         return self._deflate.compress(filtered.data)
 
 

@@ -36,7 +36,8 @@ class Tally:
         _count_rows(labels, counts)
         self._pixels += counts.sum(axis=0)
         if self._row_m2 is not None:
-            self._area_m2 += self._row_m2[self._row : self._row + len(labels)] @ counts
+            areas = self._row_m2[self._row : self._row + len(labels), np.newaxis] * counts
+            self._area_m2 = np.add.accumulate(np.vstack((self._area_m2, areas)))[-1]  # row by row, however they come
         self._row += len(labels)
 
     def coverage(self) -> Coverage:
