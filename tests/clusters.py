@@ -94,7 +94,7 @@ class Marked:
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
             running = process.status() != psutil.STATUS_ZOMBIE
-            return running and process.environ().get(_MARK) == self.token
+            return bool(running and process.environ().get(_MARK) == self.token)
         except (psutil.Error, OSError):
             return False
 

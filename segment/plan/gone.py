@@ -35,7 +35,7 @@ def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
         Empty where the run does not see the whole survey. What noseam did not write is left out. So are photos whose
         folder is empty or a link to nowhere: their drive may not be there.
     """
-    if not plan.whole or plan.elsewhere or plan.unlisted:
+    if not plan.whole or plan.unlisted:
         return {}
     planned = {relative.parent / relative.stem for relative in plan.named}
     found: dict[str, tuple[Path, ...]] = {}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from segment.errors import RequestError
-from segment.plan.shard import WHOLE, Shard, parse_shard
+from segment.plan.array import asked_shard
+from segment.plan.shard import WHOLE, Shard
 from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
@@ -68,10 +69,11 @@ class SurveyOptions:
     shard: Shard = option(
         WHOLE,
         "This run takes the I-th of N parts of the survey. Start one run for each part, at the same time if you like, "
-        "on other GPUs or machines. Then run once without it, for the summary of the whole.",
-        unit="I/N",
+        "on other GPUs or machines. Then run once without it, for the summary of the whole. auto: the array job says I "
+        "and N (SLURM, Kubernetes, AWS Batch).",
+        unit="I/N|auto",
         group="input",
-        read=parse_shard,
+        read=asked_shard,
     )
     georef: Literal["auto", "photo", "none"] = option(
         "auto",

@@ -202,12 +202,12 @@ class SurveyPlan:
 
 
 def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
-    """Return the plan of a survey, or of the shard of it that is asked for.
+    """Return the plan of a survey, whichever shard of it is asked for.
 
     Raises
     ------
     OutputClashError
-        If two images of the survey would write one output, whatever shards they belong to.
+        If two images of the survey would write one output.
     """
     if request.limits.allow_vrt:
         allow_vrt()
@@ -221,10 +221,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
         *(Refused(path, f"{path}: {reason}", Path(path.name), unlisted) for path, reason in survey.unreadable),
         *refused,
     )
-    ours = tuple(image for image in images if request.shard.takes(image.found.relative))
-    ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
-    elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
-    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere, len(survey.unreadable))
+    return SurveyPlan(images, refused, planned.count(None), unlisted=len(survey.unreadable))
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,32 @@ MANIFEST = "manifest.jsonl"
 """Name of the record in the output folder."""
 _BEGINNING = b'{"time":'
 _LONGEST_LINE = 2**20
+
+
+def end_of_lines(path: Path) -> int:
+    """Return how many bytes the whole lines of a record have; a line that a killed run left cut does not count."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LONGEST_LINE))
+            return size - len(file.read().rpartition(b"\n")[2])
+    except OSError:  # the run that appends to it will say why
+        return 0
+
+
+def lines_after(path: Path, start: int) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a record from a byte on; all where it is shorter than that. What is no line is passed over."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start if file.seek(0, os.SEEK_END) >= start else 0)
+            for line in file:
+                with suppress(ValueError):
+                    if isinstance(record := json.loads(line), dict):
+                        yield record
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 class Manifest:

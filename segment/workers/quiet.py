@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
-_ENDED = re.compile(r"Worker process (\d+) (?:was killed by signal|exited with status) (\d+|unknown signal)")
+_ENDED = re.compile(r"Worker process (\d+) (?:was killed by(?: signal)?|exited with status) (\d+|unknown signal)")
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +29,7 @@ class Heard(logging.Handler):
         """Take in a message."""
         text = record.getMessage()
         if (found := _ENDED.match(text)) is not None and not self.is_over:
-            self._tell(int(found[1]), found[2], by_signal="signal" in text)
+            self._tell(int(found[1]), found[2], by_signal="killed" in text)
         if record.levelno >= logging.ERROR:
             self.last = text
         if record.levelno >= logging.WARNING:

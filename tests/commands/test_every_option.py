@@ -20,6 +20,7 @@ from commands.reference import page
 from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
+from segment.record.request import StatusRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
@@ -37,6 +38,7 @@ REQUESTS: dict[str, type] = {
     "polygons": PolygonsRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
+    "status": StatusRequest,
     "train": TrainRequest,
 }
 OF_NO_REQUEST = {"as_json", "json_file", "verbose", "quiet", "debug", "log_json"}
@@ -234,7 +236,7 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(noseam, name) for name in ("crop", "evaluate", "plan", "polygons", "segment", "train")
+    name: getattr(noseam, name) for name in ("crop", "evaluate", "plan", "polygons", "segment", "status", "train")
 }
 
 
