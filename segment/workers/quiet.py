@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ class Heard(logging.Handler):
         super().__init__()
         self.signals: dict[int, int] = {}
         """What ended worker processes, by their numbers: a signal, or 0 where that is not known."""
+        self.ended: dict[int, float] = {}
+        """When they ended, in seconds as `time.time` counts."""
         self.last = ""
         """The last error of dask."""
         self.is_over = False
@@ -36,6 +39,7 @@ class Heard(logging.Handler):
             _log.debug("dask: %s: %s", record.name, text, exc_info=record.exc_info)
 
     def _tell(self, process: int, code: str, *, by_signal: bool) -> None:
+        self.ended[process] = time.time()
         self.signals[process] = int(code) if by_signal and code.isdigit() else 0
         how = (
             f"was ended by {'' if code[0] == 'u' else 'signal '}{code}"
