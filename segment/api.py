@@ -17,7 +17,7 @@ from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
-from segment.run.request import PlanRequest, SegmentRequest
+from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
 from segment.training.request import Schedule, TrainRequest
 from tiler.crops.plan import CropFormat, CropOptions
@@ -264,6 +264,9 @@ def segment(
     max_errors: int | None = RunLimits.max_errors,
     max_runtime_min: float | None = RunLimits.max_runtime_min,
     max_stall_min: float = RunLimits.max_stall_min,
+    workers: int | Literal["auto"] = WorkerOptions.workers,
+    scheduler: str | None = WorkerOptions.scheduler,
+    resources: Resource | str | None = WorkerOptions.resources,
     progress: Progress | None = None,
 ) -> tuple[Outcome, ...]:
     """Segment images and folders of images; write full-resolution masks.

@@ -17,6 +17,9 @@ NoseamError
     ├── FolderInUseError (RuntimeError)
     ├── ShardError (ValueError)
     ├── ImageMemoryError (MemoryError)
+    ├── WorkersError (RuntimeError)
+    │   ├── SchedulerLostError
+    │   └── WorkerEndedError
     └── RecordError (OSError)
 """
 
@@ -83,6 +86,20 @@ class ImageMemoryError(SegmentError, MemoryError):
     """An image is too wide for the memory of this machine."""
 
     advice = "cut the image into narrower ones, or use a machine with more memory"
+
+
+class WorkersError(SegmentError, RuntimeError):
+    """The workers of a run cannot be started or found, do not see its files, or do not fit together."""
+
+
+class SchedulerLostError(WorkersError):
+    """The scheduler of a cluster does not answer any more, so the run ends."""
+
+
+class WorkerEndedError(WorkersError):
+    """Processes ended whenever they worked on an image."""
+
+    advice = "fewer --workers leave each more memory; if that does not help, take the image out, and please report it"
 
 
 class RecordError(SegmentError, OSError):

@@ -193,9 +193,17 @@ def _workers(request: SegmentRequest, planned: Planned) -> Workers:
     """Open the model where it is to run."""
     from segment.run.local import LocalWorkers
     from segment.run.model import open_model
+    from segment.workers.count import count_workers
+    from tiler.extra import require_extra
 
     assert planned.description is not None
-    engine = request.engine_options
+    engine, options = request.engine_options, request.worker_options
+    count = count_workers(options, engine, len(planned.survey.images))
+    if count > 1 or options.scheduler is not None:
+        require_extra("cluster")
+        from segment.workers.open import DaskWorkers
+
+        return DaskWorkers(request, planned.description, count)
     model = open_model(
         planned.description, request.classes, kind=engine.engine, device=engine.device,
         precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,

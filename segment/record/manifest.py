@@ -109,6 +109,8 @@ class Manifest:
             "doubts": sorted({doubt.kind for doubt in outcome.doubts}),
             "warnings": [*map(str, outcome.doubts), *outcome.notes],
         }
+        if outcome.worker:
+            record["worker"] = outcome.worker
         if outcome.state == "failed":
             record["advice"] = outcome.advice
         if outcome.coverage is not None:

@@ -74,6 +74,17 @@ class OpenModel:
         return KnownModel(self.name, self.digest, self.classes, self.engine.name)
 
 
+def identify(description: Description, class_table: Path | None) -> tuple[ClassTable, str]:
+    """Return the classes of a checkpoint and the digest of its weights; say if it is only a demonstration.
+
+    It raises what `open_model` raises, but for what is wrong with a device.
+    """
+    if description.name in BUNDLED_MODELS:
+        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
+                     description.name)  # fmt: skip
+    return fit_classes(description, class_table), weights_digest(description)
+
+
 def open_model(
     description: Description,
     class_table: Path | None = None,
@@ -102,11 +113,8 @@ def open_model(
     CheckpointError, ClassTableError, DeviceError, EngineError
         If the weights, the table, the device or the engine cannot be used.
     """
-    if description.name in BUNDLED_MODELS:
-        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
-                     description.name)  # fmt: skip
-    classes = fit_classes(description, class_table)
-    digest, shared = weights_digest(description), share_cores(threads)
+    classes, digest = identify(description, class_table)
+    shared = share_cores(threads)
     engine = open_engine(
         description, digest, threads=shared.cores, kind=kind, device=device, precision=precision, batch_size=batch_size
     )

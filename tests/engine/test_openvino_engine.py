@@ -336,7 +336,7 @@ def test_openvino_on_another_device_is_refused(model: Checkpoint) -> None:
 def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "_CUDA_DRIVER", "no-such-library.so")
     monkeypatch.setattr(torch.cuda, "is_available", refuse)
-    assert not choose._has_cuda()
+    assert not choose.has_cuda()
 
 
 def test_openvino_cannot_report_its_use() -> None:
