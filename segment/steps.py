@@ -191,24 +191,16 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
 
 def _workers(request: SegmentRequest, planned: Planned) -> Workers:
     """Open the model where it is to run."""
-    from segment.run.local import LocalWorkers
-    from segment.run.model import open_model
+    from segment.run.local import open_local
     from segment.workers.count import count_workers
-    from tiler.extra import require_extra
 
     assert planned.description is not None
-    engine, options = request.engine_options, request.worker_options
-    count = count_workers(options, engine, len(planned.survey.images))
-    if count > 1 or options.scheduler is not None:
-        require_extra("cluster")
-        from segment.workers.open import DaskWorkers
+    count = count_workers(request.worker_options, request.engine_options, len(planned.survey.images))
+    if count == 1 and request.worker_options.scheduler is None:
+        return open_local(request, planned.description)
+    from segment.workers.open import DaskWorkers
 
-        return DaskWorkers(request, planned.description, count)
-    model = open_model(
-        planned.description, request.classes, kind=engine.engine, device=engine.device,
-        precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
-    )  # fmt: skip
-    return LocalWorkers(model)
+    return DaskWorkers(request, planned.description, count)
 
 
 @_no_warnings()

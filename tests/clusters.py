@@ -94,7 +94,7 @@ class Marked:
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
             running = process.status() != psutil.STATUS_ZOMBIE
-            return running and process.environ().get(_MARK) == self.token
+            return bool(running and process.environ().get(_MARK) == self.token)
         except (psutil.Error, OSError):
             return False
 
@@ -118,7 +118,8 @@ def ill(folder: Path, **variables: str) -> dict[str, str]:
     """Return variables that make workers ill, see `ILL`."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(ILL)
-    return {"PYTHONPATH": str(folder), **variables}
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), *others])), **variables}
 
 
 @dataclass

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import cast
 
 from segment.guard.limits import Gate
+from segment.model.checkpoint import Description
 from segment.run.crew import Advance
-from segment.run.model import KnownModel, OpenModel
+from segment.run.model import KnownModel, OpenModel, open_model
+from segment.run.request import SegmentRequest
 from segment.run.task import Ended, Task, Work
 from segment.run.worker import Worker
 
@@ -90,3 +92,13 @@ class LocalCrew:
     def _move(self, path: Path, pixels: int) -> None:
         self._gate.pulse.move()
         self._advance(path, pixels)
+
+
+def open_local(request: SegmentRequest, description: Description) -> LocalWorkers:
+    """Open a checkpoint in this process, as a request says; it raises what `open_model` raises."""
+    engine = request.engine_options
+    model = open_model(
+        description, request.classes, kind=engine.engine, device=engine.device, precision=engine.precision,
+        batch_size=engine.batch_size, threads=engine.threads,
+    )  # fmt: skip
+    return LocalWorkers(model)

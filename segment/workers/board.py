@@ -11,7 +11,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from pathlib import Path
 import psutil
 
 _ME = secrets.token_hex(4)
-_MOST_ALONE = 2
 _DYING_S = 1.0
 _OPEN = "open"
 
@@ -34,18 +33,8 @@ class Death:
     """Its number there."""
     alone: bool
     """Whether it worked on nothing else."""
-
-
-def is_condemned(deaths: Sequence[Death]) -> bool:
-    """Return whether a task is to blame for the processes that ended while they worked on it.
-
-    It is to blame for two that worked on nothing else. After a first death in company a task runs alone, so one that
-    always ends its process ends three. One that does not is hit by chance: with d seconds of work, and a
-    death of its worker every T seconds, for whatever reason, the chance is (d / T) ** 2 for each task that was hit
-    before. That is one in 100,000 for a photo of ten seconds on a machine that is taken away every hour; one death
-    alone would be one in 400.
-    """
-    return sum(death.alone for death in deaths) >= _MOST_ALONE
+    begun: float
+    """When it began, in seconds as `time.time` counts."""
 
 
 class Board:
@@ -101,7 +90,7 @@ class Board:
         for mark in sorted(self.folder.glob(f"{task}.*")):
             _, company, process, token, host = mark.name.split(".", 4)
             if token != _ME and (host != platform.node() or _has_ended(int(process))):
-                found.append(Death(host, int(process), company == "alone"))
+                found.append(Death(host, int(process), company == "alone", mark.stat().st_mtime))
         return tuple(found)
 
 

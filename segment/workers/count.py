@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def count_workers(options: WorkerOptions, engine: EngineOptions, images: int) -> int:
-    """Return how many processes of this machine share the work; 1: this one does it.
+    """Return how many processes of this machine share the work; 1: this one does it, unless a scheduler is named.
 
     On the CPU `auto` is one, because the network of one process keeps every core busy, and each process more takes
     seconds to start and memory for a network of its own. On CUDA one process is the limit: its threads share one
@@ -33,7 +33,14 @@ def count_workers(options: WorkerOptions, engine: EngineOptions, images: int) ->
         What runs the network.
     images : int
         Images that are to be done.
+
+    Raises
+    ------
+    MissingExtraError
+        If the user asked for several, or for those of a scheduler, and dask is not installed.
     """
+    if options.scheduler is not None or options.workers not in {"auto", 1}:
+        require_extra("cluster")
     if options.workers != "auto":
         return options.workers
     gpus = 0 if engine.device == "cpu" or engine.engine == "openvino" else count_gpus()

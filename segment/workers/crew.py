@@ -22,10 +22,12 @@ from segment.run.crew import Advance
 from segment.run.request import Resource
 from segment.run.task import Ended, Task, Work
 from segment.run.worker import failure
+from segment.workers.blame import is_to_blame
 from segment.workers.board import Board, Death
 from segment.workers.here import do_here
 from segment.workers.orders import Done, Order, Site, absolute, packed, unpacked
 from segment.workers.pool import Pool
+from segment.workers.quiet import Heard
 
 _BUSY_PERCENT = 10.0
 """A worker process that waits uses less of a core, a few percent, for dask's own signs of life."""
@@ -39,7 +41,7 @@ class _Held:
 
     task: Task
     """What was asked for."""
-    order: bytes
+    order: Order
     """The same for a worker."""
     future: Future[Ended | None]
     """Who waits for it."""
@@ -67,8 +69,8 @@ class DaskCrew:
         Takes the path of an image and how many more of its pixels are labelled.
     resource : Resource or None
         What every task takes of a worker.
-    signals : callable
-        Returns the signals that ended processes of this machine, by their numbers.
+    heard : Heard
+        What dask told of processes of this machine that ended.
     clean : callable
         Removes what processes that were ended left in the output folder.
     """
@@ -82,17 +84,19 @@ class DaskCrew:
         advance: Advance,
         *,
         resource: Resource | None,
-        signals: Callable[[], Mapping[int, int]],
+        heard: Heard,
         clean: Callable[[], None],
     ) -> None:
         self._pool, self._site, self._work, self._gate, self._advance = pool, site, work, gate, advance
         self._resources = {resource.name: resource.amount} if resource else None
-        self._signals, self._clean = signals, clean
+        self._heard, self._clean = heard, clean
         self._board, self._name = Board(site.board), secrets.token_hex(4)
         self._held: dict[int, _Held] = {}
         self._submitted = 0
         self._lock = threading.Lock()
         self._ending = self._ended_early = False
+        self._began = time.monotonic()
+        self._left = self._explained = 0
         self._seen: dict[str, float] = {}
         self._known = self._names()
         self._alone_since: float | None = None
@@ -111,8 +115,7 @@ class DaskCrew:
         with self._lock:
             self._submitted += 1
             number = self._submitted
-        order = packed(Order(self._site, self._name, self._work, number, absolute(task)))
-        held = _Held(task, order, Future())
+        held = _Held(task, Order(self._site, self._name, self._work, number, absolute(task)), Future())
         with self._lock:
             self._held[number] = held
         self._ask(number, held)
@@ -163,7 +166,7 @@ class DaskCrew:
         held.tries += 1
         key = f"noseam-{self._name}-{number}-{held.tries}"
         held.asked = self._pool.client.submit(
-            do_here, held.order, key=key, pure=False, resources=self._resources, retries=0
+            do_here, packed(held.order), key=key, pure=False, resources=self._resources, retries=0
         )
         held.asked.add_done_callback(partial(self._take, number, held))
 
@@ -182,6 +185,11 @@ class DaskCrew:
         except BaseException as error:
             self._give(number, held, error)
         else:
+            if done.deaths and not self._is_to_blame(done.deaths):
+                alone = sum(death.alone for death in done.deaths)
+                held.order = replace(held.order, forgiven=alone)
+                self._ask(number, held)
+                return
             self._give(number, held, self._ended(held, done))
 
     def _give(self, number: int, held: _Held, result: Ended | BaseException | None) -> None:
@@ -198,7 +206,7 @@ class DaskCrew:
         self._gate.pulse.move()
         worker = self._pool.label(done.worker)
         if done.deaths:
-            self._ended_early = True
+            self._explained += len(done.deaths)
             ended: Ended | None = Ended(failure(held.task.image, self._blame(held.task, done.deaths)))
         else:
             ended = done.ended
@@ -210,8 +218,15 @@ class DaskCrew:
         self._shut_with_gate()
         return replace(ended, outcome=replace(ended.outcome, path=held.task.path, worker=worker))
 
+    def _is_to_blame(self, deaths: tuple[Death, ...]) -> bool:
+        """Return whether a task ended processes, and was not hit by what ends them anyway."""
+        self._ended_early = True
+        ended = len(self._heard.ended) if self._pool.is_local else self._left
+        worked_s = (time.monotonic() - self._began) * max(len(self._pool.workers), 1)
+        return is_to_blame(deaths, self._heard.ended, max(ended - len(deaths) - self._explained, 0), worked_s)
+
     def _blame(self, task: Task, deaths: tuple[Death, ...]) -> WorkerEndedError:
-        signals = self._signals()
+        signals = self._heard.signals
         found = sorted({signals[death.process] for death in deaths if signals.get(death.process)})
         by = f", by signal {' and '.join(map(str, found))}" if found else ""
         memory = "; is its memory too small?" if not found or 9 in found else ""
@@ -264,6 +279,7 @@ class DaskCrew:
         for address in () if self._pool.is_local else self._known.keys() - before.keys():
             _log.info("worker %s has come", self._known[address])
         for address in () if self._pool.is_local else before.keys() - self._known.keys():
+            self._left += 1
             _log.warning("worker %s has left; others do its tasks", before[address])
 
     def _names(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ from segment.run.cores import share_cores
 from segment.run.model import OpenModel
 from segment.run.task import Ended, Task
 from segment.run.worker import Worker
-from segment.workers.board import Board, is_condemned
+from segment.workers.board import Board
 from segment.workers.orders import Done, Facts, Order, Site, packed, portable, unpacked
 from segment.workers.turns import Turns
 from segment.workers.voice import Voice
@@ -120,9 +120,9 @@ class _Here:
         self._looked, self._open = -_LOOK_S, False
 
     def do(self, order: Order) -> Done:
-        """Do a task, alone where processes died of it before; do not begin it where it is to blame for them."""
+        """Do a task, alone where processes ended with it before; do not begin it where too many did."""
         deaths = self.board.deaths(order.name)
-        if is_condemned(deaths):
+        if sum(death.alone for death in deaths) > order.forgiven:
             return Done(str(self._worker.name), deaths=deaths)
         alone = bool(deaths) or self._worker.state.nthreads == 1
         with _turns.alone() if deaths else _turns.together():

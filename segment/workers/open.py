@@ -97,7 +97,7 @@ class DaskWorkers:
         work = replace(work, request=replace(work.request, out=work.request.out.absolute()))
         return DaskCrew(
             self._pool, self._site, work, gate, advance, resource=self._request.worker_options.resources,
-            signals=lambda: self._heard.signals, clean=self._clean,
+            heard=self._heard, clean=self._clean,
         )  # fmt: skip
 
     def close(self) -> None:

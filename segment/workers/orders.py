@@ -77,6 +77,8 @@ class Order:
     """Which of its tasks."""
     task: Task
     """The task."""
+    forgiven: int = 1
+    """It is begun unless more processes than that ended while they worked on it alone."""
 
     @property
     def name(self) -> str:
@@ -95,7 +97,7 @@ class Done:
     pixels: int = 0
     """How many pixels were told of."""
     deaths: tuple[Death, ...] = ()
-    """The processes that it ended, where it was not begun because of them."""
+    """The processes that ended while they worked on it, where it was not begun because of them."""
 
 
 def packed(value: Any) -> bytes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
-_ENDED = re.compile(r"Worker process (\d+) (?:was killed by signal|exited with status) (\d+|unknown signal)")
+_ENDED = re.compile(r"Worker process (\d+) (?:was killed by(?: signal)?|exited with status) (\d+|unknown signal)")
 _log = logging.getLogger(__name__)
 
 
@@ -20,6 +21,8 @@ class Heard(logging.Handler):
         super().__init__()
         self.signals: dict[int, int] = {}
         """What ended worker processes, by their numbers: a signal, or 0 where that is not known."""
+        self.ended: dict[int, float] = {}
+        """When they ended, in seconds as `time.time` counts."""
         self.last = ""
         """The last error of dask."""
         self.is_over = False
@@ -29,13 +32,14 @@ class Heard(logging.Handler):
         """Take in a message."""
         text = record.getMessage()
         if (found := _ENDED.match(text)) is not None and not self.is_over:
-            self._tell(int(found[1]), found[2], by_signal="signal" in text)
+            self._tell(int(found[1]), found[2], by_signal="killed" in text)
         if record.levelno >= logging.ERROR:
             self.last = text
         if record.levelno >= logging.WARNING:
             _log.debug("dask: %s: %s", record.name, text, exc_info=record.exc_info)
 
     def _tell(self, process: int, code: str, *, by_signal: bool) -> None:
+        self.ended[process] = time.time()
         self.signals[process] = int(code) if by_signal and code.isdigit() else 0
         how = (
             f"was ended by {'' if code[0] == 'u' else 'signal '}{code}"

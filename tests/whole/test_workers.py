@@ -189,7 +189,7 @@ def test_workers_that_are_killed_cost_nothing(
     photos: Path, model: Path, of_photos: dict[str, bytes], tmp_path: Path, kills: int
 ) -> None:
     marked, out, chance = Marked(), tmp_path / "out", random.Random(0)
-    slow = 0.4 * kills / 3
+    slow = 1.2 if kills < 10 else 2.5
     command = segment_command(photos, out, model, "--workers", "3")
     with subprocess.Popen(
         command, env=marked.environment(**ill(tmp_path / "ill", SLOW_S=str(slow))), stderr=subprocess.PIPE, text=True,

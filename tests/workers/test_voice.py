@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from segment.workers import voice as module
 from segment.workers.quiet import Heard
 from segment.workers.voice import Voice
 
@@ -32,7 +31,7 @@ def test_messages_of_noseam_are_sent_from_a_level_on() -> None:
 
 def test_pixels_are_told_once_a_second_and_counted_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("segment.workers.voice.time.monotonic", lambda: now[0])
     sent: list[dict[str, Any]] = []
     voice = Voice(sent.append, logging.WARNING)
     with voice.telling(7) as first, voice.telling(8) as second:
