@@ -33,7 +33,7 @@ from tiler.classes import ClassTable, distinct_colours
 from tiler.files.names import Kind
 from tiler.files.outputs import Format, Output
 from tiler.grid.tiling import Tiling
-from tiler.masks.png import _filter_paeth, _filter_up
+from tiler.masks.png_pixels import _filter_paeth, _filter_up
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
 from tiler.scenes.request import SceneOptions
@@ -60,15 +60,16 @@ FILES: tuple[tuple[Band, Format], ...] = (
 )
 
 
-def _filter_none(lines: Mask, out: Mask) -> None:
-    out[:] = lines[1:, 1:]
+def _filter_none(rows: Mask, before: Mask, out: Mask) -> None:
+    out[:, 1:] = rows
 
 
-def _filter_sub(lines: Mask, out: Mask) -> None:
-    np.subtract(lines[1:, 1:], lines[1:, :-1], out=out)
+def _filter_sub(rows: Mask, before: Mask, out: Mask) -> None:
+    out[:, 1] = rows[:, 0]
+    np.subtract(rows[:, 1:], rows[:, :-1], out=out[:, 2:])
 
 
-FILTERS: dict[str, Callable[[Mask, Mask], None]] = {
+FILTERS: dict[str, Callable[[Mask, Mask, Mask], None]] = {
     "none": _filter_none,
     "sub": _filter_sub,
     "up": _filter_up,
@@ -125,17 +126,15 @@ def _encode(mask: Mask, name: str, level: int, strategy: str, library: Any) -> C
 
 
 def _deflate(
-    mask: Mask, fill: Callable[[Mask, Mask], None], level: int, strategy: int, library: Any
+    mask: Mask, fill: Callable[[Mask, Mask, Mask], None], level: int, strategy: int, library: Any
 ) -> Iterator[bytes]:
     deflate = library.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
-    lines = np.zeros((PIECE_ROWS + 1, mask.shape[1] + 1), np.uint8)
-    filtered = np.zeros((PIECE_ROWS, mask.shape[1] + 1), np.uint8)
+    before, filtered = np.zeros(mask.shape[1], np.uint8), np.zeros((PIECE_ROWS, mask.shape[1] + 1), np.uint8)
     for row in range(0, len(mask), PIECE_ROWS):
-        count = len(mask[row : row + PIECE_ROWS])
-        lines[1 : count + 1, 1:] = mask[row : row + count]
-        fill(lines[: count + 1], filtered[:count, 1:])
-        lines[0] = lines[count]
-        yield deflate.compress(filtered[:count].data)
+        rows = mask[row : row + PIECE_ROWS]
+        fill(rows, before, filtered[: len(rows)])
+        before = rows[-1]
+        yield deflate.compress(filtered[: len(rows)].data)
     yield deflate.flush()
 
 

@@ -29,10 +29,11 @@ OF_ANOTHER_LENGTH = {
     "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
     "segment/record/outcome.py": "too short: one value that every record imports",
     "segment/record/request.py": "too short: a request stands in the room of its work, and loads nothing",
-    "segment/run/stands.py": "too short: one function that needs no engine, so that a plan starts quickly",
     "segment/run/ahead.py": "too short: one generator that knows nothing of images",
     "segment/run/cores.py": "too short: one table of threads, and nothing else decides on them",
+    "segment/run/stands.py": "too short: one function that needs no engine, so that a plan starts quickly",
     "segment/steps.py": "too long: every step of every command stands there by its request",
+    "segment/workers/blame.py": "too short: one question, answered by arithmetic alone",
     "segment/workers/start.py": "too short: dask loads it in every worker before the worker is there",
     "segment/workers/turns.py": "too short: one lock that knows nothing of tasks",
     "tiler/crops/request.py": "too short: a request stands in the room of its work, and loads nothing",
@@ -56,8 +57,8 @@ OF_ANOTHER_LENGTH = {
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
     "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
-    "tiler/words.py": "too short: one phrase that messages of all rooms share",
     "tiler/stitch/taper.py": "too short: one formula and its weights",
+    "tiler/words.py": "too short: one phrase that messages of all rooms share",
 }
 """Modules of fewer than 60 or more than 300 lines, each with its reason."""
 

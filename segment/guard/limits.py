@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -60,6 +61,7 @@ class Gate:
             self.shut("errors")
 
 
+@cache
 def memory_bytes() -> float:
     """Return the bytes that this process may use: the machine's, or a container's limit."""
     most = float(psutil.virtual_memory().total)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from segment.plan.figures import TYPICAL_COMPRESSION, Calibration, Estimate, Kind, Rates
 from segment.plan.survey import ImagePlan
+
+_AT_ONCE = 3
+"""Images that even a worker with few cores has in flight."""
 
 
 def kind_of(image: ImagePlan) -> Kind:
@@ -24,6 +28,7 @@ def estimate(
     calibration: Calibration | None = None,
     *,
     planning_s: float = 0.0,
+    workers: int = 1,
     unknown: str = "where nothing was tried out",
 ) -> Estimate:
     """Return what it takes to segment images.
@@ -38,6 +43,8 @@ def estimate(
         What was measured. Without it there is neither time nor memory, and masks are compressed as is typical.
     planning_s : float
         Seconds that the run takes to read all headers.
+    workers : int
+        How many processes share the work, and its cores.
     unknown : str
         Why there is no calibration, if there is none.
     """
@@ -50,15 +57,17 @@ def estimate(
     found = {each.kind: each for each in calibration.rates}
     rates = [found.get(kind_of(image)) or calibration.rates[0] for image in images]
     working = work_s(images, rates, calibration)
+    each = replace(calibration, at_once=min(calibration.at_once, max(-(-calibration.at_once // workers), _AT_ONCE)))
     return Estimate(
         images=len(images),
         mask_bytes=_mask_bytes(images, [rate.compression for rate in rates]),
         free_bytes=free,
-        scratch_bytes=scratch_bytes(images, [rate.compression for rate in rates], calibration.at_once),
+        scratch_bytes=scratch_bytes(images, [rate.compression for rate in rates], workers * each.at_once),
         seconds=planning_s + calibration.startup_s + working,
         images_per_s=len(images) / working if working else 0.0,
         core_s=core_s(images, rates, calibration),
-        memory_bytes=calibration.base_bytes + held_bytes(images, rates, calibration),
+        memory_bytes=calibration.base_bytes + held_bytes(images, rates, each),
+        workers=workers,
         calibration=calibration,
     )
 

@@ -105,7 +105,9 @@ class Estimate:
     core_s: float | None = None
     """Core seconds of all its threads, start-up aside."""
     memory_bytes: int | None = None
-    """Its peak memory."""
+    """Peak memory of each of its processes."""
+    workers: int = 1
+    """How many processes share the work."""
     calibration: Calibration | None = None
     """What the figures come from; None: headers, and a typical compression."""
 

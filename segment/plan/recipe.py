@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from segment.plan.request import Request
@@ -15,7 +16,9 @@ from tiler.source.raster import FINGERPRINT_KEY
 
 MASK_VERSION = 3
 """Raised by one when a change of noseam changes masks, so that they are made again."""
-_LONG = ("classes", "tiling", "georeference")
+_SHARED = ("classes", "tiling")
+"""Long parts of names and whole numbers that many images of a survey have in common."""
+_FEW = 16
 _OF_PRODUCTS = ("polygons", "formats", "beside")
 _ALONE = {
     "masks": "noseam makes other masks now",
@@ -135,8 +138,8 @@ def recipe_for(
         "source": image.stamp,
         "model": model_digest,
         "engine": engine,
-        "classes": [classes.names, classes.colours],
-        "tiling": [grid.model_shape, grid.tile_shape, grid.row_offs, grid.col_offs],
+        "classes": (classes.names, classes.colours),
+        "tiling": (grid.model_shape, grid.tile_shape, grid.row_offs, grid.col_offs),
         "georeference": image.info.georeference.key,
         "polygons": request.polygon_options.key if request.polygons else None,
         "strict": request.strict,
@@ -152,9 +155,17 @@ def recipe_for(
 
 def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: value for name, value in parts.items() if name not in _OF_PRODUCTS}
-    short = {name: digest({name: value})[:12] if name in _LONG else value for name, value in chosen.items()}
-    found: dict[str, Any] = json.loads(json.dumps(short))  # as a tag gives it back
+    chosen |= {name: _short_of_many(name, chosen[name]) for name in _SHARED}
+    chosen["georeference"] = _short("georeference", chosen["georeference"])
+    found: dict[str, Any] = json.loads(json.dumps(chosen))  # as a tag gives it back
     return found
+
+
+def _short(name: str, value: Any) -> str:
+    return digest({name: value})[:12]
+
+
+_short_of_many = lru_cache(_FEW)(_short)
 
 
 def _change(name: str, old: Any, new: Any) -> str:

@@ -180,7 +180,8 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
         if measured.cores < _BUSY * measured.cores_in_all:
             cores = counted(measured.cores_in_all, "core")
             yield f"  other programs are at work: the time counts on {measured.cores:.1f} of {cores}, as found now"
-        yield f"memory: about {about_bytes(found.memory_bytes)}"
+        each = f" in each of {found.workers} workers" if found.workers > 1 else ""
+        yield f"memory: about {about_bytes(found.memory_bytes)}{each}"
     files, free = about_bytes(found.mask_bytes), about_bytes(found.free_bytes)
     typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
     room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"

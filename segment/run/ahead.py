@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
-_END = object()
+_Made = SimpleQueue[tuple[_Item] | BaseException | None]
+"""Items; then what ended them, an error or None."""
 
 
 def ahead(items: Generator[_Item], most: int) -> Generator[_Item]:
@@ -17,13 +19,42 @@ def ahead(items: Generator[_Item], most: int) -> Generator[_Item]:
     The generator runs in that one thread from its start to its end. An error in it is raised here, where its next
     item would have come.
     """
-    with ThreadPoolExecutor(1, "ahead") as thread:
-        waiting: deque[Future[object]] = deque(thread.submit(next, items, _END) for _ in range(most))
+    # These queues are written in C. They hold the interpreter lock much shorter than a future for each item would.
+    asked: SimpleQueue[bool] = SimpleQueue()
+    made: _Made[_Item] = SimpleQueue()
+    for _ in range(most):
+        asked.put(True)
+    unclosed: list[BaseException] = []
+    thread = threading.Thread(target=_make, args=(items, asked, made, unclosed), name="ahead")
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            asked.put(True)
+            yield item[0]
+    finally:
+        with suppress(Empty):
+            while True:
+                asked.get_nowait()
+        asked.put(False)
+        thread.join()
+        if unclosed:
+            raise unclosed[0]
+
+
+def _make(items: Generator[_Item], asked: SimpleQueue[bool], made: _Made[_Item], unclosed: list[BaseException]) -> None:
+    """Put an item for each time that one is asked for. Where no more are wanted, close the generator."""
+    while asked.get():
         try:
-            while (item := waiting.popleft().result()) is not _END:
-                waiting.append(thread.submit(next, items, _END))
-                yield item  # type: ignore[misc]
-        finally:
-            for future in waiting:
-                future.cancel()
-            thread.submit(items.close).result()
+            made.put((next(items),))
+        except StopIteration:
+            made.put(None)
+            return
+        except BaseException as error:
+            made.put(error)
+            return
+    try:
+        items.close()
+    except BaseException as error:
+        unclosed.append(error)

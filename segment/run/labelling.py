@@ -19,6 +19,7 @@ from tiler.classes import NO_LABEL
 from tiler.errors import CoverError
 from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid, Tile
+from tiler.masks.tally import holds
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import gdal_environment
 from tiler.source.remarks import Findings
@@ -121,6 +122,8 @@ def _marked(stitched: Iterable[MaskRows], image: ImageReader, row: int) -> Itera
 
 def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> None:
     labels = rows.labels
+    if not image.maybe_invalid and not holds(labels, NO_LABEL):
+        return
     unlabelled = labels == NO_LABEL
     valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
     missing = unlabelled if valid is None else valid & unlabelled

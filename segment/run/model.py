@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tiler.grid.seams import grid_tags
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
 _log = logging.getLogger(__name__)
+_version = cache(version)  # a look at the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class KnownModel:
     def tags(self, image: ImagePlan) -> dict[str, str]:
         """Return what the masks of an image say about what made them."""
         return {
-            "SOFTWARE": f"noseam {version('noseam')}",
+            "SOFTWARE": f"noseam {_version('noseam')}",
             SOURCE_KEY: image.source_text,
             MODEL_KEY: self.name,
             DIGEST_KEY: self.digest,

@@ -108,6 +108,13 @@ class PlanRequest(SurveyRequest):
         shown="yes, with --model",
         group="model",
     )
+    workers: int = option(
+        1,
+        "The run is planned for so many worker processes, see `segment --workers`; each has memory of its own.",
+        unit="N",
+        least=1,
+        group="workers",
+    )
     engine_options: EngineOptions = EngineOptions()
     """What runs the network."""
 

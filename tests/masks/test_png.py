@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.make import noise
-from tiler.masks.png import Filter, PngPixels, _filter_paeth, png_end, png_head
+from tiler.masks.png import png_end, png_head
+from tiler.masks.png_pixels import Filter, PngPixels, _filter_paeth
+from tiler.stitch.upsample import piece_rows
 
 PALETTE = noise(256, 4, seed=1)
+WIDE = 300_000
 TEXT = {
     "NOSEAM_FINGERPRINT": "0123456789abcdef",
     "classes": "0 Bäume; 1 道路",
@@ -112,9 +115,9 @@ def test_paeth_is_that_of_the_specification(pixels: NDArray[np.uint8]) -> None:
         expected[row, col] = (
             int(pixels[row, col]) - _paeth(*map(int, lines[row : row + 2, col : col + 2].flat[:3]))
         ) % 256
-    out = np.empty((7, 9), np.uint8)
-    _filter_paeth(lines, out)
-    np.testing.assert_array_equal(out, expected)
+    out = np.empty((7, 10), np.uint8)
+    _filter_paeth(pixels, np.zeros(9, np.uint8), out)
+    np.testing.assert_array_equal(out[:, 1:], expected)
 
 
 def _paeth(corner: int, above: int, left: int) -> int:
@@ -130,8 +133,14 @@ def test_what_the_filter_foretells_costs_next_to_nothing(filter: Filter) -> None
 
 @pytest.mark.parametrize("filter", get_args(Filter))
 def test_an_image_of_one_row_as_wide_as_a_piece_is_read_back(filter: Filter) -> None:
-    labels = noise(3, 300_000)
+    labels = noise(3, WIDE)
     np.testing.assert_array_equal(np.asarray(_open(_write(labels, filter=filter))), labels)
+
+
+def test_a_file_does_not_depend_on_how_many_pieces_come_at_once() -> None:
+    piece = piece_rows(WIDE)
+    labels = noise(3 * piece + 5, WIDE, high=3)
+    assert _write(labels) == _write(labels, cuts=(piece, 2 * piece, 3 * piece)) == _write(labels, cuts=(2 * piece,))
 
 
 def test_a_gray_and_a_palette_png_share_their_pixels() -> None:

@@ -10,8 +10,9 @@ from rasterio.crs import CRS
 
 from tests.make import ROTATED, UTM, noise
 from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
-from tiler.masks.tally import Tally
+from tiler.masks.tally import Tally, holds
 from tiler.source.georef import Georeference
+from tiler.stitch.upsample import piece_rows
 
 
 @given(
@@ -49,6 +50,27 @@ def test_a_class_in_the_north_covers_less_ground_than_one_at_the_equator() -> No
         assert area is not None
         # The sphere of equal area: zones of the sine of latitude.
         assert area[1] / area[0] == pytest.approx((np.sin(np.pi / 3) - 0.5) / 0.5, rel=0.01)
+
+
+def test_areas_are_the_same_bits_however_many_pieces_come_at_once() -> None:
+    width = 100_000
+    piece = piece_rows(width)
+    labels = noise(4 * piece, width, high=4)
+    cumulative = Georeference(CRS.from_epsg(4326), Affine(1e-3, 0, 0, 0, -1e-3, 60)).cumulative_area_m2(*labels.shape)
+    whole, parts = Tally(4, cumulative), Tally(4, cumulative)
+    whole.add(labels)
+    for row in range(0, 4 * piece, piece):
+        parts.add(labels[row : row + piece])
+    assert whole.coverage() == parts.coverage()
+
+
+@given(
+    hnp.arrays(
+        np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.sampled_from([0, 1, 254, 255])
+    )
+)
+def test_a_label_is_found_wherever_it_is(labels: np.ndarray) -> None:
+    assert holds(labels, 255) == (labels == 255).any()
 
 
 @pytest.mark.parametrize("coverage", [Coverage((1, 0, 10**11), 7), Coverage((1, 2), 0, (0.1, 1e9 / 3))])

@@ -25,7 +25,8 @@ from tiler.files.beside import Sidecar
 from tiler.files.names import Kind
 from tiler.files.outputs import Format, Output, plan_outputs, refuse_clashes
 from tiler.masks import geotiff_sink, png_sink
-from tiler.masks.png import PngPixels, png_end, png_head
+from tiler.masks.png import png_end, png_head
+from tiler.masks.png_pixels import PngPixels
 from tiler.masks.provenance import DAMAGED, digest, is_made_by_noseam, read_tags, source_stamp
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter

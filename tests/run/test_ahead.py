@@ -78,3 +78,34 @@ def test_leaving_early_closes_the_generator() -> None:
     with closing(ahead(items(), 2)) as running:
         next(running)
     assert closed.is_set()
+
+
+def test_leaving_early_makes_no_more_than_the_item_at_hand() -> None:
+    made: list[int] = []
+    go_on = threading.Event()
+
+    def items() -> Generator[int]:
+        for index in range(20):
+            made.append(index)
+            if index == 1:
+                go_on.wait(5)
+            yield index
+
+    running = ahead(items(), 10)
+    assert next(running) == 0
+    threading.Timer(0.05, go_on.set).start()
+    running.close()
+    assert made == [0, 1]
+
+
+def test_an_error_in_closing_is_raised() -> None:
+    def items() -> Generator[int]:
+        try:
+            yield from range(10)
+        finally:
+            raise OSError("cannot be closed")
+
+    running = ahead(items(), 2)
+    next(running)
+    with pytest.raises(OSError, match="cannot be closed"):
+        running.close()

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.masks.png import Filter, PngPixels, png_end, png_head
+from tiler.masks.png import png_end, png_head
+from tiler.masks.png_pixels import Filter, PngPixels
 from tiler.masks.sink import MaskMeta, Staged, mask_tags, refuse_difference, remove, writing
 
 _PIECE_BYTES = 2**20
@@ -57,17 +58,27 @@ class _CheckedFile:
 
     def __init__(self, staged: Staged) -> None:
         self._staged = staged
-        self._checksum = 0
+        self._checksum = self._waiting_bytes = 0
+        self._waiting: list[bytes] = []
         with writing(staged.final):
             staged.final.parent.mkdir(parents=True, exist_ok=True)
             self._file = staged.temporary.open("wb")
 
     def write(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= _PIECE_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
         self._checksum = zlib.crc32(data, self._checksum)
         with writing(self._staged.final):
             self._file.write(data)
 
     def close(self) -> None:
+        self._flush()
         with writing(self._staged.final):
             self._file.close()
             _compare_bytes(self._staged.temporary, self._checksum)

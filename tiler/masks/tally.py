@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tiler.classes import NO_LABEL
 from tiler.kernel import compiled
 from tiler.masks.coverage import Coverage
+from tiler.stitch.upsample import piece_rows
 
 
 class Tally:
@@ -32,12 +33,19 @@ class Tally:
 
     def add(self, labels: NDArray[np.uint8]) -> None:
         """Count the next full-width rows, uint8 of shape (n, width)."""
-        counts = np.zeros((len(labels), NO_LABEL + 1), np.int32)
+        if self._row_m2 is None:
+            _count_rows(labels.reshape(1, -1), self._pixels[np.newaxis])
+            return
+        step = piece_rows(labels.shape[1])
+        for first in range(0, len(labels), step):
+            self._add_areas(labels[first : first + step], self._row_m2)
+
+    def _add_areas(self, labels: NDArray[np.uint8], row_m2: NDArray[np.float64]) -> None:
+        counts = np.zeros((len(labels), NO_LABEL + 1), np.int64)
         _count_rows(labels, counts)
         self._pixels += counts.sum(axis=0)
-        if self._row_m2 is not None:
-            areas = self._row_m2[self._row : self._row + len(labels), np.newaxis] * counts
-            self._area_m2 = np.add.accumulate(np.vstack((self._area_m2, areas)))[-1]  # row by row, however they come
+        areas = row_m2[self._row : self._row + len(labels), np.newaxis] * counts
+        self._area_m2 = np.add.accumulate(np.vstack((self._area_m2, areas)))[-1]  # row by row, however they come
         self._row += len(labels)
 
     def coverage(self) -> Coverage:
@@ -45,6 +53,18 @@ class Tally:
         pixels = self._pixels.tolist()
         area = None if self._row_m2 is None else tuple(self._area_m2[: self._classes].tolist())
         return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area)
+
+
+@compiled
+def holds(labels: Any, label: int) -> bool:
+    """Return whether any of some labels, uint8 of shape (n, width), is this one."""
+    for row in range(labels.shape[0]):
+        found = False
+        for col in range(labels.shape[1]):
+            found |= labels[row, col] == label
+        if found:
+            return True
+    return False
 
 
 @compiled

@@ -113,9 +113,11 @@ class Georeference:
             Square metres of rows 0 to r at index r, from 0 on; an area in pixels bounded by horizontal
             and vertical edges is the closed integral of this over the column. None as for `gsd_m`.
         """
+        if self.crs is None:
+            return None
         sampled = np.unique(np.linspace(0, height - 1, min(height, _AREA_SAMPLES)).round()) + 0.5
         ground = self._pixel_areas_m2(sampled, width / 2)
-        if ground is None or self.crs is None:
+        if ground is None:
             return None
         planar = abs(self.transform.determinant) * _metres_per_unit(self.crs) ** 2
         if np.abs(ground - planar).max() < _PLANAR_TOLERANCE * planar:

@@ -171,7 +171,7 @@ class ImageReader:
         pixels = self._read(self.channels.colour, window, shape, dtype, Resampling.bilinear)
         if self.stretch is not None:
             pixels = self.stretch.apply(pixels)
-        return np.broadcast_to(pixels, (3, *shape[1:]))
+        return pixels if len(pixels) == 3 else np.broadcast_to(pixels, (3, *shape[1:]))
 
     def pixels(self, window: Window) -> NDArray[np.uint8]:
         """Return a window at full resolution, by the same channels, scaling and palette as `model_rows`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import rasterio
 from PIL.JpegImagePlugin import JpegImageFile
 from rasterio.enums import MaskFlags
+from rasterio.env import getenv, hasenv
+from rasterio.io import DatasetReader
 
 from tiler.errors import FormatError, RasterReadError
 from tiler.source.damage import without_advice
@@ -38,14 +40,17 @@ UNREAD_SUFFIXES = RAW_SUFFIXES | {
 FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
 """Tag of every mask; see `tiler.masks.provenance`."""
 _VRT = b"<VRTDataset"
+_GDAL = {**SETTINGS, "GDAL_CACHEMAX": CACHE_BYTES}
 
 
-def gdal_environment() -> rasterio.Env:
+def gdal_environment() -> AbstractContextManager[object]:
     """Return the GDAL settings that every read and write of noseam runs under; enter it per thread.
 
     They are those of `tiler.source.shut_off`, whatever the user's own variables say.
     """
-    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, **SETTINGS)
+    known = hasenv() and _GDAL.items() <= getenv().items()  # to enter it again costs more than to look
+    settings: AbstractContextManager[object] = nullcontext() if known else rasterio.Env(**_GDAL)
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ def open_raster(path: Path, limits: FileLimits = DEFAULT_LIMITS) -> Iterator[Any
     driver = sniff_driver(path, vrt=limits.allow_vrt)
     with gdal_environment():
         with reading(path, "the header"):
-            dataset = rasterio.open(str(path.absolute()), driver=driver)
+            dataset = DatasetReader(str(path.absolute()), driver=driver)  # what `rasterio.open` calls in the end
         with dataset:
             refuse_claims(path, dataset, limits)
             yield dataset

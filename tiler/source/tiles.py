@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from tiler.source.image import ImageReader
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
+_SHAPES = 64
 
 
 def read_tiles(
@@ -44,27 +46,36 @@ def read_tiles(
     RasterReadError
         If the pixels cannot be decoded.
     """
-    strip = np.empty((3, 0, grid.model_shape[1]), np.uint8)
     rows = rows_of_tiles(grid, span) if span else range(len(grid.row_offs))
-    strip_off = grid.row_offs[rows.start]
+    height, width = grid.tile_shape[0], grid.model_shape[1]
+    before = np.empty((3, 0, grid.padded_shape[1]), np.uint8)
+    done = grid.row_offs[rows.start]
     for row in rows:
         needed = list(_needed(image, grid, row))
         if not any(wanted for _, wanted in needed):
             yield from ((tile, None) for tile, _ in needed)
             continue
         row_off = grid.row_offs[row]
-        stop = min(row_off + grid.tile_shape[0], grid.model_shape[0])
-        kept = strip[:, row_off - strip_off :]  # none where rows of tiles were passed over
-        new = image.model_rows(grid, row_off + kept.shape[1], stop)
-        strip, strip_off = np.concatenate((kept, new), axis=1), row_off
-        padded = _reflect(strip, grid.tile_shape[0], grid.padded_shape[1])
+        strip = np.empty((3, height, grid.padded_shape[1]), np.uint8)  # tiles of the one before may still be in use
+        kept, stop = max(done - row_off, 0), min(row_off + height, grid.model_shape[0])
+        strip[:, :kept] = before[:, before.shape[1] - kept :]
+        strip[:, kept : stop - row_off, :width] = image.model_rows(grid, row_off + kept, stop)
+        _reflect(strip, stop - row_off, width)
+        before, done = strip, stop
         for tile, wanted in needed:
-            yield tile, padded[:, :, tile.window.slices[1]] if wanted else None
+            yield tile, strip[:, :, tile.window.slices[1]] if wanted else None
 
 
-def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    missing = ((0, 0), (0, height - strip.shape[1]), (0, width - strip.shape[2]))
-    return np.pad(strip, missing, mode="reflect")
+def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> None:
+    """Fill a strip beyond its first `height` rows and `width` columns with what lies before them, mirrored."""
+    strip[:, :height, width:] = strip[:, :height, _mirrored(width, strip.shape[2])]
+    strip[:, height:] = strip[:, _mirrored(height, strip.shape[1])]
+
+
+@lru_cache(_SHAPES)
+def _mirrored(length: int, padded: int) -> NDArray[np.intp]:
+    """Return the places whose values follow an axis of this length up to its padded length."""
+    return np.pad(np.arange(length), (0, padded - length), mode="reflect")[length:]
 
 
 def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bool]]:

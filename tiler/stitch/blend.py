@@ -11,7 +11,7 @@ from tiler.errors import LogitsError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.kernel import compiled
 from tiler.stitch.cover import Cover
-from tiler.stitch.taper import tile_weights
+from tiler.stitch.taper import axis_weights
 
 # A float32 without its sign bit, read as an unsigned integer: infinity is _INFINITE, and NaN is above it.
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
@@ -79,13 +79,14 @@ class Blender:
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
-        expected = len(self._sum), tile.cells.height, tile.cells.width
+        cells = tile.cells
+        expected = len(self._sum), cells.height, cells.width
         if logits.shape != expected:
             raise LogitsError(f"{self._cover.name(tile)}: logits of shape {expected} expected, {logits.shape} got")
         complete = self._cover.take(tile)
         logits = np.ascontiguousarray(logits, np.float32)
-        weights, col_off = tile_weights(self._grid, tile), tile.cells.col_off
-        if not _blend(self._sum, self._weight, col_off, weights, logits, logits.view(np.uint32)):
+        rows, cols = axis_weights(self._grid, tile)
+        if not _blend(self._sum, self._weight, cells.col_off, rows, cols, logits, logits.view(np.uint32)):
             bad = logits.size - int(np.isfinite(logits).sum())
             raise LogitsError(f"{self._cover.name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
         return self._finish_row(tile.row) if complete else None
@@ -109,15 +110,19 @@ def _blend(
     total: NDArray[np.float32],
     weight: NDArray[np.float32],
     col_off: int,
-    weights: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    cols: NDArray[np.float32],
     logits: NDArray[np.float32],
     bits: NDArray[np.uint32],
 ) -> bool:
-    """Add one tile's `weights * logits` and `weights`; return whether all logits, whose bits are given, are finite."""
+    """Add one tile's `weights * logits` and `weights`; return whether all logits, whose bits are given, are finite.
+
+    The weight of a cell is the product of those of its row and its column.
+    """
     classes, height, width = logits.shape
     for y in range(height):
         for x in range(width):
-            weight[y, col_off + x] += weights[y, x]
+            weight[y, col_off + x] += rows[y] * cols[x]
     greatest = np.uint32(0)
     for c in range(classes):
         for y in range(height):
@@ -125,7 +130,7 @@ def _blend(
                 magnitude = bits[c, y, x] & _MAGNITUDE
                 greatest = magnitude if magnitude > greatest else greatest
             for x in range(width):
-                total[c, y, col_off + x] += weights[y, x] * logits[c, y, x]
+                total[c, y, col_off + x] += (rows[y] * cols[x]) * logits[c, y, x]
     return bool(greatest < _INFINITE)
 
 

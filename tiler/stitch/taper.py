@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 
+_SHAPES = 256
 
+
+@lru_cache(_SHAPES)
 def taper(cells: int, *, rise: int, fall: int) -> NDArray[np.float32]:
     """Return blend weights along one axis of a tile.
 
@@ -25,12 +30,14 @@ def taper(cells: int, *, rise: int, fall: int) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (cells,)
-        In (0, 1], never 0.
+        In (0, 1], never 0; read-only, because all tiles of this kind share it.
     """
     weights = np.ones(cells)
     for ramp, view in ((rise, weights), (fall, weights[::-1])):
         view[:ramp] *= (np.arange(ramp) + 0.5) / max(ramp, 1)
-    return weights.astype(np.float32)
+    found = weights.astype(np.float32)
+    found.flags.writeable = False
+    return found
 
 
 def tile_weights(grid: Grid, tile: Tile) -> NDArray[np.float32]:
@@ -48,9 +55,16 @@ def tile_weights(grid: Grid, tile: Tile) -> NDArray[np.float32]:
     ndarray of float32, shape (height / 4, width / 4) of the tile
         Separable, positive everywhere.
     """
-    rows = _axis_weights(grid.row_offs, tile.row, grid.tile_shape[0])
-    cols = _axis_weights(grid.col_offs, tile.col, grid.tile_shape[1])
+    rows, cols = axis_weights(grid, tile)
     return rows[:, np.newaxis] * cols
+
+
+def axis_weights(grid: Grid, tile: Tile) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the blend weights of the rows and of the columns of a tile, whose products `tile_weights` returns."""
+    return (
+        _axis_weights(grid.row_offs, tile.row, grid.tile_shape[0]),
+        _axis_weights(grid.col_offs, tile.col, grid.tile_shape[1]),
+    )
 
 
 def _axis_weights(offs: tuple[int, ...], index: int, tile_px: int) -> NDArray[np.float32]:

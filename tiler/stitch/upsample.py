@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,13 @@ from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.stitch.blend import LogitsBand
 from tiler.stitch.confidence import confidence_levels, rate_rows
-from tiler.stitch.labelling import columns, label_rows
+from tiler.stitch.labelling import Columns, columns, label_rows
 
-_CHUNK_BYTES = 2 * 2**20
+_PIECE_BYTES = 2 * 2**20
+_PIECES = 2
+"""As many come at once."""
+_AXES = 8
+"""Axes whose points stay known, because the images of a survey mostly have one size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,15 @@ class MaskRows:
     """Shape (rows, width): 0 a tie with the second-best class, 254 certain, 255 no label. None unless asked for."""
 
 
+def piece_rows(width: int) -> int:
+    """Return the rows of a piece of a mask.
+
+    Masks are encoded and areas are summed piece by piece, so that files do not depend on how many rows come at once.
+    """
+    return max(_PIECE_BYTES // width, 1)
+
+
+@lru_cache(_AXES)
 def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return where the pixels of one source axis fall on the logits grid.
 
@@ -44,12 +58,18 @@ def sample_points(*, source: int, model: int, cells: int) -> tuple[NDArray[np.in
     lower : ndarray of int64, shape (source,)
         Cell at or before the pixel, `0 <= lower <= cells - 2`, non-decreasing.
     fraction : ndarray of float32, shape (source,)
-        Share of cell `lower + 1` in [0, 1]; cell `lower` has the rest.
+        Share of cell `lower + 1` in [0, 1]; cell `lower` has the rest. Nobody may change either array, because all
+        images of these lengths share them.
     """
     position = (np.arange(source) + 0.5) * (model / source / LOGITS_STRIDE) - 0.5
     position = np.clip(position, 0, cells - 1)
     lower = np.minimum(position.astype(np.int64), cells - 2)
     return lower, (position - lower).astype(np.float32)
+
+
+@lru_cache(_AXES)
+def _columns(source: int, model: int, cells: int) -> Columns:
+    return columns(*sample_points(source=source, model=model, cells=cells), cells)
 
 
 class Upsampler:
@@ -70,7 +90,7 @@ class Upsampler:
         self._width = width
         self._span = span or Span(0, height)
         self._rows = sample_points(source=height, model=grid.model_shape[0], cells=rows)
-        self._cols = columns(*sample_points(source=width, model=grid.model_shape[1], cells=cols), cols)
+        self._cols = _columns(width, grid.model_shape[1], cols)
         self._levels = confidence_levels() if confidence else None
 
     def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
@@ -92,7 +112,7 @@ class Upsampler:
         lower = self._rows[0]
         start, stop = np.searchsorted(lower, (band.row_off, band.row_stop - 1))
         start, stop = max(start, self._span.start), min(stop, self._span.stop)
-        step = max(_CHUNK_BYTES // self._width, 1)
+        step = _PIECES * piece_rows(self._width)
         for first in range(start, stop, step):
             yield self._mask_rows(band, slice(first, min(first + step, stop)))
 
