@@ -86,7 +86,7 @@ class Worker:
             if standing.state == "current":
                 if len(image.parts) > 1:  # a run that was killed after the joining left them
                     self._folder(task, recipe).remove()
-                return Ended(_skipped(image, standing))
+                return Ended(skipped(image, standing))
             self.under_way.hold(task, self._bytes_for(task))
             if not is_open():  # the wait may have been long
                 return None
@@ -160,7 +160,8 @@ def failure(image: ImagePlan, error: Exception) -> Outcome:
     )  # fmt: skip
 
 
-def _skipped(image: ImagePlan, standing: Standing) -> Outcome:
+def skipped(image: ImagePlan, standing: Standing) -> Outcome:
+    """Return how an image ends whose masks are current; remove what contradicts them."""
     remove_products(standing.stale, keep=set(all_paths(image.outputs)))
     doubts = (*_of_pixels(read_doubts(standing.tags)), *image.doubts)
     return Outcome(

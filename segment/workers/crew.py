@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,12 @@ from distributed import KilledWorker
 
 from segment.errors import SchedulerLostError, WorkerEndedError
 from segment.guard.limits import Gate
+from segment.plan.standing import Standing
+from segment.plan.survey import ImagePlan
 from segment.run.crew import Advance
 from segment.run.request import Resource
 from segment.run.task import Ended, Task, Work
-from segment.run.worker import failure
+from segment.run.worker import failure, skipped
 from segment.workers.blame import is_to_blame
 from segment.workers.board import Board, Death
 from segment.workers.here import do_here
@@ -102,7 +103,6 @@ class DaskCrew:
         self._alone_since: float | None = None
         gate.pulse.of_others()
         self._board.open()
-        pool.client.subscribe_topic(site.key, self._hear)
         pool.each_second = self._each_second
 
     @property
@@ -111,7 +111,9 @@ class DaskCrew:
         return 2 * max(self._pool.threads, 1)
 
     def submit(self, task: Task) -> Future[Ended | None]:
-        """Hand in a task; see `Crew`."""
+        """Hand in a task; see `Crew`. Where nothing is to do, no worker is asked."""
+        if task.standing is not None and task.standing.state == "current":
+            return _at_once(task.image, task.standing)
         with self._lock:
             self._submitted += 1
             number = self._submitted
@@ -156,8 +158,6 @@ class DaskCrew:
             for held in [*self._held.values()]:
                 held.future.exception()
         self._pool.each_second = lambda: None
-        with suppress(Exception):
-            self._pool.client.unsubscribe_topic(self._site.key)
         self._gate.pulse.of_this_process()
         if given_up or self._ended_early:
             self._clean()
@@ -241,27 +241,14 @@ class DaskCrew:
         if more:
             self._advance(held.task.path, more)
 
-    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+    def hear(self, said: Mapping[str, Any]) -> None:
         """Take in what a worker says, in the thread of the client."""
-        _, said = event
         self._gate.pulse.move()
-        if "log" in said:
-            self._repeat(said)
-        elif (held := self._held.get(said.get("begun", said.get("ended", 0)))) is not None:
+        if (held := self._held.get(said.get("begun", said.get("ended", 0)))) is not None:
             held.began = time.monotonic() if "begun" in said else None
         for number, pixels in said.get("pixels", ()):
             if (held := self._held.get(number)) is not None:
                 self._count(held, pixels)
-
-    def _repeat(self, said: Mapping[str, Any]) -> None:
-        """Log again what a worker logged."""
-        name, level, text, trace = said["log"]
-        logger = logging.getLogger(name)
-        if logger.isEnabledFor(level):
-            worker = self._pool.workers.get(said.get("worker", ""), {}).get("name")
-            who = "a worker" if worker is None else f"worker {self._pool.label(worker)}"
-            error = _RemoteError(trace) if trace else None
-            logger.log(level, "%s: %s", who, text, exc_info=error)
 
     def _each_second(self) -> None:
         """Note that workers compute; a long image may tell nothing else."""
@@ -296,5 +283,10 @@ class DaskCrew:
         )
 
 
-class _RemoteError(Exception):
-    """What a worker said of where an error came from."""
+def _at_once(image: ImagePlan, standing: Standing) -> Future[Ended | None]:
+    found: Future[Ended | None] = Future()
+    try:
+        found.set_result(Ended(skipped(image, standing)))
+    except Exception as error:
+        found.set_result(Ended(failure(image, error)))
+    return found

@@ -33,11 +33,13 @@ from segment.workers.here import leave_here, open_here
 from segment.workers.orders import Facts, Site, packed, unpacked
 from segment.workers.pool import Pool, found_pool, local_pool
 from segment.workers.quiet import quiet_dask
+from segment.workers.voice import repeat
 from tiler.errors import NoseamError
 from tiler.files.atomic import hidden_folder, sweep
 from tiler.words import counted
 
 _SEEN_S = 10.0
+_TRIES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ class DaskWorkers:
 
     def __init__(self, request: SegmentRequest, description: Description, workers: int) -> None:
         self._request = request
+        self._crew: DaskCrew | None = None
         with ExitStack() as stack:
             board = Board(stack.enter_context(hidden_folder(request.out.absolute() / "board")))
             board.open()
@@ -72,7 +75,7 @@ class DaskWorkers:
             cores = _cores_of_each(request.engine_options, None if options.scheduler else workers)
             if options.scheduler is None:
                 threads = share_cores(cores).images
-                self._pool = stack.enter_context(local_pool(workers, threads, self._heard))
+                self._pool = stack.enter_context(local_pool(workers, threads, self._heard, board.folder))
             else:
                 self._pool = stack.enter_context(found_pool(options.scheduler))
                 refuse_other_versions(self._pool, request.engine_options)
@@ -85,6 +88,7 @@ class DaskWorkers:
                 engine=request.engine_options, cores=cores, level=_level(), beside=_beside(self._pool),
             )  # fmt: skip
             stack.callback(self._leave)
+            self._pool.client.subscribe_topic(self._site.key, self._hear)
             engine = self._open()
             self._site = replace(self._site, engine_name=engine)
             self.known = KnownModel(description.name, digest, classes, engine)
@@ -95,10 +99,11 @@ class DaskWorkers:
     def crew(self, work: Work, gate: Gate, advance: Advance) -> DaskCrew:
         """Return those who do the tasks of a run."""
         work = replace(work, request=replace(work.request, out=work.request.out.absolute()))
-        return DaskCrew(
+        self._crew = DaskCrew(
             self._pool, self._site, work, gate, advance, resource=self._request.worker_options.resources,
             heard=self._heard, clean=self._clean,
         )  # fmt: skip
+        return self._crew
 
     def close(self) -> None:
         """Let go of the model, and end the workers of this machine."""
@@ -108,19 +113,26 @@ class DaskWorkers:
 
     def _open(self) -> str:
         """Let every worker open the model; return the name of the engine that all of them run."""
-        addresses = list(self._pool.workers)
-        first = [] if is_kept(self._site.digest) else addresses[:1]  # it converts the network for the others
-        found = {**self._ask(first), **self._ask(addresses)}
+        if not is_kept(self._site.digest):
+            self._ask(list(self._pool.workers)[:1])  # it converts the network for the others
+        found = self._ask(list(self._pool.workers))
         for address, facts in found.items():
             self._refuse_unseen(address, facts)
         return self._the_one(found)
 
-    def _ask(self, addresses: list[str]) -> dict[str, Facts]:
-        """Return what workers say of themselves when they have opened the model."""
-        if not addresses:
-            return {}
-        found = self._pool.client.run(open_here, packed(self._site), workers=addresses, on_error="return")
-        return {address: self._facts(address, data) for address, data in found.items()}
+    def _ask(self, addresses: list[str], tries: int = _TRIES) -> dict[str, Facts]:
+        """Return what workers say of themselves when they have opened the model; where one ended, ask the next."""
+        answers = self._pool.client.run(open_here, packed(self._site), workers=addresses, on_error="return")
+        gone = {address for address, data in answers.items() if isinstance(data, OSError)}
+        found = {address: self._facts(address, data) for address, data in answers.items() if address not in gone}
+        if not gone:
+            return found
+        if tries == 1:
+            raise WorkersError(
+                f"{self._name(min(gone))} ended while it opened the model, as others did before; is memory too small?"
+            )
+        others = self._pool.others(addresses, len(gone))
+        return {**found, **self._ask(others, tries - 1)} if others else found
 
     def _facts(self, address: str, data: Any) -> Facts:
         said = data if isinstance(data, Exception) else unpacked(data)
@@ -131,8 +143,7 @@ class DaskWorkers:
         if isinstance(said, NoseamError):
             raise type(said)(f"{self._name(address)}: {said}") from said
         raise WorkersError(
-            f"{self._name(address)} ended or failed while it opened the model: {type(said).__name__}: {said}"
-            f"{'; ' + self._heard.last if self._heard.last else ''}"
+            f"{self._name(address)} failed while it opened the model: {type(said).__name__}: {said}"
         ) from said
 
     def _name(self, address: str) -> str:
@@ -165,6 +176,15 @@ class DaskWorkers:
         if self._pool.is_local:
             return f"{workers} of {counted(cores or 1, 'thread')}"
         return f"{workers} on {counted(len(self._site.beside), 'machine')}"
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take in what a worker says, in the thread of the client."""
+        _, said = event
+        if "log" in said:
+            worker = self._pool.workers.get(said.get("worker", ""), {}).get("name")
+            repeat(said, "a worker" if worker is None else f"worker {self._pool.label(worker)}")
+        elif self._crew is not None:
+            self._crew.hear(said)
 
     def _leave(self) -> None:
         if not self._pool.is_local and not self._pool.is_lost:

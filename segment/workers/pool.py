@@ -7,11 +7,11 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -77,6 +77,16 @@ class Pool:
         found = self.client.scheduler_info(n_workers=-1)
         self.workers = dict(found.get("workers", {}))
 
+    def others(self, known: Collection[str], count: int) -> list[str]:
+        """Return workers that came in the place of others; wait some seconds for so many."""
+        deadline = time.monotonic() + _FIND_S
+        while len(found := [address for address in self.workers if address not in known]) < count:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_LOOK_S / 4)
+            self.ask()
+        return found
+
     def label(self, name: object) -> str:
         """Return what a worker is called in messages and records; those of this machine count from 1."""
         return str(int(str(name)) + 1) if self.is_local else str(name)
@@ -106,8 +116,10 @@ class Pool:
 
 
 @contextmanager
-def local_pool(workers: int, threads: int, heard: Heard) -> Iterator[Pool]:
+def local_pool(workers: int, threads: int, heard: Heard, folder: Path) -> Iterator[Pool]:
     """Yield workers of this machine, each with so many threads for tasks; they end with the block.
+
+    What dask writes goes to a folder, and is left there.
 
     Raises
     ------
@@ -117,13 +129,12 @@ def local_pool(workers: int, threads: int, heard: Heard) -> Iterator[Pool]:
     with (
         _restored(os.environ),  # a nanny sets variables of the process that it starts, and of its own
         dask.config.set(_SETTINGS),
-        tempfile.TemporaryDirectory(prefix="noseam-", ignore_cleanup_errors=True) as folder,
         _deaf_loop() as loop,
     ):
         os.environ[_LOUDNESS] = "critical"
         cluster = LocalCluster(
             n_workers=0, threads_per_worker=threads, memory_limit=None, processes=True, host="127.0.0.1",
-            protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=False, local_directory=folder,
+            protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=False, local_directory=str(folder),
             worker_class=_Nanny, loop=loop,
         )  # fmt: skip
         pool = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,3 +80,15 @@ class Voice(logging.Handler):
             self._told = now
             counts = [[each, count] for each, count in self._pixels.items()]
         self._send({"pixels": counts})
+
+
+def repeat(said: Mapping[str, Any], who: str) -> None:
+    """Log again, in the process of the run, what a worker logged."""
+    name, level, text, trace = said["log"]
+    logger = logging.getLogger(name)
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s: %s", who, text, exc_info=_RemoteError(trace) if trace else None)
+
+
+class _RemoteError(Exception):
+    """What a worker said of where an error came from."""

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,11 @@ from tests.clusters import Cluster, Marked, cluster_of, ill, wait_for
 from tests.grids import squares
 from tests.make import noise, write_tif
 from tests.models import checkpoint_folder
-from tests.runs import LOCK, MANIFEST, MEMORY, contents, exit_code, make_survey, noseam, run, segment_command
+from tests.runs import MANIFEST, contents, exit_code, make_survey, noseam, run, segment_command
 from tests.whole.test_parts import SMALL, mosaic, photo
 
 pytest.importorskip("distributed", reason="needs the extra cluster")
-OF_A_RUN = {MANIFEST, LOCK, MEMORY, "summary.csv", "failures.csv"}
+OF_A_RUN = {MANIFEST, "summary.csv", "failures.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def masks_in(out: Path) -> dict[str, bytes]:
     """Return every file that a run wrote, hidden ones too, but its records."""
-    return {name: data for name, data in contents(out).items() if not OF_A_RUN & {name, Path(name).name}}
+    found = {name: data for name, data in contents(out).items() if not name.startswith(".noseam.")}
+    return {name: data for name, data in found.items() if Path(name).name not in OF_A_RUN}
 
 
 def lines_of(out: Path) -> dict[str, dict[str, Any]]:
@@ -70,16 +72,16 @@ def lines_of(out: Path) -> dict[str, dict[str, Any]]:
 def test_workers_of_this_machine_give_the_bytes_of_one_process(
     survey: Path, model: Path, masks: dict[str, bytes], tmp_path: Path
 ) -> None:
-    for size in (SMALL, "0"):
-        out, marked = tmp_path / size, Marked()
-        command = segment_command(survey, out, model, "--workers", "3", "--part-size", size, "--polygons")
-        result = run(command, env=marked.environment())
-        assert result.returncode == 0, result.stderr
-        assert masks_in(out) == masks
-        marked.assert_all_gone()
-        assert "10 done, 0 skipped, 0 failed" in result.stderr
-        assert not [line for line in result.stderr.splitlines() if " INFO " not in line and " WARNING " not in line]
-        assert {line["worker"] for line in lines_of(out).values()} <= {"1", "2", "3"}
+    marked = Marked()
+    command = segment_command(survey, tmp_path, model, "--workers", "3", "--part-size", SMALL, "--polygons")
+    result = run(command, env=marked.environment())
+    assert result.returncode == 0, result.stderr
+    assert masks_in(tmp_path) == masks
+    marked.assert_all_gone()
+    assert "10 done, 0 skipped, 0 failed" in result.stderr
+    assert not [line for line in result.stderr.splitlines() if " INFO " not in line and " WARNING " not in line]
+    assert re.search(r"done: .*photo.jpg: 1.4 megapixels in [\d.]+ s, worker [123]\n", result.stderr)
+    assert {line["worker"] for line in lines_of(tmp_path).values()} <= {"1", "2", "3"}
 
 
 def test_workers_of_a_cluster_give_them_too(
@@ -336,7 +338,11 @@ def test_workers_come_and_go(photos: Path, model: Path, of_photos: dict[str, byt
     assert masks_in(out) == of_photos
 
 
-def test_a_cluster_is_looked_at_before_the_work(photos: Path, model: Path, tmp_path: Path, cluster: Cluster) -> None:
+def test_a_cluster_is_looked_at_before_the_work(
+    photos: Path, model: Path, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segment.workers.pool._FIND_S", 1.5)
+
     def refused(*options: object) -> str:
         result = noseam("segment", photos, "--out", out, "--model", model, *options)
         assert result.exit_code == 1, result.output
@@ -377,3 +383,19 @@ def test_options_that_do_not_go_together_are_wrong_usage(
     result = noseam("segment", photos, "--out", tmp_path, "--model", model, *options)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_a_model_that_cannot_be_opened_is_told_as_one_process_tells_it(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes((broken / "model.safetensors").read_bytes()[:3000])
+    found = []
+    for workers in (1, 2):
+        command = "segment", photos, "--out", tmp_path / "out", "--model", broken, "--workers", workers
+        result = noseam(*command)
+        assert result.exit_code == 1
+        found.append([line for line in result.stderr.splitlines() if line.startswith("Error: ")])
+    assert found[0] == found[1]
+    assert "the weights cannot be loaded" in found[0][0]
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".board")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ class OddError(Exception):
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} at {where}")
+        self.lock = threading.Lock()
 
 
 def test_errors_arrive_as_they_are_or_as_a_text() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segment.workers.quiet import Heard
-from segment.workers.voice import Voice
+from segment.workers.voice import Voice, repeat
 
 
 def test_messages_of_noseam_are_sent_from_a_level_on() -> None:
@@ -69,3 +69,16 @@ def test_dask_tells_how_a_process_ended(caplog: pytest.LogCaptureFixture) -> Non
         "worker process 4712 ended with exit status 1; another takes its place",
         "worker process 4713 was ended by unknown signal; another takes its place",
     ]
+
+
+def test_messages_are_logged_again_with_the_name_of_their_worker(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        repeat({"log": ["tiler.source", logging.DEBUG, "not wanted", ""]}, "worker 1")
+        repeat({"log": ["tiler.source", logging.WARNING, "odd 100 %", "Traceback ...\nValueError: no"]}, "worker 2")
+    (record,) = caplog.records
+    assert (record.name, record.levelno, record.getMessage()) == (
+        "tiler.source",
+        logging.WARNING,
+        "worker 2: odd 100 %",
+    )
+    assert "ValueError: no" in logging.Formatter().format(record)
