@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,11 +47,13 @@ class Watched:
     """Largest resident memory of any one of its processes."""
     parts: set[tuple[str, int]] = field(default_factory=set)
     """Part files that appeared, by name and time."""
+    stood: set[tuple[str, int]] = field(default_factory=set)
+    """Those that were there before."""
 
     @property
     def repeated(self) -> int:
-        """How many parts appeared more than once."""
-        return len(self.parts) - len({name for name, _ in self.parts})
+        """How many parts were made though they had been there."""
+        return len(self.parts) - len({name for name, _ in self.parts} - {name for name, _ in self.stood})
 
 
 def make_image(path: Path, side: int, regions: int) -> None:
@@ -71,7 +74,7 @@ def make_image(path: Path, side: int, regions: int) -> None:
 
 def watch(command: list[str], out: Path, *, kill_at: int | None = None) -> Watched:
     """Run a command; end it by SIGKILL when so many parts are there."""
-    found, began = Watched(), time.monotonic()
+    found, began = Watched(stood=_parts(out)), time.monotonic()
     with psutil.Popen(command) as process:
         while process.poll() is None:
             _see(process, out, found)
@@ -92,11 +95,15 @@ def _see(process: psutil.Popen, out: Path, found: Watched) -> None:
         found.cpu_seconds = sum(sum(each.cpu_times()[:2]) for each in everyone)
     except (psutil.Error, ValueError):
         pass
+    found.parts |= _parts(out) - found.stood
+
+
+def _parts(out: Path) -> set[tuple[str, int]]:
+    found = set()
     for path in out.glob(".*.parts/label-*.tif"):
-        try:
-            found.parts.add((path.name, path.stat().st_mtime_ns))
-        except OSError:
-            continue
+        with suppress(OSError):
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
 
 
 def main() -> None:

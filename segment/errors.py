@@ -82,7 +82,7 @@ class ShardError(SegmentError, ValueError):
     """A survey has no such part."""
 
 
-class ImageMemoryError(SegmentError, MemoryError):
+class ImageMemoryError(MemoryError, SegmentError):  # in this order tblib, which dask uses, can pickle it
     """An image is too wide for the memory of this machine."""
 
     advice = "cut the image into narrower ones, or use a machine with more memory"

@@ -29,7 +29,6 @@ OF_ANOTHER_LENGTH = {
     "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
     "segment/record/outcome.py": "too short: one value that every record imports",
     "segment/record/request.py": "too short: a request stands in the room of its work, and loads nothing",
-    "segment/run/ahead.py": "too short: one generator that knows nothing of images",
     "segment/run/cores.py": "too short: one table of threads, and nothing else decides on them",
     "segment/run/stands.py": "too short: one function that needs no engine, so that a plan starts quickly",
     "segment/steps.py": "too long: every step of every command stands there by its request",
@@ -46,7 +45,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/masks/sidecars/build.py": "too short: one file per kind of side file, and this one calls them",
     "tiler/masks/sidecars/legend.py": "too short: what the style and the tables share",
     "tiler/masks/sidecars/style.py": "too short: one kind of side file",
-    "tiler/masks/tally.py": "too short: one counter that rows pass",
     "tiler/photo/accuracy.py": "too short: the error budget stands alone, so that its constants can be read",
     "tiler/photo/options.py": "too short: the standard library only, so that a plan can name it",
     "tiler/polygons/features.py": "too short: one value and its columns, which every format shares",
@@ -57,7 +55,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
     "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
-    "tiler/stitch/taper.py": "too short: one formula and its weights",
     "tiler/words.py": "too short: one phrase that messages of all rooms share",
 }
 """Modules of fewer than 60 or more than 300 lines, each with its reason."""

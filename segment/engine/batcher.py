@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections import Counter
+from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from segment.errors import DeviceMemoryError, EngineError
 
 _LINGER_S = 0.01
 _Item = tuple[Tiles, Future[Any]]
+_Shape = tuple[int, ...]
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +57,9 @@ class Batcher:
     def __init__(self, network: Network, batch_size: int) -> None:
         self._network = network
         self.batch_size = self._announced = batch_size
-        self._queue: queue.Queue[_Item | None] = queue.Queue()
-        self._waiting: list[_Item] = []
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._waiting: dict[_Shape, deque[tuple[int, _Item]]] = {}
+        self._came = 0
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
@@ -106,25 +108,28 @@ class Batcher:
 
     def _collect(self) -> list[_Item]:
         """Return the next batch; an empty one after the end."""
-        with suppress(queue.Empty):
+        with suppress(Empty):
             while (item := self._queue.get(timeout=self._patience())) is not None:
-                self._waiting.append(item)
+                self._came += 1
+                self._waiting.setdefault(item[0].shape, deque()).append((self._came, item))
             self._queue.put(None)  # the next round finds it, and ends
         return self._take()
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for another tile; none where a batch is full, so that the queue is emptied."""
-        most = max(Counter(pixels.shape for pixels, _ in self._waiting).values(), default=0)
-        return _LINGER_S * (most < self.batch_size) if most else None
+        if not self._waiting:
+            return None
+        return _LINGER_S * (max(map(len, self._waiting.values())) < self.batch_size)
 
     def _take(self) -> list[_Item]:
         """Take a batch out of what waits: tiles of the shape of the oldest."""
-        batch: list[_Item] = []
-        rest: list[_Item] = []
-        for item in self._waiting:
-            fits = len(batch) < self.batch_size and item[0].shape == self._waiting[0][0].shape
-            (batch if fits else rest).append(item)
-        self._waiting = rest
+        if not self._waiting:
+            return []
+        shape = min(self._waiting, key=lambda shape: self._waiting[shape][0][0])
+        tiles = self._waiting[shape]
+        batch = [tiles.popleft()[1] for _ in range(min(len(tiles), self.batch_size))]
+        if not tiles:
+            del self._waiting[shape]
         return batch
 
     def _run(self, pixels: list[Tiles]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,7 +13,11 @@ from torch import Tensor
 from tiler.errors import LogitsError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.stitch.cover import Cover
-from tiler.stitch.taper import tile_weights
+from tiler.stitch.taper import axis_weights
+
+_MOST_WEIGHTS = 96
+"""Kinds of tiles whose weights stay on the device. A grid has 81 at most: neighbours before and after, on two axes, are
+none or at one of two distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,6 @@ class DeviceBlender:
         self._first_row = first_row
         self._height = grid.tile_shape[0] // LOGITS_STRIDE
         self._sums = self._rows_of_zeros()
-        self._weights: dict[tuple[int, ...], Tensor] = {}
         self._checks: list[Check] = []
 
     def add(self, tile: Tile, logits: Tensor) -> Band | None:
@@ -81,7 +85,8 @@ class DeviceBlender:
         CoverError
             If the tile came before, or belongs to another row of tiles.
         """
-        expected = (self._classes, tile.cells.height, tile.cells.width)
+        cells = tile.cells
+        expected = (self._classes, cells.height, cells.width)
         if logits.shape != expected:
             raise LogitsError(
                 f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
@@ -102,14 +107,14 @@ class DeviceBlender:
         unusable = torch.count_nonzero(weighted - weighted)
         self._checks.append(Check(self._cover.name(tile), logits.numel(), unusable))
         sums = self._sums[:, 1:, tile.cells.slices[1]]
-        sums[:-1] += weighted
-        sums[-1] += weights
+        sums[:-1].add_(weighted)  # `+=` on an index would copy the sum to its own place afterwards
+        sums[-1].add_(weights)
 
     @torch.inference_mode()
     def _finish_row(self, row: int) -> Band:
         first, done = self._cover.finished_cells(row)
         sums, carried = self._sums, int(row > self._first_row)
-        sums[:-1, 1 : 1 + done] /= sums[-1, 1 : 1 + done]  # 0 / 0 is NaN: no tile
+        sums[:-1, 1 : 1 + done].div_(sums[-1, 1 : 1 + done])  # 0 / 0 is NaN: no tile
         # The band keeps the old array, so that it may be read while tiles of the next row come.
         if row + 1 < len(self._grid.row_offs):
             self._sums = self._rows_of_zeros()
@@ -123,17 +128,15 @@ class DeviceBlender:
         return torch.zeros(shape, dtype=torch.float32, device=self._device)
 
     def _tile_weights(self, tile: Tile) -> Tensor:
-        """Return the weights of a tile, copied to the device once for all tiles with the same strides around."""
-        strides = *_strides(self._grid.row_offs, tile.row), *_strides(self._grid.col_offs, tile.col)
-        if strides not in self._weights:
-            self._weights[strides] = on_device(self._device, tile_weights(self._grid, tile))
-        return self._weights[strides]
+        rows, cols = axis_weights(self._grid, tile)
+        return _weights(rows.tobytes(), cols.tobytes(), self._device)
 
 
-def _strides(offs: tuple[int, ...], index: int) -> tuple[int, int]:
-    """Return the strides from the tile before and to the tile after, model pixels; 0 at the border."""
-    here = offs[index]
-    return here - offs[max(index - 1, 0)], offs[min(index + 1, len(offs) - 1)] - here
+@lru_cache(_MOST_WEIGHTS)
+def _weights(rows: bytes, cols: bytes, device: torch.device) -> Tensor:
+    """Return the weights of a tile, copied to the device once for all tiles of this kind in all images."""
+    row_weights, col_weights = (np.frombuffer(axis, np.float32) for axis in (rows, cols))
+    return on_device(device, row_weights[:, np.newaxis] * col_weights)
 
 
 def on_device(device: torch.device, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:

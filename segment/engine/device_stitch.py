@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 import torch
@@ -22,9 +22,14 @@ from tiler.stitch.upsample import MaskRows, sample_points
 
 _BAND_BYTES = 192 * 2**20
 """Most bytes of device memory that one band of rows takes while it is computed, beside the blended logits."""
+_LARGEST_BAND_BYTES = 3 * 2**29
+_OF_FREE = 64
+"""A band takes at most this part of the free memory, because every image in flight may compute one."""
 _PIXEL_BYTES = 48
 """Bytes of a pixel beside its logits: winners so far, winners among the next classes, and their merging."""
 _CLASSES_AT_ONCE = 32
+_AXES = 16
+"""Axes whose points stay on the device, because the images of a survey mostly have one size."""
 
 
 class DeviceStitcher:
@@ -46,13 +51,22 @@ class DeviceStitcher:
         Whether to say also how sure each label is.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
+    band_bytes : int, optional
+        Most bytes that a band of rows takes while it is computed, see `band_bytes`; None: 192 MiB.
     """
 
     def __init__(
-        self, grid: Grid, classes: int, device: torch.device, *, confidence: bool = False, span: Span | None = None
+        self,
+        grid: Grid,
+        classes: int,
+        device: torch.device,
+        *,
+        confidence: bool = False,
+        span: Span | None = None,
+        band_bytes: int | None = None,
     ) -> None:
         self._blender = DeviceBlender(grid, classes, device, rows_of_tiles(grid, span).start if span else 0)
-        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence=confidence, span=span)
+        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence, span, band_bytes or _BAND_BYTES)
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
         """Blend one tile in; return the rows that it finished.
@@ -89,22 +103,43 @@ class DeviceStitcher:
         return iter(()) if band is None else self._upsampler.rows(band)
 
 
+def band_bytes(device: torch.device) -> int:
+    """Return the bytes that a band of rows may take on a device, by its free memory.
+
+    Each band is a few dozen calls of PyTorch, however many rows it has, and they hold the interpreter lock. So bands
+    are large where there is memory.
+    """
+    if device.type == "cpu":
+        return _BAND_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(max(free // _OF_FREE, _BAND_BYTES), _LARGEST_BAND_BYTES)
+
+
+@lru_cache(_AXES)
+def _points(source: int, model: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return what `sample_points` returns, copied to the device once for all images of this length."""
+    lower, fraction = sample_points(source=source, model=model, cells=cells)
+    return on_device(device, lower), on_device(device, fraction)
+
+
 class _DeviceUpsampler:
     """Turn bands of blended logits into full-width rows of the masks, a bounded number at a time."""
 
-    def __init__(self, grid: Grid, classes: int, device: torch.device, *, confidence: bool, span: Span | None) -> None:
+    def __init__(
+        self, grid: Grid, classes: int, device: torch.device, confidence: bool, span: Span | None, band_bytes: int
+    ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._span = span or Span(0, height)
         self._confidence = confidence
-        self._row_lower, row_fraction = sample_points(source=height, model=grid.model_shape[0], cells=rows)
-        col_lower, col_fraction = sample_points(source=width, model=grid.model_shape[1], cells=cols)
-        self._rows = on_device(device, self._row_lower), on_device(device, row_fraction[:, np.newaxis])
-        self._cols = on_device(device, col_lower), on_device(device, col_fraction)
+        self._row_lower, _ = sample_points(source=height, model=grid.model_shape[0], cells=rows)
+        lower, fraction = _points(height, grid.model_shape[0], rows, device)
+        self._rows = lower, fraction.unsqueeze(1)
+        self._cols = _points(width, grid.model_shape[1], cols, device)
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         pixels, logits = _PIXEL_BYTES * width, 8 * (width + cols)  # bytes of a row: left cells and steps, on both axes
-        fitting = (_BAND_BYTES - pixels) // logits
+        fitting = (band_bytes - pixels) // logits
         self._classes_at_once = max(min(classes, _CLASSES_AT_ONCE, fitting), 1)
-        self._rows_at_once = max(_BAND_BYTES // (pixels + logits * self._classes_at_once), 1)
+        self._rows_at_once = max(band_bytes // (pixels + logits * self._classes_at_once), 1)
 
     def rows(self, band: Band) -> Iterator[MaskRows]:
         """Yield the source rows whose cells lie within one band, each while the next are computed."""
@@ -168,7 +203,7 @@ def _best_of(logits: Tensor, *, first: int, runner_up: bool) -> _Best:
     """Return the winners among consecutive classes from `first`; overwrites the logits, (classes, rows, width)."""
     value, index = logits.max(dim=0)
     second = logits.scatter_(0, index.unsqueeze(0), -math.inf).amax(dim=0) if runner_up else None
-    return _Best(value, (index + first).to(torch.uint8), second)
+    return _Best(value, (index + first if first else index).to(torch.uint8), second)
 
 
 def _merged(low: _Best, high: _Best) -> _Best:

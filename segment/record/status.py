@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -91,6 +91,8 @@ class Status:
     """Processes that hold the folder and are none of these runs, in words."""
     unread: tuple[Path, ...] = ()
     """Records that cannot be read."""
+    inside: Mapping[str, float] = field(default_factory=dict)
+    """Large images that are not done: how much of each is labelled, 0 to 1."""
     now: datetime = datetime.min
     """When the records were read."""
 
@@ -181,7 +183,19 @@ def read_status(out: Path, held: Mapping[Shard, str], now: datetime | None = Non
         for shard, who in ((shard, held.get(shard, "")) for shard in shards)
     )
     others = tuple(who for shard, who in held.items() if shard.count != count)
-    return Status(out, parts, others, tuple(unread), now)
+    return Status(out, parts, others, tuple(unread), _inside(out, found.values()), now)
+
+
+def _inside(out: Path, runs: Iterable[Begun]) -> dict[str, float]:
+    """Return how much of large images is labelled, by the files of their parts."""
+    if next(out.rglob(".*.parts"), None) is None:
+        return {}
+    from tiler.masks.parts import labelled_pixels, part_folders_below  # loads GDAL, which no other status needs
+
+    sizes = {place: 1e6 * size for begun in runs for place, size in begun.inputs.items()}
+    folders = {source: folder for folder, (_, source) in part_folders_below(out).items()}
+    found = {source: labelled_pixels(folder) / sizes[source] for source, folder in folders.items() if sizes.get(source)}
+    return {source: min(round(share, 4), 1.0) for source, share in sorted(found.items())}
 
 
 def _never_ran(shard: Shard, dealt: Mapping[str, int], holder: str) -> Part:

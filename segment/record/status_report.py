@@ -51,6 +51,7 @@ def status_as_dict(status: Status) -> dict[str, Any]:
         "runs": [_part_as_dict(part) for part in status.parts],
         "failures": [{"path": each.path, "reason": each.reason, "advice": each.advice} for each in status.failed],
         "unread": list(map(str, status.unread)),
+        "labelled_inside": dict(status.inside),
     }
 
 
@@ -184,6 +185,8 @@ def _ago(then: datetime, now: datetime) -> str:
 
 
 def _remarks(status: Status) -> Iterator[tuple[str, str]]:
+    for place, (image, share) in enumerate([*status.inside.items()][:_FIRST]):
+        yield "inside:" if place == 0 else "", f"{image}: {share:.0%} of it is labelled"
     for who in status.others:
         yield "held:", f"{who} holds the folder too: another kind of run, or one that has just begun"
     for path in status.unread:

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from segment.engine import device_stitch
 from segment.engine.device_blend import DeviceBlender
-from segment.engine.device_stitch import DeviceStitcher
+from segment.engine.device_stitch import DeviceStitcher, band_bytes
 from tests.grids import grids
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
@@ -343,9 +343,41 @@ def test_a_tile_after_the_last_row_is_refused() -> None:
 @given(grids())
 def test_tiles_with_the_same_strides_around_have_the_same_weights(grid: Grid) -> None:
     blender = DeviceBlender(grid, 1, CPU)
-    for tile in grid.tiles():
-        np.testing.assert_array_equal(blender._tile_weights(tile).numpy(), tile_weights(grid, tile))
-    assert len(blender._weights) <= 81  # strides before and after: none or one of two that differ by 32, on two axes
+    found = [blender._tile_weights(tile) for tile in grid.tiles()]
+    for tile, weights in zip(grid.tiles(), found, strict=True):
+        np.testing.assert_array_equal(weights.numpy(), tile_weights(grid, tile))
+    kinds = {id(weights) for weights in found}
+    assert len(kinds) <= 81  # strides before and after: none or one of two that differ by 32, on two axes
+
+
+def test_images_of_one_size_share_what_lies_on_the_device() -> None:
+    grid = plan_grid((200, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    first, second = DeviceStitcher(grid, 2, CPU), DeviceStitcher(grid, 2, CPU)
+    assert first._upsampler._cols is second._upsampler._cols
+    tile = next(grid.tiles())
+    assert first._blender._tile_weights(tile) is second._blender._tile_weights(tile)
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [(2**30, 192 * 2**20), (24 * 2**30, 384 * 2**20), (75 * 2**30, 1200 * 2**20), (2**40, 3 * 2**29)],
+)
+def test_bands_are_larger_where_a_device_has_more_memory(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
+    assert band_bytes(torch.device("cuda")) == expected
+
+
+def test_larger_bands_hold_the_same_masks_in_fewer_pieces() -> None:
+    grid = plan_grid((400, 300), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    tiles = [(tile, torch.from_numpy(logits)) for tile, logits in random_tiles(grid, 5) if logits is not None]
+    masks = []
+    for size in (2**18, 2**26):
+        stitcher = DeviceStitcher(grid, 5, CPU, band_bytes=size)
+        masks.append([rows.labels for tile, logits in tiles for rows in stitcher.add(tile, logits)])
+    assert len(masks[1]) == len(grid.row_offs) < len(masks[0])
+    np.testing.assert_array_equal(np.concatenate(masks[0]), np.concatenate(masks[1]))
 
 
 @pytest.mark.gpu

@@ -186,6 +186,9 @@ def test_a_killed_command_goes_on_inside_an_image(tmp_path: Path, model: Path, n
         process.communicate()
     kept = len(list(out.glob(".*.parts/label-*.tif")))
     assert 3 <= kept < 20
+    (inside,) = json.loads(noseam("status", out, "--json").stdout)["labelled_inside"].items()
+    assert inside == ("mosaic.tif", pytest.approx(kept / 20, abs=0.05))
+    assert f"inside:  mosaic.tif: {inside[1]:.0%} of it is labelled" in noseam("status", out).stdout
     command = "segment", survey, "--model", model, "--threads", 1, "--polygons"
     assert noseam(*command, "--part-size", SMALL, "--out", out).exit_code == 0
     assert noseam(*command, "--out", tmp_path / "whole").exit_code == 0

@@ -213,7 +213,7 @@ def test_every_option_and_variable_that_the_page_names_exists() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     of_others = {"--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--job-name", "--gpus", "--parsable",
                  "--dependency", "--wrap", "--tag", "--rm", "--user", "--volume", "--build-arg", "--now", "--job-queue",
-                 "--job-definition", "--array-properties"}  # fmt: skip
+                 "--job-definition", "--array-properties", "--nworkers", "--nthreads", "--memory-limit"}  # fmt: skip
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - of_others
     assert [flag for flag in flags if f"`{flag}" not in reference] == []
     code = (ROOT / "segment" / "plan" / "array.py").read_text()

@@ -201,6 +201,16 @@ def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
     return found
 
 
+def labelled_pixels(folder: Path) -> int:
+    """Return how many pixels of an image the parts in a folder label; 0 where none can be read."""
+    with suppress(Exception), gdal_environment():  # rasterio's private errors too; a part may go meanwhile
+        paths = list(folder.glob("label-*-*.tif"))
+        rows = [path.stem.split("-")[1:] for path in paths]
+        with rasterio.open(str(paths[0].absolute()), driver="GTiff") as part:
+            return sum(int(stop) - int(start) for start, stop in rows) * int(part.width)
+    return 0
+
+
 def _seen_of(found: Mapping[str, Any]) -> Seen:
     stretch, damage = found["findings"]["stretch"], found["findings"]["damage"]
     findings = Findings(Stretch(**stretch) if stretch else None, tuple(damage))
