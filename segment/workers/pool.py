@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, Nanny
+from distributed import Client, LocalCluster, Nanny, Status
 from distributed.utils import LoopRunner
 
 from segment.errors import WorkersError
@@ -35,6 +35,8 @@ _SETTINGS: Mapping[str, Any] = {
     "distributed.worker.multiprocessing-method": "spawn",
 }
 _LOUDNESS = "DASK_LOGGING__DISTRIBUTED"
+_STARTING = Status.init, Status.starting
+_GIVEN_UP = Status.closed, Status.failed
 _main_lock = threading.Lock()
 
 
@@ -112,7 +114,14 @@ class Pool:
         while not self._closed.wait(_LOOK_S):
             with suppress(Exception):  # whoever uses the client gets to know
                 self.ask()
+                self._mend()
             self.each_second()
+
+    def _mend(self) -> None:
+        """Start workers of this machine anew whose nannies gave up, as they do where a process dies at a bad moment."""
+        cluster = self._cluster
+        if cluster is not None and any(nanny.status in _GIVEN_UP for nanny in cluster.workers.values()):
+            cluster.sync(_replace_lost, cluster, callback_timeout=_START_S)
 
 
 @contextmanager
@@ -201,6 +210,12 @@ def _restored(variables: MutableMapping[str, str]) -> Iterator[None]:
         variables.update(before)
 
 
+async def _replace_lost(cluster: LocalCluster) -> None:
+    for name in [name for name, nanny in cluster.workers.items() if nanny.status in _GIVEN_UP]:
+        del cluster.workers[name]
+    cluster.scale(len(cluster.worker_spec))  # it starts those that are missing
+
+
 async def _close_all(nannies: list[Any]) -> None:
     await asyncio.gather(*(nanny.close(timeout=_KILL_S) for nanny in nannies), return_exceptions=True)
 
@@ -232,9 +247,14 @@ class _Nanny(Nanny):  # type: ignore[misc]  # dask is not typed
         """Start the process, so that it does not import the program that runs here.
 
         Workers need nothing of it. A script without `if __name__ == "__main__":` would start itself again in each.
+        A process that is ended while it starts is started again; dask does so only with those that had started.
         """
         with _main_hidden():
-            return await super().instantiate()
+            found = await super().instantiate()
+            while found == Status.stopped and self.status in _STARTING:
+                await asyncio.sleep(_LOOK_S / 4)
+                found = await super().instantiate()
+            return found
 
 
 _hidden: list[dict[str, Any]] = []

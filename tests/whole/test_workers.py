@@ -210,6 +210,25 @@ def test_workers_that_are_killed_cost_nothing(
     marked.assert_all_gone()
 
 
+def test_workers_that_are_killed_while_they_start_are_started_again(
+    photos: Path, model: Path, of_photos: dict[str, bytes], tmp_path: Path
+) -> None:
+    marked, out, chance = Marked(), tmp_path / "out", random.Random(0)
+    command = segment_command(photos, out, model, "--workers", "2")
+    with subprocess.Popen(
+        command, env=marked.environment(), stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
+    ) as process:
+        wait_for(marked.workers)
+        for _ in range(20):  # each process lives for less than it takes to start
+            time.sleep(chance.uniform(0.05, 0.3))
+            if workers := marked.workers():
+                chance.choice(workers).send_signal(signal.SIGKILL)
+        _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert masks_in(out) == of_photos
+    marked.assert_all_gone()
+
+
 @pytest.mark.parametrize(
     ("number", "early"),
     [
