@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _LOOK_S = 1.0
+_OFTEN_S = 0.25
 _MINUTE_S = 60.0
 _STDERR = 2
 _BUSY = 0.005
@@ -23,7 +24,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self._own = True
-        self.move()
+        self._look(time.monotonic())
 
     def of_others(self) -> None:
         """Let processor time of this process mean nothing from now on: others work, and their signs of life count."""
@@ -37,7 +38,16 @@ class Pulse:
 
     def move(self) -> None:
         """Note a sign of life."""
-        self._moved, self._worked = time.monotonic(), time.process_time()
+        self._moved = time.monotonic()
+        if self._moved - self._looked > _OFTEN_S:
+            self._look(self._moved)
+
+    def _look(self, now: float) -> None:
+        """Note a sign of life, and the processor time so far.
+
+        A thread that asks for that often loses its core, and keeps the interpreter lock meanwhile.
+        """
+        self._moved, self._looked, self._worked = now, now, time.process_time()
 
     def still_s(self) -> float:
         """Return the seconds since the last sign of life.
@@ -47,7 +57,7 @@ class Pulse:
         """
         still = time.monotonic() - self._moved
         if self._own and time.process_time() - self._worked > _BUSY * max(still, 1.0):
-            self.move()
+            self._look(time.monotonic())
             return 0.0
         return still
 

@@ -27,7 +27,7 @@ from tiler.source.tiles import OneColour, read_tiles
 from tiler.stitch.upsample import MaskRows
 
 _TILES_AHEAD = 4
-_ROWS_AHEAD = 2
+_ROWS_AHEAD = 1
 
 
 @dataclass(frozen=True, slots=True)

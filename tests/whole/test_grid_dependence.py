@@ -34,7 +34,7 @@ def evaluated(
     network: MeanEngine, monkeypatch: pytest.MonkeyPatch, *more: object, cut: tuple[object, ...] = ()
 ) -> tuple[Any, str]:
     """Segment the photos with and without a shift; return what `evaluate` says, as JSON and as text."""
-    monkeypatch.setattr("segment.run.model.open_model", lambda *_, **__: model_of(network))
+    monkeypatch.setattr("segment.run.local.open_model", lambda *_, **__: model_of(network))
     for out, shift in (("masks", 0), ("shifted", 32)):
         result = noseam("segment", "photos", "--out", out, *CUT, "--grid-shift", shift, *cut)
         assert result.exit_code == 0, result.stderr
