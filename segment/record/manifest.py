@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ def lines_after(path: Path, start: int) -> Iterator[dict[str, Any]]:
 class Manifest:
     """Append one line of JSON per image to the record of a run; use as a context manager.
 
-    The line of an image that is done or failed is on the disk before the next line begins. Each run has its own id.
+    The lines of images that are done or failed are on the disk before the next ones begin. Each run has its own id.
 
     Parameters
     ----------
@@ -83,14 +83,15 @@ class Manifest:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def append(self, outcome: Outcome) -> None:
-        """Record how an image ended."""
-        line = json.dumps(self._record(outcome), ensure_ascii=True, separators=(",", ":")) + "\n"
+    def append(self, outcomes: Sequence[Outcome]) -> None:
+        """Record how images ended. They wait for the disk together, because it may take its time."""
+        records = [json.dumps(self._record(each), ensure_ascii=True, separators=(",", ":")) for each in outcomes]
+        lines = "".join(f"{record}\n" for record in records)
         size = self._file.seek(0, os.SEEK_END)
         try:
-            if self._file.write(line.encode("ascii")) != len(line):
+            if self._file.write(lines.encode("ascii")) != len(lines):
                 raise OSError("the disk is full")
-            if outcome.state != "skipped":
+            if any(each.state != "skipped" for each in outcomes):
                 os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(size)

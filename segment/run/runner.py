@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -64,8 +64,8 @@ class Runner:
     ) -> Generator[Outcome]:
         """Segment a survey; yield the outcome of each input as it ends.
 
-        Each outcome is written to `manifest.jsonl` before it is yielded. `summary.csv` is written after the last one,
-        and so is `failures.csv`.
+        Each outcome is on the disk, in `manifest.jsonl`, before it is yielded. `summary.csv` and `failures.csv` are
+        written after the last one.
         Inputs that the run did not get to have no outcome. The caller holds the output folder, see `hold_folder`.
 
         Parameters
@@ -97,10 +97,10 @@ class Runner:
             broken = False
             try:
                 raise_if_asked()
-                for outcome in chain(_refused(plan), Schedule(agenda, crew, gate).outcomes()):
-                    manifest.append(outcome)
-                    tables.add(outcome)
-                    yield outcome
+                for outcomes in chain(_refused(plan), Schedule(agenda, crew, gate).outcomes()):
+                    manifest.append(outcomes)
+                    tables.add(outcomes)
+                    yield from outcomes
             except BaseException as error:
                 gate.shut_by(error)
                 broken = True
@@ -122,9 +122,12 @@ class Runner:
         return Agenda(images, standings, known, work, self._workers.count, advance)
 
 
-def _refused(plan: SurveyPlan) -> Iterator[Outcome]:
-    for each in plan.refused:
-        yield Outcome(each.path, "failed", each.reason, relative=each.relative, advice=each.advice)
+def _refused(plan: SurveyPlan) -> Iterator[list[Outcome]]:
+    if plan.refused:
+        yield [
+            Outcome(each.path, "failed", each.reason, relative=each.relative, advice=each.advice)
+            for each in plan.refused
+        ]
 
 
 class _Tables:
@@ -136,11 +139,11 @@ class _Tables:
         self._covered: list[Covered] = []
         self._failed: list[Outcome] = []
 
-    def add(self, outcome: Outcome) -> None:
-        if outcome.state == "failed":
-            self._failed.append(outcome)
-        if outcome.coverage is not None:
-            self._covered.append(Covered(outcome.relative, outcome.coverage, self._ground[outcome.path]))
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        self._failed += [each for each in outcomes if each.state == "failed"]
+        self._covered += [
+            Covered(each.relative, each.coverage, self._ground[each.path]) for each in outcomes if each.coverage
+        ]
 
     def write(self) -> None:
         plan, out, mark = self._plan, self._request.out, self._request.shard.mark

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -35,8 +36,10 @@ class Schedule:
         self._ended: SimpleQueue[Future[Ended | None]] = SimpleQueue()
         self._in_hand: dict[Future[Ended | None], Task] = {}
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield how images end, as they end; those that the gate kept from beginning have no outcome.
+    def outcomes(self) -> Iterator[list[Outcome]]:
+        """Yield how images end, as they end: all at once that ended since the last time.
+
+        Images that the gate kept from beginning have no outcome.
 
         Raises
         ------
@@ -45,14 +48,27 @@ class Schedule:
         """
         self._hand_out()
         while self._in_hand and self._gate.end != "stalled":
+            found: list[Outcome] = []
             try:
-                future = self._ended.get(timeout=min(_LOOK_S, self._gate.limits.max_stall_s))
-            except Empty:
-                self._crew.look()
-                yield from self._stalled()
-                self._hand_out()
-            else:
-                yield from self._take(future)
+                if ended := self._wait():
+                    for future in ended:
+                        found.extend(self._take(future))
+                else:
+                    self._crew.look()
+                    found.extend(self._stalled())
+            finally:  # what ended before an error is told too
+                if found:
+                    yield found
+            self._hand_out()
+
+    def _wait(self) -> list[Future[Ended | None]]:
+        """Return the tasks that have ended; none where none did for a while."""
+        found = []
+        with suppress(Empty):
+            found.append(self._ended.get(timeout=min(_LOOK_S, self._gate.limits.max_stall_s)))
+            while True:
+                found.append(self._ended.get_nowait())
+        return found
 
     def _hand_out(self) -> None:
         while len(self._in_hand) < self._crew.most and self._gate.open:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ class Trial:
         work = Work(self.request, overwrite=True)
         crew = LocalCrew(model, work, gate, lambda path, _: labelled.update({path: time.monotonic()}))
         try:
-            for outcome in Schedule(Agenda(deque(pieces), {}, model.known, work), crew, gate).outcomes():
+            ended = Schedule(Agenda(deque(pieces), {}, model.known, work), crew, gate).outcomes()
+            for outcome in chain.from_iterable(ended):
                 if outcome.state == "done":
                     took.closing_s += time.monotonic() - labelled[outcome.path]
                     self._add(outcome, of_path[outcome.path], took)

@@ -82,12 +82,12 @@ def test_every_input_has_one_line_per_run(survey: Path, tmp_path: Path) -> None:
 
 def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
+        manifest.append([Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg"))])
     whole = (tmp_path / MANIFEST).read_bytes()
     for length in range(len(whole)):
         (tmp_path / MANIFEST).write_bytes(whole + whole[:length])
         with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-            manifest.append(Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg")))
+            manifest.append([Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg"))])
         assert [line["image"] for line in lines_of(tmp_path)] == ["a.jpg", "c.jpg"]
     assert lines_of(tmp_path)[1]["pixels"] == {"class 0": 1, "class 1": 2}
 
@@ -95,14 +95,14 @@ def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
 def test_a_last_line_that_noseam_did_not_write_stays(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"mine": 1}')
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
+        manifest.append([Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg"))])
     assert [line.get("mine") for line in lines_of(tmp_path)] == [1, None]
 
 
 def test_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\n.jpg")
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / name, "failed", "why", relative=Path(name)))
+        manifest.append([Outcome(tmp_path / name, "failed", "why", relative=Path(name))])
     assert lines_of(tmp_path)[0]["image"] == "\\udcff\n.jpg"
 
 
@@ -200,6 +200,22 @@ def test_the_command_ends_though_its_records_hang(survey: Path, tmp_path: Path, 
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 3, done.stderr
     assert "does a drive hang?" in done.stderr
+
+
+def test_images_that_end_together_wait_for_the_disk_together(survey: Path, tmp_path: Path) -> None:
+    for index in range(12):
+        shutil.copy(survey / "a.png", survey / f"more_{index}.png")
+    waits: list[int] = []
+
+    def wait(file: int) -> None:
+        waits.append(file)
+        time.sleep(0.2)
+
+    with patch("segment.record.manifest.os", wraps=os, fsync=wait):
+        outcomes, _ = run(survey, tmp_path / "out")
+    assert len(outcomes) == 16
+    assert len(lines_of(tmp_path / "out")) == 16
+    assert 1 < len(waits) < 12
 
 
 def test_work_without_news_is_no_stall() -> None:
