@@ -31,7 +31,7 @@ def segment(source: Path, model: Path, workers: int) -> Run:
     with tempfile.TemporaryDirectory(dir=source.parent) as out:
         return run_undisturbed([
             sys.executable, "-m", "cli", "-q", "segment", str(source), "--out", out, "--model", str(model),
-            "--workers", str(workers),
+            "--workers", str(workers), "--overwrite",
         ])  # fmt: skip
 
 
