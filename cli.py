@@ -11,11 +11,12 @@ from commands.polygons import polygons
 from commands.scenes import scenes
 from commands.segment import segment
 from commands.settings import name_variables
+from commands.status import status
 from commands.train import train
 
 __all__ = ["main"]
 
-for command in (segment, plan, crop, train, evaluate, polygons, scenes, demo):
+for command in (segment, plan, status, crop, train, evaluate, polygons, scenes, demo):
     main.add_command(command)
 name_variables(main)
 

@@ -3,7 +3,7 @@
 Run from the repository, inside its virtual environment, on Linux:
 
     python benchmarks/pipeline.py [--case photos-0.256 photos-1 survey device] [--photos 24] [--rounds 3]
-        [--images 3] [--delay-ms 0] [--against CHECKOUT] [--functions PY_SPY]
+        [--images 3] [--processes 1] [--delay-ms 0] [--against CHECKOUT] [--functions PY_SPY]
 
 It makes its own images. An engine of constant time stands in for the network: it gives smooth logits of 24 classes,
 made before, after `--delay-ms` in which it holds neither a core nor the lock. All else is a real run, files in, masks
@@ -34,7 +34,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,7 +50,7 @@ from PIL import Image as Picture
 
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
-from segment.run.cores import share_cores
+from segment.run.cores import Threads, share_cores
 from segment.run.runner import Runner
 from tiler.classes import ClassTable, distinct_colours
 from tiler.files.walk import walk_survey
@@ -88,9 +88,9 @@ class ConstantEngine:
             future.set_result(self._logits[shape][self._turn % SETS])
         return future
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+    def stitcher(self, grid: Grid, *, confidence: bool, **more: Any) -> Stitcher:
         """See `Engine`."""
-        return Stitcher(grid, CLASSES, confidence=confidence)
+        return Stitcher(grid, CLASSES, confidence=confidence, **more)
 
     def close(self) -> None:
         """See `Engine`."""
@@ -128,9 +128,8 @@ class Job:
 
 def run_here(job: Job) -> dict[str, Any]:
     """Return what a run took in this process; one image was segmented before, so that everything is loaded."""
-    engine, threads = ConstantEngine(job.delay_s), share_cores()
-    colours = ClassTable(tuple(f"class {index}" for index in range(CLASSES)), distinct_colours(CLASSES))
-    runner = Runner("constant", "0" * 32, colours, engine, replace(threads, images=job.images or threads.images))
+    threads = share_cores()
+    runner = _runner(ConstantEngine(job.delay_s), replace(threads, images=job.images or threads.images))
     with tempfile.TemporaryDirectory() as folder:
         request = Request(tiling=Tiling(job.window, 512, 0.25), out=Path(folder))
         plan = plan_survey(walk_survey([Path(job.source)], out=request.out), request)
@@ -154,6 +153,17 @@ def run_here(job: Job) -> dict[str, Any]:
     }
 
 
+def _runner(engine: ConstantEngine, threads: Threads) -> Runner:
+    colours = ClassTable(tuple(f"class {index}" for index in range(CLASSES)), distinct_colours(CLASSES))
+    parts = "constant", "0" * 32, colours, engine, threads
+    try:
+        from segment.run.local import LocalWorkers
+        from segment.run.model import OpenModel
+    except ImportError:  # another checkout, of before there were workers
+        return Runner(*parts)  # type: ignore[arg-type, call-arg]
+    return Runner(LocalWorkers(OpenModel(*parts)))
+
+
 def _finish(runner: Runner, plan: Any, request: Request) -> None:
     for outcome in runner.run(plan, request, overwrite=True):
         if outcome.state != "done":
@@ -173,6 +183,15 @@ def _spying(py_spy: str, stacks: Path, found: Counter[str]) -> Iterator[None]:
         stack, _, count = line.rpartition(" ")
         own = re.findall(r"([^;]+ \((?:tiler|segment)/[^;:]+):\d+\)", stack)
         found[f"{own[-1]})" if own else "other"] += int(count)
+
+
+def run_side_by_side(job: Job, checkout: Path | None, processes: int) -> dict[str, Any]:
+    """Return what runs took in so many processes at the same time, each with all photos; the speed is that of all."""
+    if processes == 1:
+        return run_apart(job, checkout)
+    with ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(lambda _: run_apart(job, checkout), range(processes)))
+    return {**found[0], "speed": sum(each["speed"] for each in found)}
 
 
 def run_apart(job: Job, checkout: Path | None) -> dict[str, Any]:
@@ -231,6 +250,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=24, help="Photos of a run.")
     parser.add_argument("--rounds", type=int, default=3, help="Times that everything runs.")
     parser.add_argument("--images", type=int, default=0, help="Images in flight; as in a run by default.")
+    parser.add_argument("--processes", type=int, default=1, help="Processes that run side by side.")
     parser.add_argument("--delay-ms", type=float, default=0, help="What the engine takes for a tile.")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="Another checkout.")
     parser.add_argument("--functions", default="", metavar="PY_SPY", help="py-spy, to say which functions hold it.")
@@ -250,7 +270,7 @@ def main() -> None:
             found: dict[str, list[dict[str, Any]]] = {where: [] for where in checkouts}
             for _ in range(1 if given.small else given.rounds):
                 for where, checkout in checkouts.items():
-                    found[where].append(run_apart(job, checkout))
+                    found[where].append(run_side_by_side(job, checkout, given.processes))
             print(f"{case}\n\n{as_table(case, found)}\n", flush=True)
     print(machine())
 

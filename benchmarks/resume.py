@@ -27,7 +27,9 @@ from rasterio import Affine
 from segment.model.checkpoint import describe_checkpoint
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
-from segment.run.runner import open_runner
+from segment.run.local import LocalWorkers
+from segment.run.model import open_model
+from segment.run.runner import Runner
 from tiler.files.outputs import all_paths
 from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
@@ -81,8 +83,8 @@ def measure(folder: Path, count: int, *, georeferenced: bool) -> list[str]:
     request = Request(tiling=tiling, out=out)
     survey = walk_survey([source], out=out)
     plan = plan_survey(survey, request)
-    runner = open_runner(describe_checkpoint(str(model)))
-    with closing(runner.engine):
+    runner = Runner(LocalWorkers(open_model(describe_checkpoint(str(model)))))
+    with closing(runner):
         assert {outcome.state for outcome in runner.run(plan, request)} == {"done"}
 
         def run_again() -> None:

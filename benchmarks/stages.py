@@ -27,7 +27,9 @@ from segment.model.checkpoint import describe_checkpoint
 from segment.model.presets import Size
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan, SurveyPlan, plan_survey
-from segment.run.runner import Runner, open_runner
+from segment.run.local import LocalWorkers
+from segment.run.model import OpenModel, open_model
+from segment.run.runner import Runner
 from tiler.files.walk import walk_survey
 from tiler.grid.tiling import Tiling
 from tiler.masks.sink import MaskMeta
@@ -53,15 +55,15 @@ class Case:
 CASES = {"b0": Case("b0", 2000), "b0-full": Case("b0", 512, 4), "b5": Case("b5", 2000, 3)}
 
 
-def measure(runner: Runner, plan: SurveyPlan, request: Request, rounds: int) -> tuple[Spread, Spread, float]:
+def measure(model: OpenModel, plan: SurveyPlan, request: Request, rounds: int) -> tuple[Spread, Spread, float]:
     """Return seconds of the whole job and of the network alone, and the cores that the whole job kept busy."""
     tiles = _tiles(plan.images[0]) * len(plan.images)
     whole, alone, cores = [], [], []
     for number in range(rounds + 1):  # the first, untimed turn warms up
-        took = _clock(lambda: list(runner.run(plan, request, overwrite=True)))
+        took = _clock(lambda: list(Runner(LocalWorkers(model)).run(plan, request, overwrite=True)))
         if any(outcome.state != "done" for outcome in took.value):
             raise SystemExit(str(took.value))
-        forward = _clock(lambda: [future.result() for future in [runner.engine.submit(tile) for tile in tiles]])
+        forward = _clock(lambda: [future.result() for future in [model.engine.submit(tile) for tile in tiles]])
         if number:
             whole.append(took.seconds)
             cores.append(took.cpu / took.seconds)
@@ -69,14 +71,14 @@ def measure(runner: Runner, plan: SurveyPlan, request: Request, rounds: int) -> 
     return Spread.of(whole), Spread.of(alone), float(np.median(cores))
 
 
-def stages(runner: Runner, plan: ImagePlan) -> dict[str, float]:
+def stages(model: OpenModel, plan: ImagePlan) -> dict[str, float]:
     """Return the core seconds of each stage of one photo, one after the other."""
     read = _clock(lambda: _tiles(plan))
-    network = _clock(lambda: [future.result() for future in [runner.engine.submit(tile) for tile in read.value]])
-    stitcher = runner.engine.stitcher(plan.grid, confidence=False)
+    network = _clock(lambda: [future.result() for future in [model.engine.submit(tile) for tile in read.value]])
+    stitcher = model.engine.stitcher(plan.grid, confidence=False)
     placed = list(zip(plan.grid.tiles(), network.value, strict=True))
     stitch = _clock(lambda: [rows for tile, logits in placed for rows in stitcher.add(tile, logits)])
-    meta = MaskMeta(plan.grid.source_shape, runner.classes, plan.info.georeference, {})
+    meta = MaskMeta(plan.grid.source_shape, model.classes, plan.info.georeference, {})
 
     def write() -> None:
         with MaskWriter(plan.outputs, meta) as writer:
@@ -122,16 +124,16 @@ def main() -> None:
             case = CASES[name]
             count = max(photos // case.share, 1)
             tiling = Tiling(case.window, 512, 0.25)
-            model = write_model(folder / name, 24, case.size, tiling)
+            written = write_model(folder / name, 24, case.size, tiling)
             source = write_photos(folder / f"photos-{count}", count, height, width)
             request = Request(tiling=tiling, out=folder / "masks")
             plan = plan_survey(walk_survey([source], out=request.out), request)
-            runner = open_runner(describe_checkpoint(str(model)), device="cpu")
-            with closing(runner.engine):
-                whole, alone, cores = measure(runner, plan, request, rounds)
-                cost = stages(runner, plan.images[0])
+            model = open_model(describe_checkpoint(str(written)), device="cpu")
+            with closing(model.engine):
+                whole, alone, cores = measure(model, plan, request, rounds)
+                cost = stages(model, plan.images[0])
             ratio = f"{whole.median / alone.median:.2f}"
-            jobs.append((name, runner.engine.name, str(count), str(whole), str(alone), ratio, f"{cores:.1f}"))
+            jobs.append((name, model.engine.name, str(count), str(whole), str(alone), ratio, f"{cores:.1f}"))
             costs.append((name, *(f"{seconds:.3f}" for seconds in cost.values())))
     print(
         table(("case", "engine", "photos", "whole job, s", "network alone, s", "ratio", "cores busy"), jobs), end="\n\n"

@@ -25,9 +25,9 @@ _OF_THE_LOG: dict[str, dict[str, Any]] = {
                  "help": "The log is appended to this file too, as lines of JSON."},
 }  # fmt: skip
 """Options that stand before a command's name and after it."""
-_HEADINGS = ("output", "model", "input", "place", "polygons", "limits", "records", "options")
+_HEADINGS = ("output", "model", "input", "place", "polygons", "workers", "limits", "records", "options")
 _FEW = 30
-_KEY = "noseam.log"
+_KEY, TYPED = "noseam.log", "noseam.typed"
 ORIGINS = "noseam.origins"
 """Where the values of options came from that a file of settings holds: by command, then by the option's name."""
 
@@ -101,6 +101,11 @@ def origin(ctx: click.Context | None, option: click.Parameter) -> str:
         names = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
         return next((f"variable {name}" for name in names if os.environ.get(name)), "")
     return ""
+
+
+def typed(ctx: click.Context) -> tuple[str, ...]:
+    """Return what was typed after the name of the program."""
+    return tuple(ctx.find_root().meta.get(TYPED, ()))
 
 
 def _take_note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:

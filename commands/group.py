@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commands.command import log_options
+from commands.command import TYPED, log_options
 from commands.exits import IN_USE
 from commands.settings import SETTINGS_FILE, load_settings, refuse_unknown_variables
 from segment.errors import FolderInUseError
@@ -29,6 +29,11 @@ class Group(click.Group):
     def __init__(self, *names: Any, **known: Any) -> None:
         super().__init__(*names, **known)
         self.params += log_options()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command's name; keep all that was typed, for the record of a run."""
+        ctx.meta[TYPED] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -74,7 +79,7 @@ def main(**_: Any) -> None:
       2    the command is wrong: an option, or a folder, model or table that it names
       3    some images failed
       4    no image found
-      5    stopped by --max-runtime with images left, whatever failed
+      5    stopped by --max-runtime with images left, whatever failed; status: images are left
       75   another run holds the output folder
       130  interrupted
       143  terminated
@@ -85,6 +90,7 @@ def main(**_: Any) -> None:
       noseam crop images/ masks/ --out crops/ --classes classes.csv
       noseam train crops/ --out model/
       noseam segment survey/ --out masks/ --model model/
+      noseam status masks/
       noseam evaluate masks/ truth/ --classes classes.csv
       noseam polygons masks/ --out polygons/
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.command import Command, quiet
+from commands.command import Command, quiet, typed
 from commands.exits import FAILED, exit_code, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
@@ -66,15 +66,14 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
     gate = Gate(request.run_limits)
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
     planned = plan(request)
-    survey = planned.survey
-    if not survey.inputs + survey.elsewhere:
+    if not planned.everything.inputs:
         give_json(Sums(0).as_dict(request.out, "no image"), as_json=as_json, json_file=json_file)
         no_image(ctx, request.sources)
-    if note := place_note(survey):
-        _log.info("%s", note)
-    sums = Sums(survey.inputs)
     with ExitStack() as stack:
-        stack.enter_context(held(request, planned))
+        planned = stack.enter_context(held(request, planned, gate, typed(ctx)))
+        survey, sums = planned.survey, Sums(planned.survey.inputs)
+        if note := place_note(survey):
+            _log.info("%s", note)
         stack.callback(lambda: give_json(sums.as_dict(request.out, gate.end), as_json=as_json, json_file=json_file))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
         runner = stack.enter_context(opened(request, planned))

@@ -16,7 +16,8 @@ from segment.engine.request import EngineKind, EngineOptions, Precision
 from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
 from segment.plan.shard import Shard
-from segment.run.request import PlanRequest, SegmentRequest
+from segment.record.request import StatusRequest
+from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
 from segment.training.request import Schedule, TrainRequest
 from tiler.crops.plan import CropFormat, CropOptions
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
     from segment.evaluation.results import Evaluation
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
+    from segment.record.status import Status
     from segment.training.train import TrainResult
     from tiler.crops.make import CropReport
 
-__all__ = ["crop", "evaluate", "plan", "polygons", "segment", "train"]
+__all__ = ["crop", "evaluate", "plan", "polygons", "segment", "status", "train"]
 AnyPath = str | Path
 
 
@@ -160,6 +162,7 @@ def plan(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = PlanRequest.grid_shift_px,
+    part_size: float = PlanRequest.part_size,
     strict: bool = PlanRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
     shard: Shard | str = PlanRequest.shard,
@@ -185,6 +188,7 @@ def plan(
     batch_size: int | None = EngineOptions.batch_size,
     threads: int | None = EngineOptions.threads,
     calibrate: bool = PlanRequest.calibrate,
+    workers: int = PlanRequest.workers,
 ) -> SurveyPlan:
     """Return what `segment` would do, and what that takes; nothing is written to `out`.
 
@@ -236,6 +240,7 @@ def segment(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = SegmentRequest.grid_shift_px,
+    part_size: float = SegmentRequest.part_size,
     strict: bool = SegmentRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
     shard: Shard | str = SegmentRequest.shard,
@@ -260,6 +265,9 @@ def segment(
     max_errors: int | None = RunLimits.max_errors,
     max_runtime_min: float | None = RunLimits.max_runtime_min,
     max_stall_min: float = RunLimits.max_stall_min,
+    workers: int | Literal["auto"] = WorkerOptions.workers,
+    scheduler: str | None = WorkerOptions.scheduler,
+    resources: Resource | str | None = WorkerOptions.resources,
     progress: Progress | None = None,
 ) -> tuple[Outcome, ...]:
     """Segment images and folders of images; write full-resolution masks.
@@ -289,6 +297,27 @@ def segment(
         output, or another run writes to `out`. If the device fails for good, or a record cannot be written.
     """
     return steps.segment(gather(SegmentRequest, locals()), progress or steps.unheard)
+
+
+def status(out: AnyPath) -> Status:
+    """Return what is done, failed and left in an output folder, from the records of `segment` alone.
+
+    Parameters
+    ----------
+    out : path
+        The output folder.
+
+    Returns
+    -------
+    Status
+        How the last run of each shard, or of the whole survey, stands; `parts` is empty where no run left a record.
+
+    Raises
+    ------
+    NoseamError
+        If there is no such folder, or a record cannot be read.
+    """
+    return steps.status(gather(StatusRequest, locals()))
 
 
 def polygons(

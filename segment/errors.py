@@ -17,6 +17,9 @@ NoseamError
     ├── FolderInUseError (RuntimeError)
     ├── ShardError (ValueError)
     ├── ImageMemoryError (MemoryError)
+    ├── WorkersError (RuntimeError)
+    │   ├── SchedulerLostError
+    │   └── WorkerEndedError
     └── RecordError (OSError)
 """
 
@@ -79,10 +82,24 @@ class ShardError(SegmentError, ValueError):
     """A survey has no such part."""
 
 
-class ImageMemoryError(SegmentError, MemoryError):
+class ImageMemoryError(MemoryError, SegmentError):  # in this order tblib, which dask uses, can pickle it
     """An image is too wide for the memory of this machine."""
 
     advice = "cut the image into narrower ones, or use a machine with more memory"
+
+
+class WorkersError(SegmentError, RuntimeError):
+    """The workers of a run cannot be started or found, do not see its files, or do not fit together."""
+
+
+class SchedulerLostError(WorkersError):
+    """The scheduler of a cluster does not answer any more, so the run ends."""
+
+
+class WorkerEndedError(WorkersError):
+    """Processes ended whenever they worked on an image."""
+
+    advice = "fewer --workers leave each more memory; if that does not help, take the image out, and please report it"
 
 
 class RecordError(SegmentError, OSError):

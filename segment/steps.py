@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +21,15 @@ from tiler.errors import PolygonRequestError, TilerError
 if TYPE_CHECKING:
     from segment.evaluation.request import EvaluateRequest
     from segment.evaluation.results import Evaluation
+    from segment.guard.limits import Gate
     from segment.model.checkpoint import Description
     from segment.plan.request import Request, SurveyRequest
     from segment.plan.scope import Scope
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
+    from segment.record.request import StatusRequest
+    from segment.record.status import Status
+    from segment.run.crew import Workers
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
     from segment.training.request import TrainRequest
@@ -62,7 +66,9 @@ class Planned:
     request: Request
     """What was asked, with the checkpoint's tiling."""
     survey: SurveyPlan
-    """Its inputs, each planned or refused."""
+    """Its inputs, each planned or refused; those of the shard that is asked for."""
+    everything: SurveyPlan
+    """All inputs, those of other shards too."""
     scope: Scope
     """Where its sources lie in the survey of the output folder."""
 
@@ -82,6 +88,8 @@ def plan(request: SurveyRequest) -> Planned:
     from segment.plan.gone import find_gone
     from segment.plan.report import passed_over
     from segment.plan.scope import scope_of
+    from segment.plan.shard import WHOLE
+    from segment.plan.shares import take_shard
     from segment.plan.survey import plan_survey
     from tiler.extra import require_extra
     from tiler.files.walk import walk_survey
@@ -103,13 +111,18 @@ def plan(request: SurveyRequest) -> Planned:
     own = description is not None and resolved.tiling == description.tiling
     said_by = description.tiling_source if own and description else "your options" if description else "no model"
     _log.info("how images are cut: %s (source: %s)", resolved.tiling, said_by)
+    if request.shard.origin:
+        _log.info("shard %s, because %s", request.shard, request.shard.origin)
     scope = scope_of(request.sources, request.out)
     walked = walk_survey(request.sources, out=request.out, below=scope.below)
     scope.refuse_namesakes(walked.images)
-    planned = replace(plan_survey(walked, resolved), whole=scope.whole)
-    for level, text in passed_over(walked, planned, request):
+    everything = replace(plan_survey(walked, resolved), whole=scope.whole)
+    if request.shard == WHOLE:
+        everything = replace(everything, gone=find_gone(everything, scope))
+    ours = take_shard(everything, request.shard, request.out)
+    for level, text in passed_over(walked, ours, request):
         _log.log(level, "%s", text)
-    return Planned(description, resolved, replace(planned, gone=find_gone(planned, scope)), scope)
+    return Planned(description, resolved, ours, everything, scope)
 
 
 @_no_warnings()
@@ -131,8 +144,11 @@ def survey(request: PlanRequest) -> SurveyPlan:
 
 
 @contextmanager
-def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
+def held(request: SegmentRequest, planned: Planned, gate: Gate, command: Sequence[str] = ()) -> Iterator[Planned]:
     """Keep other runs from the output folder of a planned survey; enter this before its model is opened.
+
+    It yields the survey as it is to be segmented: which inputs a shard takes is settled only now.
+    `command` is what was typed after `noseam`.
 
     Raises
     ------
@@ -143,8 +159,10 @@ def held(request: SegmentRequest, planned: Planned) -> Iterator[None]:
     """
     from segment.guard.output import hold_output
 
-    with hold_output(planned.scope, request.shard, planned.survey, prune=request.prune):
-        yield
+    with hold_output(
+        planned.scope, request.shard, planned.everything, gate, prune=request.prune, command=command
+    ) as survey:
+        yield replace(planned, survey=survey)
 
 
 @contextmanager
@@ -158,16 +176,10 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
     NoseamError
         If the model, the class table or the device cannot be used.
     """
-    from segment.run.runner import open_runner
+    from segment.run.runner import Runner
     from tiler.masks.legend import write_legend
 
-    assert planned.description is not None
-    engine = request.engine_options
-    runner = open_runner(
-        planned.description, request.classes, kind=engine.engine, device=engine.device,
-        precision=engine.precision, batch_size=engine.batch_size, threads=engine.threads,
-    )  # fmt: skip
-    with closing(runner.engine):
+    with closing(Runner(_workers(request, planned))) as runner:
         try:
             request.polygon_options.chosen(runner.classes.names)
         except TilerError as error:
@@ -175,6 +187,20 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
         for why in write_legend(request.out, runner.classes):
             _log.warning("%s", why)
         yield runner
+
+
+def _workers(request: SegmentRequest, planned: Planned) -> Workers:
+    """Open the model where it is to run."""
+    from segment.run.local import open_local
+    from segment.workers.count import count_workers
+
+    assert planned.description is not None
+    count = count_workers(request.worker_options, request.engine_options, len(planned.survey.images))
+    if count == 1 and request.worker_options.scheduler is None:
+        return open_local(request, planned.description)
+    from segment.workers.open import DaskWorkers
+
+    return DaskWorkers(request, planned.description, count)
 
 
 @_no_warnings()
@@ -186,13 +212,30 @@ def segment(request: SegmentRequest, advance: Progress = unheard) -> tuple[Outco
     from segment.guard.limits import Gate
 
     gate = Gate(request.run_limits)
-    planned = plan(request)
     outcomes: list[Outcome] = []
-    with held(request, planned), opened(request, planned) as runner:
+    with held(request, plan(request), gate) as planned, opened(request, planned) as runner:
         for outcome in runner.run(planned.survey, planned.request, overwrite=request.overwrite, gate=gate):
             outcomes.append(outcome)
             advance(len(outcomes), planned.survey.inputs)
     return tuple(outcomes)
+
+
+def status(request: StatusRequest) -> Status:
+    """Return how the last runs into an output folder stand, from their records alone.
+
+    Raises
+    ------
+    RequestError
+        If there is no such folder.
+    RecordError
+        If a record cannot be read.
+    """
+    from segment.guard.lock import holders
+    from segment.record.status import read_status
+
+    if not request.out.is_dir():
+        raise RequestError(f"{request.out}: no such folder")
+    return read_status(request.out, {shard: str(holder) for shard, holder in holders(request.out).items()})
 
 
 @_no_warnings()

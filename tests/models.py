@@ -15,8 +15,11 @@ from segment.engine.contract import Engine
 from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
 from segment.model.presets import Size, write_untrained
 from segment.run.cores import share_cores
+from segment.run.local import LocalWorkers
+from segment.run.model import OpenModel
 from segment.run.runner import Runner
 from tiler.classes import ClassTable, distinct_colours
+from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.tiling import Tiling
 from tiler.stitch.stitcher import Stitcher
@@ -106,17 +109,22 @@ class BatchEngine:
         """Hand in one tile."""
         return self._batcher.submit(pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image."""
-        return Stitcher(grid, self.classes, confidence=confidence)
+        return Stitcher(grid, self.classes, confidence=confidence, span=span)
 
     def close(self) -> None:
         """Cancel what waits."""
         self._batcher.close()
 
 
-def runner_of(engine: Engine | MeanEngine, *, batch_size: int = 4, digest: str = "0" * 32) -> Runner:
-    """Return a runner for an engine, or a network that takes whole batches, that needs no checkpoint."""
+def model_of(engine: Engine | MeanEngine, *, batch_size: int = 4, digest: str = "0" * 32) -> OpenModel:
+    """Return a model around an engine, or a network that takes whole batches, that needs no checkpoint."""
     if isinstance(engine, MeanEngine):
         engine = BatchEngine(engine, batch_size)
-    return Runner("made by a test", digest, class_table(engine.classes), engine, share_cores())
+    return OpenModel("made by a test", digest, class_table(engine.classes), engine, share_cores())
+
+
+def runner_of(engine: Engine | MeanEngine, *, batch_size: int = 4, digest: str = "0" * 32) -> Runner:
+    """Return a runner for a model around an engine, see `model_of`."""
+    return Runner(LocalWorkers(model_of(engine, batch_size=batch_size, digest=digest)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ from tests.make import UTM, noise, write_tif
 from tiler.files.walk import walk_survey
 
 MANIFEST = "manifest.jsonl"
-LOCK, HOLDER, MEMORY = ".noseam.lock", ".noseam.holder", ".noseam.survey.json"
+LOCK, HOLDER, MEMORY, RUN = ".noseam.lock", ".noseam.holder", ".noseam.survey.json", ".noseam.run.json"
+_OF_ONE_RUN = r"manifest\.jsonl|\.noseam\.lock|\.noseam\.run\."
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 
 
@@ -78,4 +80,4 @@ def exit_code(process: subprocess.Popen[str] | subprocess.CompletedProcess[str])
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, hidden ones too, except those that differ between any two runs."""
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
-    return {name: data for name, data in found.items() if name not in {MANIFEST, LOCK}}
+    return {name: data for name, data in found.items() if not re.match(_OF_ONE_RUN, name)}

@@ -107,7 +107,7 @@ def test_a_plan_is_what_the_run_does(survey: Path, tmp_path: Path, model: str) -
         ({"batch_size": 0}, "batch_size: a whole number from 1 expected, 0 found"),
         ({"engine": "x"}, "engine: one of auto, openvino, torch expected, 'x' found"),
         ({"max_megapixels": -1}, "max_megapixels: a finite number above 0 expected, -1 found"),
-        ({"shard": (1, 2)}, "shard: a Shard, or text such as I/N expected"),
+        ({"shard": (1, 2)}, r"shard: a Shard, or text such as I/N\|auto expected"),
         ({"sources": None}, "sources: a tuple of Paths expected, None found"),
         ({"sources": [3]}, r"sources: a tuple of Paths expected, \(3,\) found"),
     ],

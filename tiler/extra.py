@@ -8,18 +8,19 @@ from typing import Literal
 from tiler.errors import MissingExtraError
 
 _NEEDS = {
+    "cluster": ("several workers", ("distributed",)),
     "photo": ("placing photos", ("pyproj", "defusedxml")),
     "vector": ("writing polygons", ("pyogrio", "pyarrow")),
 }
 
 
-def require_extra(extra: Literal["photo", "vector"]) -> None:
+def require_extra(extra: Literal["cluster", "photo", "vector"]) -> None:
     """Raise unless the packages that an optional step needs can be imported.
 
     Parameters
     ----------
     extra : str
-        The extra of noseam that brings them: `photo` or `vector`.
+        The extra of noseam that brings them: `cluster`, `photo` or `vector`.
 
     Raises
     ------

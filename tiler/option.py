@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-Group = Literal["input", "model", "output", "place", "polygons", "limits", "records", ""]
+Group = Literal["input", "model", "output", "place", "polygons", "workers", "limits", "records", ""]
 """Headings under which a long help lists its options; empty: under none."""
 _Request = TypeVar("_Request")
 _KEY = "option"
@@ -75,6 +75,8 @@ class Asked:
         """The values that are allowed, where they can be listed."""
         one = get_args(self.kind)[0] if get_origin(self.kind) is frozenset else self.kind
         kinds = get_args(one) if get_origin(one) in {Union, UnionType} else (one,)
+        if any(get_origin(kind) is not Literal for kind in kinds):
+            return ()
         return tuple(each for kind in kinds if get_origin(kind) is Literal for each in get_args(kind))
 
     @property
@@ -167,7 +169,7 @@ def expectation(asked: Asked) -> str:
     if get_origin(asked.kind) is tuple:
         what = f"a tuple of {'' if inner[-1] is Ellipsis else len(inner)} {_SEVERAL[inner[0]]}".replace("  ", " ")
     else:
-        what = _ONE.get(asked.kind) or f"a {asked.kind.__name__}"
+        what = " or ".join(_ONE.get(kind) or f"a {kind.__name__}" for kind in _plain_kinds(asked.kind))
     text = f", or text such as {asked.option.unit}" if asked.option.read else ""
     return f"{what}{bounds(asked.option)}{text}"
 
@@ -183,6 +185,12 @@ def bounds(known: Option) -> str:
 
 _ONE = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text", Path: "a Path"}
 _SEVERAL = {int: "whole numbers", float: "finite numbers", str: "texts", Path: "Paths"}
+
+
+def _plain_kinds(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a value but for words, which its unit names."""
+    kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    return tuple(each for each in kinds if get_origin(each) is not Literal)
 
 
 @cache

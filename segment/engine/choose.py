@@ -58,7 +58,7 @@ def open_engine(
     EngineError
         If OpenVINO was asked for and cannot run the network.
     """
-    on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
+    on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
     if kind == "openvino" and device not in {"auto", "cpu"}:
         raise DeviceError(f"engine openvino runs on the CPU, device {device!r} was asked for; use --engine torch")
     if kind == "openvino" or (kind == "auto" and on_cpu):
@@ -79,7 +79,18 @@ def open_engine(
     )
 
 
-def _has_cuda() -> bool:
+def count_gpus() -> int:
+    """Return how many CUDA devices this process may use, as the driver says; PyTorch is not imported."""
+    found = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL(_CUDA_DRIVER)
+        usable = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0
+    except (OSError, AttributeError):
+        return 0
+    return found.value if usable else 0
+
+
+def has_cuda() -> bool:
     """Return whether PyTorch can use a CUDA device. Without a driver PyTorch is not imported, which would be slow."""
     try:
         ctypes.CDLL(_CUDA_DRIVER)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.upsample import MaskRows
 
@@ -42,8 +43,8 @@ class Engine(Protocol):
         wait. After `close` the future is cancelled, or the call raises RuntimeError.
         """
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
-        """Return what blends and labels one image."""
+    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+        """Return what blends and labels one image, or some source rows of it, from the first of `rows_of_tiles` on."""
 
     def close(self) -> None:
         """Finish the tiles that are being computed, cancel those that wait, and stop."""

@@ -63,11 +63,14 @@ class DeviceBlender:
         Number of classes C.
     device : torch.device
         Where the logits are and the work is done.
+    first_row : int
+        Row of tiles that comes first.
     """
 
-    def __init__(self, grid: Grid, classes: int, device: torch.device) -> None:
+    def __init__(self, grid: Grid, classes: int, device: torch.device, first_row: int = 0) -> None:
         self._grid, self._classes, self._device = grid, classes, device
-        self._cover = Cover(grid)
+        self._cover = Cover(grid, first_row)
+        self._first_row = first_row
         self._height = grid.tile_shape[0] // LOGITS_STRIDE
         self._sums = self._rows_of_zeros()
         self._checks: list[Check] = []
@@ -110,7 +113,7 @@ class DeviceBlender:
     @torch.inference_mode()
     def _finish_row(self, row: int) -> Band:
         first, done = self._cover.finished_cells(row)
-        sums, carried = self._sums, int(row > 0)
+        sums, carried = self._sums, int(row > self._first_row)
         sums[:-1, 1 : 1 + done].div_(sums[-1, 1 : 1 + done])  # 0 / 0 is NaN: no tile
         # The band keeps the old array, so that it may be read while tiles of the next row come.
         if row + 1 < len(self._grid.row_offs):

@@ -15,6 +15,7 @@ from torch import Tensor
 from segment.engine.device_blend import Band, DeviceBlender, on_device
 from tiler.classes import NO_LABEL
 from tiler.errors import LogitsError
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.confidence import CERTAIN
 from tiler.stitch.upsample import MaskRows, sample_points
@@ -48,6 +49,8 @@ class DeviceStitcher:
         Where the logits are and the work is done.
     confidence : bool
         Whether to say also how sure each label is.
+    span : Span or None
+        The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
     band_bytes : int, optional
         Most bytes that a band of rows takes while it is computed, see `band_bytes`; None: 192 MiB.
     """
@@ -59,10 +62,11 @@ class DeviceStitcher:
         device: torch.device,
         *,
         confidence: bool = False,
+        span: Span | None = None,
         band_bytes: int | None = None,
     ) -> None:
-        self._blender = DeviceBlender(grid, classes, device)
-        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence, band_bytes or _BAND_BYTES)
+        self._blender = DeviceBlender(grid, classes, device, rows_of_tiles(grid, span).start if span else 0)
+        self._upsampler = _DeviceUpsampler(grid, classes, device, confidence, span, band_bytes or _BAND_BYTES)
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
         """Blend one tile in; return the rows that it finished.
@@ -121,8 +125,11 @@ def _points(source: int, model: int, cells: int, device: torch.device) -> tuple[
 class _DeviceUpsampler:
     """Turn bands of blended logits into full-width rows of the masks, a bounded number at a time."""
 
-    def __init__(self, grid: Grid, classes: int, device: torch.device, confidence: bool, band_bytes: int) -> None:
+    def __init__(
+        self, grid: Grid, classes: int, device: torch.device, confidence: bool, span: Span | None, band_bytes: int
+    ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
+        self._span = span or Span(0, height)
         self._confidence = confidence
         self._row_lower, _ = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         lower, fraction = _points(height, grid.model_shape[0], rows, device)
@@ -138,6 +145,7 @@ class _DeviceUpsampler:
         """Yield the source rows whose cells lie within one band, each while the next are computed."""
         checks = self._launch_checks(band)
         start, stop = np.searchsorted(self._row_lower, (band.row_off, band.row_stop - 1)).tolist()
+        start, stop = max(start, self._span.start), min(stop, self._span.stop)
         flying: _Flight | None = None
         for first in range(start, stop, self._rows_at_once):
             launched = self._launch_rows(band, slice(first, min(first + self._rows_at_once, stop)))

@@ -18,6 +18,7 @@ from segment.engine.request import Precision
 from segment.errors import DeviceError, EngineError
 from segment.guard.limits import memory_bytes
 from segment.model.checkpoint import Description
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid
 from tiler.stitch.stitcher import Stitcher
 
@@ -84,9 +85,9 @@ class OpenVinoEngine:
         """Hand in one tile; see `Engine`."""
         return self._pool.submit(self._infer, pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image."""
-        return Stitcher(grid, self.classes, confidence=confidence)
+        return Stitcher(grid, self.classes, confidence=confidence, span=span)
 
     def close(self) -> None:
         """Finish the tiles that are being computed, cancel those that wait, and stop."""

@@ -19,6 +19,7 @@ from segment.engine.request import Precision
 from segment.errors import DeviceError
 from segment.model.checkpoint import Checkpoint
 from segment.model.fusion import Normalised, fuse_head
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
 from tiler.stitch.upsample import MaskRows
@@ -88,13 +89,13 @@ class TorchEngine:
         """Hand in one tile; see `Engine`. On CUDA the logits are a tensor that may still be on its way."""
         return self._batcher.submit(pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image, on the device that the logits are on."""
         if self._device.type == "cpu":
-            return HostStitcher(grid, self.classes, confidence=confidence)
+            return HostStitcher(grid, self.classes, confidence=confidence, span=span)
         with device_faults(self._device):
             stitcher = DeviceStitcher(
-                grid, self.classes, self._device, confidence=confidence, band_bytes=self._band_bytes
+                grid, self.classes, self._device, confidence=confidence, span=span, band_bytes=self._band_bytes
             )
             return _Watched(stitcher, self._device)
 

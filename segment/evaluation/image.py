@@ -17,9 +17,9 @@ from segment.evaluation.metrics import confusion
 from segment.evaluation.seams import SeamCounts, count_seams
 from segment.evaluation.sides import Sides
 from tiler.classes import ClassTable
+from tiler.grid.parts import BLOCK_PX
 from tiler.grid.seams import SeamBands, bands_of, read_grid
 from tiler.grid.window import Window
-from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.labels import LabelReader, open_labels
 
 COUNTED_PX = 2**22

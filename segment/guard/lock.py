@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from segment.errors import FolderInUseError, RecordError
-from segment.plan.shard import WHOLE, Shard
+from segment.plan.shard import WHOLE, Shard, marked
 from tiler.files.atomic import hidden_folder, replacing, sweep
 
 LOCK, HOLDER = ".noseam.lock", ".holder"
 """The hidden file that a run locks in its output folder; the ending of the file beside it that names the run."""
 _LOCKS_OF_SHARDS = ".noseam.*-of-*.lock"
-_PATIENCE_S = 2.0
+_PATIENCE_S, _BLINK_S = 2.0, 0.2
+"""How long a run waits for a lock that others hold for an instant, to see that it is free: runs, or `holders`."""
 
 
 def refuse_unwritable(out: Path) -> None:
@@ -61,10 +64,10 @@ def hold_folder(out: Path, shard: Shard = WHOLE) -> Iterator[None]:
         try:
             out.mkdir(parents=True, exist_ok=True)
             own = out / shard.mark(LOCK)
-            stack.callback(_lock(own).release)
+            stack.callback(_lock(own, _BLINK_S).release)
             if shard == WHOLE:
                 for path in sorted(out.glob(_LOCKS_OF_SHARDS)):
-                    stack.callback(_lock(path).release)
+                    stack.callback(_lock(path, _BLINK_S).release)
                     _holder(path).unlink(missing_ok=True)  # a killed shard left it
             else:  # each is held for an instant, to see that it is free; other shards do the same
                 beside = [path for path in out.glob(_LOCKS_OF_SHARDS) if not path.match(f"*-of-{shard.count}.lock")]
@@ -106,6 +109,49 @@ def lock_file(path: Path) -> Iterator[None]:
             raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
         with _signed(own):
             yield
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that holds an output folder."""
+
+    pid: int
+    """Its process; 0 where it has only just begun, or is about to end."""
+    host: str
+    """The machine of that."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}" if self.pid else "a run that has just begun or is about to end"
+
+
+def holders(out: Path) -> Mapping[Shard, Holder]:
+    """Return which runs hold an output folder right now, by the shard that they work on.
+
+    A lock that a killed run left does not count. Where the folder cannot be written to, that is told of runs of this
+    machine alone.
+    """
+    locks = (path for path in (out / LOCK, *sorted(out.glob(_LOCKS_OF_SHARDS))) if path.exists())
+    found = {marked(path.name): _read_holder(path) or Holder(0, "") for path in locks if _is_held(path)}
+    return {WHOLE: found[WHOLE]} if WHOLE in found else found  # it holds the locks of all shards too
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # this user may not write here
+        holder = _read_holder(lock)
+        return holder is not None and (holder.host != platform.node() or psutil.pid_exists(holder.pid))
+
+
+def _read_holder(lock: Path) -> Holder | None:
+    try:
+        found = json.loads(_holder(lock).read_text(encoding="utf-8"))
+        return Holder(int(found["pid"]), str(found["host"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _lock(path: Path, patience_s: float = 0, held: Path | None = None) -> FileLock:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from segment.errors import RecordError
+from segment.guard.limits import Gate
 from segment.guard.lock import hold_folder, refuse_unwritable
 from segment.plan.estimate import estimate
 from segment.plan.figures import about_bytes
 from segment.plan.gone import named, remove_gone, stay
 from segment.plan.scope import Scope
-from segment.plan.shard import Shard
+from segment.plan.shard import WHOLE, Shard
+from segment.plan.shares import forget_shares, take_shard
 from segment.plan.survey import SurveyPlan
+from segment.record.begun import begin_record, end_record
 from tiler.words import counted
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) -> Iterator[None]:
+def hold_output(
+    scope: Scope, shard: Shard, survey: SurveyPlan, gate: Gate, *, prune: bool, command: Sequence[str] = ()
+) -> Iterator[SurveyPlan]:
     """Keep other runs from the output folder for the block, and say what the user may want to look after in it.
+
+    It yields what this run takes of the survey.
 
     Parameters
     ----------
@@ -30,24 +38,48 @@ def hold_output(scope: Scope, shard: Shard, survey: SurveyPlan, *, prune: bool) 
     shard : Shard
         See `hold_folder`.
     survey : SurveyPlan
-        What will be written.
+        All of the survey.
+    gate : Gate
+        Says at the end of the block whether the run looked at all its images.
     prune : bool
         Whether to remove the masks of photos that have left the survey.
+    command : sequence of str
+        What was typed after `noseam`, for the record of the run.
 
     Raises
     ------
     FolderInUseError
         If another run writes there.
     RecordError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or what shards keep in it cannot be read.
     """
     refuse_unwritable(scope.out)
     with hold_folder(scope.out, shard):
         _tell_scope(scope, prune=prune)
         scope.remember()
-        _prune(survey.gone, prune=prune)
-        _warn_of_space(scope.out, survey)
+        ours = take_shard(survey, shard, scope.out, settle=True)
+        _prune(ours.gone, prune=prune)
+        _warn_of_space(scope.out, ours)
+        with _recorded(scope.out, shard, ours, gate, command):
+            yield ours
+        if shard == WHOLE and scope.whole and gate.end == "complete":
+            forget_shares(scope.out)
+
+
+@contextmanager
+def _recorded(out: Path, shard: Shard, survey: SurveyPlan, gate: Gate, command: Sequence[str]) -> Iterator[None]:
+    """Record what a run sets out to do, and after the block that it ended."""
+    begun = begin_record(out, shard, survey, command)
+    try:
         yield
+    except BaseException as error:
+        gate.shut_by(error)
+        raise
+    finally:
+        try:
+            end_record(out, begun, gate.end)
+        except RecordError as error:
+            _log.warning("%s; so `noseam status` will take this run for one that was killed", error)
 
 
 def _tell_scope(scope: Scope, *, prune: bool) -> None:

@@ -1,4 +1,4 @@
-"""Tell a drive that hangs from long work, by whether this process still does anything."""
+"""Tell a drive that hangs from long work, by whether the processes of a run still do anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,18 @@ class Pulse:
     """
 
     def __init__(self) -> None:
+        self._own = True
         self._look(time.monotonic())
+
+    def of_others(self) -> None:
+        """Let processor time of this process mean nothing from now on: others work, and their signs of life count."""
+        self._own = False
+        self.move()
+
+    def of_this_process(self) -> None:
+        """Let processor time of this process be a sign of life again."""
+        self._own = True
+        self.move()
 
     def move(self) -> None:
         """Note a sign of life."""
@@ -45,7 +56,7 @@ class Pulse:
         seconds: over a longer time a few busy moments look like rest.
         """
         still = time.monotonic() - self._moved
-        if time.process_time() - self._worked > _BUSY * max(still, 1.0):
+        if self._own and time.process_time() - self._worked > _BUSY * max(still, 1.0):
             self._look(time.monotonic())
             return 0.0
         return still

@@ -22,8 +22,8 @@ class RunLimits:
     )
     max_runtime_min: float | None = option(
         None,
-        "No image is begun after MINUTES minutes, and those begun are finished; the same command again goes on from "
-        "there.",
+        "No image, or part of a large one, is begun after MINUTES minutes, and those begun are finished; the same "
+        "command again goes on from there.",
         unit="MINUTES",
         shown="none",
         above=0,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from segment.plan.figures import TYPICAL_COMPRESSION, Calibration, Estimate, Kind, Rates
 from segment.plan.survey import ImagePlan
+
+_AT_ONCE = 3
+"""Images that even a worker with few cores has in flight."""
 
 
 def kind_of(image: ImagePlan) -> Kind:
@@ -24,6 +28,7 @@ def estimate(
     calibration: Calibration | None = None,
     *,
     planning_s: float = 0.0,
+    workers: int = 1,
     unknown: str = "where nothing was tried out",
 ) -> Estimate:
     """Return what it takes to segment images.
@@ -38,26 +43,31 @@ def estimate(
         What was measured. Without it there is neither time nor memory, and masks are compressed as is typical.
     planning_s : float
         Seconds that the run takes to read all headers.
+    workers : int
+        How many processes share the work, and its cores.
     unknown : str
         Why there is no calibration, if there is none.
     """
     free = free_bytes(out)
     if calibration is None or not calibration.rates:
-        typical = sum(image.output_bytes for image in images) // TYPICAL_COMPRESSION
+        typical = [1 / TYPICAL_COMPRESSION] * len(images)
         if calibration is not None:
             unknown = f"because the images that were tried out failed: {calibration.failed}"
-        return Estimate(len(images), typical, free, unknown)
+        return Estimate(len(images), _mask_bytes(images, typical), free, scratch_bytes(images, typical), unknown)
     found = {each.kind: each for each in calibration.rates}
     rates = [found.get(kind_of(image)) or calibration.rates[0] for image in images]
     working = work_s(images, rates, calibration)
+    each = replace(calibration, at_once=min(calibration.at_once, max(-(-calibration.at_once // workers), _AT_ONCE)))
     return Estimate(
         images=len(images),
-        mask_bytes=round(sum(image.output_bytes * rate.compression for image, rate in zip(images, rates, strict=True))),
+        mask_bytes=_mask_bytes(images, [rate.compression for rate in rates]),
         free_bytes=free,
+        scratch_bytes=scratch_bytes(images, [rate.compression for rate in rates], workers * each.at_once),
         seconds=planning_s + calibration.startup_s + working,
         images_per_s=len(images) / working if working else 0.0,
         core_s=core_s(images, rates, calibration),
-        memory_bytes=calibration.base_bytes + held_bytes(images, rates, calibration),
+        memory_bytes=calibration.base_bytes + held_bytes(images, rates, each),
+        workers=workers,
         calibration=calibration,
     )
 
@@ -106,6 +116,16 @@ def held_bytes(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Ca
             break
         said, held = said + claimed, held + found
     return round(held)
+
+
+def scratch_bytes(images: Sequence[ImagePlan], compressions: Sequence[float], at_once: int = 1) -> int:
+    """Return the most bytes of files that are there only while masks are made, for so many images at a time."""
+    each = (image.scratch_bytes * compression for image, compression in zip(images, compressions, strict=True))
+    return round(sum(sorted(each, reverse=True)[:at_once]))
+
+
+def _mask_bytes(images: Sequence[ImagePlan], compressions: Sequence[float]) -> int:
+    return round(sum(image.output_bytes * each for image, each in zip(images, compressions, strict=True)))
 
 
 def free_bytes(folder: Path) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tiler.source.raster import READ_FROM_TOP
+
 TYPICAL_COMPRESSION = 20
 """Pixels of a mask per byte of its file where nothing was tried out; smooth masks have more, noisy ones a quarter."""
 
@@ -27,7 +29,7 @@ class Kind:
     @property
     def random_access(self) -> bool:
         """Whether rows in the middle can be read without those above them."""
-        return self.driver not in {"JPEG", "PNG"}
+        return self.driver not in READ_FROM_TOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Estimate:
     """Bytes of all its files, after compression."""
     free_bytes: int
     """Bytes that are free where they go."""
+    scratch_bytes: int = 0
+    """Most bytes of the files that are there only while masks are made."""
     unknown: str = ""
     """Why time and memory are not known, such as `without --model`; empty where they are."""
     seconds: float | None = None
@@ -101,14 +105,16 @@ class Estimate:
     core_s: float | None = None
     """Core seconds of all its threads, start-up aside."""
     memory_bytes: int | None = None
-    """Its peak memory."""
+    """Peak memory of each of its processes."""
+    workers: int = 1
+    """How many processes share the work."""
     calibration: Calibration | None = None
     """What the figures come from; None: headers, and a typical compression."""
 
     @property
     def fits(self) -> bool:
         """Whether the files will have room."""
-        return self.mask_bytes <= self.free_bytes
+        return self.mask_bytes + self.scratch_bytes <= self.free_bytes
 
 
 def about_time(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from segment.plan.scope import Scope
 from segment.plan.survey import SurveyPlan
 from tiler.files.names import product_kind
+from tiler.masks.parts import part_folders_below
 from tiler.masks.products import products_below, remove_products
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign
@@ -18,7 +20,7 @@ _NAMED = 10
 
 
 def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
-    """Return the masks and polygons of photos that are no more, by the photos' paths below the survey.
+    """Return the masks, polygons and parts of photos that are no more, by the photos' paths below the survey.
 
     Parameters
     ----------
@@ -33,20 +35,26 @@ def find_gone(plan: SurveyPlan, scope: Scope) -> Mapping[str, tuple[Path, ...]]:
         Empty where the run does not see the whole survey. What noseam did not write is left out. So are photos whose
         folder is empty or a link to nowhere: their drive may not be there.
     """
-    if not plan.whole or plan.elsewhere or plan.unlisted:
+    if not plan.whole or plan.unlisted:
         return {}
     planned = {relative.parent / relative.stem for relative in plan.named}
     found: dict[str, tuple[Path, ...]] = {}
     for image, products in products_below(scope.out).items():
         if image not in planned and (source := _source(products)) and not _may_return(source, scope.roots):
             found[source] = tuple(path for path in products if _is_ours(path, source))
+    labels = {image.label for image in plan.images}
+    for folder, (label, source) in part_folders_below(scope.out).items():
+        if label not in labels and not _may_return(source, scope.roots):
+            found[source] = (*found.get(source, ()), folder)
     return found
 
 
 def remove_gone(gone: Mapping[str, tuple[Path, ...]]) -> None:
-    """Remove masks and polygons with all beside them, and the folders that are empty then."""
+    """Remove masks, polygons and parts with all beside them, and the folders that are empty then."""
     for products in gone.values():
         remove_products(products)
+        for folder in filter(Path.is_dir, products):
+            shutil.rmtree(folder, ignore_errors=True)
         for product in products:
             with suppress(OSError):  # something else is there
                 product.parent.rmdir()

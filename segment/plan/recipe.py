@@ -48,6 +48,11 @@ class Recipe:
         return digest(self.parts)
 
     @property
+    def of_labels(self) -> str:
+        """32 hex digits that change whenever a part does that decides labels."""
+        return digest(self.labels)
+
+    @property
     def polygons(self) -> str | None:
         """What decides the polygons, besides the labels; None: there are none."""
         found: str | None = self.parts["polygons"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,19 @@ from segment.plan.estimate import is_writable
 from segment.plan.figures import TYPICAL_COMPRESSION, Estimate, about_bytes, about_time
 from segment.plan.gone import stay
 from segment.plan.request import SurveyRequest
-from segment.plan.survey import ImagePlan, SurveyPlan, photos_in
+from segment.plan.survey import ImagePlan, SurveyPlan
+from tiler.errors import TilerError
 from tiler.files.outputs import all_paths
 from tiler.files.walk import Survey
 from tiler.grid.fit import TileSize
 from tiler.photo.height import TAKE_OFF
-from tiler.source.raster import UNREAD_SUFFIXES
+from tiler.source.raster import UNREAD_SUFFIXES, read_info
 from tiler.words import counted
 
 _LISTED = 12
 _SUFFIXES, _LONGEST_SUFFIX = 8, 8
 """So many suffixes are told of, and none with more characters, because that is none."""
+_LITTLE, _LITTLE_BYTES = 0.1, 10**8
 _BUSY = 0.8
 """With less than this fraction of the cores at hand, other programs are told of."""
 
@@ -57,6 +60,7 @@ def _image_as_dict(image: ImagePlan) -> dict[str, Any]:
         "tiles": len(image.grid),
         "tile_height": image.grid.tile_shape[0],
         "tile_width": image.grid.tile_shape[1],
+        "parts": len(image.parts),
         "outputs": [str(path) for path in all_paths(image.outputs)],
         "output_bytes": image.output_bytes,
         "notes": list(image.notes),
@@ -93,7 +97,7 @@ def plan_as_lines(plan: SurveyPlan, out: Path) -> list[str]:
 
 def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Iterator[tuple[int, str]]:
     """Yield what a walk passed over, in words, each after the level at which the log says it."""
-    if photos := photos_in(walked.in_out):
+    if photos := _photos_in(walked.in_out):
         some = f"{counted(len(photos), 'image')}, such as {photos[0]}"
         yield (
             logging.WARNING,
@@ -112,6 +116,15 @@ def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Ite
         yield logging.INFO, f"passed over {counted(plan.masks, 'mask')} that noseam wrote"
     if plan.elsewhere:
         yield logging.INFO, f"shard {request.shard}: {plan.inputs} of {plan.inputs + plan.elsewhere} inputs"
+
+
+def _photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return those of some files that are images, by their headers, and that noseam did not make."""
+    found = []
+    for path in paths:
+        with suppress(TilerError):
+            found += [] if read_info(path).made_by_noseam else [path]
+    return tuple(found)
 
 
 def _by_suffix(files: Counter[str]) -> str:
@@ -167,12 +180,19 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
         if measured.cores < _BUSY * measured.cores_in_all:
             cores = counted(measured.cores_in_all, "core")
             yield f"  other programs are at work: the time counts on {measured.cores:.1f} of {cores}, as found now"
-        yield f"memory: about {about_bytes(found.memory_bytes)}"
+        each = f" in each of {found.workers} workers" if found.workers > 1 else ""
+        yield f"memory: about {about_bytes(found.memory_bytes)}{each}"
     files, free = about_bytes(found.mask_bytes), about_bytes(found.free_bytes)
     typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
     room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"
     room = room if is_writable(out) else "it cannot be written"
-    yield f"disk: about {files} of masks{typical}; {room} in {out}"
+    more = f", and {about_bytes(found.scratch_bytes)} more while they are made" if _tells(found) else ""
+    yield f"disk: about {files} of masks{more}{typical}; {room} in {out}"
+
+
+def _tells(found: Estimate) -> bool:
+    """Return whether the files that are there for a while are worth a word."""
+    return found.scratch_bytes > max(_LITTLE * found.mask_bytes, _LITTLE_BYTES)
 
 
 def _per_second(rate: float) -> str:
@@ -180,8 +200,9 @@ def _per_second(rate: float) -> str:
 
 
 def _tiles(image: ImagePlan) -> str:
-    """Return how many tiles an image has, and which option would give such tiles."""
-    return f"{counted(len(image.grid), 'tile')} (--tile {TileSize(image.grid.tile_shape)})"
+    """Return how many tiles an image has, which option would give such tiles, and its parts if it has several."""
+    parts = f" in {len(image.parts)} parts" if len(image.parts) > 1 else ""
+    return f"{counted(len(image.grid), 'tile')}{parts} (--tile {TileSize(image.grid.tile_shape)})"
 
 
 def _forms(image: ImagePlan) -> str:

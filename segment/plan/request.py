@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from segment.errors import RequestError
-from segment.plan.shard import WHOLE, Shard, parse_shard
+from segment.plan.array import asked_shard
+from segment.plan.shard import WHOLE, Shard
 from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
@@ -68,10 +69,11 @@ class SurveyOptions:
     shard: Shard = option(
         WHOLE,
         "This run takes the I-th of N parts of the survey. Start one run for each part, at the same time if you like, "
-        "on other GPUs or machines. Then run once without it, for the summary of the whole.",
-        unit="I/N",
+        "on other GPUs or machines. Then run once without it, for the summary of the whole. auto: the array job says I "
+        "and N (SLURM, Kubernetes, AWS Batch).",
+        unit="I/N|auto",
         group="input",
-        read=parse_shard,
+        read=asked_shard,
     )
     georef: Literal["auto", "photo", "none"] = option(
         "auto",
@@ -94,6 +96,14 @@ class SurveyOptions:
         least=0,
         multiple=LATTICE_PX,
         group="model",
+    )
+    part_size: float = option(
+        128.0,
+        "An image of at least twice so many megapixels is worked on in parts: workers share it, and a run that was "
+        "killed goes on inside it. 0: no image is.",
+        unit="MEGAPIXELS",
+        least=0,
+        group="limits",
     )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""

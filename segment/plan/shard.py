@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segment.errors import ShardError
 
 _FORM = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})", re.ASCII)
 
+_MARK = re.compile(r"\.([1-9]\d*)-of-([1-9]\d*)(?=\.|$)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several parts of a survey; every input belongs to exactly one, whatever else is in the survey."""
+    """One of several parts of a survey; every input belongs to exactly one, see `segment.plan.shares`."""
 
     index: int = 1
     """Which part, from 1."""
     count: int = 1
     """Number of parts."""
+    origin: str = field(default="", compare=False)
+    """What said so, where that was not the user."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.index <= self.count:
@@ -29,7 +33,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def takes(self, path: Path) -> bool:
-        """Return whether an input belongs to this part, by its place below its source."""
+        """Return whether an input belongs to this part by its name alone, whatever else is in the survey."""
         name = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(name) % self.count == self.index - 1
 
@@ -39,6 +43,12 @@ class Shard:
             return name
         stem, dot, suffix = name.rpartition(".")
         return f"{stem}.{self.index}-of-{self.count}{dot}{suffix}"
+
+
+def marked(name: str) -> Shard:
+    """Return the shard whose own copy of a file has this name; the whole survey where no shard marked it."""
+    found = _MARK.search(name)
+    return WHOLE if found is None else Shard(int(found[1]), int(found[2]))
 
 
 def marks_of(name: str) -> str:
@@ -61,5 +71,5 @@ def parse_shard(text: str) -> Shard:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4; {text!r:.40} found")
+        raise ShardError(f"a shard I/N with 1 <= I <= N expected, such as 2/4, or auto; {text!r:.40} found")
     return Shard(int(found[1]), int(found[2]))

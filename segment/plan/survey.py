@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,19 +13,19 @@ from rasterio import Affine
 from segment.plan.figures import Estimate
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
-from tiler.errors import PoseError, TilerError, advice_of, reason_of
+from tiler.errors import PoseError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
+from tiler.grid.parts import BLOCK_PX, Span, plan_parts
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.window import Window
-from tiler.masks.geotiff_sink import BLOCK_PX
 from tiler.masks.provenance import source_stamp
 from tiler.photo.pose import Placement, place_photo
 from tiler.source.channels import choose_channels
 from tiler.source.georef import Georeference
-from tiler.source.raster import RasterInfo, read_info
+from tiler.source.raster import READ_FROM_TOP, RasterInfo, read_info
 from tiler.source.shut_off import allow_vrt
 from tiler.words import readable
 
@@ -50,6 +49,8 @@ class ImagePlan:
     """What all its tiles cost, in tiles of the size that the network was trained at."""
     stamp: tuple[int, int]
     """Size in bytes and modification time in ns when it was planned."""
+    parts: tuple[Span, ...]
+    """The parts that it is worked on in, top to bottom; one of all its rows unless it is large."""
     placement: Placement | None = None
     """Where its pose puts it; None unless that was asked for and needed."""
     unplaced: str = ""
@@ -93,14 +94,41 @@ class ImagePlan:
     @property
     def output_bytes(self) -> int:
         """Bytes of its masks before compression: one per pixel, four per pixel of a colour GeoTIFF."""
-        return sum(self.pixels * (4 if out.kind == "color" and out.format != "png" else 1) for out in self.outputs)
+        return sum(map(self._bytes_of, self.outputs))
+
+    def _bytes_of(self, output: Output) -> int:
+        return self.pixels * (4 if output.kind == "color" and output.format != "png" else 1)
+
+    @property
+    def random_access(self) -> bool:
+        """Whether rows in the middle can be read without those above them."""
+        return self.info.driver not in READ_FROM_TOP
+
+    @property
+    def label(self) -> Path:
+        """Its label mask."""
+        return self.outputs[0].path
 
     def working_bytes(self, classes: int) -> int:
         """Return about how many bytes work on the image holds. They grow with its width, not with its height."""
         height, width = self.grid.tile_shape[0], self.grid.padded_shape[1]
         cells = height // LOGITS_STRIDE * (width // LOGITS_STRIDE)
         strips, blended = 4 * 3 * height * width, 3 * 4 * (classes + 1) * cells
-        return strips + blended + 8 * BLOCK_PX * self.info.width
+        return strips + blended + self.writing_bytes
+
+    @property
+    def writing_bytes(self) -> int:
+        """About how many bytes the writing of its masks holds."""
+        return 8 * BLOCK_PX * self.info.width
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of the files that are there only while its masks are made, before compression.
+
+        These are its parts, if it has several, and each COG as a plain GeoTIFF.
+        """
+        parts = {"label", "confidence"} if len(self.parts) > 1 else set()
+        return sum(self._bytes_of(out) * ((out.kind in parts) + (out.format == "cog")) for out in self.outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +202,12 @@ class SurveyPlan:
 
 
 def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
-    """Return the plan of a survey, or of the shard of it that is asked for.
+    """Return the plan of a survey, whichever shard of it is asked for.
 
     Raises
     ------
     OutputClashError
-        If two images of the survey would write one output, whatever shards they belong to.
+        If two images of the survey would write one output.
     """
     if request.limits.allow_vrt:
         allow_vrt()
@@ -193,19 +221,7 @@ def plan_survey(survey: Survey, request: Request) -> SurveyPlan:
         *(Refused(path, f"{path}: {reason}", Path(path.name), unlisted) for path, reason in survey.unreadable),
         *refused,
     )
-    ours = tuple(image for image in images if request.shard.takes(image.found.relative))
-    ours_refused = tuple(entry for entry in refused if request.shard.takes(entry.relative))
-    elsewhere = len(images) + len(refused) - len(ours) - len(ours_refused)
-    return SurveyPlan(ours, ours_refused, planned.count(None), elsewhere, len(survey.unreadable))
-
-
-def photos_in(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return those of some files that are images, by their headers, and that noseam did not make."""
-    found = []
-    for path in paths:
-        with suppress(TilerError):
-            found += [] if read_info(path).made_by_noseam else [path]
-    return tuple(found)
+    return SurveyPlan(images, refused, planned.count(None), unlisted=len(survey.unreadable))
 
 
 def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
@@ -242,7 +258,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         )
     off_scale = request.tiling.off_scale(info.gsd_m)
     work = len(grid) * request.work(grid.tile_shape)
-    return ImagePlan(found, info, grid, outputs, work, stamp, placement, unplaced, off_scale, no_polygons)
+    parts = plan_parts(grid, round(1e6 * request.part_size))
+    return ImagePlan(found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons)
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:

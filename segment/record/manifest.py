@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +23,36 @@ _BEGINNING = b'{"time":'
 _LONGEST_LINE = 2**20
 
 
+def end_of_lines(path: Path) -> int:
+    """Return how many bytes the whole lines of a record have; a line that a killed run left cut does not count."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LONGEST_LINE))
+            return size - len(file.read().rpartition(b"\n")[2])
+    except OSError:  # the run that appends to it will say why
+        return 0
+
+
+def lines_after(path: Path, start: int) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a record from a byte on; all where it is shorter than that. What is no line is passed over."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start if file.seek(0, os.SEEK_END) >= start else 0)
+            for line in file:
+                with suppress(ValueError):
+                    if isinstance(record := json.loads(line), dict):
+                        yield record
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 class Manifest:
     """Append one line of JSON per image to the record of a run; use as a context manager.
 
-    The line of an image that is done or failed is on the disk before the next line begins. Each run has its own id.
+    The lines of images that are done or failed are on the disk before the next ones begin. Each run has its own id.
 
     Parameters
     ----------
@@ -55,14 +83,15 @@ class Manifest:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def append(self, outcome: Outcome) -> None:
-        """Record how an image ended."""
-        line = json.dumps(self._record(outcome), ensure_ascii=True, separators=(",", ":")) + "\n"
+    def append(self, outcomes: Sequence[Outcome]) -> None:
+        """Record how images ended. They wait for the disk together, because it may take its time."""
+        records = [json.dumps(self._record(each), ensure_ascii=True, separators=(",", ":")) for each in outcomes]
+        lines = "".join(f"{record}\n" for record in records)
         size = self._file.seek(0, os.SEEK_END)
         try:
-            if self._file.write(line.encode("ascii")) != len(line):
+            if self._file.write(lines.encode("ascii")) != len(lines):
                 raise OSError("the disk is full")
-            if outcome.state != "skipped":
+            if any(each.state != "skipped" for each in outcomes):
                 os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(size)
@@ -81,6 +110,8 @@ class Manifest:
             "doubts": sorted({doubt.kind for doubt in outcome.doubts}),
             "warnings": [*map(str, outcome.doubts), *outcome.notes],
         }
+        if outcome.worker:
+            record["worker"] = outcome.worker
         if outcome.state == "failed":
             record["advice"] = outcome.advice
         if outcome.coverage is not None:

@@ -39,3 +39,5 @@ class Outcome:
     """Whether it failed because the disk is full, as any other image would."""
     advice: str = ""
     """What helps where it failed."""
+    worker: str = ""
+    """Which of several workers did the last of it; empty where there is one."""

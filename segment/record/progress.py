@@ -174,12 +174,15 @@ class Progress:
 
 def _tell(outcome: Outcome, place: str, level: int) -> None:
     about = {"about": {"path": str(outcome.path), "state": outcome.state, "reason": outcome.reason}}
+    if outcome.worker:
+        about["about"]["worker"] = outcome.worker
     if outcome.state == "failed":
         _log.error("%s failed: %s", place, outcome.reason, extra=about)
     elif outcome.state == "skipped":
         _log.log(level, "%s skipped: %s: %s", place, outcome.path, outcome.reason, extra=about)
     else:
         size, why = outcome.pixels / 1e6, f"; {outcome.reason}" if outcome.reason else ""
+        why = f", worker {outcome.worker}{why}" if outcome.worker else why
         _log.log(
             level,
             "%s done: %s: %.1f megapixels in %.1f s%s",

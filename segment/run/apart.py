@@ -71,7 +71,7 @@ def foresee(
     _log.info("trying the model out on some of the images; --no-calibrate does without")
     resolved = request.over(description.tiling, description.cost.balance_px)
     found = calibrate_apart(Task(description, request.engine_options, resolved, choose_samples(images)))
-    return estimate(images, request.out, found, planning_s=planning_s)
+    return estimate(images, request.out, found, planning_s=planning_s, workers=request.workers)
 
 
 def calibrate_apart(task: Task) -> Calibration:

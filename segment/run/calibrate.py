@@ -27,10 +27,9 @@ from segment.plan.sample import Sample
 from segment.record.logs import configure_logging
 from segment.run.apart import Task
 from segment.run.cores import share_cores
-from segment.run.job import OpenModel
-from segment.run.local import WORKING_BYTES
-from segment.run.runner import open_runner
+from segment.run.model import OpenModel, open_model
 from segment.run.trial import Took, Trial
+from segment.run.worker import WORKING_BYTES
 from tiler.errors import NoseamError
 from tiler.grid.tiles import plan_grid
 from tiler.source.shut_off import allow_vrt
@@ -244,13 +243,13 @@ def _in_this_process(task: Task, folder: Path) -> Calibration | None:
         allow_vrt()
     engine, digest = task.engine, weights_digest(task.description)
     before = is_kept(digest)
-    runner = open_runner(
+    model = open_model(
         task.description, kind=engine.engine, device=engine.device, precision=engine.precision,
         batch_size=engine.batch_size, threads=engine.threads,
     )  # fmt: skip
-    with closing(runner.engine):
+    with closing(model.engine):
         if not before and is_kept(digest):
             return None
         masks = folder / "masks"
         masks.mkdir()
-        return calibrate(runner, task.request, task.samples, masks)
+        return calibrate(model, task.request, task.samples, masks)

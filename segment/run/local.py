@@ -1,127 +1,104 @@
-"""Work on the images of a run in threads of this process, several at a time."""
+"""Do the tasks of a run in threads of this process, several at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from typing import cast
 
 from segment.guard.limits import Gate
-from segment.plan.request import Request
-from segment.plan.standing import Standing
-from segment.plan.survey import ImagePlan
-from segment.record.outcome import Outcome
-from segment.run.job import Job, OpenModel
-from segment.run.under_way import UnderWay
-
-WORKING_BYTES = 2 * 2**30
-"""Most bytes that the images in flight hold together; an image above it runs alone."""
-_LOOK_S = 1.0
-_DRIVES = "look whether its drive and that of the masks answer, then give the same command again"
+from segment.model.checkpoint import Description
+from segment.run.crew import Advance
+from segment.run.model import KnownModel, OpenModel, open_model
+from segment.run.request import SegmentRequest
+from segment.run.task import Ended, Task, Work
+from segment.run.worker import Worker
 
 
-class LocalSchedule:
-    """Keep as many images in flight as the model's threads say, and fewer where images are wide.
+class LocalWorkers:
+    """The process itself, with its model open.
 
     Parameters
     ----------
-    request : Request
-        What the images were planned for.
     model : OpenModel
-        What segments them.
-    gate : Gate
-        Says whether further images may begin; the schedule shuts it on a full disk and on a stall.
-    advance : callable
-        Called in the images' own threads with the path of an image and how many more of its pixels are labelled.
-    overwrite : bool
-        See `Job`.
-    standings : mapping of Path to Standing
-        What stands in the output folder for images, by their paths; see `Job`.
+        The model.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        model: OpenModel,
-        gate: Gate,
-        *,
-        advance: Callable[[Path, int], None],
-        overwrite: bool,
-        standings: Mapping[Path, Standing],
-    ) -> None:
-        self._job = partial(Job, request=request, model=model, overwrite=overwrite)
-        self._standings = standings
-        self._gate = gate
-        self._advance = advance
-        self._under_way = UnderWay(WORKING_BYTES)
+    def __init__(self, model: OpenModel) -> None:
+        self._model = model
+        self.known: KnownModel = model.known
+        self.count = 1
+
+    def crew(self, work: Work, gate: Gate, advance: Advance) -> LocalCrew:
+        """Return the threads that do the tasks of a run."""
+        return LocalCrew(self._model, work, gate, advance)
+
+    def close(self) -> None:
+        """Stop the engine; threads that wait for logits end."""
+        self._model.engine.close()
+
+
+class LocalCrew:
+    """Threads of this process: as many as the model's threads say, and fewer tasks where images are wide.
+
+    Parameters
+    ----------
+    model : OpenModel
+        What segments.
+    work : Work
+        What the run asks.
+    gate : Gate
+        Says whether further tasks may begin.
+    advance : callable
+        Called in the tasks' own threads with the path of an image and how many more of its pixels are labelled.
+    """
+
+    def __init__(self, model: OpenModel, work: Work, gate: Gate, advance: Advance) -> None:
+        self._worker, self._model = Worker(model, work), model
+        self._gate, self._advance = gate, advance
         self._pool = ThreadPoolExecutor(model.threads.images)
+        self.most = 2 * model.threads.images
 
-    def outcomes(self, images: Sequence[ImagePlan]) -> Iterator[Outcome]:
-        """Yield how images end, as they end; those that the gate kept from beginning have no outcome.
+    def submit(self, task: Task) -> Future[Ended | None]:
+        """Hand in a task; see `Crew`."""
+        return self._pool.submit(self._end, task)
 
-        Raises
-        ------
-        DeviceLostError
-            If the device fails for good.
-        """
-        ended: SimpleQueue[Future[Outcome | None]] = SimpleQueue()
-        for image in images:
-            self._pool.submit(self._end, image).add_done_callback(ended.put)
-        left = len(images)
-        while left and self._gate.end != "stalled":
-            try:
-                outcome = ended.get(timeout=min(_LOOK_S, self._gate.limits.max_stall_s)).result()
-            except Empty:
-                yield from self._stalled(images)
-            else:
-                left -= 1
-                if outcome is not None:
-                    self._gate.see(outcome)
-                    yield outcome
+    def look(self) -> None:
+        """Do nothing: the threads give signs of life themselves."""
 
-    def begin_no_more(self) -> None:
-        """Drop the images that no thread has begun; returns at once."""
+    def under_way(self) -> Mapping[Path, float]:
+        """Return the images that are worked on, and how many seconds each took so far."""
+        found: Counter[Path] = Counter()
+        for task, seconds in self._worker.under_way.shares().items():
+            found[cast(Task, task).path] += seconds  # type: ignore[assignment]
+        return found
+
+    def end(self, *, broken: bool) -> None:
+        """Begin nothing more and wait for what is under way; after a stall do not wait, because that may never end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def wait(self) -> None:
-        """Wait for the images in flight. After a stall return at once, because they may never end."""
+        if broken:
+            self._model.engine.close()  # ends the threads that wait for logits
         self._pool.shutdown(wait=self._gate.end != "stalled")
 
-    def _end(self, image: ImagePlan) -> Outcome | None:
-        """Bring one image to its end, in a thread of the pool; None where no more work is taken."""
-        if not self._gate.open:
-            return None
-        path = image.found.path
-        with self._under_way.work_on(path):
-            job = self._job(image, standing=self._standings.get(path))
-            outcome = job.end(partial(self._admit, path), partial(self._move, path))
-            seconds = self._under_way.seconds(path)
-        if outcome is None:
-            return None
-        if outcome.disk_full:  # no other image would fare better
+    def _end(self, task: Task) -> Ended | None:
+        ended = self._worker.end(task, lambda: self._gate.open, partial(self._move, task.path))
+        if ended and ended.outcome and ended.outcome.disk_full:
             self._gate.shut("disk full")
-        return replace(outcome, seconds=seconds)
-
-    def _admit(self, path: Path, wanted: int) -> bool:
-        self._under_way.hold(path, wanted)
-        return self._gate.open  # the wait may have been long
+        return ended
 
     def _move(self, path: Path, pixels: int) -> None:
         self._gate.pulse.move()
         self._advance(path, pixels)
 
-    def _stalled(self, images: Sequence[ImagePlan]) -> Iterator[Outcome]:
-        """Give up the images under way if none of them moved for too long."""
-        longest = self._gate.limits.max_stall_s
-        if self._gate.pulse.still_s() <= longest:
-            return
-        self._gate.shut("stalled")
-        still = self._under_way.shares()
-        for path, image in ((image.found.path, image) for image in images if image.found.path in still):
-            reason = f"{path}: nothing moved for {longest / 60:g} minutes; does its drive or that of the masks hang?"
-            yield Outcome(
-                path, "failed", reason, image.pixels, still[path], relative=image.found.relative, advice=_DRIVES
-            )
+
+def open_local(request: SegmentRequest, description: Description) -> LocalWorkers:
+    """Open a checkpoint in this process, as a request says; it raises what `open_model` raises."""
+    engine = request.engine_options
+    model = open_model(
+        description, request.classes, kind=engine.engine, device=engine.device, precision=engine.precision,
+        batch_size=engine.batch_size, threads=engine.threads,
+    )  # fmt: skip
+    return LocalWorkers(model)

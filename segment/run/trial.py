@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,13 @@ from segment.plan.request import Request
 from segment.plan.sample import moved, part_to_try
 from segment.plan.survey import ImagePlan
 from segment.record.outcome import Outcome
-from segment.run.job import OpenModel
-from segment.run.local import LocalSchedule
+from segment.run.agenda import Agenda
+from segment.run.local import LocalCrew
+from segment.run.model import OpenModel
+from segment.run.schedule import Schedule
+from segment.run.task import Work
 from tiler.files.outputs import all_paths
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid
 
 _STALL_MIN = 2.0
@@ -44,9 +50,9 @@ class _Counted:
         self.work += self._work_of(pixels.shape[1:])
         return self._engine.submit(pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool) -> Stitcher:
+    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """See `Engine`."""
-        return self._engine.stitcher(grid, confidence=confidence)
+        return self._engine.stitcher(grid, confidence=confidence, span=span)
 
     def close(self) -> None:
         """See `Engine`."""
@@ -118,24 +124,20 @@ class Trial:
     def _segment(self, pieces: Sequence[ImagePlan], engine: Engine, seconds: float, took: Took) -> None:
         labelled: dict[Path, float] = {}
         of_path = {piece.found.path: piece for piece in pieces}
-        schedule = LocalSchedule(
-            self.request,
-            OpenModel(self.model.name, self.model.digest, self.model.classes, engine, self.model.threads),
-            Gate(RunLimits(max_runtime_min=seconds / 60, max_stall_min=_STALL_MIN)),
-            advance=lambda path, _: labelled.update({path: time.monotonic()}),
-            overwrite=True,
-            standings={},
-        )
+        model = OpenModel(self.model.name, self.model.digest, self.model.classes, engine, self.model.threads)
+        gate = Gate(RunLimits(max_runtime_min=seconds / 60, max_stall_min=_STALL_MIN))
+        work = Work(self.request, overwrite=True)
+        crew = LocalCrew(model, work, gate, lambda path, _: labelled.update({path: time.monotonic()}))
         try:
-            for outcome in schedule.outcomes(pieces):
+            ended = Schedule(Agenda(deque(pieces), {}, model.known, work), crew, gate).outcomes()
+            for outcome in chain.from_iterable(ended):
                 if outcome.state == "done":
                     took.closing_s += time.monotonic() - labelled[outcome.path]
                     self._add(outcome, of_path[outcome.path], took)
                 else:
                     self.failed = self.failed or outcome.reason
         finally:
-            schedule.begin_no_more()
-            schedule.wait()
+            crew.end(broken=False)
 
     def _add(self, outcome: Outcome, piece: ImagePlan, took: Took) -> None:
         self.tried.add(outcome.path)

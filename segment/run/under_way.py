@@ -1,27 +1,26 @@
-"""The images that a run works on at a time: how much they may hold, and what time each takes."""
+"""The tasks that a worker has in flight: how much they may hold, and what time each takes."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from segment.errors import ImageMemoryError
 from segment.guard.limits import memory_bytes
 
 
 class UnderWay:
-    """Lets images begin while the memory of all of them stays within a limit, and shares the time among them.
+    """Lets tasks begin while the memory of all of them stays within a limit, and shares the time among them.
 
-    Images that are worked on at the same moment share that moment equally, so the shares of all images add up to the
-    time in which any is worked on. An image that waits for room is not worked on. Any thread may call any method.
+    Tasks that are worked on at the same moment share that moment equally, so the shares of all tasks add up to the
+    time in which any is worked on. A task that waits for room is not worked on. Any thread may call any method.
 
     Parameters
     ----------
     limit : int
-        Most bytes that the images hold together. An image that needs more runs alone.
+        Most bytes that the tasks hold together. One that needs more runs alone.
     clock : callable
         Returns seconds.
     """
@@ -29,28 +28,28 @@ class UnderWay:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self._held: dict[Path, int] = {}
-        self._shares: dict[Path, float] = {}
+        self._held: dict[Hashable, int] = {}
+        self._shares: dict[Hashable, float] = {}
         self._shared_until = clock()
         self._changed = threading.Condition()
 
     @contextmanager
-    def work_on(self, path: Path) -> Iterator[None]:
-        """Count an image as worked on for the block."""
+    def work_on(self, task: Hashable) -> Iterator[None]:
+        """Count a task as worked on for the block."""
         with self._changed:
             self._share()
-            self._held[path], self._shares[path] = 0, 0.0
+            self._held[task], self._shares[task] = 0, 0.0
         try:
             yield
         finally:
             with self._changed:
                 self._share()
-                self._held.pop(path, None)
-                del self._shares[path]
+                self._held.pop(task, None)
+                del self._shares[task]
                 self._changed.notify_all()
 
-    def hold(self, path: Path, wanted: int) -> None:
-        """Wait until there is room for an image that holds `wanted` bytes until its block ends.
+    def hold(self, task: Hashable, wanted: int) -> None:
+        """Wait until there is room for a task that holds `wanted` bytes until its block ends.
 
         Raises
         ------
@@ -63,26 +62,26 @@ class UnderWay:
             )
         with self._changed:
             self._share()
-            del self._held[path]
+            del self._held[task]
             self._changed.wait_for(lambda: not (held := sum(self._held.values())) or held + wanted <= self._limit)
             self._share()
-            self._held[path] = wanted
+            self._held[task] = wanted
 
-    def seconds(self, path: Path) -> float:
-        """Return the time that an image took so far; call it in the image's block."""
+    def seconds(self, task: Hashable) -> float:
+        """Return the time that a task took so far; call it in the task's block."""
         with self._changed:
             self._share()
-            return self._shares[path]
+            return self._shares[task]
 
-    def shares(self) -> dict[Path, float]:
-        """Return the images that are worked on, and their seconds; images that wait for room are not among them."""
+    def shares(self) -> dict[Hashable, float]:
+        """Return the tasks that are worked on, and their seconds; those that wait for room are not among them."""
         with self._changed:
             self._share()
-            return {path: self._shares[path] for path in self._held}
+            return {task: self._shares[task] for task in self._held}
 
     def _share(self) -> None:
         """Give the time since the last call to those that are worked on."""
         now = self._clock()
-        for path in self._held:
-            self._shares[path] += (now - self._shared_until) / len(self._held)
+        for task in self._held:
+            self._shares[task] += (now - self._shared_until) / len(self._held)
         self._shared_until = now

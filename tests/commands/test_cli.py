@@ -164,7 +164,7 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
         ("[segment]\nwidnow = 3", r"\[segment\] has no option widnow; did you mean window\?"),
         (
             "[segmnet]\nwindow = 3",
-            r"\[segmnet\] is no command; known: crop, demo, .* segment, train",
+            r"\[segmnet\] is no command; known: crop, demo, .* segment, status, train",
         ),
         (
             "window = 3",
@@ -498,7 +498,8 @@ def test_the_help_of_segment_stands_under_headings() -> None:
     text = noseam("segment", "--help").stdout
     headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
     assert headings == [
-        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Limits", "Records", "Options",
+        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Workers", "Limits", "Records",
+        "Options",
     ]  # fmt: skip
     under = {heading: text.split(f"\n{heading}:\n")[1].split("\n\n")[0] for heading in headings}
     expected = {"Input": "--channels", "Model": "--window", "Output": "--out", "Place": "--dem", "Polygons": "--only",

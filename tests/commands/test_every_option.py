@@ -20,7 +20,8 @@ from commands.reference import page
 from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
-from segment.run.request import PlanRequest, SegmentRequest
+from segment.record.request import StatusRequest
+from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
 from tiler.crops.request import CropRequest
@@ -37,12 +38,15 @@ REQUESTS: dict[str, type] = {
     "polygons": PolygonsRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
+    "status": StatusRequest,
     "train": TrainRequest,
 }
 OF_NO_REQUEST = {"as_json", "json_file", "verbose", "quiet", "debug", "log_json"}
 """Options that belong to no request, because they say how a command prints its result."""
-NEEDED = dict.fromkeys(("min_area_m2", "simplify_px", "smooth", "only"), "--polygons") | dict.fromkeys(
-    ("flying_height_m", "ground_elevation_m", "dem", "yaw_source", "focal_px"), "--georef=photo"
+NEEDED = (
+    dict.fromkeys(("min_area_m2", "simplify_px", "smooth", "only"), "--polygons")
+    | dict.fromkeys(("flying_height_m", "ground_elevation_m", "dem", "yaw_source", "focal_px"), "--georef=photo")
+    | {"resources": "--scheduler=tcp://10.0.0.1:8786"}
 )
 """Options that an option of `plan` and `segment` needs beside it."""
 WORDS: dict[str, tuple[str, Any]] = {
@@ -51,6 +55,8 @@ WORDS: dict[str, tuple[str, Any]] = {
     "sidecars": ("qml,aux", frozenset({"aux", "qml"})),
     "only": ("roof", ("roof",)),
     "shard": ("2/4", Shard(2, 4)),
+    "workers": ("5", 5),
+    "resources": ("GPU=1", Resource("GPU", 1)),
 }
 """Text and value of an option whose type leads to none."""
 
@@ -230,7 +236,7 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(noseam, name) for name in ("crop", "evaluate", "plan", "polygons", "segment", "train")
+    name: getattr(noseam, name) for name in ("crop", "evaluate", "plan", "polygons", "segment", "status", "train")
 }
 
 

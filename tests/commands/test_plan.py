@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import rasterio
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -224,3 +225,18 @@ def test_a_network_that_is_converted_for_the_trial_does_not_count(
     assert first is not None
     assert second is not None
     assert first.memory_bytes == pytest.approx(second.memory_bytes, rel=0.2)
+
+
+def test_a_giant_image_has_parts_and_needs_room_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "ortho.tif"
+    with rasterio.open(path, "w", driver="GTiff", height=60_000, width=60_000, count=3, dtype="uint8", tiled=True,
+                       sparse_ok=True, crs=UTM, transform=NORTH_UP):  # fmt: skip
+        pass
+    lines = plan(path, "--out", tmp_path / "masks").stdout.splitlines()
+    assert any(re.search(r"1 of 60000 x 60000 px: [\d,]+ tiles in 28 parts \(", line) for line in lines), lines
+    assert any(
+        re.search(r"disk: about 180 MB of masks, and 360 MB more while they are made", line) for line in lines
+    ), lines
+    assert "parts" not in plan(path, "--part-size", 0).stdout
+    found = json.loads(plan(path, "--json").stdout)
+    assert (found["files"][0]["parts"], found["estimate"]["scratch_bytes"]) == (28, 360_000_000)

@@ -171,7 +171,7 @@ def test_only_debug_shows_the_place_in_the_program(torn: str, model: str) -> Non
     for command in ((*torn.split(), model, "--debug"), ("--debug", *torn.split(), model)):
         result = noseam(*command)
         assert result.exit_code == 3
-        assert re.search(r'Traceback \(most recent call last\):\n  File ".*segment/run/job\.py"', result.stderr)
+        assert re.search(r'Traceback \(most recent call last\):\n  File ".*segment/run/worker\.py"', result.stderr)
 
 
 def test_debug_shows_where_a_run_failed(here: Path, model: str) -> None:

@@ -336,7 +336,7 @@ def test_openvino_on_another_device_is_refused(model: Checkpoint) -> None:
 def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "_CUDA_DRIVER", "no-such-library.so")
     monkeypatch.setattr(torch.cuda, "is_available", refuse)
-    assert not choose._has_cuda()
+    assert not choose.has_cuda()
 
 
 def test_openvino_cannot_report_its_use() -> None:
@@ -355,11 +355,11 @@ def test_all_engines_share_one_core_for_the_stack_of_signal_handlers_is_its_own(
 def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     opened(model)
     script = (
-        "import sys; from segment.run.runner import open_runner; "
+        "import sys; from segment.run.model import open_model; "
         "from segment.model.checkpoint import describe_checkpoint; "
-        f"runner = open_runner(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
-        "import numpy; logits = runner.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
-        "runner.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
+        f"model = open_model(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
+        "import numpy; logits = model.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
+        "model.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "(24, 16, 24) []"

@@ -22,7 +22,7 @@ from PIL import Image
 from transformers import SegformerForSemanticSegmentation
 
 from segment.engine.batcher import Batcher
-from segment.engine.choose import _has_cuda
+from segment.engine.choose import has_cuda
 from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
 from segment.plan.request import Request
@@ -373,7 +373,7 @@ def test_a_driver_that_pytorch_cannot_use_is_said(
 ) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: None)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert not _has_cuda()
+    assert not has_cuda()
     assert "PyTorch cannot use it, so the network runs on the CPU" in caplog.text
 
 

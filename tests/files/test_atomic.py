@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -84,12 +85,12 @@ def test_no_process_is_sent_a_signal_to_see_whether_it_runs(
     """On Windows `os.kill(process, 0)` is Ctrl-C."""
     asked: list[int] = []
 
-    def say(process: int) -> bool:
+    def say(process: int) -> SimpleNamespace:
         asked.append(process)
-        return runs
+        return SimpleNamespace(status=lambda: psutil.STATUS_RUNNING if runs else psutil.STATUS_ZOMBIE)
 
     monkeypatch.setattr(os, "kill", lambda *arguments: pytest.fail(f"os.kill{arguments} was called"))
-    monkeypatch.setattr(psutil, "pid_exists", say)
+    monkeypatch.setattr(psutil, "Process", say)
     path = _left_by(tmp_path, 4711)
     assert sweep(tmp_path, of_all=False) == (not runs)
     assert path.exists() == runs
@@ -97,10 +98,10 @@ def test_no_process_is_sent_a_signal_to_see_whether_it_runs(
 
 
 def test_a_sweep_leaves_what_the_system_says_nothing_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(process: int) -> bool:
+    def refuse(process: int) -> None:
         raise psutil.AccessDenied(process)
 
-    monkeypatch.setattr(psutil, "pid_exists", refuse)
+    monkeypatch.setattr(psutil, "Process", refuse)
     path = _left_by(tmp_path, 4711)
     assert sweep(tmp_path, of_all=False) == 0
     assert path.exists()

@@ -114,3 +114,13 @@ def test_a_time_has_two_figures(found: float, said: str) -> None:
 )  # fmt: skip
 def test_a_size_has_two_figures(found: float, said: str) -> None:
     assert about_bytes(found) == said
+
+
+def test_each_of_several_workers_has_memory_of_its_own_for_three_images_at_least(
+    image: ImagePlan, tmp_path: Path
+) -> None:
+    many = replace(MEASURED, at_once=9)
+    one, two, ten = (estimate([image] * 20, tmp_path, many, workers=count) for count in (1, 2, 10))
+    held = [(found.memory_bytes or 0) - many.base_bytes for found in (one, two, ten)]
+    assert held == pytest.approx([9 * image.working_bytes(3) / 2, 5 * image.working_bytes(3) / 2,
+                                  3 * image.working_bytes(3) / 2], abs=2)  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from segment.engine.openvino_engine import OpenVinoEngine
 from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
-from segment.plan.survey import ImagePlan, SurveyPlan
+from segment.plan.survey import SurveyPlan
 from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST
 from segment.record.outcome import Outcome
 from segment.record.summary import SUMMARY
-from segment.run.local import LocalSchedule
+from segment.run.agenda import Agenda
 from segment.run.runner import Runner
+from segment.run.task import Task
 from segment.run.under_way import UnderWay
 from tests.grids import squares
 from tests.make import write_tif
@@ -421,16 +421,17 @@ def test_an_unexpected_error_in_a_header_costs_only_that_file(
 
 
 def test_images_of_one_tile_shape_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    real = LocalSchedule.outcomes
+    handed_out: list[str] = []
+    real = Agenda.next
 
-    def spy(schedule: LocalSchedule, images: Sequence[ImagePlan]) -> Iterator[Outcome]:
-        asked.append([image.found.path.name for image in images])
-        return real(schedule, images)
+    def spy(agenda: Agenda) -> Task | None:
+        task = real(agenda)
+        handed_out.extend([] if task is None else [task.path.name])
+        return task
 
-    monkeypatch.setattr(LocalSchedule, "outcomes", spy)
+    monkeypatch.setattr(Agenda, "next", spy)
     for name, shape in zip("abcd", [(200, 300), (300, 200), (200, 300), (300, 200)], strict=True):
         Image.fromarray(ramp(*shape)).save(tmp_path / f"{name}.png")
     request = request_for(tmp_path / "out", tiling=Tiling(64, 64, 0.25))
     assert {outcome.state for outcome in run(runner_of(MeanEngine()), tmp_path, request).values()} == {"done"}
-    assert asked == [["a.png", "c.png", "b.png", "d.png"]]
+    assert handed_out == ["a.png", "c.png", "b.png", "d.png"]

@@ -113,7 +113,7 @@ def write_record(folder: Path, variant: int) -> None:
     ):
         clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
         with Manifest(folder / MANIFEST, CLASSES) as manifest:
-            manifest.append(outcome)
+            manifest.append([outcome])
 
 
 WRITERS: dict[str, Write] = {

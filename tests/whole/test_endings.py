@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 from commands.exits import exit_code
-from segment.plan.survey import ImagePlan
 from segment.record.sums import End
-from segment.run.image import Segmented, segment_image
+from segment.run.image import Masks, Segmented, segment_image
 from tests.grids import squares
 from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
@@ -84,12 +83,12 @@ def test_too_many_failures_and_a_full_disk_do_not_go_on_by_themselves(
     for index in range(20):
         Image.fromarray(noise(40, 50, 3)).save(survey / f"more_{index}.png")
 
-    def fail(plan: ImagePlan, *arguments: Any, **options: Any) -> Segmented:
+    def fail(masks: Masks, **options: Any) -> Segmented:
         time.sleep(0.05)
-        raise errors[0](plan.outputs[0].path)
+        raise errors[0](masks.plan.label)
 
     errors: list[Any] = [lambda path: PermissionError(errno.EACCES, "Permission denied", str(path))]
-    monkeypatch.setattr("segment.run.job.segment_image", fail)
+    monkeypatch.setattr("segment.run.worker.segment_image", fail)
     result = noseam(*command, "--max-errors", 1)
     assert result.exit_code == 3
     assert "more failed than --max-errors allows: mend what failed, or raise it" in result.stdout
@@ -312,7 +311,7 @@ def test_the_seconds_of_images_add_up_to_the_time_of_the_run(
 
     began: list[float] = []
     ended: list[float] = []
-    monkeypatch.setattr("segment.run.job.segment_image", work)
+    monkeypatch.setattr("segment.run.worker.segment_image", work)
     noseam("segment", survey, "--out", tmp_path / "out", "--model", model)
     lines = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
     seconds = [line["seconds"] for line in lines if line["state"] == "done"]

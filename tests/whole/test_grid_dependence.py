@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.make import noise
-from tests.models import MeanEngine, TileEngine, runner_of
+from tests.models import MeanEngine, TileEngine, model_of
 from tests.runs import noseam
 
 CUT = ("--model", "demo", "--window", 64, "--input", 64, "--tile", 96, "--confidence")
@@ -34,7 +34,7 @@ def evaluated(
     network: MeanEngine, monkeypatch: pytest.MonkeyPatch, *more: object, cut: tuple[object, ...] = ()
 ) -> tuple[Any, str]:
     """Segment the photos with and without a shift; return what `evaluate` says, as JSON and as text."""
-    monkeypatch.setattr("segment.run.runner.open_runner", lambda *_, **__: runner_of(network))
+    monkeypatch.setattr("segment.run.local.open_model", lambda *_, **__: model_of(network))
     for out, shift in (("masks", 0), ("shifted", 32)):
         result = noseam("segment", "photos", "--out", out, *CUT, "--grid-shift", shift, *cut)
         assert result.exit_code == 0, result.stderr

@@ -24,6 +24,7 @@ from tests.runs import (
     MANIFEST,
     MEMORY,
     NORTH_UP,
+    RUN,
     contents,
     exit_code,
     make_survey,
@@ -124,7 +125,7 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
     assert again.returncode == 0, again.stderr
     assert contents(out) == undisturbed.contents
     assert_a_record(out)
-    assert {path.name for path in out.rglob(".*")} <= {LOCK, MEMORY}
+    assert {path.name for path in out.rglob(".*")} <= {LOCK, MEMORY, RUN}
 
 
 @pytest.mark.parametrize("index", INSTANTS)
@@ -206,4 +207,4 @@ def test_a_run_killed_while_it_sieves_leaves_nothing_for_good(undisturbed: Undis
         end(process, signal.SIGKILL)
     after = run(command)
     assert after.returncode == 0, after.stderr
-    assert {path.name for path in out.iterdir() if path.name.startswith(".")} <= {LOCK, MEMORY}
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} <= {LOCK, MEMORY, RUN}

@@ -22,10 +22,10 @@ from segment.guard.lock import HOLDER, LOCK, hold_folder
 from segment.guard.pulse import Pulse
 from segment.guard.request import RunLimits
 from segment.plan.request import Request
-from segment.plan.survey import ImagePlan, plan_survey
+from segment.plan.survey import plan_survey
 from segment.record.manifest import MANIFEST, Manifest
 from segment.record.outcome import Outcome
-from segment.run.image import Segmented, segment_image
+from segment.run.image import Masks, Segmented, segment_image
 from segment.run.runner import Runner
 from tests.grids import squares
 from tests.make import noise
@@ -82,12 +82,12 @@ def test_every_input_has_one_line_per_run(survey: Path, tmp_path: Path) -> None:
 
 def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
+        manifest.append([Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg"))])
     whole = (tmp_path / MANIFEST).read_bytes()
     for length in range(len(whole)):
         (tmp_path / MANIFEST).write_bytes(whole + whole[:length])
         with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-            manifest.append(Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg")))
+            manifest.append([Outcome(tmp_path / "c.jpg", "done", coverage=Coverage((1, 2), 0), relative=Path("c.jpg"))])
         assert [line["image"] for line in lines_of(tmp_path)] == ["a.jpg", "c.jpg"]
     assert lines_of(tmp_path)[1]["pixels"] == {"class 0": 1, "class 1": 2}
 
@@ -95,14 +95,14 @@ def test_a_line_that_was_cut_short_anywhere_is_dropped(tmp_path: Path) -> None:
 def test_a_last_line_that_noseam_did_not_write_stays(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"mine": 1}')
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg")))
+        manifest.append([Outcome(tmp_path / "a.jpg", "failed", "why", relative=Path("a.jpg"))])
     assert [line.get("mine") for line in lines_of(tmp_path)] == [1, None]
 
 
 def test_a_name_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\n.jpg")
     with Manifest(tmp_path / MANIFEST, class_table(2)) as manifest:
-        manifest.append(Outcome(tmp_path / name, "failed", "why", relative=Path(name)))
+        manifest.append([Outcome(tmp_path / name, "failed", "why", relative=Path(name))])
     assert lines_of(tmp_path)[0]["image"] == "\\udcff\n.jpg"
 
 
@@ -113,7 +113,7 @@ def test_too_many_errors_stop_the_run(survey: Path, tmp_path: Path, monkeypatch:
 
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
-    monkeypatch.setattr("segment.run.job.segment_image", fail)
+    monkeypatch.setattr("segment.run.worker.segment_image", fail)
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=2))
     assert gate.end == "errors"
     assert 4 <= len(outcomes) < 12
@@ -137,12 +137,12 @@ def test_a_drive_that_hangs_costs_what_it_holds_and_ends_the_run(
 ) -> None:
     answers = threading.Event()
 
-    def hang(plan: ImagePlan, *arguments: Any, **options: Any) -> Segmented:
-        if plan.found.path.name == "b.png":
+    def hang(masks: Masks, **options: Any) -> Segmented:
+        if masks.plan.found.path.name == "b.png":
             answers.wait()
-        return segment_image(plan, *arguments, **options)
+        return segment_image(masks, **options)
 
-    monkeypatch.setattr("segment.run.job.segment_image", hang)
+    monkeypatch.setattr("segment.run.worker.segment_image", hang)
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_stall_min=0.01))
     assert gate.end == "stalled"
     found = {outcome.path.name: outcome for outcome in outcomes}
@@ -162,14 +162,14 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
 ) -> None:
     answers, begun = threading.Event(), threading.Event()
 
-    def hang_or_fail(plan: ImagePlan, *arguments: Any, **options: Any) -> None:
-        if plan.found.path.name == "b.png":
+    def hang_or_fail(masks: Masks, **options: Any) -> None:
+        if masks.plan.found.path.name == "b.png":
             begun.set()
             answers.wait()
         begun.wait()
         raise OSError("gone")
 
-    monkeypatch.setattr("segment.run.job.segment_image", hang_or_fail)
+    monkeypatch.setattr("segment.run.worker.segment_image", hang_or_fail)
     (survey / "bad.png").unlink()
     outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_errors=0, max_stall_min=0.01))
     answers.set()
@@ -179,8 +179,8 @@ def test_a_drive_that_hangs_when_no_more_work_is_taken_ends_the_run_too(
 
 def test_the_command_ends_though_a_drive_hangs(survey: Path, tmp_path: Path, model: Path) -> None:
     code = (
-        "import threading, segment.run.job\n"
-        "segment.run.job.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
+        "import threading, segment.run.worker\n"
+        "segment.run.worker.segment_image = lambda *arguments, **options: threading.Event().wait()\n"
         "from cli import main\n"
         "main()"
     )
@@ -202,6 +202,22 @@ def test_the_command_ends_though_its_records_hang(survey: Path, tmp_path: Path, 
     assert "does a drive hang?" in done.stderr
 
 
+def test_images_that_end_together_wait_for_the_disk_together(survey: Path, tmp_path: Path) -> None:
+    for index in range(12):
+        shutil.copy(survey / "a.png", survey / f"more_{index}.png")
+    waits: list[int] = []
+
+    def wait(file: int) -> None:
+        waits.append(file)
+        time.sleep(0.2)
+
+    with patch("segment.record.manifest.os", wraps=os, fsync=wait):
+        outcomes, _ = run(survey, tmp_path / "out")
+    assert len(outcomes) == 16
+    assert len(lines_of(tmp_path / "out")) == 16
+    assert 1 < len(waits) < 12
+
+
 def test_work_without_news_is_no_stall() -> None:
     pulse = Pulse()
     deadline = time.monotonic() + 1
@@ -219,7 +235,7 @@ def test_an_image_that_waited_for_room_does_not_begin_after_the_end(survey: Path
         time.sleep(0.5)
         return segment_image(*arguments, **options)
 
-    with patch("segment.run.local.WORKING_BYTES", 1), patch("segment.run.job.segment_image", work):  # one at a time
+    with patch("segment.run.worker.WORKING_BYTES", 1), patch("segment.run.worker.segment_image", work):  # one at a time
         outcomes, gate = run(survey, tmp_path / "out", RunLimits(max_runtime_min=0.25 / 60))
     assert gate.end == "runtime"
     assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
@@ -271,7 +287,7 @@ def test_a_folder_that_cannot_be_listed_costs_its_own_images(survey: Path, tmp_p
     ("place", "error"),
     [
         ("segment.engine.openvino_engine.OpenVinoEngine", "EngineError"),
-        ("segment.run.runner.fit_classes", "ImportError"),
+        ("segment.run.model.fit_classes", "ImportError"),
     ],
 )
 def test_a_signal_that_a_library_takes_for_its_own_error_ends_the_run(
@@ -319,10 +335,10 @@ def test_results_that_nobody_takes_are_told_in_a_line(survey: Path) -> None:
 
 
 def test_a_full_disk_stops_the_run(survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill(plan: ImagePlan, *arguments: Any, **options: Any) -> None:
-        raise write_error(plan.outputs[0].path, OSError(errno.ENOSPC, "No space left on device"))
+    def fill(masks: Masks, **options: Any) -> None:
+        raise write_error(masks.plan.label, OSError(errno.ENOSPC, "No space left on device"))
 
-    monkeypatch.setattr("segment.run.job.segment_image", fill)
+    monkeypatch.setattr("segment.run.worker.segment_image", fill)
     for index in range(20):
         shutil.copy(survey / "a.png", survey / f"more_{index}.png")
     outcomes, gate = run(survey, tmp_path / "out")

@@ -15,7 +15,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from tests import ROOT
 from tests.models import checkpoint_folder
-from tests.runs import LOCK, MEMORY, noseam
+from tests.runs import LOCK, MEMORY, RUN, noseam
 from tests.whole.gdalinfo import Report, attribute_table, program_report, wheel_report
 from tiler.grid.tiling import Tiling
 from tiler.source.raster import gdal_environment
@@ -98,7 +98,7 @@ def test_each_odd_and_broken_file_is_done_or_failed_with_a_reason(odd: tuple[Res
         assert done or f" failed: {path}: " in line
         masks = [mask.name for mask in out.glob("*.[pt][ni][gf]") if mask.name.startswith(f"{path.stem}_label")]
         assert len(masks) == done, line
-    assert not [path.name for path in out.glob(".*") if path.name not in {LOCK, MEMORY}]
+    assert not [path.name for path in out.glob(".*") if path.name not in {LOCK, MEMORY, RUN}]
 
 
 def test_masks_of_odd_files_carry_their_control_points_and_rotations(odd: tuple[Result, Path]) -> None:

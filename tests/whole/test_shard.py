@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,13 @@ from PIL import Image
 
 from segment.errors import FolderInUseError, ShardError
 from segment.guard.lock import hold_folder
-from segment.plan.request import Request
 from segment.plan.shard import WHOLE, Shard, parse_shard
-from segment.plan.survey import plan_survey
 from segment.record.summary import SUMMARY
 from tests.grids import squares
 from tests.make import noise
 from tests.models import checkpoint_folder
-from tests.runs import contents, run, segment_command, start
+from tests.runs import contents, noseam, run, segment_command, start
 from tiler.files.atomic import hidden_name, sweep
-from tiler.files.walk import walk_survey
 
 SHARDS = [Shard(index, 3) for index in (1, 2, 3)]
 
@@ -62,14 +60,13 @@ def test_only_the_files_of_parts_are_marked() -> None:
 
 def test_the_plans_of_all_shards_are_that_of_the_survey(survey: Path, tmp_path: Path) -> None:
     (survey / "bad.png").touch()
-    found = walk_survey([survey], out=None)
-    whole = plan_survey(found, Request(tiling=squares(64, 64), out=tmp_path / "out"))
-    parts = [plan_survey(found, Request(tiling=squares(64, 64), out=tmp_path / "out", shard=shard)) for shard in SHARDS]
-    assert sorted(image.found.path for part in parts for image in part.images) == sorted(
-        image.found.path for image in whole.images
-    )
-    assert [entry for part in parts for entry in part.refused] == list(whole.refused)
-    assert all(part.images and part.inputs + part.elsewhere == whole.inputs == 13 for part in parts)
+    plan_of = partial(noseam, "plan", survey, "--out", tmp_path / "out", "--json", "-q")
+    whole, *parts = (json.loads(plan_of(*more).stdout) for more in ((), *(("--shard", shard) for shard in SHARDS)))
+    for key in ("files", "refused"):
+        taken = [entry["path"] for part in parts for entry in part[key]]
+        assert sorted(taken) == sorted(entry["path"] for entry in whole[key])
+    assert [part["images"] + part["unreadable"] for part in parts] == [5, 4, 4]
+    assert not (tmp_path / "out").exists()
 
 
 def test_shards_run_at_the_same_time_and_make_what_one_run_makes(survey: Path, model: Path, tmp_path: Path) -> None:
@@ -91,6 +88,76 @@ def test_shards_run_at_the_same_time_and_make_what_one_run_makes(survey: Path, m
     assert "0 done, 12 skipped, 0 failed" in again.stderr
     found = contents(out)
     assert {name: found[name] for name in contents(whole)} == contents(whole)
+
+
+KINDS_OF_ARRAY = {
+    "slurm": lambda place, count: {
+        "SLURM_ARRAY_TASK_ID": 7 + 2 * place,
+        "SLURM_ARRAY_TASK_MIN": 7,
+        "SLURM_ARRAY_TASK_MAX": 7 + 2 * (count - 1),
+        "SLURM_ARRAY_TASK_COUNT": count,
+    },
+    "kubernetes": lambda place, count: {"JOB_COMPLETION_INDEX": place, "JOB_COMPLETIONS": count},
+    "aws": lambda place, count: {"AWS_BATCH_JOB_ARRAY_INDEX": place, "AWS_BATCH_JOB_ARRAY_SIZE": count},
+}
+"""The variables that a scheduler gives the task at a place, from 0."""
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a survey of large and small photos."""
+    folder = tmp_path_factory.mktemp("uneven")
+    for index, height in enumerate((300, 200, 150, 90, 80, 70, 60, 50, 40, 30)):
+        Image.fromarray(noise(height, 100, 3, seed=index)).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_one_run(uneven: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("one")
+    assert noseam("segment", uneven, "--out", out, "--model", model).exit_code == 0
+    return contents(out)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ARRAY)
+def test_the_tasks_of_an_array_together_make_what_one_run_makes(
+    uneven: Path, model: Path, in_one_run: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    out = tmp_path / "out"
+    rows = []
+    for place in (3, 0, 4, 1, 2):
+        for name, value in KINDS_OF_ARRAY[kind](place, 5).items():
+            monkeypatch.setenv(name, str(value))
+        found = noseam("segment", uneven, "--out", out, "--model", model, "--shard", "auto")
+        assert found.exit_code == 0, found.output
+        assert f"shard {place + 1}/5, because " in found.output
+        lines = (out / f"manifest.{place + 1}-of-5.jsonl").read_text().splitlines()
+        assert all(json.loads(line)["state"] == "done" for line in lines)
+        missing = json.loads(noseam("status", out, "--json").stdout)["missing"]
+        assert missing == [f"{index}/5" for index in range(1, 6) if not (out / f"manifest.{index}-of-5.jsonl").exists()]
+        rows.append(sum(100 * json.loads(line)["megapixels"] for line in lines))
+    assert sum(rows) == pytest.approx(10.7)
+    assert max(rows) == pytest.approx(3), "the largest photo is a shard of its own"
+    masks = {name: data for name, data in in_one_run.items() if name.endswith("_label.png")}
+    assert {name: data for name, data in contents(out).items() if name in masks} == masks
+    assert (out / ".noseam.shards-5").is_dir()
+    assert noseam("status", out).exit_code == 0
+    assert noseam("segment", uneven, "--out", out, "--model", model).exit_code == 0
+    assert {name: contents(out)[name] for name in in_one_run} == in_one_run
+    assert not list(out.glob(".noseam.shards-*")), "the next shards share out anew"
+
+
+def test_a_run_that_did_not_get_to_all_lets_shards_go_on_as_they_began(
+    survey: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = ("segment", survey, "--out", out, "--model", model)
+    assert noseam(*command, "--shard", "1/3").exit_code == 0
+    assert noseam(*command, "--max-runtime", "1e-9").exit_code == 5
+    assert (out / ".noseam.shards-3").is_dir()
+    Image.fromarray(noise(40, 50, 3)).save(survey / "late.png")
+    assert [noseam(*command, "--shard", shard).exit_code for shard in SHARDS] == [0, 0, 0]
+    assert len(list(out.rglob("*_label.png"))) == 13
 
 
 def test_a_shard_without_images_is_done(model: Path, tmp_path: Path) -> None:

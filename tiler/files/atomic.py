@@ -153,8 +153,8 @@ def _is_another_running(process: int) -> bool:
         return False
     try:
         # os.kill(process, 0), the usual way to ask, would send Ctrl-C to the process on Windows.
-        return bool(psutil.pid_exists(process))
-    except OverflowError:  # no system has numbers so large
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)  # in a container nobody may await its end
+    except (OverflowError, ValueError, psutil.NoSuchProcess):  # no system has numbers so large
         return False
     except (OSError, psutil.Error):  # the system does not say, so the file stays
         return True

@@ -17,10 +17,9 @@ from rasterio.windows import Window as RasterioWindow
 
 from tiler.classes import NO_LABEL
 from tiler.files.names import Kind
+from tiler.grid.parts import BLOCK_PX
 from tiler.masks.sink import MaskMeta, Staged, mask_tags, refuse_difference, remove, writing
 
-BLOCK_PX = 512
-"""Side of the blocks of a GeoTIFF; rows are written in multiples of it, so no block is written twice."""
 _BLOCK_CHOICES_PX = (BLOCK_PX, 384, 1024)
 _GDAL_OVERVIEW_BLOCK_PX = 128
 """What GDAL takes for overviews where the side of a block is no power of two."""
@@ -42,9 +41,20 @@ class GeoTiffSink:
 
     A cloud-optimised one is written as a scratch GeoTIFF and then copied, because GDAL's own COG writer
     would hold the whole raster in memory.
+
+    Parameters
+    ----------
+    staged : Staged
+        The file.
+    meta : MaskMeta
+        What it carries.
+    threads : int
+        Threads of GDAL to compress it.
+    scratch : bool
+        Whether it is read once and removed, so that it is compressed as fast as can be.
     """
 
-    def __init__(self, staged: Staged, meta: MaskMeta, threads: int) -> None:
+    def __init__(self, staged: Staged, meta: MaskMeta, threads: int, *, scratch: bool = False) -> None:
         self._staged = staged
         self._kind = staged.output.kind
         self._threads = threads
@@ -54,7 +64,7 @@ class GeoTiffSink:
         self._shape = meta.shape
         self._block = np.empty((BLOCK_PX, meta.shape[1]), np.uint8)
         self._filled = self._row = self._checksum = 0
-        compression = _SCRATCH if cog else {**_FINAL[self._kind], "num_threads": threads}
+        compression = _SCRATCH if cog or scratch else {**_FINAL[self._kind], "num_threads": threads}
         try:
             with writing(staged.final):
                 staged.final.parent.mkdir(parents=True, exist_ok=True)

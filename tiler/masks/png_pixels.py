@@ -42,6 +42,7 @@ class PngPixels:
         self._filter = _filter_up if filter == "up" else _filter_paeth
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, strategy=zlib.Z_RLE)
         piece = piece_rows(width)
+        self._filled = 0
         self._before = np.zeros(width, np.uint8)
         self._filtered = np.full((piece, width + 1), _FILTER_TYPES[filter], np.uint8)
 
@@ -56,9 +57,17 @@ class PngPixels:
         if rows.ndim != 2 or rows.shape[1] != self._width or len(rows) > self._missing:
             raise ValueError(f"at most {self._missing} rows of {self._width} pixels expected, got shape {rows.shape}")
         self._missing -= len(rows)
-        piece = len(self._filtered)
-        pieces = [self._compress(rows[row : row + piece]) for row in range(0, len(rows), piece)]
-        return b"".join([png_chunk(b"IDAT", data) for data in pieces if data])
+        rows = np.ascontiguousarray(rows)
+        data = b""
+        while len(rows):
+            part = rows[: len(self._filtered) - self._filled]
+            self._filter(part, self._before, self._filtered[self._filled : self._filled + len(part)])
+            self._before[:] = part[-1]
+            self._filled += len(part)
+            rows = rows[len(part) :]
+            if self._filled == len(self._filtered) and (compressed := self._compress()):
+                data += png_chunk(b"IDAT", compressed)
+        return data
 
     def finish(self) -> bytes:
         """Return what to write after the last rows.
@@ -70,12 +79,11 @@ class PngPixels:
         """
         if self._missing:
             raise ValueError(f"{self._missing} rows are missing")
-        return png_chunk(b"IDAT", self._deflate.flush())
+        return png_chunk(b"IDAT", self._compress() + self._deflate.flush())
 
-    def _compress(self, rows: NDArray[np.uint8]) -> bytes:
-        rows, filtered = np.ascontiguousarray(rows), self._filtered[: len(rows)]
-        self._filter(rows, self._before, filtered)
-        self._before[:] = rows[-1]
+    def _compress(self) -> bytes:
+        """Compress the rows that came since the last call: always so many, so that the bytes do not depend on when."""
+        filtered, self._filled = self._filtered[: self._filled], 0
         return self._deflate.compress(filtered.data)
 
 

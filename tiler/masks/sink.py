@@ -129,3 +129,12 @@ def remove(path: Path) -> None:
     """Remove a file if it is there and can be removed."""
     with suppress(OSError):
         path.unlink()
+
+
+def sync(path: Path, flags: int) -> None:
+    """Wait until a file or folder, opened with these flags, is on the disk."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -44,7 +44,8 @@ class Tally:
         counts = np.zeros((len(labels), NO_LABEL + 1), np.int64)
         _count_rows(labels, counts)
         self._pixels += counts.sum(axis=0)
-        self._area_m2 += row_m2[self._row : self._row + len(labels)] @ counts
+        areas = row_m2[self._row : self._row + len(labels), np.newaxis] * counts
+        self._area_m2 = np.add.accumulate(np.vstack((self._area_m2, areas)))[-1]  # row by row, however they come
         self._row += len(labels)
 
     def coverage(self) -> Coverage:

@@ -20,7 +20,7 @@ from tiler.masks.geotiff_sink import GeoTiffSink
 from tiler.masks.png_sink import PngSink
 from tiler.masks.products import remove_products
 from tiler.masks.sidecars.build import sidecar_bytes
-from tiler.masks.sink import MaskMeta, Sink, Staged, remove, writing
+from tiler.masks.sink import MaskMeta, Sink, Staged, remove, sync, writing
 from tiler.source.raster import gdal_environment
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -122,14 +122,14 @@ class MaskWriter:
         masks = [(mask.temporary, mask.final) for mask in self._staged]
         for temporary, final in beside + masks:
             with writing(final):
-                _sync(temporary, os.O_RDWR)
+                sync(temporary, os.O_RDWR)
         # The masks get their names last. Only they say what they were made from, so a torn set is made again.
         _rename(beside)
         self._remove_stale()
         _rename(masks)
         for folder in {final.parent for _, final in beside + masks}:
             with suppress(OSError):  # Windows and some network shares cannot sync folders; the files are safe
-                _sync(folder, os.O_RDONLY)
+                sync(folder, os.O_RDONLY)
 
     def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:
         """Write a side file of a finished mask and return its temporary and its final name."""
@@ -187,11 +187,3 @@ def _rename(files: Sequence[tuple[Path, Path]]) -> None:
     for temporary, final in files:
         with writing(final):
             temporary.replace(final)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

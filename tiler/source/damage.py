@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,12 +26,14 @@ class Damage:
         The image.
     strict : bool
         Whether a complaint is an error.
+    found : iterable of str
+        Complaints that are known already.
     """
 
-    def __init__(self, path: Path, *, strict: bool = False) -> None:
+    def __init__(self, path: Path, *, strict: bool = False, found: Iterable[str] = ()) -> None:
         self._path = path
         self._strict = strict
-        self._found: list[str] = []
+        self._found = list(found)
 
     @property
     def found(self) -> tuple[str, ...]:

@@ -10,25 +10,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.windows import Window as RasterioWindow
 
 from tiler.doubt import Doubt
+from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid
 from tiler.grid.window import Window
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.damage import Damage
 from tiler.source.options import DEFAULT_LIMITS, FileLimits
+from tiler.source.palette import palette_rows, palette_table
 from tiler.source.part import part_of
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
-from tiler.source.remarks import reading_doubts, reading_notes
-from tiler.source.stretch import choose_stretch
+from tiler.source.remarks import Findings, reading_doubts, reading_notes
+from tiler.source.stretch import Stretch, choose_stretch
 from tiler.source.truncation import refuse_truncated
 
 _SAMPLE_SIDE = 1024
 _VALID_CHUNK_BYTES = 16 * 2**20
-_PALETTE_CHUNK_PX = 16 * 2**20
 
 
 @contextmanager
@@ -40,6 +40,7 @@ def open_image(
     limits: FileLimits = DEFAULT_LIMITS,
     strict: bool = False,
     within: Window | None = None,
+    known: Findings | None = None,
 ) -> Iterator[ImageReader]:
     """Open an image, and yield what reads its pixels.
 
@@ -57,6 +58,8 @@ def open_image(
         Whether pixels that GDAL decodes with a complaint are an error.
     within : Window, optional
         The part that counts as the image; by default all of it.
+    known : Findings, optional
+        What another reader found in the image. Its stretch is taken, so that no pixel is read for it.
 
     Raises
     ------
@@ -65,13 +68,13 @@ def open_image(
     ChannelError
         If the header does not say which channels are red, green and blue, or `channels` does not fit the file.
     """
-    damage = Damage(path, strict=strict)
+    damage = Damage(path, strict=strict, found=known.damage if known else ())
     with ExitStack() as stack:
         with damage.opening():
             dataset = stack.enter_context(open_raster(path, limits))
         refuse_truncated(path, dataset)
         dataset, info = part_of(dataset, describe(path, dataset), within)
-        yield ImageReader(dataset, info, choose_channels(info, channels), value_range, damage)
+        yield ImageReader(dataset, info, choose_channels(info, channels), value_range, damage, known)
 
 
 class ImageReader:
@@ -89,6 +92,8 @@ class ImageReader:
         See `open_image`.
     damage : Damage
         Takes what GDAL complains of.
+    known : Findings or None
+        See `open_image`.
     """
 
     def __init__(
@@ -98,15 +103,17 @@ class ImageReader:
         channels: Channels,
         value_range: tuple[float, float] | None,
         damage: Damage,
+        known: Findings | None = None,
     ) -> None:
         self.info = info
         self.channels = channels
         self._dataset = dataset
         self._damage = damage
+        self._empty = Span(0, 0)  # the rows without a valid pixel that `valid_columns` came upon last
         self._lock = threading.Lock()  # a handle of GDAL serves one thread at a time
         self._palette = self._read_palette() if channels.palette else None
         self._float = info.dtype.startswith("float")
-        self.stretch = None if channels.palette else choose_stretch(info, value_range, self._sample)
+        self.stretch = known.stretch if known else self._choose_stretch(value_range)
         self._guessed = value_range is None and info.dtype != "uint8" and not channels.palette
 
     @property
@@ -126,12 +133,17 @@ class ImageReader:
         """What makes its pixels doubtful; complete once all are read."""
         return reading_doubts(self.info, self.stretch, self._damage.found, guessed=self._guessed)
 
+    @property
+    def findings(self) -> Findings:
+        """What was found in its pixels so far, for another reader of the image."""
+        return Findings(self.stretch, self._damage.found)
+
     def model_rows(self, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
         """Return full-width rows of the model grid, resampled with an anti-aliased bilinear filter.
 
         GDAL resamples while it decodes, from overviews or JPEG's own reduced sizes where they serve.
         What it returns for a row does not depend on `start` and `stop`. Palette images are expanded
-        first and resampled by Pillow. There a sample may differ by one level between two cuts of the rows.
+        first and resampled by Pillow, in bands that always begin at multiples of 32 rows.
 
         Parameters
         ----------
@@ -151,7 +163,7 @@ class ImageReader:
             If the pixels cannot be decoded.
         """
         if self._palette is not None:
-            return self._palette_rows(grid, start, stop, self._palette)
+            return palette_rows(self._indices, self._palette, grid, start, stop)
         per_model = self.info.height / grid.model_shape[0]
         window = RasterioWindow(0, start * per_model, self.info.width, (stop - start) * per_model)
         shape = (len(self.channels.colour), stop - start, grid.model_shape[1])
@@ -200,6 +212,9 @@ class ImageReader:
 
     def valid_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return `valid` of full-width source rows, shape (stop - start, width)."""
+        empty = self._empty
+        if empty.start <= start and stop <= empty.stop:
+            return np.zeros((stop - start, self.info.width), np.bool_)
         return self.valid(Window(start, 0, stop - start, self.info.width))
 
     def valid_columns(self, start: int, stop: int) -> NDArray[np.bool_]:
@@ -208,6 +223,8 @@ class ImageReader:
         columns = np.zeros(self.info.width, np.bool_)
         for first in range(start, stop, step):
             columns |= self.valid_rows(first, min(first + step, stop)).any(axis=0)
+        if not columns.any():
+            self._empty = Span(self._empty.start if self._empty.stop >= start else start, stop)
         return columns
 
     def _valid(self, area: RasterioWindow, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -254,6 +271,9 @@ class ImageReader:
         with self._lock, self._damage.decoding(), reading(self.info.path, what):
             yield
 
+    def _choose_stretch(self, value_range: tuple[float, float] | None) -> Stretch | None:
+        return None if self.channels.palette else choose_stretch(self.info, value_range, self._sample)
+
     def _sample(self) -> NDArray[np.float64]:
         """Return valid samples of the colour channels from an even sampling of the whole image."""
         height, width = (min(side, _SAMPLE_SIDE) for side in self.info.shape)
@@ -263,32 +283,12 @@ class ImageReader:
         return pixels[:, self._valid(whole, (height, width))].ravel()
 
     def _read_palette(self) -> NDArray[np.uint8]:
-        """Return the palette as rows of red, green, blue, alpha; indices beyond it are transparent."""
         with reading(self.info.path, "the palette"):
-            entries = self._dataset.colormap(self.channels.colour[0])
-        palette = np.zeros((np.iinfo(self.info.dtype).max + 1, 4), np.uint8)
-        palette[list(entries)] = list(entries.values())
-        return palette
+            return palette_table(self._dataset, self.channels.colour[0], self.info.dtype)
 
     def _indices(self, window: RasterioWindow) -> NDArray[Any]:
         indices: NDArray[Any] = self._read(self.channels.colour, window)[0]
         return indices
-
-    def _palette_rows(self, grid: Grid, start: int, stop: int, palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return rows that are expanded to colours first, because a mean of two indices is an unrelated colour."""
-        per_model = self.info.height / grid.model_shape[0]
-        top, bottom = start * per_model, stop * per_model
-        if (bottom - top) * self.info.width > _PALETTE_CHUNK_PX and stop - start > 1:
-            middle = (start + stop) // 2
-            halves = (start, middle), (middle, stop)
-            return np.concatenate([self._palette_rows(grid, *half, palette) for half in halves], axis=1)
-        reach = int(np.ceil(max(per_model, 1))) + 1
-        first, last = max(int(top) - reach, 0), min(int(np.ceil(bottom)) + reach, self.info.height)
-        indices = self._indices(RasterioWindow(0, first, self.info.width, last - first))
-        image = Image.fromarray(np.ascontiguousarray(palette[indices, :3]))
-        size = grid.model_shape[1], stop - start
-        box = (0, top - first, self.info.width, bottom - first)
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
 def _area(window: Window) -> RasterioWindow:

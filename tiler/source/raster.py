@@ -101,6 +101,10 @@ class RasterInfo:
         return self.georeference.gsd_m(self.height, self.width)
 
 
+READ_FROM_TOP = frozenset({"JPEG", "PNG"})
+"""Drivers of files in which rows cannot be read without those above them."""
+
+
 def sniff_driver(path: Path, *, vrt: bool = False) -> str:
     """Return the one GDAL driver that may open a file, by its first bytes; `vrt` admits virtual rasters.
 

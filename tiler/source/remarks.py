@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from tiler.doubt import Doubt
 from tiler.source.channels import Channels
@@ -10,6 +11,16 @@ from tiler.source.raster import RasterInfo
 from tiler.source.stretch import Stretch
 
 _NOISE = "there is so little contrast that noise may look like things; --value-range sets a range"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What reading the pixels of an image finds out, besides the pixels."""
+
+    stretch: Stretch | None
+    """How samples become levels; None: they are levels."""
+    damage: tuple[str, ...] = ()
+    """What GDAL complained of."""
 
 
 def reading_notes(info: RasterInfo, channels: Channels, stretch: Stretch | None, *, guessed: bool) -> tuple[str, ...]:

@@ -8,17 +8,31 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.source.image import ImageReader
 
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 _SHAPES = 64
 
 
-def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
-    """Yield every tile of an image in row-major order.
+def read_tiles(
+    image: ImageReader, grid: Grid, span: Span | None = None
+) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
+    """Yield the tiles of an image in row-major order.
 
     One strip of the model grid, a tile high, is in memory at a time. Beyond the bottom and right edge the
-    image is reflected.
+    image is reflected. Where no tile of a row of tiles is needed, its pixels are not read.
+
+    Parameters
+    ----------
+    image : ImageReader
+        The image.
+    grid : Grid
+        Its grid.
+    span : Span or None
+        The tiles that these source rows need, see `rows_of_tiles`; None: every tile.
 
     Yields
     ------
@@ -32,18 +46,24 @@ def read_tiles(image: ImageReader, grid: Grid) -> Iterator[tuple[Tile, NDArray[n
     RasterReadError
         If the pixels cannot be decoded.
     """
+    rows = rows_of_tiles(grid, span) if span else range(len(grid.row_offs))
     height, width = grid.tile_shape[0], grid.model_shape[1]
     before = np.empty((3, 0, grid.padded_shape[1]), np.uint8)
-    done = 0
-    for row, row_off in enumerate(grid.row_offs):
+    done = grid.row_offs[rows.start]
+    for row in rows:
+        needed = list(_needed(image, grid, row))
+        if not any(wanted for _, wanted in needed):
+            yield from ((tile, None) for tile, _ in needed)
+            continue
+        row_off = grid.row_offs[row]
         strip = np.empty((3, height, grid.padded_shape[1]), np.uint8)  # tiles of the one before may still be in use
-        kept, stop = done - row_off, min(row_off + height, grid.model_shape[0])
+        kept, stop = max(done - row_off, 0), min(row_off + height, grid.model_shape[0])
         strip[:, :kept] = before[:, before.shape[1] - kept :]
-        strip[:, kept : stop - row_off, :width] = image.model_rows(grid, done, stop)
+        strip[:, kept : stop - row_off, :width] = image.model_rows(grid, row_off + kept, stop)
         _reflect(strip, stop - row_off, width)
         before, done = strip, stop
-        for tile, needed in _needed(image, grid, row):
-            yield tile, strip[:, :, tile.window.slices[1]] if needed else None
+        for tile, wanted in needed:
+            yield tile, strip[:, :, tile.window.slices[1]] if wanted else None
 
 
 def _reflect(strip: NDArray[np.uint8], height: int, width: int) -> None:
@@ -76,17 +96,12 @@ class OneColour:
     """Notice an image whose valid pixels all have one colour, from its tiles."""
 
     def __init__(self) -> None:
-        self._first: NDArray[np.uint8] | None = None
-        self._varied = False
-
-    @property
-    def colour(self) -> tuple[int, ...] | None:
-        """Red, green and blue of all valid pixels in the tiles so far; None if two differ, or none is valid."""
-        return None if self._varied or self._first is None else tuple(map(int, self._first.ravel()))
+        self.colours: list[Colour] = []
+        """Red, green and blue of valid pixels in the tiles so far: the first, and one that differs if there is any."""
 
     def see(self, image: ImageReader, grid: Grid, tile: Tile, pixels: NDArray[np.uint8] | None) -> None:
         """Take in one of the tiles that `read_tiles` yields. It costs nothing once two pixels have differed."""
-        if self._varied or pixels is None:
+        if len(self.colours) > 1 or pixels is None:
             return
         height, width = (
             min(tile.window.height, grid.model_shape[0] - tile.window.row_off),
@@ -95,9 +110,15 @@ class OneColour:
         colours = pixels[:, :height, :width].reshape(3, -1)
         if image.maybe_invalid:
             colours = colours[:, _sampled(image.valid(grid.source_window(tile.window)), height, width).ravel()]
-        if self._first is None and colours.size:
-            self._first = colours[:, :1].copy()
-        self._varied = self._first is not None and bool((colours != self._first).any())
+        if not self.colours and colours.size:
+            self.colours.append(_colour(colours, 0))
+        if self.colours and (differs := (colours != np.array(self.colours[0])[:, np.newaxis]).any(axis=0)).any():
+            self.colours.append(_colour(colours, int(differs.argmax())))
+
+
+def _colour(colours: NDArray[np.uint8], at: int) -> Colour:
+    red, green, blue = colours[:, at].tolist()
+    return red, green, blue
 
 
 def _sampled(valid: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:

@@ -44,14 +44,16 @@ class Blender:
         Where the tiles lie.
     classes : int
         Number of classes C.
+    first_row : int
+        Row of tiles that comes first. Cells that earlier rows of tiles reach too lack what these would add.
     """
 
-    def __init__(self, grid: Grid, classes: int) -> None:
+    def __init__(self, grid: Grid, classes: int, first_row: int = 0) -> None:
         self._grid = grid
         height, width = grid.tile_shape[0] // LOGITS_STRIDE, grid.cells_shape[1]
         self._sum = np.zeros((classes, height, width), np.float32)
         self._weight = np.zeros((height, width), np.float32)
-        self._cover = Cover(grid)
+        self._cover = Cover(grid, first_row)
         self._last_row = np.empty((classes, 0, width), np.float32)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> LogitsBand | None:

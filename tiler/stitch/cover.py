@@ -13,11 +13,13 @@ class Cover:
     ----------
     grid : Grid
         Where the tiles lie.
+    first_row : int
+        Row of tiles that comes first.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, first_row: int = 0) -> None:
         self._grid = grid
-        self._row = 0
+        self._row = first_row
         self._waiting = set(range(len(grid.col_offs)))
 
     def name(self, tile: Tile) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.blend import Blender, LogitsBand
 from tiler.stitch.upsample import MaskRows, Upsampler
@@ -23,11 +24,13 @@ class Stitcher:
         Number of classes C.
     confidence : bool
         Whether to say how sure each label is too.
+    span : Span or None
+        The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
     """
 
-    def __init__(self, grid: Grid, classes: int, *, confidence: bool = False) -> None:
-        self._blender = Blender(grid, classes)
-        self._upsampler = Upsampler(grid, confidence)
+    def __init__(self, grid: Grid, classes: int, *, confidence: bool = False, span: Span | None = None) -> None:
+        self._blender = Blender(grid, classes, rows_of_tiles(grid, span).start if span else 0)
+        self._upsampler = Upsampler(grid, confidence, span)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
         """Blend one tile in, at once, and return the rows that it finished.
@@ -41,7 +44,7 @@ class Stitcher:
         -------
         iterator of MaskRows
             Empty unless the tile was the last of its row of tiles. The rows are labelled only when they are
-            asked for. Over all tiles every source row comes once, in order.
+            asked for. Over all tiles every wanted source row comes once, in order.
         """
         return self._rows(self._blender.add(tile, logits))
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.stitch.blend import LogitsBand
 from tiler.stitch.confidence import confidence_levels, rate_rows
@@ -80,11 +81,14 @@ class Upsampler:
         The grid of the image.
     confidence : bool
         Whether to say how sure each label is too.
+    span : Span or None
+        The source rows that are wanted; None: all.
     """
 
-    def __init__(self, grid: Grid, confidence: bool = False) -> None:
+    def __init__(self, grid: Grid, confidence: bool = False, span: Span | None = None) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._width = width
+        self._span = span or Span(0, height)
         self._rows = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         self._cols = _columns(width, grid.model_shape[1], cols)
         self._levels = confidence_levels() if confidence else None
@@ -92,7 +96,7 @@ class Upsampler:
     def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
         """Yield the masks of the source rows whose cells lie within one band.
 
-        Over the consecutive bands of a `Blender` the arrays hold every source row once, in order.
+        Over the consecutive bands of a `Blender` the arrays hold every wanted source row once, in order.
         What a pixel gets depends on its four cells alone, and not on where bands end.
 
         Parameters
@@ -107,6 +111,7 @@ class Upsampler:
         """
         lower = self._rows[0]
         start, stop = np.searchsorted(lower, (band.row_off, band.row_stop - 1))
+        start, stop = max(start, self._span.start), min(stop, self._span.stop)
         step = _PIECES * piece_rows(self._width)
         for first in range(start, stop, step):
             yield self._mask_rows(band, slice(first, min(first + step, stop)))

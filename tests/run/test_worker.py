@@ -1,12 +1,14 @@
-"""One image is brought to its end in any thread or process, by a job and a model alone."""
+"""A task is brought to its end in any thread or process that has a model."""
 
 from __future__ import annotations
 
 import errno
 import pickle
 import sys
+from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 from PIL import Image
@@ -15,9 +17,10 @@ from segment.errors import DeviceLostError, ImageMemoryError
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.record.outcome import Outcome
-from segment.run.job import Job
+from segment.run.task import Task, Work
+from segment.run.worker import Worker
 from tests.make import noise
-from tests.models import MeanEngine, runner_of
+from tests.models import MeanEngine, model_of
 from tests.run.test_runner import TILING, tree
 from tests.runs import plan_for, run
 from tiler.masks.sink import write_error
@@ -29,50 +32,52 @@ def image(tmp_path: Path) -> ImagePlan:
     return plan_for(tmp_path / "one.png", Request(tiling=TILING, out=tmp_path / "out")).images[0]
 
 
-def job_for(image: ImagePlan, **changes: Any) -> Job:
-    return Job(image, Request(tiling=TILING, out=image.outputs[0].path.parent), runner_of(MeanEngine()), **changes)
-
-
-def end(job: Job, *, admitted: bool = True) -> tuple[Outcome | None, list[int], int]:
-    """Return how a job ends, the bytes of each call of `admit`, and the sum of the pixels of all calls of `advance`."""
-    asked: list[int] = []
-    told: list[int] = []
+def end(
+    image: ImagePlan, *, is_open: Iterable[bool] = repeat(True), overwrite: bool = False
+) -> tuple[Outcome | None, list[int], int]:
+    """Return how an image ends, the bytes that room was asked for, and the pixels that were told of, all together."""
+    model, work = model_of(MeanEngine()), Work(Request(tiling=TILING, out=image.label.parent), overwrite)
+    answers, told = iter(is_open), list[int]()
+    worker = Worker(model, work)
     try:
-        return job.end(lambda wanted: asked.append(wanted) or admitted, told.append), asked, sum(told)  # type: ignore[func-returns-value]
+        with patch.object(worker.under_way, "hold", wraps=worker.under_way.hold) as hold:
+            ended = worker.end(Task(image), lambda: next(answers), told.append)
     finally:
-        job.model.engine.close()
+        model.engine.close()
+    return ended.outcome if ended else None, [call.args[1] for call in hold.mock_calls], sum(told)
 
 
 def test_room_is_asked_for_once_and_every_pixel_told(image: ImagePlan) -> None:
-    outcome, asked, told = end(job_for(image))
+    outcome, asked, told = end(image)
     assert outcome is not None
     assert (outcome.state, outcome.pixels, told) == ("done", 90 * 130, 90 * 130)
     assert asked == [image.working_bytes(4)]
 
 
 def test_what_is_current_asks_for_no_room(image: ImagePlan) -> None:
-    end(job_for(image))
-    outcome, asked, told = end(job_for(image))
+    end(image)
+    outcome, asked, told = end(image)
     assert outcome is not None
     assert (outcome.state, asked, told) == ("skipped", [], 0)
-    assert end(job_for(image, overwrite=True))[2] == 90 * 130
+    assert end(image, overwrite=True)[2] == 90 * 130
 
 
-def test_an_image_that_is_not_admitted_leaves_nothing(image: ImagePlan) -> None:
-    assert end(job_for(image), admitted=False)[0] is None
-    assert not image.outputs[0].path.parent.exists()
+@pytest.mark.parametrize("answers", [[False], [True, False]])
+def test_an_image_that_may_not_begin_leaves_nothing(image: ImagePlan, answers: list[bool]) -> None:
+    assert end(image, is_open=answers)[0] is None
+    assert not image.label.parent.exists()
 
 
 def test_whatever_is_raised_for_an_image_becomes_its_outcome(image: ImagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise errors[-1]
 
-    monkeypatch.setattr("segment.run.job.segment_image", fail)
-    full = write_error(image.outputs[0].path, OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr("segment.run.worker.segment_image", fail)
+    full = write_error(image.label, OSError(errno.ENOSPC, "No space left on device"))
     errors: list[Exception] = [ValueError("odd"), ImageMemoryError("too wide"), full]
     found: list[tuple[str, bool]] = []
     while errors:
-        outcome, _, _ = end(job_for(image))
+        outcome, _, _ = end(image)
         assert outcome is not None
         assert (outcome.path, outcome.state) == (image.found.path, "failed")
         found.append((outcome.reason.rpartition(": ")[2], outcome.disk_full))
@@ -84,21 +89,21 @@ def test_a_lost_device_is_no_outcome_of_an_image(image: ImagePlan, monkeypatch: 
     def lose(*arguments: object, **options: object) -> None:
         raise DeviceLostError("the device is gone")
 
-    monkeypatch.setattr("segment.run.job.segment_image", lose)
+    monkeypatch.setattr("segment.run.worker.segment_image", lose)
     with pytest.raises(DeviceLostError, match="the device is gone"):
-        end(job_for(image))
+        end(image)
 
 
 def test_a_process_of_its_own_makes_the_same_bytes(image: ImagePlan, tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(pickle.dumps(image))
     code = (
-        "import pickle, sys; from pathlib import Path; from tests.run.test_job import end, job_for; "
-        "print(end(job_for(pickle.loads(Path(sys.argv[1]).read_bytes())))[0].state)"
+        "import pickle, sys; from pathlib import Path; from tests.run.test_worker import end; "
+        "print(end(pickle.loads(Path(sys.argv[1]).read_bytes()))[0].state)"
     )
     done = run([sys.executable, "-c", code, str(tmp_path / "image")])
     assert done.stdout == "done\n", done.stderr
-    out = image.outputs[0].path.parent
+    out = image.label.parent
     made = tree(out)
     assert made
-    end(job_for(image, overwrite=True))
+    end(image, overwrite=True)
     assert tree(out) == made

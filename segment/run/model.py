@@ -1,0 +1,124 @@
+"""A model as the masks tell of it, and a model on its device."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from segment.engine.choose import open_engine
+from segment.engine.contract import Engine
+from segment.engine.request import EngineKind, Precision
+from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
+from segment.plan.recipe import Recipe, recipe_for
+from segment.plan.request import Request
+from segment.plan.survey import ImagePlan
+from segment.run.cores import Threads, share_cores
+from tiler.classes import ClassTable
+from tiler.grid.seams import grid_tags
+from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
+
+_log = logging.getLogger(__name__)
+_version = cache(version)  # a look at the disk
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """What masks say of a model, wherever it is open."""
+
+    name: str
+    """The folder or hub id that the user gave."""
+    digest: str
+    """Digest of its weights; it goes into every mask."""
+    classes: ClassTable
+    """Names and colours of its classes."""
+    engine: str
+    """Engine, device and precision."""
+
+    def recipe(self, image: ImagePlan, request: Request) -> Recipe:
+        """Return what the masks of an image are made from."""
+        return recipe_for(image, request, model_digest=self.digest, classes=self.classes, engine=self.engine)
+
+    def tags(self, image: ImagePlan) -> dict[str, str]:
+        """Return what the masks of an image say about what made them."""
+        return {
+            "SOFTWARE": f"noseam {_version('noseam')}",
+            SOURCE_KEY: image.source_text,
+            MODEL_KEY: self.name,
+            DIGEST_KEY: self.digest,
+            "CLASS_NAMES": json.dumps(self.classes.names),
+            ENGINE_KEY: self.engine,
+            **grid_tags(image.grid),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A model on its device; whoever opened it closes its engine."""
+
+    name: str
+    """The folder or hub id that the user gave."""
+    digest: str
+    """Digest of its weights."""
+    classes: ClassTable
+    """Names and colours of its classes."""
+    engine: Engine
+    """The network on its device."""
+    threads: Threads
+    """How the cores are shared."""
+
+    @property
+    def known(self) -> KnownModel:
+        """What masks say of it."""
+        return KnownModel(self.name, self.digest, self.classes, self.engine.name)
+
+
+def identify(description: Description, class_table: Path | None) -> tuple[ClassTable, str]:
+    """Return the classes of a checkpoint and the digest of its weights; say if it is only a demonstration.
+
+    It raises what `open_model` raises, but for what is wrong with a device.
+    """
+    if description.name in BUNDLED_MODELS:
+        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
+                     description.name)  # fmt: skip
+    return fit_classes(description, class_table), weights_digest(description)
+
+
+def open_model(
+    description: Description,
+    class_table: Path | None = None,
+    *,
+    kind: EngineKind = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+) -> OpenModel:
+    """Load a checkpoint and put it on a device.
+
+    Parameters
+    ----------
+    description : Description
+        The checkpoint, see `describe_checkpoint`.
+    class_table : Path or None
+        CSV with other names and colours for its classes.
+    kind, device, precision, batch_size
+        See `open_engine`.
+    threads : int or None
+        Cores to use; None: all that this process may use.
+
+    Raises
+    ------
+    CheckpointError, ClassTableError, DeviceError, EngineError
+        If the weights, the table, the device or the engine cannot be used.
+    """
+    classes, digest = identify(description, class_table)
+    shared = share_cores(threads)
+    engine = open_engine(
+        description, digest, threads=shared.cores, kind=kind, device=device, precision=precision, batch_size=batch_size
+    )
+    _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
+    return OpenModel(description.name, digest, classes, engine, shared)

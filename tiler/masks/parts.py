@@ -1,0 +1,218 @@
+"""Labelled parts of a large image: hidden files beside its masks, until all are there and masks are made of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
+
+from tiler.classes import ClassTable
+from tiler.errors import RasterReadError
+from tiler.files.atomic import hidden_name
+from tiler.files.names import Kind
+from tiler.files.outputs import Output
+from tiler.grid.parts import BLOCK_PX, Span
+from tiler.masks.geotiff_sink import GeoTiffSink
+from tiler.masks.provenance import SOURCE_KEY, read_tags
+from tiler.masks.sink import MaskMeta, Staged, remove, sync, writing
+from tiler.source.georef import Georeference
+from tiler.source.raster import FINGERPRINT_KEY, gdal_environment, reading
+from tiler.source.remarks import Findings
+from tiler.source.stretch import Stretch
+from tiler.source.tiles import Colour
+
+_SEEN_KEY = "NOSEAM_PART"
+_SUFFIX = ".parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What reading a part, or several, told of the image besides its labels."""
+
+    findings: Findings
+    """What was found in its pixels."""
+    colours: tuple[Colour, ...] = ()
+    """See `OneColour`."""
+
+    def __add__(self, other: Seen) -> Seen:
+        """Return what this part and a later one tell together."""
+        damage = dict.fromkeys((*self.findings.damage, *other.findings.damage))
+        colours = dict.fromkeys((*self.colours, *other.colours))
+        findings = Findings(self.findings.stretch, tuple(damage))
+        return Seen(findings, tuple(colours)[:2])
+
+
+class PartFolder:
+    """The parts of one image that are labelled, in a hidden folder beside its label mask.
+
+    A part has its name only when it is whole, and it carries the fingerprint of what it was made from.
+
+    Parameters
+    ----------
+    label : Path
+        The label mask that will be made of the parts.
+    fingerprint : str
+        It changes whenever the labels would.
+    source : str
+        The image, as its masks tell it.
+    confidence : bool
+        Whether the parts say how sure each label is, too.
+    """
+
+    def __init__(self, label: Path, fingerprint: str, *, source: str, confidence: bool) -> None:
+        self._folder = label.with_name(f".{label.name}{_SUFFIX}")
+        self._fingerprint, self._source = fingerprint, source
+        self._kinds: tuple[Kind, ...] = ("confidence", "label") if confidence else ("label",)
+
+    def standing(self, spans: Iterable[Span], *, alone: bool = True) -> dict[Span, Seen]:
+        """Return which of some parts are there, whole and current, and what they tell.
+
+        Parameters
+        ----------
+        spans : iterable of Span
+            The parts, top to bottom.
+        alone : bool
+            Whether these are all parts of the image: whatever else lies in the folder is removed then.
+        """
+        if not self._folder.is_dir():
+            return {}
+        found = {span: seen for span in spans if (seen := self._seen(span)) is not None}
+        current = {self._path(span, kind) for span in found for kind in self._kinds}
+        for path in self._folder.iterdir() if alone else ():
+            if path not in current:
+                remove(path)
+        return found
+
+    def writer(self, span: Span, classes: ClassTable, width: int) -> PartWriter:
+        """Return what writes a part; its folder is made.
+
+        Raises
+        ------
+        RasterWriteError
+            If the folder or a file cannot be made; so does each method of the writer.
+        """
+        outputs = [Output(self._path(span, kind), kind, "geotiff") for kind in self._kinds]
+        tags = {FINGERPRINT_KEY: self._fingerprint, SOURCE_KEY: self._source}
+        return PartWriter(outputs, MaskMeta((len(span), width), classes, Georeference(), tags))
+
+    def rows(self, spans: Iterable[Span]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
+        """Yield the labels of parts and, if it is there, their confidence: a row of blocks at a time, uint8 (n, width).
+
+        Raises
+        ------
+        RasterReadError
+            If a part cannot be read; it is removed, so that it is made again.
+        """
+        for span in spans:
+            try:
+                yield from self._rows_of(span)
+            except RasterReadError:
+                self.remove_part(span)
+                raise
+
+    def remove_part(self, span: Span) -> None:
+        """Remove a part, if it is there."""
+        for kind in reversed(self._kinds):
+            remove(self._path(span, kind))
+
+    def remove(self) -> None:
+        """Remove all parts."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, span: Span, kind: Kind) -> Path:
+        return self._folder / f"{kind}-{span.start}-{span.stop}.tif"
+
+    def _seen(self, span: Span) -> Seen | None:
+        tags = [read_tags(self._path(span, kind)) for kind in self._kinds]
+        if any(found.get(FINGERPRINT_KEY) != self._fingerprint for found in tags):
+            return None
+        with suppress(KeyError, ValueError, TypeError):
+            return _seen_of(json.loads(tags[-1][_SEEN_KEY]))
+        return None
+
+    def _rows_of(self, span: Span) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
+        with gdal_environment(), ExitStack() as stack:
+            paths = [self._path(span, kind) for kind in self._kinds]
+            with reading(paths[-1], "a part of the masks"):
+                datasets = [stack.enter_context(rasterio.open(str(path.absolute()), driver="GTiff")) for path in paths]
+            for row in range(0, len(span), BLOCK_PX):
+                window = RasterioWindow(0, row, datasets[0].width, min(BLOCK_PX, len(span) - row))
+                with reading(paths[-1], "a part of the masks"):
+                    *confidence, labels = (dataset.read(1, window=window) for dataset in datasets)
+                yield labels, confidence[0] if confidence else None
+
+
+class PartWriter:
+    """Write one part; use as a context manager. Leaving the block without `commit` removes every trace."""
+
+    def __init__(self, outputs: list[Output], meta: MaskMeta) -> None:
+        self._staged = [Staged(output, hidden_name(output.path)) for output in outputs]
+        self._stack = ExitStack()
+        self._sinks: dict[Kind, GeoTiffSink] = {}
+        with ExitStack() as stack:
+            stack.enter_context(gdal_environment())
+            for staged in self._staged:
+                sink = GeoTiffSink(staged, meta, threads=1, scratch=True)
+                stack.callback(sink.abandon)
+                self._sinks[staged.output.kind] = sink
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def write(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> None:
+        """Write the next full-width rows, uint8 of shape (n, width)."""
+        self._sinks["label"].write(labels)
+        if confidence is not None:
+            self._sinks["confidence"].write(confidence)
+
+    def commit(self, seen: Seen) -> None:
+        """Complete the files, read them back, and give them their names; the labels get theirs last."""
+        for sink in self._sinks.values():
+            sink.close({_SEEN_KEY: json.dumps(asdict(seen))})
+        for staged in self._staged:
+            with writing(staged.final):
+                sync(staged.temporary, os.O_RDWR)
+                staged.temporary.replace(staged.final)
+
+
+def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
+    """Return the folders of parts below a folder, each with the label mask that it is for, and the image as told."""
+    found = {}
+    for path in folder.rglob(f".*{_SUFFIX}"):
+        parts = sorted(path.glob("label-*.tif")) if path.is_dir() else []
+        source = next((tags[SOURCE_KEY] for part in parts if SOURCE_KEY in (tags := read_tags(part))), "")
+        if source:
+            found[path] = path.with_name(path.name[1:].removesuffix(_SUFFIX)), source
+    return found
+
+
+def labelled_pixels(folder: Path) -> int:
+    """Return how many pixels of an image the parts in a folder label; 0 where none can be read."""
+    with suppress(Exception), gdal_environment():  # rasterio's private errors too; a part may go meanwhile
+        paths = list(folder.glob("label-*-*.tif"))
+        rows = [path.stem.split("-")[1:] for path in paths]
+        with rasterio.open(str(paths[0].absolute()), driver="GTiff") as part:
+            return sum(int(stop) - int(start) for start, stop in rows) * int(part.width)
+    return 0
+
+
+def _seen_of(found: Mapping[str, Any]) -> Seen:
+    stretch, damage = found["findings"]["stretch"], found["findings"]["damage"]
+    findings = Findings(Stretch(**stretch) if stretch else None, tuple(damage))
+    colours = tuple((red, green, blue) for red, green, blue in found["colours"])
+    return Seen(findings, colours)
