@@ -188,7 +188,7 @@ def plan(
     batch_size: int | None = EngineOptions.batch_size,
     threads: int | None = EngineOptions.threads,
     calibrate: bool = PlanRequest.calibrate,
-    workers: int = PlanRequest.workers,
+    workers: int | Literal["auto"] = PlanRequest.workers,
 ) -> SurveyPlan:
     """Return what `segment` would do, and what that takes; nothing is written to `out`.
 

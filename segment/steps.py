@@ -132,7 +132,9 @@ def survey(request: PlanRequest) -> SurveyPlan:
     It raises what `plan` and `foresee` raise.
     """
     from segment.run.apart import foresee
+    from segment.run.request import WorkerOptions
     from segment.run.stands import told_what_stands
+    from segment.workers.count import count_workers
 
     started = time.monotonic()
     planned = plan(request)
@@ -140,7 +142,9 @@ def survey(request: PlanRequest) -> SurveyPlan:
     if description is not None:
         found = told_what_stands(found, planned.request, description, request.classes)
     planning_s = time.monotonic() - started
-    return replace(found, estimate=foresee(request, description, found.to_do, planning_s=planning_s))
+    workers = count_workers(WorkerOptions(workers=request.workers), request.engine_options, len(found.to_do))
+    estimate = foresee(request, description, found.to_do, planning_s=planning_s, workers=workers)
+    return replace(found, estimate=estimate)
 
 
 @contextmanager

@@ -54,6 +54,11 @@ def raise_if_asked() -> None:
         raise _received[0]
 
 
+def is_asked() -> bool:
+    """Return whether a signal asked this process to end."""
+    return bool(_received)
+
+
 def exit_now(code: int) -> NoReturn:
     """End the process at once. Python itself would wait for its threads, and some of them may hang for ever."""
     logging.shutdown()

@@ -111,7 +111,8 @@ def _broken(label: str, text: str, indent: int, width: int | None) -> list[str]:
 def _sums(status: Status) -> str:
     failed = f", {len(status.failed):,} failed" if status.failed else ""
     left = f", {status.left:,} left" if status.left else ""
-    return f"{status.done:,} of {counted(status.images, 'image')} have masks{failed}{left}"
+    have = "has a mask" if status.images == 1 else "have masks"
+    return f"{status.done:,} of {counted(status.images, 'image')} {have}{failed}{left}"
 
 
 def _of_whole(status: Status) -> Iterator[tuple[str, str]]:

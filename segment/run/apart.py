@@ -40,7 +40,12 @@ class Task:
 
 
 def foresee(
-    request: PlanRequest, description: Description | None, images: Sequence[ImagePlan], *, planning_s: float = 0.0
+    request: PlanRequest,
+    description: Description | None,
+    images: Sequence[ImagePlan],
+    *,
+    planning_s: float = 0.0,
+    workers: int = 1,
 ) -> Estimate:
     """Return what it takes to segment images: from a trial if there is a model, else from their headers alone.
 
@@ -54,6 +59,8 @@ def foresee(
         Those that are to be done.
     planning_s : float
         Seconds that a run takes to read all headers.
+    workers : int
+        How many processes share the work.
 
     Raises
     ------
@@ -71,7 +78,7 @@ def foresee(
     _log.info("trying the model out on some of the images; --no-calibrate does without")
     resolved = request.over(description.tiling, description.cost.balance_px)
     found = calibrate_apart(Task(description, request.engine_options, resolved, choose_samples(images)))
-    return estimate(images, request.out, found, planning_s=planning_s, workers=request.workers)
+    return estimate(images, request.out, found, planning_s=planning_s, workers=workers)
 
 
 def calibrate_apart(task: Task) -> Calibration:

@@ -108,12 +108,12 @@ class PlanRequest(SurveyRequest):
         shown="yes, with --model",
         group="model",
     )
-    workers: int = option(
-        1,
+    workers: int | Literal["auto"] = option(
+        "auto",
         "The run is planned for so many worker processes, see `segment --workers`; each has memory of its own.",
-        unit="N",
-        least=1,
+        unit="N|auto",
         group="workers",
+        read=parse_workers,
     )
     engine_options: EngineOptions = EngineOptions()
     """What runs the network."""

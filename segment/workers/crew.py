@@ -95,7 +95,7 @@ class DaskCrew:
         self._held: dict[int, _Held] = {}
         self._submitted = 0
         self._lock = threading.Lock()
-        self._ending = self._ended_early = False
+        self._ending = False
         self._began = time.monotonic()
         self._left = self._explained = 0
         self._seen: dict[str, float] = {}
@@ -151,6 +151,7 @@ class DaskCrew:
         with self._lock:
             left = [held.asked for held in self._held.values() if held.asked is not None]
         if given_up:
+            self._heard.is_over = True
             self._pool.kill()
         if left and not self._pool.is_lost:
             self._pool.client.cancel(left, force=True)
@@ -159,8 +160,7 @@ class DaskCrew:
                 held.future.exception()
         self._pool.each_second = lambda: None
         self._gate.pulse.of_this_process()
-        if given_up or self._ended_early:
-            self._clean()
+        self._clean()  # a process of a cluster may have ended unseen
 
     def _ask(self, number: int, held: _Held) -> None:
         held.tries += 1
@@ -175,7 +175,6 @@ class DaskCrew:
         try:
             done: Done = unpacked(asked.result())
         except KilledWorker:  # too many processes ended while it waited for them, and the board alone says why
-            self._ended_early = True
             if not self._ending:
                 self._ask(number, held)
                 return
@@ -220,7 +219,6 @@ class DaskCrew:
 
     def _is_to_blame(self, deaths: tuple[Death, ...]) -> bool:
         """Return whether a task ended processes, and was not hit by what ends them anyway."""
-        self._ended_early = True
         ended = len(self._heard.ended) if self._pool.is_local else self._left
         worked_s = (time.monotonic() - self._began) * max(len(self._pool.workers), 1)
         return is_to_blame(deaths, self._heard.ended, max(ended - len(deaths) - self._explained, 0), worked_s)

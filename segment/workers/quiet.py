@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from segment.guard.signals import is_asked
+
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 _ENDED = re.compile(r"Worker process (\d+) (?:was killed by(?: signal)?|exited with status) (\d+|unknown signal)")
 _log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take in a message."""
         text = record.getMessage()
-        if (found := _ENDED.match(text)) is not None and not self.is_over:
+        if (found := _ENDED.match(text)) is not None and not (self.is_over or is_asked()):
             self._tell(int(found[1]), found[2], by_signal="killed" in text)
         if record.levelno >= logging.ERROR:
             self.last = text
