@@ -7,12 +7,12 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from segment.engine.contract import Engine
 from segment.engine.request import EngineKind, Precision
 from segment.errors import DeviceError, EngineError
 from segment.guard.signals import raise_if_asked
 
 if TYPE_CHECKING:
+    from segment.engine.contract import Engine
     from segment.model.checkpoint import Description
 
 _CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
