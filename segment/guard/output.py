@@ -108,7 +108,7 @@ def _prune(gone: Mapping[str, tuple[Path, ...]], *, prune: bool) -> None:
 
 
 def _warn_of_space(out: Path, survey: SurveyPlan) -> None:
-    new = [image for image in survey.images if not image.outputs[0].path.exists()]
+    new = [image for image in survey.images if not image.label.exists()]
     expected = estimate(new, out)
     if not expected.fits:
         most = sum(image.output_bytes for image in new)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tiler.source.raster import READ_FROM_TOP
-
 TYPICAL_COMPRESSION = 20
 """Pixels of a mask per byte of its file where nothing was tried out; smooth masks have more, noisy ones a quarter."""
 
@@ -25,11 +23,6 @@ class Kind:
     """How many it has."""
     outputs: tuple[str, ...]
     """What is written, in words such as `label png`."""
-
-    @property
-    def random_access(self) -> bool:
-        """Whether rows in the middle can be read without those above them."""
-        return self.driver not in READ_FROM_TOP
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def part_to_try(image: ImagePlan, place: float, most_tiles: int, tiling: Tiling)
     rows = min(rows, max(MOST_PIXELS // per_row, 1))
     tall = _span(height, grid.model_shape[0], grid.row_offs[rows - 1] + grid.tile_shape[0])
     wide = _span(width, grid.model_shape[1], grid.col_offs[columns - 1] + grid.tile_shape[1])
-    place = place if kind_of(image).random_access else 0
+    place = place if image.random_access else 0
     within = Window(int(place * (height - tall)), int(place * (width - wide)), tall, wide)
     scale = grid.model_shape[0] / grid.source_shape[0]
     cut = plan_grid((tall, wide), scale=scale, tile=grid.tile_shape, overlap=tiling.overlaps(grid.tile_shape))

@@ -175,7 +175,7 @@ def _changes(image: ImagePlan, recipe: Recipe, tags: Iterable[Mapping[str, str]]
 def _products(image: ImagePlan, found: Found) -> Iterator[Path]:
     """Yield the masks and polygons that stand there and are not planned."""
     planned = {output.path for output in image.outputs} | {side.path for out in image.outputs for side in out.sidecars}
-    key = image.outputs[0].path.with_name(image.found.relative.stem)
+    key = image.label.with_name(image.found.relative.stem)
     yield from (path for path in found.products.get(key, ()) if path not in planned)
 
 

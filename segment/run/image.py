@@ -16,7 +16,7 @@ from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import ChangedError
 from tiler.grid.parts import Span
 from tiler.masks.coverage import Coverage
-from tiler.masks.parts import PartFolder, Seen
+from tiler.masks.parts import PartFolder, Seen, seen_tags
 from tiler.masks.provenance import source_stamp
 from tiler.masks.sink import MaskMeta
 from tiler.masks.tally import Tally
@@ -132,7 +132,8 @@ def segment_parts(
                     writer.write(each.labels, each.confidence)
                     advance(each.labels.size)
                 _refuse_changed(plan)
-                writer.commit(Seen(labelled.image.findings, tuple(labelled.flat.colours)))
+                seen = Seen(labelled.image.findings, tuple(labelled.flat.colours))
+                writer.commit(tags=seen_tags(seen))
 
 
 def join_parts(masks: Masks, spans: Sequence[Span], folder: PartFolder, seen: Seen) -> Segmented:

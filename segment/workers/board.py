@@ -11,7 +11,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,13 +94,20 @@ class Board:
         return tuple(found)
 
 
-def _has_ended(process: int) -> bool:
-    deadline = time.monotonic() + _DYING_S
-    while process != os.getpid() and _runs(process):  # a new process may have the number of the one that died
+def waited_for(happened: Callable[[], object], within_s: float, every_s: float) -> bool:
+    """Return whether something happened within some seconds; it is looked for once at least, and now and then."""
+    deadline = time.monotonic() + within_s
+    while not happened():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(every_s)
     return True
+
+
+def _has_ended(process: int) -> bool:
+    if process == os.getpid():  # a new process may have the number of the one that died
+        return True
+    return waited_for(lambda: not _runs(process), _DYING_S, 0.02)
 
 
 def _runs(process: int) -> bool:

@@ -29,7 +29,7 @@ from segment.run.cores import share_cores
 from segment.run.model import OpenModel
 from segment.run.task import Ended, Task
 from segment.run.worker import Worker
-from segment.workers.board import Board
+from segment.workers.board import Board, waited_for
 from segment.workers.orders import Done, Facts, Order, Site, packed, portable, unpacked
 from segment.workers.turns import Turns
 from segment.workers.voice import Voice
@@ -168,10 +168,8 @@ def _refuse_other_place(site: Site, worker: Any) -> str:
     me = f"worker {worker.name} on {platform.node()}"
     if (found := version("noseam")) != site.version:
         raise WorkersError(f"{me} has noseam {found}, and this run has {site.version}; install the same on both")
-    out, deadline = site.board.parent, time.monotonic() + _SEEN_S
-    while not Board(site.board).is_there and time.monotonic() < deadline:  # a share may show new folders late
-        time.sleep(_LOOK_S / 4)
-    if not Board(site.board).is_there:
+    out = site.board.parent
+    if not waited_for(site.board.exists, _SEEN_S, _LOOK_S / 4):  # a share may show new folders late
         raise WorkersError(f"{me} does not see the output folder {out} as this machine does; mount it there too")
     probe = site.board / f"seen.{secrets.token_hex(4)}"
     try:

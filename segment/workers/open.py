@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -26,7 +25,7 @@ from segment.run.crew import Advance
 from segment.run.model import KnownModel, identify
 from segment.run.request import SegmentRequest
 from segment.run.task import Work
-from segment.workers.board import Board
+from segment.workers.board import Board, waited_for
 from segment.workers.checks import refuse_other_versions, refuse_unknown_resource
 from segment.workers.crew import DaskCrew
 from segment.workers.here import leave_here, open_here
@@ -152,14 +151,11 @@ class DaskWorkers:
 
     def _refuse_unseen(self, address: str, facts: Facts) -> None:
         """Raise unless this process sees what a worker wrote to the output folder."""
-        probe, deadline = self._site.board / facts.probe, time.monotonic() + _SEEN_S
-        while not probe.exists():
-            if time.monotonic() > deadline:
-                raise WorkersError(
-                    f"{self._name(address)} writes to another folder than this machine's {self._site.board.parent}; "
-                    "mount the same there"
-                )
-            time.sleep(0.1)
+        if not waited_for((self._site.board / facts.probe).exists, _SEEN_S, 0.1):
+            raise WorkersError(
+                f"{self._name(address)} writes to another folder than this machine's {self._site.board.parent}; "
+                "mount the same there"
+            )
 
     def _the_one(self, found: Mapping[str, Facts]) -> str:
         engines = {facts.engine: address for address, facts in found.items()}

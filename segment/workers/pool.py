@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from distributed import Client, LocalCluster, Nanny, Status
 from distributed.utils import LoopRunner
 
 from segment.errors import WorkersError
+from segment.workers.board import waited_for
 from segment.workers.quiet import Heard
 
 _FIND_S = 10.0
@@ -81,13 +81,21 @@ class Pool:
 
     def others(self, known: Collection[str], count: int) -> list[str]:
         """Return workers that came in the place of others; wait some seconds for so many."""
-        deadline = time.monotonic() + _FIND_S
-        while len(found := [address for address in self.workers if address not in known]) < count:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_LOOK_S / 4)
+
+        def new() -> list[str]:
+            return [address for address in self.workers if address not in known]
+
+        self.wait_for(lambda: len(new()) >= count, _FIND_S)
+        return new()
+
+    def wait_for(self, happened: Callable[[], bool], within_s: float) -> bool:
+        """Return whether something comes true of the workers within some seconds."""
+
+        def asked() -> bool:
             self.ask()
-        return found
+            return happened()
+
+        return happened() or waited_for(asked, within_s, _LOOK_S / 20)
 
     def label(self, name: object) -> str:
         """Return what a worker is called in messages and records; those of this machine count from 1."""
@@ -176,27 +184,19 @@ def found_pool(address: str) -> Iterator[Pool]:
     pool = None
     try:
         pool = Pool(client)
-        deadline = time.monotonic() + _FIND_S
-        while not pool.workers:
-            if time.monotonic() > deadline:
-                raise WorkersError(f"{address}: the scheduler has no worker; `dask worker {address}` starts one")
-            time.sleep(_LOOK_S / 4)
-            pool.ask()
+        if not pool.wait_for(lambda: bool(pool.workers), _FIND_S):
+            raise WorkersError(f"{address}: the scheduler has no worker; `dask worker {address}` starts one")
         yield pool
     finally:
         pool.close() if pool is not None else client.close(timeout=_CLOSE_S)
 
 
 def _wait_for(pool: Pool, workers: int, heard: Heard) -> None:
-    deadline = time.monotonic() + _START_S
-    while len(pool.workers) < workers:
-        if time.monotonic() > deadline:
-            raise WorkersError(
-                f"{len(pool.workers)} of {workers} workers have started after {_START_S:g} s; "
-                f"{heard.last or '--debug shows what dask says'}"
-            )
-        time.sleep(_LOOK_S / 20)
-        pool.ask()
+    if not pool.wait_for(lambda: len(pool.workers) >= workers, _START_S):
+        raise WorkersError(
+            f"{len(pool.workers)} of {workers} workers have started after {_START_S:g} s; "
+            f"{heard.last or '--debug shows what dask says'}"
+        )
 
 
 @contextmanager

@@ -310,9 +310,9 @@ def test_a_worker_that_hangs_is_a_stall(photos: Path, model: Path, tmp_path: Pat
 
 
 def test_limits_mean_the_same_with_workers(photos: Path, model: Path, tmp_path: Path) -> None:
-    slow = ill(tmp_path / "ill", SLOW_S="0.8")
+    slower, slow = (ill(tmp_path / f"ill {seconds}", SLOW_S=seconds) for seconds in ("2.5", "0.8"))
     command = segment_command(photos, tmp_path / "out", model, "--workers", "2", "--max-runtime", "0.1")
-    result = run(command, env={**os.environ, **slow})
+    result = run(command, env={**os.environ, **slower})  # 40 photos, 6 at a time: 17 seconds, and 6 are allowed
     assert result.returncode == 5, result.stderr
     assert "--max-runtime is over; the same command goes on" in result.stdout
     (tmp_path / "bad").mkdir()

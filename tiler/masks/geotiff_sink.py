@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -172,9 +172,14 @@ def _compare_pixels(path: Path, checksum: int) -> None:
             _checksum(overview)
 
 
+def rows_of_blocks(dataset: Any) -> Iterator[RasterioWindow]:
+    """Yield the rows of an open GeoTIFF as windows, a row of its blocks at a time."""
+    for row in range(0, dataset.height, BLOCK_PX):
+        yield RasterioWindow(0, row, dataset.width, min(BLOCK_PX, dataset.height - row))
+
+
 def _checksum(dataset: Any) -> int:
     found = 0
-    for row in range(0, dataset.height, BLOCK_PX):
-        window = RasterioWindow(0, row, dataset.width, min(BLOCK_PX, dataset.height - row))
+    for window in rows_of_blocks(dataset):
         found = zlib.crc32(dataset.read(window=window).data, found)
     return found

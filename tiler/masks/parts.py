@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.windows import Window as RasterioWindow
 
 from tiler.classes import ClassTable
 from tiler.errors import RasterReadError
-from tiler.files.atomic import hidden_name
 from tiler.files.names import Kind
 from tiler.files.outputs import Output
-from tiler.grid.parts import BLOCK_PX, Span
-from tiler.masks.geotiff_sink import GeoTiffSink
+from tiler.grid.parts import Span
+from tiler.masks.geotiff_sink import rows_of_blocks
 from tiler.masks.provenance import SOURCE_KEY, read_tags
-from tiler.masks.sink import MaskMeta, Staged, remove, sync, writing
+from tiler.masks.sink import MaskMeta, remove
+from tiler.masks.writer import MaskWriter
 from tiler.source.georef import Georeference
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment, reading
 from tiler.source.remarks import Findings
@@ -94,17 +91,17 @@ class PartFolder:
                 remove(path)
         return found
 
-    def writer(self, span: Span, classes: ClassTable, width: int) -> PartWriter:
-        """Return what writes a part; its folder is made.
+    def writer(self, span: Span, classes: ClassTable, width: int) -> MaskWriter:
+        """Return what writes a part, with `seen_tags` at its end; its folder is made, and its labels come last.
 
         Raises
         ------
         RasterWriteError
-            If the folder or a file cannot be made; so does each method of the writer.
+            If the folder or a file cannot be made.
         """
         outputs = [Output(self._path(span, kind), kind, "geotiff") for kind in self._kinds]
         tags = {FINGERPRINT_KEY: self._fingerprint, SOURCE_KEY: self._source}
-        return PartWriter(outputs, MaskMeta((len(span), width), classes, Georeference(), tags))
+        return MaskWriter(outputs, MaskMeta((len(span), width), classes, Georeference(), tags), scratch=True)
 
     def rows(self, spans: Iterable[Span]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
         """Yield the labels of parts and, if it is there, their confidence: a row of blocks at a time, uint8 (n, width).
@@ -146,48 +143,10 @@ class PartFolder:
             paths = [self._path(span, kind) for kind in self._kinds]
             with reading(paths[-1], "a part of the masks"):
                 datasets = [stack.enter_context(rasterio.open(str(path.absolute()), driver="GTiff")) for path in paths]
-            for row in range(0, len(span), BLOCK_PX):
-                window = RasterioWindow(0, row, datasets[0].width, min(BLOCK_PX, len(span) - row))
+            for window in rows_of_blocks(datasets[0]):
                 with reading(paths[-1], "a part of the masks"):
                     *confidence, labels = (dataset.read(1, window=window) for dataset in datasets)
                 yield labels, confidence[0] if confidence else None
-
-
-class PartWriter:
-    """Write one part; use as a context manager. Leaving the block without `commit` removes every trace."""
-
-    def __init__(self, outputs: list[Output], meta: MaskMeta) -> None:
-        self._staged = [Staged(output, hidden_name(output.path)) for output in outputs]
-        self._stack = ExitStack()
-        self._sinks: dict[Kind, GeoTiffSink] = {}
-        with ExitStack() as stack:
-            stack.enter_context(gdal_environment())
-            for staged in self._staged:
-                sink = GeoTiffSink(staged, meta, threads=1, scratch=True)
-                stack.callback(sink.abandon)
-                self._sinks[staged.output.kind] = sink
-            self._stack = stack.pop_all()
-
-    def __enter__(self) -> PartWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stack.close()
-
-    def write(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> None:
-        """Write the next full-width rows, uint8 of shape (n, width)."""
-        self._sinks["label"].write(labels)
-        if confidence is not None:
-            self._sinks["confidence"].write(confidence)
-
-    def commit(self, seen: Seen) -> None:
-        """Complete the files, read them back, and give them their names; the labels get theirs last."""
-        for sink in self._sinks.values():
-            sink.close({_SEEN_KEY: json.dumps(asdict(seen))})
-        for staged in self._staged:
-            with writing(staged.final):
-                sync(staged.temporary, os.O_RDWR)
-                staged.temporary.replace(staged.final)
 
 
 def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
@@ -209,6 +168,11 @@ def labelled_pixels(folder: Path) -> int:
         with rasterio.open(str(paths[0].absolute()), driver="GTiff") as part:
             return sum(int(stop) - int(start) for start, stop in rows) * int(part.width)
     return 0
+
+
+def seen_tags(seen: Seen) -> dict[str, str]:
+    """Return the tags by which a part says what reading it told."""
+    return {_SEEN_KEY: json.dumps(asdict(seen))}
 
 
 def _seen_of(found: Mapping[str, Any]) -> Seen:

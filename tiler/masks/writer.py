@@ -48,6 +48,8 @@ class MaskWriter:
         Threads that GDAL may use to compress a GeoTIFF or COG; the bytes do not depend on it.
     polygonise : callable, optional
         Called with the finished label mask and the vector file to write, where one is planned beside it.
+    scratch : bool
+        Whether the files are read once and removed, so that GeoTIFFs are compressed as fast as can be.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class MaskWriter:
         stale: Sequence[Path] = (),
         threads: int = 1,
         polygonise: Callable[[Path, Path], object] | None = None,
+        scratch: bool = False,
     ) -> None:
         self._meta, self._polygonise, self._stale = meta, polygonise, stale
         self._missing, self._width = meta.shape
@@ -72,7 +75,7 @@ class MaskWriter:
         with ExitStack() as stack:
             stack.enter_context(gdal_environment())
             for group in _groups(self._staged):
-                sink = _open_sink(group, meta, threads)
+                sink = _open_sink(group, meta, threads, scratch=scratch)
                 stack.callback(sink.abandon)
                 self._sinks.append((sink, group[0].output.kind == "confidence"))
             self._stack = stack.pop_all()
@@ -177,10 +180,10 @@ def _groups(staged: Sequence[Staged]) -> Iterator[list[Staged]]:
     yield from ([entry] for entry in staged if entry not in shared)
 
 
-def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int) -> Sink:
+def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int, *, scratch: bool) -> Sink:
     if group[0].output.format == "png":
         return PngSink(group, meta)
-    return GeoTiffSink(group[0], meta, threads)
+    return GeoTiffSink(group[0], meta, threads, scratch=scratch)
 
 
 def _rename(files: Sequence[tuple[Path, Path]]) -> None:
