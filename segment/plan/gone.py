@@ -10,8 +10,7 @@ from pathlib import Path
 from segment.plan.scope import Scope
 from segment.plan.survey import SurveyPlan
 from tiler.files.names import product_kind
-from tiler.masks.parts import part_folders_below
-from tiler.masks.products import products_below, remove_products
+from tiler.masks.products import part_folders_below, products_below, remove_products
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 from tiler.polygons.make import is_foreign
 from tiler.words import counted

@@ -190,7 +190,7 @@ def _inside(out: Path, runs: Iterable[Begun]) -> dict[str, float]:
     """Return how much of large images is labelled, by the files of their parts."""
     if next(out.rglob(".*.parts"), None) is None:
         return {}
-    from tiler.masks.parts import labelled_pixels, part_folders_below  # loads GDAL, which no other status needs
+    from tiler.masks.products import labelled_pixels, part_folders_below  # loads GDAL, which no other status needs
 
     sizes = {place: 1e6 * size for begun in runs for place, size in begun.inputs.items()}
     folders = {source: folder for folder, (_, source) in part_folders_below(out).items()}

@@ -20,6 +20,7 @@ from tiler.files.names import Kind
 from tiler.files.outputs import Output
 from tiler.grid.parts import Span
 from tiler.masks.geotiff_sink import rows_of_blocks
+from tiler.masks.products import part_folder
 from tiler.masks.provenance import SOURCE_KEY, read_tags
 from tiler.masks.sink import MaskMeta, remove
 from tiler.masks.writer import MaskWriter
@@ -30,7 +31,6 @@ from tiler.source.stretch import Stretch
 from tiler.source.tiles import Colour
 
 _SEEN_KEY = "NOSEAM_PART"
-_SUFFIX = ".parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class PartFolder:
     """
 
     def __init__(self, label: Path, fingerprint: str, *, source: str, confidence: bool) -> None:
-        self._folder = label.with_name(f".{label.name}{_SUFFIX}")
+        self._folder = part_folder(label)
         self._fingerprint, self._source = fingerprint, source
         self._kinds: tuple[Kind, ...] = ("confidence", "label") if confidence else ("label",)
 
@@ -147,27 +147,6 @@ class PartFolder:
                 with reading(paths[-1], "a part of the masks"):
                     *confidence, labels = (dataset.read(1, window=window) for dataset in datasets)
                 yield labels, confidence[0] if confidence else None
-
-
-def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
-    """Return the folders of parts below a folder, each with the label mask that it is for, and the image as told."""
-    found = {}
-    for path in folder.rglob(f".*{_SUFFIX}"):
-        parts = sorted(path.glob("label-*.tif")) if path.is_dir() else []
-        source = next((tags[SOURCE_KEY] for part in parts if SOURCE_KEY in (tags := read_tags(part))), "")
-        if source:
-            found[path] = path.with_name(path.name[1:].removesuffix(_SUFFIX)), source
-    return found
-
-
-def labelled_pixels(folder: Path) -> int:
-    """Return how many pixels of an image the parts in a folder label; 0 where none can be read."""
-    with suppress(Exception), gdal_environment():  # rasterio's private errors too; a part may go meanwhile
-        paths = list(folder.glob("label-*-*.tif"))
-        rows = [path.stem.split("-")[1:] for path in paths]
-        with rasterio.open(str(paths[0].absolute()), driver="GTiff") as part:
-            return sum(int(stop) - int(start) for start, stop in rows) * int(part.width)
-    return 0
 
 
 def seen_tags(seen: Seen) -> dict[str, str]:

@@ -9,8 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
+import rasterio
+
 from tiler.files.beside import Sidecar, sidecar_path
 from tiler.files.names import PNG, TIFF, mask_name, product_kind, read_product
+from tiler.masks.provenance import SOURCE_KEY, read_tags
+from tiler.source.raster import gdal_environment
+
+_PARTS = ".parts"
 
 
 def products_by_image(there: Iterable[Path]) -> Mapping[Path, tuple[Path, ...]]:
@@ -66,3 +72,29 @@ def remove_products(products: Iterable[Path], *, keep: Container[Path] = ()) -> 
             if path not in keep:
                 with suppress(OSError):
                     path.unlink()
+
+
+def part_folder(label: Path) -> Path:
+    """Return the hidden folder in which the parts of a large image wait until its label mask is made of them."""
+    return label.with_name(f".{label.name}{_PARTS}")
+
+
+def part_folders_below(folder: Path) -> Mapping[Path, tuple[Path, str]]:
+    """Return the folders of parts below a folder, each with the label mask that it is for, and the image as told."""
+    found = {}
+    for path in folder.rglob(f".*{_PARTS}"):
+        parts = sorted(path.glob("label-*.tif")) if path.is_dir() else []
+        source = next((tags[SOURCE_KEY] for part in parts if SOURCE_KEY in (tags := read_tags(part))), "")
+        if source:
+            found[path] = path.with_name(path.name[1:].removesuffix(_PARTS)), source
+    return found
+
+
+def labelled_pixels(folder: Path) -> int:
+    """Return how many pixels of an image the parts in a folder label; 0 where none can be read."""
+    with suppress(Exception), gdal_environment():  # rasterio's private errors too; a part may go meanwhile
+        paths = list(folder.glob("label-*-*.tif"))
+        rows = [path.stem.split("-")[1:] for path in paths]
+        with rasterio.open(str(paths[0].absolute()), driver="GTiff") as part:
+            return sum(int(stop) - int(start) for start, stop in rows) * int(part.width)
+    return 0
