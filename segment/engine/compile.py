@@ -19,7 +19,8 @@ from segment.model.network import load_segmenter
 
 _KINDNESS = 10
 """Added to the nice value, because the run that goes on meanwhile comes first."""
-_TOOLKIT = Path("/usr/local/cuda")
+_TOOLKITS = Path("/usr/local")
+_HEADER = "include/cuda.h"
 _LOADED = Path("/proc/self/maps")
 """Lists the libraries that a process has loaded, on Linux."""
 
@@ -55,15 +56,24 @@ def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: 
 
 
 def _show_toolkit() -> None:
-    """Name the folder of CUDA's headers: of the toolkit, or those that PyTorch's packages bring."""
+    """Name the folder of CUDA's headers: of a toolkit, or those that PyTorch's packages bring.
+
+    PyTorch guesses it from where `nvcc` lies, which may be a script in a folder of its own.
+    """
     compiler = shutil.which("nvcc")
-    found = [Path(compiler).resolve().parents[1]] if compiler else []
-    if _TOOLKIT.exists():
-        found.append(_TOOLKIT)
+    guesses = [
+        os.environ.get("CUDA_HOME"),
+        os.environ.get("CUDA_PATH"),
+        compiler and Path(compiler).resolve().parents[1],
+    ]
+    folders = [Path(guess) for guess in guesses if guess]
+    folders += sorted(_TOOLKITS.glob("cuda*"), reverse=True)
     for folder in sys.path:
-        found += (header.parents[1] for header in Path(folder, "nvidia").glob("cu*/include/cuda.h"))
-    if found:
-        os.environ.setdefault("CUDA_HOME", str(found[0]))
+        folders += Path(folder, "nvidia").glob("cu*")
+    for folder in folders:
+        if (folder / _HEADER).exists():
+            os.environ["CUDA_HOME"] = str(folder)
+            return
 
 
 def _show_driver(scratch: Path) -> None:
