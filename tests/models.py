@@ -5,14 +5,14 @@ from __future__ import annotations
 from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from segment.engine.contract import Engine
-from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
+from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint, weights_digest
 from segment.model.presets import Size, write_untrained
 from segment.run.cores import share_cores
 from segment.run.local import LocalWorkers
@@ -23,6 +23,9 @@ from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.tiling import Tiling
 from tiler.stitch.stitcher import Stitcher
+
+if TYPE_CHECKING:
+    from segment.engine.torch_engine import TorchEngine
 
 NEEDS_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
 """Marks a test that runs a network which it does not make itself: `.ci/newest` has no PyTorch."""
@@ -47,6 +50,14 @@ def checkpoint_folder(folder: Path, *, classes: int = 24, tiling: Tiling | None 
 def checkpoint(folder: Path, *, classes: int = 24, size: Size = "nano") -> Checkpoint:
     """Write and load an untrained checkpoint."""
     return load_checkpoint(describe_checkpoint(str(checkpoint_folder(folder, classes=classes, size=size))))
+
+
+def torch_engine(model: Checkpoint, **options: Any) -> TorchEngine:
+    """Return PyTorch's engine for a checkpoint, on the CPU unless told."""
+    from segment.engine.torch_engine import TorchEngine
+
+    description = model.description
+    return TorchEngine(description, weights_digest(description), **{"device": "cpu", **options})
 
 
 class MeanEngine:

@@ -36,7 +36,7 @@ def open_engine(
     description : Description
         The checkpoint.
     digest : str
-        Digest of its weights, see `weights_digest`. The network that was converted under it is found again.
+        Digest of its weights, see `weights_digest`. What was converted or compared under it is found again.
     threads : int
         Cores that the network may use on the CPU.
     kind : str
@@ -72,11 +72,8 @@ def open_engine(
                 raise
             _log.warning("OpenVINO cannot run this network, so PyTorch runs it, more slowly: %s", error)
     from segment.engine.torch_engine import TorchEngine
-    from segment.model.checkpoint import load_checkpoint
 
-    return TorchEngine(
-        load_checkpoint(description), device=device, precision=precision, batch_size=batch_size, threads=threads
-    )
+    return TorchEngine(description, digest, device=device, precision=precision, batch_size=batch_size, threads=threads)
 
 
 def count_gpus() -> int:

@@ -17,8 +17,8 @@ from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher, band_bytes
 from segment.engine.request import Precision
 from segment.errors import DeviceError
-from segment.model.checkpoint import Checkpoint
-from segment.model.fusion import Normalised, fuse_head
+from segment.model.checkpoint import Description
+from segment.model.segmenter import load_segmenter
 from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
@@ -41,8 +41,10 @@ class TorchEngine:
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        The model.
+    description : Description
+        The checkpoint.
+    digest : str
+        Digest of its weights; under it is noted that the network was compared with transformers'.
     device : str
         `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
     precision : str
@@ -54,13 +56,16 @@ class TorchEngine:
 
     Raises
     ------
+    CheckpointError
+        If the weights are missing, damaged or not those of the config.
     DeviceError
         If the device is not there, is too small for the model, or cannot compute in the precision.
     """
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        description: Description,
+        digest: str,
         *,
         device: str = "auto",
         precision: Precision = "auto",
@@ -70,7 +75,7 @@ class TorchEngine:
         self._device = choose_device(device)
         chosen = choose_precision(self._device, precision)
         self._dtype = _DTYPES[chosen]
-        network = Normalised(fuse_head(checkpoint.network), checkpoint.description.normalisation)
+        network = load_segmenter(description, digest)
         with device_faults(self._device):
             self._network = network.to(self._device)
             if self._device.type == "cuda":
@@ -79,7 +84,7 @@ class TorchEngine:
             self._band_bytes = band_bytes(self._device)
         if self._device.type == "cpu" and threads is not None:
             torch.set_num_threads(threads)
-        self.classes = len(checkpoint.description.classes)
+        self.classes = len(description.classes)
         self.name = f"torch {self._device.type} {chosen}"
         size = batch_size or (4 if self._device.type == "cpu" else 16)
         self.tiles_ahead = _BATCHES_AHEAD * size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,12 +20,12 @@ from segment.engine import choose, convert, openvino_engine
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
-from segment.engine.torch_engine import TorchEngine
 from segment.errors import DeviceError, EngineError
 from segment.guard import signals
 from segment.model.checkpoint import Checkpoint, weights_digest
-from segment.model.fusion import Normalised
-from tests.models import checkpoint
+from segment.model.network import Normalised
+from segment.model.segmenter import Stock
+from tests.models import checkpoint, torch_engine
 
 SIDE = 64
 
@@ -52,7 +51,7 @@ def logits(engine: OpenVinoEngine, tiles: NDArray[np.uint8]) -> NDArray[np.float
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 160), (416, 288)])
 def test_logits_are_those_of_pytorch(model: Checkpoint, height: int, width: int) -> None:
     tiles = random_tiles(5, height, width)
-    expected = TorchEngine(model, device="cpu")(tiles)
+    expected = torch_engine(model)(tiles)
     found = logits(opened(model), tiles)
     assert found.shape == (5, 24, height // 4, width // 4)
     assert found.dtype == np.float32
@@ -132,7 +131,7 @@ def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, prec
     pictures = [Image.fromarray(picture).resize((512, 512), Image.Resampling.BICUBIC) for picture in coarse]
     tiles = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures])
     with torch.inference_mode():
-        expected = Normalised(model.network, model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
+        expected = Normalised(Stock(model.network), model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
     try:
         engine = open_engine(
             model.description, weights_digest(model.description), threads=4, device="cpu",
@@ -252,23 +251,6 @@ def test_a_signal_while_an_entry_is_read_does_not_make_it_damaged(
     with pytest.raises(signals.Interrupted, match="SIGTERM"):
         convert.converted(model.description, weights_digest(model.description))
     assert len(list(cache.rglob("model.xml"))) == 1
-
-
-def test_of_two_runs_that_keep_a_network_at_once_one_does_and_neither_complains(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def be_late(folder: Path, target: Path) -> Path:
-        shutil.copytree(folder, target)
-        (target / "model.xml").write_text("of the other run")
-        return replace(folder, target)
-
-    replace = Path.replace
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "model.xml").write_text("of this run")
-    monkeypatch.setattr(Path, "replace", be_late)
-    convert._keep(tmp_path / "made", tmp_path / "kept" / "network")
-    assert (tmp_path / "kept" / "network" / "model.xml").read_text() == "of the other run"
-    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(

@@ -29,7 +29,7 @@ from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.record.manifest import MANIFEST
 from tests.grids import squares
-from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
+from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of, torch_engine
 from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
 from tiler.grid.window import Window
@@ -38,7 +38,7 @@ from tiler.stitch.upsample import MaskRows
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
-    return TorchEngine(checkpoint(tmp_path_factory.mktemp("model")), device="cpu")
+    return torch_engine(checkpoint(tmp_path_factory.mktemp("model")))
 
 
 def random_tiles(count: int, side: int = 128) -> NDArray[np.uint8]:
@@ -53,7 +53,7 @@ def test_logits_are_those_of_transformers(tmp_path: Path) -> None:
     with torch.inference_mode():
         network = SegformerForSemanticSegmentation.from_pretrained(folder).eval()
         expected = network(pixel_values=torch.from_numpy(pixels)).logits.numpy()
-    found = TorchEngine(checkpoint(tmp_path / "again"), device="cpu")(tiles)
+    found = torch_engine(checkpoint(tmp_path / "again"))(tiles)
     assert found.shape == (2, 24, 32, 32)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -76,8 +76,8 @@ def test_logits_are_the_same_bits_beside_any_neighbour(engine: TorchEngine) -> N
 
 def test_bf16_on_the_cpu_stays_near_fp32(tmp_path: Path) -> None:
     model, tiles = checkpoint(tmp_path), random_tiles(2)
-    exact = TorchEngine(model, device="cpu", precision="fp32")(tiles)
-    half = TorchEngine(model, device="cpu", precision="bf16")(tiles)
+    exact = torch_engine(model, precision="fp32")(tiles)
+    half = torch_engine(model, precision="bf16")(tiles)
     assert (half != exact).any()
     assert np.abs(half - exact).max() < 0.1 * np.ptp(exact)
 
@@ -93,7 +93,7 @@ def test_bf16_on_the_cpu_stays_near_fp32(tmp_path: Path) -> None:
 )
 def test_impossible_devices_are_refused(tmp_path: Path, device: str, precision: str, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
-        TorchEngine(checkpoint(tmp_path), device=device, precision=precision)  # type: ignore[arg-type]
+        torch_engine(checkpoint(tmp_path), device=device, precision=precision)
 
 
 @pytest.mark.gpu
@@ -101,8 +101,8 @@ def test_cuda_labels_are_near_those_of_the_cpu(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     model, tiles = checkpoint(tmp_path, size="b0"), random_tiles(5, side=512)
-    cpu = TorchEngine(model, device="cpu")(tiles).argmax(axis=1)
-    cuda = TorchEngine(model, device="cuda")(tiles).float().cpu().numpy().argmax(axis=1)
+    cpu = torch_engine(model)(tiles).argmax(axis=1)
+    cuda = torch_engine(model, device="cuda")(tiles).float().cpu().numpy().argmax(axis=1)
     assert (cpu == cuda).mean() > 0.98
 
 
@@ -261,7 +261,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Except
         def fail(batch: torch.Tensor) -> torch.Tensor:
             raise error
 
-        engine = TorchEngine(checkpoint(tmp_path), device="cpu", batch_size=4)
+        engine = torch_engine(checkpoint(tmp_path), batch_size=4)
         monkeypatch.setattr(engine, "_network", fail)
         return engine
 
@@ -333,7 +333,7 @@ def test_a_model_too_large_for_the_device_is_said(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(torch.nn.Module, "to", fail)
     with pytest.raises(DeviceMemoryError, match=r"cpu: CUDA out of memory\. Tried to allocate 9\.00 GiB; smaller"):
-        TorchEngine(model, device="cpu")
+        torch_engine(model)
 
 
 class Losing(MeanEngine):

@@ -17,7 +17,6 @@ from rasterio import Affine
 
 from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
-from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
 from segment.plan.survey import SurveyPlan
@@ -31,7 +30,7 @@ from segment.run.task import Task
 from segment.run.under_way import UnderWay
 from tests.grids import squares
 from tests.make import write_tif
-from tests.models import MeanEngine, checkpoint, runner_of
+from tests.models import MeanEngine, checkpoint, runner_of, torch_engine
 from tests.runs import plan_for
 from tiler.errors import OutputClashError
 from tiler.grid.tiles import Tile
@@ -120,7 +119,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 @pytest.fixture(scope="module", params=["openvino", "torch"])
 def engine(request: pytest.FixtureRequest, model: Checkpoint) -> Engine:
     if request.param == "torch":
-        return TorchEngine(model, device="cpu")
+        return torch_engine(model)
     return OpenVinoEngine(model.description, weights_digest(model.description), threads=3)
 
 
@@ -129,7 +128,7 @@ def test_masks_are_the_same_bytes_for_any_batch_size(
     survey: Path, tmp_path: Path, model: Checkpoint, batch_size: int
 ) -> None:
     for name, size in (("four", 4), ("other", batch_size)):
-        run(runner_of(TorchEngine(model, device="cpu", batch_size=size)), survey, request_for(tmp_path / name))
+        run(runner_of(torch_engine(model, batch_size=size)), survey, request_for(tmp_path / name))
     assert tree(tmp_path / "other") == tree(tmp_path / "four")
 
 
