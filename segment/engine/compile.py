@@ -15,7 +15,7 @@ import torch
 from segment.engine.compiled import LEAST_TILES, Wanted
 from segment.engine.device import current, noise, placed
 from segment.model.checkpoint import describe_checkpoint
-from segment.model.network import load_segmenter
+from segment.model.segmenter import load_segmenter
 
 _KINDNESS = 10
 """Added to the nice value, because the run that goes on meanwhile comes first."""
@@ -41,8 +41,8 @@ def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: 
         Whatever PyTorch's compiler raises, where it does not work on this machine.
     """
     device = torch.device(wanted.device)
-    network = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
-    network = placed(network, device, wanted.precision)
+    segmenter = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
+    network = placed(segmenter, device, wanted.precision)
     with current(device), torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         batch: Any = torch.export.Dim("tiles", min=LEAST_TILES, max=max(most, LEAST_TILES + 1))
         dynamic = ({0: batch},) if most > LEAST_TILES else None
@@ -68,8 +68,8 @@ def _show_toolkit() -> None:
     ]
     folders = [Path(guess) for guess in guesses if guess]
     folders += sorted(_TOOLKITS.glob("cuda*"), reverse=True)
-    for folder in sys.path:
-        folders += Path(folder, "nvidia").glob("cu*")
+    for package in sys.path:
+        folders += Path(package, "nvidia").glob("cu*")
     for folder in folders:
         if (folder / _HEADER).exists():
             os.environ["CUDA_HOME"] = str(folder)

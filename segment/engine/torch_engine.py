@@ -28,6 +28,7 @@ from segment.engine.device import (
 from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher, band_bytes
 from segment.engine.request import Precision
+from segment.model.network import Normalised
 from tiler.grid.parts import Span
 from tiler.grid.tiles import MIN_TILE_PX, Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
@@ -78,7 +79,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        load: Callable[[], nn.Module],
+        load: Callable[[], Normalised],
         classes: int,
         *,
         device: str = "auto",
