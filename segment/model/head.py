@@ -39,7 +39,9 @@ class FoldedHead(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return logits (N, classes, h, w) for features (N, channels, h / 2^i, w / 2^i) of the stages i."""
         finest, *coarser = (stage(feature) for stage, feature in zip(self.stages, features, strict=True))
-        upsample = upsampled_by_products if finest.is_cuda else upsampled
+        # PyTorch's compiler fuses PyTorch's own upsampling with what is around it.
+        by_products = finest.is_cuda and not torch.compiler.is_compiling()
+        upsample = upsampled_by_products if by_products else upsampled
         logits: Tensor = self.classifier(functional.relu(upsample(coarser, finest)))
         return logits
 

@@ -117,10 +117,11 @@ def test_only_the_first_run_compares(folder: Path, cache: Path, monkeypatch: pyt
 def test_a_later_run_imports_no_transformers(folder: Path) -> None:
     load(folder)
     script = (
-        "import sys; from segment.engine.choose import open_engine; "
+        "import sys; from segment.engine.choose import open_engine; from segment.engine.request import EngineOptions; "
         "from segment.model.checkpoint import describe_checkpoint, weights_digest; "
         f"described = describe_checkpoint({str(folder)!r}); "
-        "open_engine(described, weights_digest(described), threads=1, kind='torch', device='cpu').close(); "
+        "options = EngineOptions(engine='torch', device='cpu'); "
+        "open_engine(described, weights_digest(described), options, threads=1).close(); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
