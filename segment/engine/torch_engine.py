@@ -14,7 +14,7 @@ from torch import Tensor
 from segment.engine.batcher import Batcher
 from segment.engine.contract import Stitcher, Tiles
 from segment.engine.device_faults import device_faults
-from segment.engine.device_stitch import DeviceStitcher, band_bytes
+from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.request import Precision
 from segment.errors import DeviceError
 from segment.model.checkpoint import Checkpoint
@@ -76,7 +76,6 @@ class TorchEngine:
             if self._device.type == "cuda":
                 self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            self._band_bytes = band_bytes(self._device)
         if self._device.type == "cpu" and threads is not None:
             torch.set_num_threads(threads)
         self.classes = len(checkpoint.description.classes)
@@ -94,9 +93,7 @@ class TorchEngine:
         if self._device.type == "cpu":
             return HostStitcher(grid, self.classes, confidence=confidence, span=span)
         with device_faults(self._device):
-            stitcher = DeviceStitcher(
-                grid, self.classes, self._device, confidence=confidence, span=span, band_bytes=self._band_bytes
-            )
+            stitcher = DeviceStitcher(grid, self.classes, self._device, confidence=confidence, span=span)
             return _Watched(stitcher, self._device)
 
     def close(self) -> None:

@@ -1,0 +1,38 @@
+"""What blends and labels on a device, as far as this machine can run it.
+
+Kernels run on CUDA, or else in Triton's interpreter. That takes a millisecond for each operation of each program. So there programs take larger blocks.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+import torch
+
+from segment.engine.device_arithmetic import Arithmetic
+from segment.engine.device_tensors import Tensors
+
+CPU = torch.device("cpu")
+BOTH = pytest.mark.parametrize("name", ["tensors", "kernels"])
+"""Runs a test with each of them, by the argument `name`."""
+
+
+def work_of(name: str) -> tuple[Arithmetic, torch.device]:
+    """Return an arithmetic and a device that it runs on; skip the test if there is none."""
+    return (Tensors(), CPU) if name == "tensors" else kernels()
+
+
+@cache
+def kernels() -> tuple[Arithmetic, torch.device]:
+    """Return the kernels, and a device for them; skip the test if there is none."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from segment.engine import device_kernels
+
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        if not torch.cuda.is_available():
+            pytest.skip("neither a CUDA device nor TRITON_INTERPRET=1")
+        return device_kernels.Kernels(), torch.device("cuda")
+    device_kernels._BLOCK_ROWS, device_kernels._BLOCK_COLS = 16, 256
+    return device_kernels.Kernels(), CPU
