@@ -1,6 +1,7 @@
 """What blends and labels on a device, as far as this machine can run it.
 
-Kernels run on CUDA, or else in Triton's interpreter. That takes a millisecond for each operation of each program. So there programs take larger blocks.
+Kernels run on CUDA, or else in Triton's interpreter. That takes long for each operation of each program, whatever the
+block. So blocks are larger there.
 """
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ def kernels() -> tuple[Arithmetic, torch.device]:
         if not torch.cuda.is_available():
             pytest.skip("neither a CUDA device nor TRITON_INTERPRET=1")
         return device_kernels.Kernels(), torch.device("cuda")
-    device_kernels._BLOCK_ROWS, device_kernels._BLOCK_COLS = 16, 256
+    device_kernels._BLOCK_ROWS, device_kernels._BLOCK_COLS = 32, 512
     return device_kernels.Kernels(), CPU

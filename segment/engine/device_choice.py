@@ -32,6 +32,8 @@ _CLOSE = 1e-5
 """Sums may differ by this part, because a kernel rounds once where tensor operations round twice."""
 _TIES = 1e-3
 """So many labels may differ."""
+_MOST_LETTERS = 200
+"""Letters of a compiler's message that the log takes."""
 _log = logging.getLogger(__name__)
 
 
@@ -116,25 +118,31 @@ class Judged:
         with self._lock:
             if kind in self._passed:
                 return
-            try:
-                if self._chosen is None:
-                    self._chosen = self._load()
-                if self._chosen is not self._judge:
+            self._chosen = self._chosen or self._loaded()
+            if self._chosen is not self._judge:
+                try:
                     refuse(run(self._chosen), run(self._judge))
-            except torch.OutOfMemoryError:
-                raise
-            except ImportError as error:
-                self._chosen = self._judge
-                _log.info("%s: labels are made by %s, because there is no Triton: %s", self._device, self.name, error)
-            except Exception as error:  # compilers and drivers raise anything
-                raise_if_asked()
-                self._chosen = self._judge
-                reason = str(error).strip() or type(error).__name__
-                _log.warning(
-                    "%s: labels are made by %s, which is slower, because a kernel failed: %s",
-                    self._device, self.name, reason.splitlines()[0],
-                )  # fmt: skip
+                except torch.OutOfMemoryError:
+                    raise
+                except Exception as error:  # compilers and drivers raise anything
+                    raise_if_asked()
+                    self._give_up(error)
             self._passed.add(kind)
+
+    def _loaded(self) -> Arithmetic:
+        try:
+            return self._load()
+        except ImportError as error:
+            _log.info("%s: labels are made by %s, because Triton is missing: %s", self._device, self._judge.name, error)
+            return self._judge
+
+    def _give_up(self, error: Exception) -> None:
+        self._chosen = self._judge
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        _log.warning(
+            "%s: labels are made by %s, which is slower, because a kernel failed: %s",
+            self._device, self._judge.name, reason[:_MOST_LETTERS],
+        )  # fmt: skip
 
 
 def _blended(device: torch.device, dtype: torch.dtype, last: bool, which: Arithmetic) -> list[Tensor]:

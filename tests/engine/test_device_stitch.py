@@ -119,9 +119,9 @@ def test_masks_are_those_of_the_cpu(grid: Grid, classes: int, skipped: float, se
     assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=True))
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
-    grids(most=200, scales=(0.05, 4)), st.integers(1, 5), st.sampled_from([0, 0.3, 0.8]), st.booleans(), st.booleans()
+    grids(most=150, scales=(0.05, 2)), st.integers(1, 5), st.sampled_from([0, 0.3, 0.8]), st.booleans(), st.booleans()
 )
 def test_masks_by_kernels_are_those_of_the_cpu(
     grid: Grid, classes: int, skipped: float, confidence: bool, last: bool
@@ -134,7 +134,7 @@ def test_masks_by_kernels_are_those_of_the_cpu(
 @BOTH
 @pytest.mark.parametrize("classes", [1, 2, 24])
 def test_masks_are_those_of_the_stitcher_on_the_cpu(name: str, classes: int) -> None:
-    grid = plan_grid((300, 400), scale=0.7, tile=(96, 96), overlap=(32, 32))
+    grid = plan_grid((200, 300), scale=0.7, tile=(96, 96), overlap=(32, 32))
     tiles = random_tiles(grid, classes, skipped=0.1)
     stitcher = Stitcher(grid, classes, confidence=True)
     found, rows = stitch(grid, tiles, classes, confidence=True, name=name), 0
@@ -145,11 +145,12 @@ def test_masks_are_those_of_the_stitcher_on_the_cpu(name: str, classes: int) -> 
             assert (found.labels[here] != part.labels).mean() <= 1e-4
             assert part.confidence is not None
             assert np.abs(found.confidence[here].astype(int) - part.confidence).max() <= 1
-    assert rows == 300
+    assert rows == 200
 
 
-@pytest.mark.parametrize("confidence", [False, True])
-@pytest.mark.parametrize("classes", [1, 2, 24, 150, 255])
+@pytest.mark.parametrize(
+    ("classes", "confidence"), [(1, False), (1, True), (2, False), (24, False), (24, True), (150, False), (255, True)]
+)
 @BOTH
 def test_any_number_of_classes(name: str, classes: int, confidence: bool) -> None:
     grid = plan_grid((40, 90), scale=1, tile=(64, 64), overlap=(16, 16))
