@@ -16,8 +16,8 @@ from segment.engine.device_arithmetic import on
 
 BUFFER_BYTES = 8 * 2**20
 """Bytes of a buffer. Each is a copy, a wait and some calls, and the more images are in flight the more are in use."""
-_MOST_BUFFERS = 64
-"""Buffers of pinned memory of a device: 512 MiB, which no other program can use."""
+_MOST_BUFFERS = 96
+"""Buffers of pinned memory of a device: 768 MiB at most, which no other program can use. An image holds about five."""
 _DEVICES = 16
 
 Array = NDArray[np.uint8]

@@ -27,7 +27,7 @@ class DeviceStitcher:
 
     It does what `tiler.stitch.blend.Blender` and `tiler.stitch.upsample.Upsampler` do. The results are equal, except
     for the rounding of float32. The work is queued on the device's current stream, behind the network that made the
-    logits. Adding a tile never waits for the device.
+    logits. Adding a tile never waits for the device, but for the first use of a kernel, see `Judged`.
 
     Parameters
     ----------

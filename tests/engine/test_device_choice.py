@@ -20,7 +20,7 @@ from segment.engine.device_arithmetic import Arithmetic, Axis
 from segment.engine.device_choice import Judged, arithmetic
 from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.device_tensors import Tensors
-from tests.arithmetics import CPU, kernels
+from tests.device_work import CPU, kernels
 from tiler.grid.tiles import plan_grid
 from tiler.stitch.upsample import MaskRows
 

@@ -21,7 +21,7 @@ from segment.engine.device_choice import arithmetic
 from segment.engine.device_return import returns
 from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.device_tensors import Tensors
-from tests.arithmetics import kernels
+from tests.device_work import kernels
 from tiler.grid.tiles import Grid, plan_grid
 
 COMPILE = """

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from segment.engine.device_return import Buffers, Returns
-from tests.arithmetics import CPU
+from tests.device_work import CPU
 
 
 def address(array: NDArray[np.uint8]) -> int:

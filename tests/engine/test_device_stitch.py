@@ -23,10 +23,11 @@ from segment.engine import device_stitch, device_tensors
 from segment.engine.device_blend import DeviceBlender
 from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.device_tensors import Tensors
-from tests.arithmetics import BOTH, CPU, work_of
+from tests.device_work import BOTH, CPU, work_of
 from tests.grids import grids
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile, plan_grid
 from tiler.stitch.blend import Blender
 from tiler.stitch.stitcher import Stitcher
@@ -169,6 +170,23 @@ def test_masks_are_the_same_however_few_rows_and_classes_are_held(monkeypatch: p
     parts = stitch(grid, tiles, 7, confidence=True)
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.confidence, whole.confidence)
+
+
+@BOTH
+def test_parts_of_an_image_are_the_rows_of_the_whole(name: str) -> None:
+    grid = plan_grid((230, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    tiles = random_tiles(grid, 3)
+    work, device = work_of(name)
+    parts = []
+    for span in (Span(0, 7), Span(7, 130), Span(130, 230)):
+        stitcher = DeviceStitcher(grid, 3, device, confidence=True, span=span, work=work)
+        for tile, logits in tiles:
+            if tile.row in rows_of_tiles(grid, span) and logits is not None:
+                parts += list(stitcher.add(tile, torch.from_numpy(logits).to(device)))
+    whole = stitch(grid, tiles, 3, confidence=True, name=name)
+    for masks in ("labels", "confidence"):
+        found = np.concatenate([getattr(part, masks) for part in parts])
+        np.testing.assert_array_equal(found, getattr(whole, masks))
 
 
 @BOTH

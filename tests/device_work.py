@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from threading import Lock
+from typing import Any
 
 import pytest
 import torch
@@ -36,4 +38,23 @@ def kernels() -> tuple[Arithmetic, torch.device]:
             pytest.skip("neither a CUDA device nor TRITON_INTERPRET=1")
         return device_kernels.Kernels(), torch.device("cuda")
     device_kernels._BLOCK_ROWS, device_kernels._BLOCK_COLS = 32, 512
-    return device_kernels.Kernels(), CPU
+    return OneAtATime(device_kernels.Kernels()), CPU
+
+
+class OneAtATime:
+    """Kernels that one thread runs at a time, because the interpreter can do no more."""
+
+    def __init__(self, work: Arithmetic) -> None:
+        self._work, self._lock = work, Lock()
+
+    @property
+    def name(self) -> str:
+        return self._work.name
+
+    def blend(self, *arguments: Any, **more: Any) -> None:
+        with self._lock:
+            self._work.blend(*arguments, **more)
+
+    def label(self, *arguments: Any, **more: Any) -> None:
+        with self._lock:
+            self._work.label(*arguments, **more)
