@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from segment.engine.device import current
 
 Axis = tuple[Tensor, Tensor]
 """Where the pixels of a source axis fall, `lower` and `fraction` of `sample_points`, on the device."""
@@ -62,15 +63,10 @@ class Arithmetic(Protocol):
         """
 
 
-def on(device: torch.device) -> AbstractContextManager[object]:
-    """Make a device the current one of this thread, because streams, events and kernels go to the current one."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
 def on_device(device: torch.device, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
     """Return an array as a tensor on a device; the copy is queued there, behind what is queued already."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor
-    with on(device):
+    with current(device):
         return tensor.pin_memory().to(device, non_blocking=True)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.engine.device_arithmetic import Arithmetic, on, on_device
+from segment.engine.device import current
+from segment.engine.device_arithmetic import Arithmetic, on_device
 from tiler.errors import LogitsError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.stitch.cover import Cover
@@ -109,7 +110,7 @@ class DeviceBlender:
         """Return the array for a row of tiles: what the row before has beyond its `done` rows, and zeros."""
         shape = self._classes + 1, 1 + self._height, self._grid.cells_shape[1]
         kept = 0 if before is None else 1 + self._height - done
-        with on(self._device):
+        with current(self._device):
             sums = torch.empty(shape, dtype=torch.float32, device=self._device)
             if before is not None:
                 sums[:, :kept] = before[:, done:]
@@ -118,7 +119,7 @@ class DeviceBlender:
 
     @torch.inference_mode()
     def _zeros(self, count: int) -> Tensor:
-        with on(self._device):
+        with current(self._device):
             return torch.zeros(count, dtype=torch.int64, device=self._device)
 
     def _tile_weights(self, tile: Tile) -> Tensor:

@@ -14,12 +14,12 @@ from pathlib import Path
 from threading import Lock
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from segment.engine.device_arithmetic import Arithmetic, Axis, on_device
 from segment.engine.device_tensors import Tensors
 from segment.guard.signals import raise_if_asked
+from segment.model.kept import kept_folder
 from tiler.grid.tiles import LOGITS_STRIDE
 from tiler.stitch.upsample import sample_points
 
@@ -62,7 +62,7 @@ def _keep_compiled() -> None:
     """
     if {"TRITON_CACHE_DIR", "TRITON_HOME"} & os.environ.keys():
         return
-    folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "triton"
+    folder = kept_folder("triton")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -11,7 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from segment.engine.device_arithmetic import Axis, on
+from segment.engine.device import current
+from segment.engine.device_arithmetic import Axis
 
 _BLOCK_IDS, _BLOCK_CELLS = 8, 128
 """What one program blends: so many classes, the weights among them, of so many cells of a row."""
@@ -115,7 +116,7 @@ class Kernels:
         last = logits.stride(2) != 1
         classes, height, width = logits.shape
         blocks = height * triton.cdiv(width, _BLOCK_CELLS), triton.cdiv(classes + 1, _BLOCK_IDS)
-        with on(sums.device):
+        with current(sums.device):
             blend_tile[blocks](
                 sums, logits, weights, unusable, classes, width, sums.stride(0), sums.stride(1),
                 logits.stride(1), logits.stride(2 if last else 0), counter,
@@ -126,7 +127,7 @@ class Kernels:
         """Fill the masks of some source rows."""
         planes, count, width = masks.shape
         blocks = (triton.cdiv(count, _BLOCK_ROWS) * triton.cdiv(width, _BLOCK_COLS),)
-        with on(sums.device):
+        with current(sums.device):
             label_lines[blocks](
                 sums, *rows, *cols, masks, len(sums) - 1, sums.stride(0), sums.stride(1), top, first, count, width,
                 rated=planes == 2, rows_at_once=_BLOCK_ROWS, cols_at_once=_BLOCK_COLS, num_warps=_WARPS,

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segment.engine.device_arithmetic import on
+from segment.engine.device import current
 
 BUFFER_BYTES = 8 * 2**20
 """Bytes of a buffer. Each is a copy, a wait and some calls, and the more images are in flight the more are in use."""
@@ -92,7 +92,7 @@ class Returns:
             return Flight([tensor.numpy() for tensor in tensors], None)
         whole = self._buffers.take(sum(tensor.nbytes for tensor in tensors))
         arrays: list[NDArray[Any]] = []
-        with on(self._device):
+        with current(self._device):
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
             with torch.cuda.stream(self._stream):
                 for tensor in tensors:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segment.engine.device_arithmetic import Arithmetic, Axis, on, on_device
+from segment.engine.device import current
+from segment.engine.device_arithmetic import Arithmetic, Axis, on_device
 from segment.engine.device_blend import Band, DeviceBlender, refuse_unusable
 from segment.engine.device_choice import arithmetic
 from segment.engine.device_return import BUFFER_BYTES, Flight, returns
@@ -133,7 +134,7 @@ class _DeviceUpsampler:
     def _launch(self, band: Band, rows: slice, counts: list[Tensor]) -> Flight:
         """Label some rows; bring them to the host, and with the first rows the counts of unusable logits."""
         shape = self._planes, rows.stop - rows.start, self._grid.source_shape[1]
-        with on(self._device), torch.inference_mode():
+        with current(self._device), torch.inference_mode():
             masks = torch.empty(shape, dtype=torch.uint8, device=self._device)
             if rows.stop > rows.start:
                 top, bottom = self._row_lower[rows.start].item(), self._row_lower[rows.stop - 1].item() + 2
