@@ -24,7 +24,6 @@ OF_ANOTHER_LENGTH = {
     "segment/demo/picture.py": "too short: one picture",
     "segment/engine/contract.py": "too short: an engine is three small classes, and every engine imports them alone",
     "segment/engine/device_faults.py": "too short: nothing else asks what a device did wrong",
-    "segment/engine/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "segment/guard/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "segment/model/kept.py": "too short: where and how things are kept, whatever they are",
     "segment/model/save.py": "too short: it writes what `checkpoint.py` reads, and loads transformers only then",
