@@ -162,7 +162,8 @@ class CompiledNetworks:
     def _run_compiler(self, shape: tuple[int, int], package: Path) -> str:
         """Let a process write the package; return the last line that it said."""
         code = f"import sys; sys.path[:] = {sys.path!r}; from segment.engine.compile import main; main()"
-        scratch = {"TORCHINDUCTOR_CACHE_DIR": str(package.parents[1] / "inductor")}
+        names = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+        scratch = {name: str(package.parents[1] / folder) for name, folder in names.items()}
         self._child = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,

@@ -395,6 +395,7 @@ SHORT_OF_MEMORY = [
 LOST = [
     RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported asynchronously"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"),
 ]
 if hasattr(torch, "AcceleratorError"):  # since PyTorch 2.8
     SHORT_OF_MEMORY.append(torch.AcceleratorError("CUDA error: out of memory"))
