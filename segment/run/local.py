@@ -16,6 +16,7 @@ from segment.run.model import KnownModel, OpenModel, open_model
 from segment.run.request import SegmentRequest
 from segment.run.task import Ended, Task, Work
 from segment.run.worker import Worker
+from tiler.stopwatch import offer
 
 
 class LocalWorkers:
@@ -101,4 +102,5 @@ def open_local(request: SegmentRequest, description: Description) -> LocalWorker
         description, request.classes, kind=engine.engine, device=engine.device, precision=engine.precision,
         batch_size=engine.batch_size, threads=engine.threads,
     )  # fmt: skip
+    offer("cores", model.threads.cores)
     return LocalWorkers(model)

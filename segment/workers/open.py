@@ -35,6 +35,7 @@ from segment.workers.quiet import quiet_dask
 from segment.workers.voice import repeat
 from tiler.errors import NoseamError
 from tiler.files.atomic import hidden_folder, sweep
+from tiler.stopwatch import is_running
 from tiler.words import counted
 
 _SEEN_S = 10.0
@@ -85,6 +86,7 @@ class DaskWorkers:
                 key=f"noseam-{secrets.token_hex(8)}", version=version("noseam"), board=board.folder, sources=sources,
                 allow_vrt=request.limits.allow_vrt, description=description, classes=classes, digest=digest,
                 engine=request.engine_options, cores=cores, level=_level(), beside=_beside(self._pool),
+                takes_times=is_running(),
             )  # fmt: skip
             stack.callback(self._leave)
             self._pool.client.subscribe_topic(self._site.key, self._hear)
