@@ -9,7 +9,6 @@ import sys
 import tempfile
 import warnings
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from platformdirs import user_cache_path
 from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
+from tiler.extra import version_of
 
 _FORM = 2  # raised by one when the converted network changes, so that what was kept is not used
 _TOLERANCE = 1e-3
@@ -127,7 +127,7 @@ def is_kept(digest: str) -> bool:
 
 def _kept(digest: str) -> Path:
     folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
-    return folder / f"{digest}-{version('openvino')}-{_FORM}"
+    return folder / f"{digest}-{version_of('openvino')}-{_FORM}"
 
 
 def _convert(description: Description) -> Any:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import joblib
@@ -33,6 +32,7 @@ from segment.workers.board import Board, waited_for
 from segment.workers.orders import Done, Facts, Order, Site, packed, portable, unpacked
 from segment.workers.turns import Turns
 from segment.workers.voice import Voice
+from tiler.extra import version_of
 from tiler.source.shut_off import allow_vrt
 from tiler.stopwatch import offer, start, taken
 
@@ -170,7 +170,7 @@ def _as_made(ended: Ended | None, task: Task) -> Ended | None:
 def _refuse_other_place(site: Site, worker: Any) -> str:
     """Return the name of a new file on the board; raise unless this process has the run's version, and its files."""
     me = f"worker {worker.name} on {platform.node()}"
-    if (found := version("noseam")) != site.version:
+    if (found := version_of("noseam")) != site.version:
         raise WorkersError(f"{me} has noseam {found}, and this run has {site.version}; install the same on both")
     out = site.board.parent
     if not waited_for(site.board.exists, _SEEN_S, _LOOK_S / 4):  # a share may show new folders late
