@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
-from segment.engine.request import EngineKind, Precision
+from segment.engine.request import EngineKind, EngineOptions, Precision
 from segment.errors import DeviceError, EngineError
 from segment.model.checkpoint import Checkpoint, Description, describe_checkpoint, load_checkpoint, weights_digest
 from segment.run.cores import share_cores
@@ -74,7 +74,8 @@ def open_engines(description: Description, which: Sequence[tuple[EngineKind, Pre
     digest, threads, engines = weights_digest(description), share_cores().cores, []
     for kind, precision in which:
         try:
-            engine = open_engine(description, digest, threads=threads, kind=kind, device="cpu", precision=precision)
+            options = EngineOptions(engine=kind, device="cpu", precision=precision)
+            engine = open_engine(description, digest, options, threads=threads)
         except (DeviceError, EngineError) as error:
             print(f"{kind}, {precision}: left out: {error}", file=sys.stderr)
         else:

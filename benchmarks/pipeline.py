@@ -71,7 +71,7 @@ class ConstantEngine:
     """Gives logits that were made before, a constant time after each tile came."""
 
     def __init__(self, delay_s: float) -> None:
-        self.classes, self.name, self.tiles_ahead = CLASSES, "constant", 4
+        self.classes, self.name = CLASSES, "constant"
         self._delay_s = delay_s
         self._logits: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
         self._turn = 0
@@ -87,6 +87,10 @@ class ConstantEngine:
             future = _Later(time.monotonic() + self._delay_s)
             future.set_result(self._logits[shape][self._turn % SETS])
         return future
+
+    def tiles_ahead(self, shape: tuple[int, int]) -> int:
+        """See `Engine`."""
+        return 4
 
     def stitcher(self, grid: Grid, *, confidence: bool, **more: Any) -> Stitcher:
         """See `Engine`."""

@@ -37,6 +37,7 @@ from remedies import NO_SHIFT, REMEDIES, Photo, Remedy, Shift, shape_from_afar
 from tally import HEAD, Labels, Logits, Shape, Tally, label
 
 from segment.engine.choose import open_engine
+from segment.engine.request import EngineOptions
 from segment.model.checkpoint import Description, describe_checkpoint, weights_digest
 from tiler.classes import ClassTable
 from tiler.files.pairs import pair_files
@@ -58,7 +59,7 @@ class TimedNetwork:
 
     def __init__(self, description: Description) -> None:
         digest = weights_digest(description)
-        self._engine = open_engine(description, digest, threads=1, device="cpu", precision="fp32")
+        self._engine = open_engine(description, digest, EngineOptions(device="cpu", precision="fp32"), threads=1)
         self.seconds: dict[Shape, float] = {}
 
     def __call__(self, tile: NDArray[np.uint8]) -> Logits:

@@ -86,7 +86,7 @@ def cost(engine: Engine, shape: Shape, rounds: int) -> Cost:
             future.result()
 
     tile = make_tiles(1, max(shape))[0][:, : shape[0], : shape[1]]
-    at_once = engine.tiles_ahead // 2
+    at_once = engine.tiles_ahead(shape) // 2
     run(1)
     peak = Peak()
     core_s = core_seconds(lambda: run(at_once)) / at_once

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from measure import Spread, machine, table, write_model, write_photos
 
+from segment.engine.request import EngineOptions
 from segment.model.checkpoint import describe_checkpoint
 from segment.model.presets import Size
 from segment.plan.request import Request
@@ -128,7 +129,7 @@ def main() -> None:
             source = write_photos(folder / f"photos-{count}", count, height, width)
             request = Request(tiling=tiling, out=folder / "masks")
             plan = plan_survey(walk_survey([source], out=request.out), request)
-            model = open_model(describe_checkpoint(str(written)), device="cpu")
+            model = open_model(describe_checkpoint(str(written)), options=EngineOptions(device="cpu"))
             with closing(model.engine):
                 whole, alone, cores = measure(model, plan, request, rounds)
                 cost = stages(model, plan.images[0])

@@ -47,7 +47,7 @@ def once(engine: Engine, grid: Grid, photos: int) -> Took:
     A tile for each core comes first and does not count: after another shape OpenVINO takes memory anew.
     """
     tile = make_tiles(1, max(grid.tile_shape))[0][:, : grid.tile_shape[0], : grid.tile_shape[1]]
-    for count in (engine.tiles_ahead // 2, photos * len(grid)):
+    for count in (engine.tiles_ahead(grid.tile_shape) // 2, photos * len(grid)):
         wall, core = time.perf_counter(), time.process_time()
         for future in [engine.submit(tile) for _ in range(count)]:
             future.result()

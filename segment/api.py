@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segment import steps
-from segment.engine.request import EngineKind, EngineOptions, Precision
+from segment.engine.request import EngineKind, EngineOptions, Precision, WhenToCompile
 from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
 from segment.plan.shard import Shard
@@ -185,6 +185,7 @@ def plan(
     device: str = EngineOptions.device,
     engine: EngineKind = EngineOptions.engine,
     precision: Precision = EngineOptions.precision,
+    compile: WhenToCompile = EngineOptions.compile,
     batch_size: int | None = EngineOptions.batch_size,
     threads: int | None = EngineOptions.threads,
     calibrate: bool = PlanRequest.calibrate,
@@ -232,6 +233,7 @@ def segment(
     device: str = EngineOptions.device,
     engine: EngineKind = EngineOptions.engine,
     precision: Precision = EngineOptions.precision,
+    compile: WhenToCompile = EngineOptions.compile,
     batch_size: int | None = EngineOptions.batch_size,
     threads: int | None = EngineOptions.threads,
     channels: Sequence[int] | str = ReadingOptions.channels,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from segment.engine.contract import Engine
-from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
+from segment.model.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint, weights_digest
 from segment.model.presets import Size, write_untrained
 from segment.run.cores import share_cores
 from segment.run.local import LocalWorkers
@@ -24,6 +25,9 @@ from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.grid.tiling import Tiling
 from tiler.stitch.stitcher import Stitcher
+
+if TYPE_CHECKING:
+    from segment.engine.torch_engine import TorchEngine
 
 NEEDS_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
 """Marks a test that runs a network which it does not make itself: `.ci/newest` has no PyTorch."""
@@ -69,6 +73,17 @@ def checkpoint(folder: Path, *, classes: int = 24, size: Size = "nano") -> Check
     return load_checkpoint(describe_checkpoint(str(checkpoint_folder(folder, classes=classes, size=size))))
 
 
+def torch_engine(model: Checkpoint, **options: Any) -> TorchEngine:
+    """Return PyTorch's engine for a checkpoint."""
+    from segment.engine.torch_engine import TorchEngine
+    from segment.model.network import load_segmenter
+
+    description = model.description
+    return TorchEngine(
+        lambda: load_segmenter(description, weights_digest(description)), len(description.classes), **options
+    )
+
+
 class MeanEngine:
     """A network without weights: cell (y, x) votes for the class that its mean red level says.
 
@@ -91,6 +106,11 @@ class MeanEngine:
         logits: NDArray[np.float32] = -np.abs(red[:, np.newaxis] - levels).astype(np.float32)
         return logits
 
+    def begin(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+        """Compute the logits of a batch at once."""
+        logits = self(np.stack(tiles))
+        return lambda: logits
+
 
 class TileEngine(MeanEngine):
     """A network whose answer depends on the tile: to the red level of a cell it adds that of the whole tile."""
@@ -109,8 +129,8 @@ class Classifier(Protocol):
     name: str
     classes: int
 
-    def __call__(self, tiles: NDArray[np.uint8]) -> Any:
-        """Return logits, (N, C, h / 4, w / 4)."""
+    def begin(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], Any]:
+        """Return what waits for logits, (N, C, h / 4, w / 4)."""
 
 
 class BatchEngine:
@@ -122,12 +142,16 @@ class BatchEngine:
 
         self.classes = network.classes
         self.name = network.name
-        self.tiles_ahead = 2 * batch_size
+        self._batch_size = batch_size
         self._batcher = Batcher(network, batch_size)
 
     def submit(self, pixels: NDArray[np.uint8]) -> Future[Any]:
         """Hand in one tile."""
         return self._batcher.submit(pixels)
+
+    def tiles_ahead(self, shape: tuple[int, int]) -> int:
+        """Return the tiles of two batches."""
+        return 2 * self._batch_size
 
     def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image."""

@@ -7,28 +7,24 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from segment.engine.request import EngineKind, Precision
-from segment.errors import DeviceError, EngineError
+from segment.engine.request import EngineOptions
+from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 
 if TYPE_CHECKING:
+    import torch
+
+    from segment.engine.compiled import CompiledNetworks, Forward, Most
     from segment.engine.contract import Engine
+    from segment.engine.device import Chosen
     from segment.model.checkpoint import Description
 
 _CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_DEFAULTS = EngineOptions()
 _log = logging.getLogger(__name__)
 
 
-def open_engine(
-    description: Description,
-    digest: str,
-    *,
-    threads: int,
-    kind: EngineKind = "auto",
-    device: str = "auto",
-    precision: Precision = "auto",
-    batch_size: int | None = None,
-) -> Engine:
+def open_engine(description: Description, digest: str, options: EngineOptions = _DEFAULTS, *, threads: int) -> Engine:
     """Load a checkpoint's weights and put them on a device.
 
     Parameters
@@ -36,18 +32,11 @@ def open_engine(
     description : Description
         The checkpoint.
     digest : str
-        Digest of its weights, see `weights_digest`. The network that was converted under it is found again.
+        Digest of its weights, see `weights_digest`. What was made of the network under it is found again.
+    options : EngineOptions
+        What runs the network, where, and how. Its threads are left aside.
     threads : int
         Cores that the network may use on the CPU.
-    kind : str
-        `auto` (OpenVINO on the CPU, or PyTorch where it does not work; PyTorch on CUDA), `openvino` or `torch`.
-    device : str
-        `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
-    precision : str
-        `auto` (bf16 where the processor or device computes in it natively, else fp32 on the CPU and fp16
-        on CUDA; PyTorch on the CPU: fp32), `fp32`, `bf16` or `fp16`.
-    batch_size : int or None
-        Most tiles per call of PyTorch; None: what suits the device. OpenVINO takes one per core.
 
     Raises
     ------
@@ -58,25 +47,34 @@ def open_engine(
     EngineError
         If OpenVINO was asked for and cannot run the network.
     """
-    on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
-    if kind == "openvino" and device not in {"auto", "cpu"}:
-        raise DeviceError(f"engine openvino runs on the CPU, device {device!r} was asked for; use --engine torch")
-    if kind == "openvino" or (kind == "auto" and on_cpu):
+    on_cpu = options.device == "cpu" or (options.device == "auto" and not has_cuda())
+    if options.engine == "openvino" or (options.engine == "auto" and on_cpu):
         from segment.engine.openvino_engine import OpenVinoEngine
 
         try:
-            return OpenVinoEngine(description, digest, threads=threads, precision=precision)
+            return OpenVinoEngine(description, digest, threads=threads, precision=options.precision)
         except EngineError as error:
             raise_if_asked()
-            if kind == "openvino":
+            if options.engine == "openvino":
                 raise
             _log.warning("OpenVINO cannot run this network, so PyTorch runs it, more slowly: %s", error)
+    return _open_torch(description, digest, options, threads)
+
+
+def _open_torch(description: Description, digest: str, options: EngineOptions, threads: int) -> Engine:
+    from segment.engine.compiled import CompiledNetworks, Wanted
     from segment.engine.torch_engine import TorchEngine
-    from segment.model.checkpoint import load_checkpoint
+    from segment.model.network import load_segmenter
+
+    def compiled(device: torch.device, precision: Chosen, most: Most, eager: Forward) -> CompiledNetworks:
+        return CompiledNetworks(
+            Wanted(description.folder, digest, str(device), precision), most, eager, options.compile
+        )
 
     return TorchEngine(
-        load_checkpoint(description), device=device, precision=precision, batch_size=batch_size, threads=threads
-    )
+        lambda: load_segmenter(description, digest), len(description.classes), device=options.device,
+        precision=options.precision, batch_size=options.batch_size, threads=threads, compiled=compiled,
+    )  # fmt: skip
 
 
 def count_gpus() -> int:

@@ -33,8 +33,6 @@ class Engine(Protocol):
     """Number of classes C."""
     name: str
     """Engine, device and precision, for the log and the fingerprint."""
-    tiles_ahead: int
-    """How many tiles of one image should wait at once, so that the device never does."""
 
     def submit(self, pixels: Tiles) -> Future[Any]:
         """Hand in one tile, uint8 of shape (3, h, w); the future gives its logits, shape (C, h / 4, w / 4).
@@ -42,6 +40,9 @@ class Engine(Protocol):
         Tiles may come in several shapes; h and w are multiples of 32, at least 64. The caller limits how many tiles
         wait. After `close` the future is cancelled, or the call raises RuntimeError.
         """
+
+    def tiles_ahead(self, shape: tuple[int, int]) -> int:
+        """Return how many tiles of a shape (h, w) of one image should wait at once, so that the network never does."""
 
     def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image, or some source rows of it, from the first of `rows_of_tiles` on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -14,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description, load_checkpoint
+from segment.model.kept import keep, kept_folder
 from tiler.extra import version_of
 
 _FORM = 2  # raised by one when the converted network changes, so that what was kept is not used
@@ -101,7 +100,7 @@ def converted(description: Description, digest: str) -> Any:
             model = Path(temporary, "model.xml")
             load_openvino().save_model(network, model, compress_to_fp16=False)
             try:
-                _keep(Path(temporary), kept)
+                keep(Path(temporary), kept)
             except OSError as error:
                 _log.warning("the converted network cannot be kept, so the next run converts it again: %s", error)
             # A network that was stored may differ from a fresh one in the last bits, so all runs take the stored one.
@@ -126,8 +125,7 @@ def is_kept(digest: str) -> bool:
 
 
 def _kept(digest: str) -> Path:
-    folder = Path(os.environ.get("NOSEAM_CACHE") or user_cache_path("noseam")) / "openvino"
-    return folder / f"{digest}-{version_of('openvino')}-{_FORM}"
+    return kept_folder("openvino") / f"{digest}-{version_of('openvino')}-{_FORM}"
 
 
 def _convert(description: Description) -> Any:
@@ -171,15 +169,3 @@ def _refuse_difference(name: str, found: NDArray[np.float32], expected: NDArray[
             f"{name}: OpenVINO's logits differ from PyTorch's by {difference:.1e} of the largest; "
             f"at most {_TOLERANCE:g} expected"
         )
-
-
-def _keep(made: Path, kept: Path) -> None:
-    """Copy a folder to its name, so that it appears whole. If another run was faster, its folder stays."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
-        whole = Path(shutil.copytree(made, Path(beside, "whole")))
-        try:
-            whole.replace(kept)
-        except OSError:
-            if not kept.exists():
-                raise

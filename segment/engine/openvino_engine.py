@@ -77,7 +77,6 @@ class OpenVinoEngine:
         self._bytes_px = description.cost.bytes_px * (_OF_BF16 if chosen == "bf16" else 1)
         self.classes = len(description.classes)
         self.name = f"openvino cpu {chosen}"
-        self.tiles_ahead = 2 * threads
         self._compiled = Few(self._compile, max(threads + 1, _LEAST_SHAPES))
         self._latest: _Compiled | None = None
         self._counting = Lock()
@@ -86,6 +85,10 @@ class OpenVinoEngine:
     def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
         """Hand in one tile; see `Engine`."""
         return self._pool.submit(self._infer, pixels, time.perf_counter())
+
+    def tiles_ahead(self, shape: tuple[int, int]) -> int:
+        """Return two tiles for each core."""
+        return 2 * self._threads
 
     def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image."""
@@ -170,8 +173,8 @@ class _Compiled:
 
 def _choose_precision(capabilities: Any, asked: Precision) -> Literal["fp32", "bf16"]:
     native = "BF16" in capabilities
-    if asked == "fp16":
-        raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
+    if asked == "fp16" or asked == "tf32":
+        raise DeviceError(f"precision {asked} needs a CUDA device; on the CPU use fp32 or bf16")
     if asked == "bf16" and not native:
         raise DeviceError("precision bf16: this processor cannot compute in it; use fp32")
     if asked == "auto":

@@ -10,7 +10,8 @@ from segment.errors import RequestError
 from tiler.option import check, option
 
 EngineKind = Literal["auto", "openvino", "torch"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+WhenToCompile = Literal["auto", "always", "never"]
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?", re.ASCII)
 
 
@@ -24,14 +25,21 @@ class EngineOptions:
     )
     precision: Precision = option(
         "auto",
-        "The network computes in this arithmetic; auto: bf16 where the hardware has it, else fp32 or, on CUDA, fp16.",
+        "The network computes in this arithmetic; auto: fp16 on CUDA, bf16 on a CPU that has it, else fp32. On CUDA, "
+        "tf32 is fp32 with rounded factors.",
+        group="model",
+    )
+    compile: WhenToCompile = option(
+        "auto",
+        "PyTorch's compiler makes the network faster, once, for later runs too; auto: on CUDA, beside a run, once that "
+        "took 20 s of the device's time.",
         group="model",
     )
     batch_size: int | None = option(
         None,
         "PyTorch takes at most TILES tiles at once; OpenVINO takes one per core.",
         unit="TILES",
-        shown="4 on the CPU, 16 on CUDA",
+        shown="4 on the CPU, 32 on CUDA",
         least=1,
         group="model",
     )
@@ -50,5 +58,7 @@ class EngineOptions:
             raise RequestError(f"device: auto, cpu, cuda or cuda:N expected, such as cuda:1; {self.device!r:.80} found")
         if self.engine == "openvino" and self.device not in {"auto", "cpu"}:
             raise RequestError(f"engine: openvino runs on the CPU, and device is {self.device}; torch runs there")
-        if self.precision == "fp16" and self.device == "cpu":
-            raise RequestError("precision: fp16 needs a CUDA device, and device is cpu; fp32 and bf16 run there")
+        if self.precision in {"fp16", "tf32"} and self.device == "cpu":
+            raise RequestError(
+                f"precision: {self.precision} needs a CUDA device, and device is cpu; fp32 and bf16 run there"
+            )

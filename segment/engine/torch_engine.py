@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, Literal
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from segment.engine.batcher import Batcher
+from segment.engine.batcher import Batcher, Begun, full_batch
+from segment.engine.compiled import Compile, Forward
 from segment.engine.contract import Stitcher, Tiles
+from segment.engine.device import (
+    choose_device,
+    choose_precision,
+    current,
+    next_after,
+    noise,
+    placed,
+)
 from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher, band_bytes
 from segment.engine.request import Precision
-from segment.errors import DeviceError
-from segment.model.checkpoint import Checkpoint
-from segment.model.fusion import Normalised, fuse_head
 from tiler.grid.parts import Span
-from tiler.grid.tiles import Grid, Tile
+from tiler.grid.tiles import MIN_TILE_PX, Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
 from tiler.stitch.upsample import MaskRows
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CPU_CHUNK = 2
 _BATCHES_AHEAD = 2
+_ON_CPU, _ON_CUDA = 4, 32
+"""Most tiles of a batch, unless a number was asked for."""
+_USUAL_PX = 512 * 512
+"""On CUDA a batch has no more pixels than a full one of tiles of this area, unless a number of tiles was asked for."""
+_log = logging.getLogger(__name__)
 
 
 class TorchEngine:
@@ -37,20 +50,25 @@ class TorchEngine:
     the same bits in any batch.
 
     On CUDA whole batches run, and the logits of a tile may differ in the last bits between batch sizes. Logits stay
-    on the device and are blended and labelled there. Nothing waits for the device until labels are copied back.
+    on the device and are blended and labelled there. Two batches are under way at a time. A batch in fp16 whose logits
+    are not all finite is computed again in bf16, which has the range of float32.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        The model.
+    load : callable
+        Returns the network, uint8 tiles in, logits out: float32, on the CPU. It may be called again.
+    classes : int
+        Number of classes.
     device : str
         `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
     precision : str
-        `auto` (fp32 on the CPU; bf16, or fp16 where the device lacks it, on CUDA), `fp32`, `bf16` or `fp16`.
+        See `choose_precision`. `auto` is bf16 on CUDA where fp16 does not hold the network's numbers.
     batch_size : int or None
         Most tiles per call of the network; None: what suits the device.
     threads : int or None
         Cores to use on the CPU; None: as PyTorch chooses.
+    compiled : callable or None
+        Returns the compiled forms of the network; None: it has none.
 
     Raises
     ------
@@ -60,81 +78,174 @@ class TorchEngine:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        load: Callable[[], nn.Module],
+        classes: int,
         *,
         device: str = "auto",
         precision: Precision = "auto",
         batch_size: int | None = None,
         threads: int | None = None,
+        compiled: Compile | None = None,
     ) -> None:
+        self.classes = classes
+        self._load = load
         self._device = choose_device(device)
-        chosen = choose_precision(self._device, precision)
-        self._dtype = _DTYPES[chosen]
-        network = Normalised(fuse_head(checkpoint.network), checkpoint.description.normalisation)
-        with device_faults(self._device):
-            self._network = network.to(self._device)
-            if self._device.type == "cuda":
-                self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            self._band_bytes = band_bytes(self._device)
-        if self._device.type == "cpu" and threads is not None:
+        on_cpu = self._device.type == "cpu"
+        if on_cpu and threads is not None:
             torch.set_num_threads(threads)
-        self.classes = len(checkpoint.description.classes)
-        self.name = f"torch {self._device.type} {chosen}"
-        size = batch_size or (4 if self._device.type == "cpu" else 16)
-        self.tiles_ahead = _BATCHES_AHEAD * size
-        self._batcher = Batcher(self, size)
+        self._precision = choose_precision(self._device, precision)
+        with self._on_device():
+            if not on_cpu:
+                self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            self._network = placed(load(), self._device, self._precision)
+            if precision == "auto":
+                self._leave_range()
+            self._band_bytes = band_bytes(self._device)
+        self._wider: nn.Module | None = None
+        self._finished_at = 0.0
+        self.name = f"torch {self._device.type} {self._precision}"
+        self._batch_size = batch_size or (_ON_CPU if on_cpu else _ON_CUDA)
+        self._most_px = None if batch_size or on_cpu else _ON_CUDA * _USUAL_PX
+        self._compiled = compiled and compiled(self._device, self._precision, self.full_batch, self._network)
+        self._batcher = Batcher(self, self._batch_size, self._most_px)
 
     def submit(self, pixels: Tiles) -> Future[Any]:
-        """Hand in one tile; see `Engine`. On CUDA the logits are a tensor that may still be on its way."""
+        """Hand in one tile; see `Engine`. On CUDA the logits are a tensor there."""
         return self._batcher.submit(pixels)
+
+    def full_batch(self, shape: tuple[int, int]) -> int:
+        """Return how many tiles of a shape (h, w) fill a batch."""
+        return full_batch(shape, self._batch_size, self._most_px)
+
+    def tiles_ahead(self, shape: tuple[int, int]) -> int:
+        """Return the tiles of two full batches."""
+        return _BATCHES_AHEAD * self.full_batch(shape)
 
     def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
         """Return what blends and labels one image, on the device that the logits are on."""
         if self._device.type == "cpu":
             return HostStitcher(grid, self.classes, confidence=confidence, span=span)
-        with device_faults(self._device):
+        with self._on_device():
             stitcher = DeviceStitcher(
                 grid, self.classes, self._device, confidence=confidence, span=span, band_bytes=self._band_bytes
             )
             return _Watched(stitcher, self._device)
 
     def close(self) -> None:
-        """Finish the batch that is being computed, cancel the tiles that wait, and stop."""
+        """Finish the batches that are being computed, cancel the tiles that wait, and stop."""
         self._batcher.close()
+        if self._compiled is not None:
+            self._compiled.close()
 
     def __call__(self, tiles: Tiles) -> Any:
-        """Return logits (N, C, h / 4, w / 4) for tiles (N, 3, h, w): an array, or on CUDA a tensor there.
+        """Return the logits of tiles, (N, C, h / 4, w / 4): an array, or on CUDA a tensor there."""
+        return self.begin(list(tiles))()
+
+    def begin(self, tiles: Sequence[Tiles]) -> Begun:
+        """Begin to compute the logits of tiles of one shape, each (3, h, w); see `Network`.
 
         Raises
         ------
         DeviceMemoryError, DeviceLostError
-            See `device_faults`.
+            See `device_faults`; the function that is returned raises them too.
         """
-        with device_faults(self._device):
-            if self._device.type != "cpu":
-                return self._forward(self._upload(tiles))
-            logits = [self._chunk(tiles[start : start + _CPU_CHUNK]) for start in range(0, len(tiles), _CPU_CHUNK)]
-            return np.concatenate(logits)
+        began = time.monotonic()
+        with self._on_device():
+            batch = self._upload(tiles)
+            logits = self._forward(self._network, batch)
+            return partial(self._finish, began, batch, logits, self._landmark(logits))
 
-    def _chunk(self, tiles: Tiles) -> NDArray[np.float32]:
-        full = np.resize(tiles, (_CPU_CHUNK, *tiles.shape[1:]))  # repeats the tiles to fill up
-        return self._forward(torch.from_numpy(full)).float().numpy()[: len(tiles)]
+    def _finish(self, began: float, batch: Tensor, logits: Tensor, is_sound: Callable[[], bool]) -> Any:
+        """Wait for a batch; compute it again where fp16 could not hold its numbers."""
+        with self._on_device():
+            if not is_sound() and (wider := self._in_wider_range()) is not None:
+                logits = self._forward(wider, batch)
+            if self._compiled is not None:
+                now = time.monotonic()
+                self._compiled.spent(_shape(batch), now - max(began, self._finished_at))
+                self._finished_at = now
+            return logits if self._device.type != "cpu" else logits.float().numpy()
 
-    def _upload(self, tiles: Tiles) -> Tensor:
-        """Copy tiles on a separate stream, so that the copy runs while the batch before is computed."""
+    def _upload(self, tiles: Sequence[Tiles]) -> Tensor:
+        """Copy tiles on a separate stream, so that the copy runs while the batch before is computed.
+
+        PyTorch keeps pinned memory that is no longer used, and gives it out again.
+        """
+        shape = len(tiles), *tiles[0].shape
+        staged = torch.empty(shape, dtype=torch.uint8, pin_memory=self._device.type == "cuda")
+        np.stack(tiles, out=staged.numpy())
+        if self._device.type == "cpu":
+            return staged
         with torch.cuda.stream(self._copies):
-            batch = torch.from_numpy(tiles).pin_memory().to(self._device, non_blocking=True)
-        current = torch.cuda.current_stream(self._device)
-        current.wait_stream(self._copies)
-        batch.record_stream(current)
+            batch = staged.to(self._device, non_blocking=True)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_stream(self._copies)
+        batch.record_stream(computing)
         return batch
 
     @torch.inference_mode()
-    def _forward(self, batch: Tensor) -> Tensor:
-        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
-            logits: Tensor = self._network(batch)
-        return logits
+    def _forward(self, network: Forward, batch: Tensor) -> Tensor:
+        if network is self._network and self._compiled is not None:
+            network = self._compiled.get(_shape(batch)) or network
+        if self._device.type != "cpu":
+            return network(batch)
+        return torch.cat([_in_pairs(network, chunk) for chunk in torch.split(batch, _CPU_CHUNK)])
+
+    @torch.inference_mode()
+    def _landmark(self, logits: Tensor) -> Callable[[], bool]:
+        """Return what waits for logits that are queued, and says whether all are finite; only fp16 is asked."""
+        asked = next_after(self._device, self._precision) is not None
+        sound = logits.sum(dtype=torch.float32).isfinite() if asked else torch.ones((), dtype=torch.bool)
+        if self._device.type == "cpu":
+            return lambda: bool(sound)
+        on_host = torch.ones((), dtype=torch.bool, pin_memory=True)
+        if asked:
+            on_host.copy_(sound, non_blocking=True)
+        # blocking: a thread that waits sleeps, because the cores have other work
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._device))
+
+        def is_sound() -> bool:
+            event.synchronize()
+            return bool(on_host)
+
+        return is_sound
+
+    @torch.inference_mode()
+    def _leave_range(self) -> None:
+        """Take the precision of the wider range where the network's numbers leave that of fp16 on tiles of noise."""
+        wider = next_after(self._device, self._precision)
+        if wider is None or bool(self._network(noise(MIN_TILE_PX, MIN_TILE_PX, self._device)).isfinite().all()):
+            return
+        _log.warning("the network's numbers are too large for %s, so it computes in %s", self._precision, wider)
+        self._precision = wider
+        self._network = placed(self._load(), self._device, wider)
+
+    def _in_wider_range(self) -> nn.Module | None:
+        """Return the network in the precision that holds what fp16 does not, loaded when first asked for."""
+        wider = next_after(self._device, self._precision)
+        if wider is not None and self._wider is None:
+            _log.warning(
+                "some logits in %s are not finite; batches with such are computed again in %s", self._precision, wider
+            )
+            self._wider = placed(self._load(), self._device, wider)
+        return self._wider
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        with device_faults(self._device), current(self._device):
+            yield
+
+
+@torch.inference_mode()
+def _in_pairs(network: Forward, chunk: Tensor) -> Tensor:
+    """Return the logits of one or two tiles by a call with exactly two."""
+    return network(chunk.repeat(_CPU_CHUNK // len(chunk), 1, 1, 1))[: len(chunk)]
+
+
+def _shape(batch: Tensor) -> tuple[int, int]:
+    height, width = batch.shape[2:]
+    return height, width
 
 
 class _Watched:
@@ -156,46 +267,3 @@ class _Watched:
     def _watched(self, rows: Iterator[MaskRows]) -> Iterator[MaskRows]:
         with device_faults(self._device):
             yield from rows
-
-
-def choose_device(asked: str) -> torch.device:
-    """Return the device that `auto`, `cpu`, `cuda` or `cuda:N` asks for.
-
-    Raises
-    ------
-    DeviceError
-        If this machine does not have it.
-    """
-    if asked == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(asked)
-    except RuntimeError as error:
-        raise DeviceError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N") from error
-    if device.type not in {"cpu", "cuda"}:
-        raise DeviceError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise DeviceError(
-            f"device {asked!r}: this machine has {found} usable CUDA devices; use --device auto, or mend the driver"
-        )
-    return device
-
-
-def choose_precision(device: torch.device, asked: Precision) -> Literal["fp32", "bf16", "fp16"]:
-    """Return the precision to use on a device; `auto`: fp32 on the CPU, bf16 or else fp16 on CUDA.
-
-    Raises
-    ------
-    DeviceError
-        If the device cannot compute in the precision.
-    """
-    if asked != "auto":
-        if asked == "fp16" and device.type == "cpu":
-            raise DeviceError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
-        if asked == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-            raise DeviceError(f"precision bf16: {device} cannot compute in it; use fp16 or fp32")
-        return asked
-    if device.type == "cpu":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

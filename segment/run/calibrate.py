@@ -143,7 +143,7 @@ class _Network:
 def _run_network(engine: Engine, shape: tuple[int, int], work: float) -> _Network:
     """Run tiles of one shape, each of which costs as much as `work` tiles of the size that it was trained at."""
     tile = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
-    ahead = max(engine.tiles_ahead, 1)
+    ahead = max(engine.tiles_ahead(shape), 1)
     _settle(engine, shape, [engine.submit(tile) for _ in range(-(-ahead // 2))])
     clock, waiting, count = _Clock(), deque(engine.submit(tile) for _ in range(ahead)), ahead
     while clock.seconds < _NETWORK_S:
@@ -241,12 +241,9 @@ def _in_this_process(task: Task, folder: Path) -> Calibration | None:
     """Return what was found; None where the network had to be converted first, which left its memory behind."""
     if task.request.limits.allow_vrt:
         allow_vrt()
-    engine, digest = task.engine, weights_digest(task.description)
+    digest = weights_digest(task.description)
     before = is_kept(digest)
-    model = open_model(
-        task.description, kind=engine.engine, device=engine.device, precision=engine.precision,
-        batch_size=engine.batch_size, threads=engine.threads,
-    )  # fmt: skip
+    model = open_model(task.description, options=task.engine)
     with closing(model.engine):
         if not before and is_kept(digest):
             return None

@@ -28,6 +28,7 @@ from tiler.stitch.upsample import MaskRows
 from tiler.stopwatch import watch
 
 _TILES_AHEAD = 4
+"""Tiles that are read ahead, at least; half of what should wait, where that is more, so that batches fill."""
 _ROWS_AHEAD = 1
 
 
@@ -72,8 +73,9 @@ def labelling(
     with opened(plan, request, known) as image:
         flat = OneColour()
         stitcher = engine.stitcher(plan.grid, confidence=request.confidence, span=span)
-        tiles = ahead(_read(image, plan.grid, span, flat), _TILES_AHEAD)
-        with closing(ahead(_stitch(tiles, engine, stitcher), _ROWS_AHEAD)) as stitched:
+        waiting = engine.tiles_ahead(plan.grid.tile_shape)
+        tiles = ahead(_read(image, plan.grid, span, flat), max(_TILES_AHEAD, waiting // 2))
+        with closing(ahead(_stitch(tiles, engine, stitcher, waiting), _ROWS_AHEAD)) as stitched:
             yield Labelled(image, _marked(stitched, image, span.start if span else 0), flat)
 
 
@@ -102,13 +104,15 @@ def _read(image: ImageReader, grid: Grid, span: Span | None, flat: OneColour) ->
             yield tile, pixels
 
 
-def _stitch(tiles: Generator[tuple[Tile, Tiles | None]], engine: Engine, stitcher: Stitcher) -> Generator[MaskRows]:
-    """Yield the rows of the masks, top to bottom, while the engine works on the tiles after them."""
+def _stitch(
+    tiles: Generator[tuple[Tile, Tiles | None]], engine: Engine, stitcher: Stitcher, most: int
+) -> Generator[MaskRows]:
+    """Yield the rows of the masks, top to bottom, while the engine works on so many tiles after them."""
     waiting: deque[tuple[Tile, Future[Any] | None]] = deque()
     with closing(tiles):
         for tile, pixels in tiles:
             waiting.append((tile, None if pixels is None else engine.submit(pixels)))
-            if len(waiting) > engine.tiles_ahead:
+            if len(waiting) > most:
                 yield from _finished(stitcher, *waiting.popleft())
     while waiting:
         yield from _finished(stitcher, *waiting.popleft())

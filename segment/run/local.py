@@ -97,10 +97,6 @@ class LocalCrew:
 
 def open_local(request: SegmentRequest, description: Description) -> LocalWorkers:
     """Open a checkpoint in this process, as a request says; it raises what `open_model` raises."""
-    engine = request.engine_options
-    model = open_model(
-        description, request.classes, kind=engine.engine, device=engine.device, precision=engine.precision,
-        batch_size=engine.batch_size, threads=engine.threads,
-    )  # fmt: skip
+    model = open_model(description, request.classes, request.engine_options)
     offer("cores", model.threads.cores)
     return LocalWorkers(model)

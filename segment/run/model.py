@@ -9,7 +9,7 @@ from pathlib import Path
 
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
-from segment.engine.request import EngineKind, Precision
+from segment.engine.request import EngineOptions
 from segment.model.checkpoint import BUNDLED_MODELS, Description, fit_classes, weights_digest
 from segment.plan.recipe import Recipe, recipe_for
 from segment.plan.request import Request
@@ -20,6 +20,7 @@ from tiler.extra import version_of
 from tiler.grid.seams import grid_tags
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
+_DEFAULTS = EngineOptions()
 _log = logging.getLogger(__name__)
 
 
@@ -86,14 +87,7 @@ def identify(description: Description, class_table: Path | None) -> tuple[ClassT
 
 
 def open_model(
-    description: Description,
-    class_table: Path | None = None,
-    *,
-    kind: EngineKind = "auto",
-    device: str = "auto",
-    precision: Precision = "auto",
-    batch_size: int | None = None,
-    threads: int | None = None,
+    description: Description, class_table: Path | None = None, options: EngineOptions = _DEFAULTS
 ) -> OpenModel:
     """Load a checkpoint and put it on a device.
 
@@ -103,10 +97,8 @@ def open_model(
         The checkpoint, see `describe_checkpoint`.
     class_table : Path or None
         CSV with other names and colours for its classes.
-    kind, device, precision, batch_size
-        See `open_engine`.
-    threads : int or None
-        Cores to use; None: all that this process may use.
+    options : EngineOptions
+        What runs the network, where, and how. Threads that are None are all cores that this process may use.
 
     Raises
     ------
@@ -114,9 +106,7 @@ def open_model(
         If the weights, the table, the device or the engine cannot be used.
     """
     classes, digest = identify(description, class_table)
-    shared = share_cores(threads)
-    engine = open_engine(
-        description, digest, threads=shared.cores, kind=kind, device=device, precision=precision, batch_size=batch_size
-    )
+    shared = share_cores(options.threads)
+    engine = open_engine(description, digest, options, threads=shared.cores)
     _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
     return OpenModel(description.name, digest, classes, engine, shared)

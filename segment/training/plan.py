@@ -12,7 +12,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from segment.engine.torch_engine import choose_device, choose_precision
+from segment.engine.device import choose_device, choose_precision
 from segment.errors import TrainError
 from segment.training.data import CropSet, read_crop_set
 from segment.training.request import SCHEDULES, TrainRequest

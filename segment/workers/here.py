@@ -194,10 +194,8 @@ def _model(site: Site, worker: Any) -> OpenModel:
     key = (site.digest, site.classes, site.engine, device, cores)
     if key not in _models:
         _close_unused()
-        engine = open_engine(
-            _description(site), site.digest, threads=cores, kind=site.engine.engine, device=device,
-            precision=site.engine.precision, batch_size=site.engine.batch_size,
-        )  # fmt: skip
+        options = replace(site.engine, device=device)
+        engine = open_engine(_description(site), site.digest, options, threads=cores)
         _models[key] = OpenModel(site.description.name, site.digest, site.classes, engine, share_cores(cores))
     return _models[key]
 

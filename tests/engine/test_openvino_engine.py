@@ -21,12 +21,13 @@ from segment.engine import choose, convert, openvino_engine
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
-from segment.engine.torch_engine import TorchEngine
+from segment.engine.request import EngineOptions
 from segment.errors import DeviceError, EngineError
 from segment.guard import signals
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.model.fusion import Normalised
-from tests.models import checkpoint
+from segment.model.kept import keep
+from tests.models import checkpoint, torch_engine
 
 SIDE = 64
 
@@ -52,7 +53,7 @@ def logits(engine: OpenVinoEngine, tiles: NDArray[np.uint8]) -> NDArray[np.float
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 160), (416, 288)])
 def test_logits_are_those_of_pytorch(model: Checkpoint, height: int, width: int) -> None:
     tiles = random_tiles(5, height, width)
-    expected = TorchEngine(model, device="cpu")(tiles)
+    expected = torch_engine(model, device="cpu")(tiles)
     found = logits(opened(model), tiles)
     assert found.shape == (5, 24, height // 4, width // 4)
     assert found.dtype == np.float32
@@ -134,10 +135,7 @@ def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, prec
     with torch.inference_mode():
         expected = Normalised(model.network, model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
     try:
-        engine = open_engine(
-            model.description, weights_digest(model.description), threads=4, device="cpu",
-            kind="openvino", precision=precision,  # type: ignore[arg-type]
-        )  # fmt: skip
+        engine = open_by(model, device="cpu", engine="openvino", precision=precision)
     except DeviceError:
         pytest.skip("this processor has no bf16")
     found = np.stack([future.result() for future in [engine.submit(tile) for tile in tiles]]).argmax(1)
@@ -266,7 +264,7 @@ def test_of_two_runs_that_keep_a_network_at_once_one_does_and_neither_complains(
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "model.xml").write_text("of this run")
     monkeypatch.setattr(Path, "replace", be_late)
-    convert._keep(tmp_path / "made", tmp_path / "kept" / "network")
+    keep(tmp_path / "made", tmp_path / "kept" / "network")
     assert (tmp_path / "kept" / "network" / "model.xml").read_text() == "of the other run"
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
@@ -309,12 +307,12 @@ def test_logits_that_differ_from_pytorchs_are_refused(
 
 
 def open_by(model: Checkpoint, **options: Any) -> Engine:
-    return open_engine(model.description, weights_digest(model.description), threads=2, **options)
+    return open_engine(model.description, weights_digest(model.description), EngineOptions(**options), threads=2)
 
 
 def test_the_cpu_gets_openvino_unless_told(model: Checkpoint) -> None:
     assert open_by(model, device="cpu").name.startswith("openvino cpu")
-    assert open_by(model, device="cpu", kind="torch").name == "torch cpu fp32"
+    assert open_by(model, device="cpu", engine="torch").name == "torch cpu fp32"
 
 
 def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
@@ -325,12 +323,7 @@ def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
     assert open_by(model, device="cpu").name == "torch cpu fp32"
     assert "OpenVINO cannot run this network" in caplog.text
     with pytest.raises(EngineError, match="does not load"):
-        open_by(model, device="cpu", kind="openvino")
-
-
-def test_openvino_on_another_device_is_refused(model: Checkpoint) -> None:
-    with pytest.raises(DeviceError, match="runs on the CPU, device 'cuda'"):
-        open_by(model, device="cuda", kind="openvino")
+        open_by(model, device="cpu", engine="openvino")
 
 
 def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +350,7 @@ def test_a_converted_network_needs_no_pytorch(model: Checkpoint) -> None:
     script = (
         "import sys; from segment.run.model import open_model; "
         "from segment.model.checkpoint import describe_checkpoint; "
-        f"model = open_model(describe_checkpoint({str(model.description.folder)!r}), device='cpu'); "
+        f"model = open_model(describe_checkpoint({str(model.description.folder)!r})); "
         "import numpy; logits = model.engine.submit(numpy.zeros((3, 64, 96), numpy.uint8)).result(); "
         "model.engine.close(); print(logits.shape, [name for name in ('torch', 'pandas') if name in sys.modules])"
     )

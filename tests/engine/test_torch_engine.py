@@ -8,9 +8,10 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from transformers import SegformerForSemanticSegmentation
 
 from segment.engine.batcher import Batcher
 from segment.engine.choose import has_cuda
+from segment.engine.device import placed
 from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.record.manifest import MANIFEST
 from tests.grids import squares
-from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of
+from tests.models import MeanEngine, checkpoint, checkpoint_folder, runner_of, torch_engine
 from tiler.files.walk import walk_survey
 from tiler.grid.tiles import Tile
 from tiler.grid.window import Window
@@ -38,7 +40,7 @@ from tiler.stitch.upsample import MaskRows
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
-    return TorchEngine(checkpoint(tmp_path_factory.mktemp("model")), device="cpu")
+    return torch_engine(checkpoint(tmp_path_factory.mktemp("model")), device="cpu")
 
 
 def random_tiles(count: int, side: int = 128) -> NDArray[np.uint8]:
@@ -53,7 +55,7 @@ def test_logits_are_those_of_transformers(tmp_path: Path) -> None:
     with torch.inference_mode():
         network = SegformerForSemanticSegmentation.from_pretrained(folder).eval()
         expected = network(pixel_values=torch.from_numpy(pixels)).logits.numpy()
-    found = TorchEngine(checkpoint(tmp_path / "again"), device="cpu")(tiles)
+    found = torch_engine(checkpoint(tmp_path / "again"), device="cpu")(tiles)
     assert found.shape == (2, 24, 32, 32)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -76,8 +78,8 @@ def test_logits_are_the_same_bits_beside_any_neighbour(engine: TorchEngine) -> N
 
 def test_bf16_on_the_cpu_stays_near_fp32(tmp_path: Path) -> None:
     model, tiles = checkpoint(tmp_path), random_tiles(2)
-    exact = TorchEngine(model, device="cpu", precision="fp32")(tiles)
-    half = TorchEngine(model, device="cpu", precision="bf16")(tiles)
+    exact = torch_engine(model, device="cpu", precision="fp32")(tiles)
+    half = torch_engine(model, device="cpu", precision="bf16")(tiles)
     assert (half != exact).any()
     assert np.abs(half - exact).max() < 0.1 * np.ptp(exact)
 
@@ -89,11 +91,12 @@ def test_bf16_on_the_cpu_stays_near_fp32(tmp_path: Path) -> None:
         ("meta", "auto", "expected auto, cpu, cuda or cuda:N"),
         ("cuda:99", "auto", r"has \d+ usable CUDA devices; use --device auto"),
         ("cpu", "fp16", "fp16 needs a CUDA device"),
+        ("cpu", "tf32", "tf32 needs a CUDA device"),
     ],
 )
 def test_impossible_devices_are_refused(tmp_path: Path, device: str, precision: str, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
-        TorchEngine(checkpoint(tmp_path), device=device, precision=precision)  # type: ignore[arg-type]
+        torch_engine(checkpoint(tmp_path), device=device, precision=precision)
 
 
 @pytest.mark.gpu
@@ -101,8 +104,8 @@ def test_cuda_labels_are_near_those_of_the_cpu(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     model, tiles = checkpoint(tmp_path, size="b0"), random_tiles(5, side=512)
-    cpu = TorchEngine(model, device="cpu")(tiles).argmax(axis=1)
-    cuda = TorchEngine(model, device="cuda")(tiles).float().cpu().numpy().argmax(axis=1)
+    cpu = torch_engine(model, device="cpu")(tiles).argmax(axis=1)
+    cuda = torch_engine(model, device="cuda")(tiles).float().cpu().numpy().argmax(axis=1)
     assert (cpu == cuda).mean() > 0.98
 
 
@@ -124,6 +127,10 @@ class Recorder:
             raise DeviceMemoryError("out of memory")
         return tiles[:, :1, ::4, ::4].astype(np.float32)
 
+    def begin(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+        logits = self(np.stack(tiles))
+        return lambda: logits
+
 
 def test_every_tile_gets_its_own_logits_back() -> None:
     tiles = random_tiles(23, side=64)
@@ -134,13 +141,14 @@ def test_every_tile_gets_its_own_logits_back() -> None:
 
 
 def test_batches_are_filled_from_whoever_submits() -> None:
-    engine = Recorder()
+    engine = Shy()
     with Batcher(engine, 8) as batcher:
         threads = [threading.Thread(target=batcher.submit, args=(tile,)) for tile in random_tiles(16, side=64)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        engine.told.set()
         batcher.submit(random_tiles(1, side=64)[0]).result()
     assert sum(engine.batches) == 17
     assert max(engine.batches) == 8
@@ -239,6 +247,139 @@ def test_a_batch_is_tried_again_when_the_memory_of_the_failed_one_is_free() -> N
     assert network.leaks == 0
 
 
+class Slow(Recorder):
+    """A network that begins at once, and finishes a batch when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Semaphore(0)
+
+    def has_begun(self, count: int) -> bool:
+        return len(self.batches) == count
+
+    def begin(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+        logits = self(np.stack(tiles))
+
+        def finish() -> NDArray[np.float32]:
+            self.told.acquire(timeout=60)
+            return logits
+
+        return finish
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, and a moment longer."""
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.05)
+
+
+def test_two_batches_are_under_way_and_tiles_gather_meanwhile() -> None:
+    network = Slow()
+    with Batcher(network, 4) as batcher:
+        futures = []
+        for count in (1, 1, 1, 5):  # two tiles begin alone; the other six gather
+            futures += [batcher.submit(tile) for tile in random_tiles(count, side=64)]
+            until(partial(network.has_begun, min(len(futures), 2)))
+        assert network.batches == [1, 1]
+        network.told.release()
+        until(partial(network.has_begun, 3))
+        assert network.batches == [1, 1, 4]
+        assert [future.done() for future in futures[:2]] == [True, False]
+        network.told.release(9)
+        for future in futures:
+            future.result(60)
+    assert network.batches == [1, 1, 4, 2]
+
+
+def test_memory_that_is_short_only_at_the_end_halves_the_batch_too() -> None:
+    class Late(Recorder):
+        def begin(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+            return lambda: self(np.stack(tiles))
+
+    network, tiles = Late(most=2), random_tiles(16, side=64)
+    with Batcher(network, 8) as batcher:
+        futures = [batcher.submit(tile) for tile in tiles]
+        for tile, future in zip(tiles, futures, strict=True):
+            np.testing.assert_array_equal(future.result(60), tile[:1, ::4, ::4])
+    assert batcher.batch_size == 2
+
+
+def test_batches_of_large_tiles_are_smaller() -> None:
+    network = Shy()
+    with Batcher(network, 8, most_px=2 * 128 * 128) as batcher:
+        futures = [batcher.submit(tile) for side in (64, 128, 256) for tile in random_tiles(9, side=side)]
+        network.told.set()
+        for future in futures:
+            future.result(60)
+    assert max(count for count, side in network.shapes if side == 64) == 8
+    assert max(count for count, side in network.shapes if side == 128) == 2
+    assert {count for count, side in network.shapes if side == 256} == {1}
+
+
+class Bright(torch.nn.Module):
+    """A network whose logits of bright cells are beyond the range of fp16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor([[[1000.0]], [[-1000.0]]]), requires_grad=False)
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        return tiles[:, :1, ::4, ::4].to(self.factor.dtype) * self.factor
+
+
+@pytest.fixture
+def half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPU compute in fp16, as only CUDA does otherwise."""
+    monkeypatch.setattr(
+        "segment.engine.torch_engine.choose_precision",
+        lambda device, asked: "fp16" if asked in {"auto", "fp16"} else asked,
+    )
+
+
+@pytest.mark.usefixtures("half")
+def test_a_batch_that_fp16_does_not_hold_is_computed_again_in_bf16(caplog: pytest.LogCaptureFixture) -> None:
+    engine = TorchEngine(Bright, 2, device="cpu", precision="fp16")
+    with closing(engine):
+        for value in (33, 100, 33, 200, 33):
+            logits = engine(np.full((3, 3, 64, 64), value, np.uint8))
+            rounded = np.asarray(
+                torch.tensor(value * 1000.0).to(torch.bfloat16 if value > 65 else torch.float16).float()
+            )
+            np.testing.assert_array_equal(logits[:, 0], rounded)
+            np.testing.assert_array_equal(logits[:, 1], -rounded)
+    assert engine.name == "torch cpu fp16"
+    assert [record.getMessage() for record in caplog.records] == [
+        "some logits in fp16 are not finite; batches with such are computed again in bf16"
+    ]
+
+
+@pytest.mark.usefixtures("half")
+def test_a_network_that_fp16_does_not_hold_at_all_computes_in_bf16(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(TorchEngine(Bright, 2, device="cpu")) as engine:
+        assert engine.name == "torch cpu bf16"
+    assert [record.getMessage() for record in caplog.records] == [
+        "the network's numbers are too large for fp16, so it computes in bf16"
+    ]
+
+
+def test_logits_that_no_precision_holds_reach_the_stitcher_which_names_the_tile() -> None:
+    class Nothing(Bright):
+        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+            return super().forward(tiles) * float("nan")
+
+    with closing(TorchEngine(Nothing, 2, device="cpu")) as engine:
+        assert np.isnan(engine(random_tiles(2, side=64))).all()
+
+
+def test_fp32_on_cuda_is_exact_and_tf32_is_asked_for() -> None:
+    for precision, rounded in (("tf32", True), ("fp32", False), ("tf32", True), ("fp16", False)):
+        placed(torch.nn.Conv2d(3, 3, 1), torch.device("cpu"), precision)  # type: ignore[arg-type]
+        assert torch.backends.cudnn.allow_tf32 is rounded
+        assert torch.backends.cuda.matmul.allow_tf32 is rounded
+
+
 SHORT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has a total capacity of 8.00 GiB."),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously"),
@@ -261,7 +402,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Except
         def fail(batch: torch.Tensor) -> torch.Tensor:
             raise error
 
-        engine = TorchEngine(checkpoint(tmp_path), device="cpu", batch_size=4)
+        engine = torch_engine(checkpoint(tmp_path), device="cpu", batch_size=4)
         monkeypatch.setattr(engine, "_network", fail)
         return engine
 
@@ -333,7 +474,7 @@ def test_a_model_too_large_for_the_device_is_said(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(torch.nn.Module, "to", fail)
     with pytest.raises(DeviceMemoryError, match=r"cpu: CUDA out of memory\. Tried to allocate 9\.00 GiB; smaller"):
-        TorchEngine(model, device="cpu")
+        torch_engine(model, device="cpu")
 
 
 class Losing(MeanEngine):

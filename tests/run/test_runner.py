@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from rasterio import Affine
 
 from segment.engine.contract import Engine
 from segment.engine.openvino_engine import OpenVinoEngine
-from segment.engine.torch_engine import TorchEngine
 from segment.model.checkpoint import Checkpoint, weights_digest
 from segment.plan.request import Request
 from segment.plan.survey import SurveyPlan
@@ -31,7 +31,7 @@ from segment.run.task import Task
 from segment.run.under_way import UnderWay
 from tests.grids import squares
 from tests.make import write_tif
-from tests.models import MeanEngine, checkpoint, runner_of
+from tests.models import MeanEngine, checkpoint, runner_of, torch_engine
 from tests.runs import plan_for
 from tiler.errors import OutputClashError
 from tiler.grid.tiles import Tile
@@ -120,7 +120,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 @pytest.fixture(scope="module", params=["openvino", "torch"])
 def engine(request: pytest.FixtureRequest, model: Checkpoint) -> Engine:
     if request.param == "torch":
-        return TorchEngine(model, device="cpu")
+        return torch_engine(model, device="cpu")
     return OpenVinoEngine(model.description, weights_digest(model.description), threads=3)
 
 
@@ -129,7 +129,7 @@ def test_masks_are_the_same_bytes_for_any_batch_size(
     survey: Path, tmp_path: Path, model: Checkpoint, batch_size: int
 ) -> None:
     for name, size in (("four", 4), ("other", batch_size)):
-        run(runner_of(TorchEngine(model, device="cpu", batch_size=size)), survey, request_for(tmp_path / name))
+        run(runner_of(torch_engine(model, device="cpu", batch_size=size)), survey, request_for(tmp_path / name))
     assert tree(tmp_path / "other") == tree(tmp_path / "four")
 
 
@@ -160,10 +160,18 @@ def test_images_with_tiles_of_other_shapes_are_company_too(survey: Path, tmp_pat
     assert tree(alone.out) == tree(together.out)
 
 
+class SlowEngine(MeanEngine):
+    """A network that takes a while, so that tiles gather."""
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        time.sleep(0.1)
+        return super().__call__(tiles)
+
+
 def test_tiles_of_different_images_share_a_batch(tmp_path: Path) -> None:
     for index in range(8):
         Image.fromarray(ramp(40, 40)).save(tmp_path / f"{index}.png")
-    engine = MeanEngine()
+    engine = SlowEngine()
     run(runner_of(engine, batch_size=2), tmp_path, request_for(tmp_path / "out"))
     assert sum(engine.batches) == 8
     assert 2 in engine.batches

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.grids import grids
-from tests.models import checkpoint
+from tests.models import checkpoint, torch_engine
 from tests.reference import judge
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
@@ -33,9 +33,7 @@ Engine = Callable[[NDArray[np.uint8]], Logits]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     model = checkpoint(tmp_path_factory.mktemp("model"))
-    from segment.engine.torch_engine import TorchEngine  # PyTorch is missing where the other tests run without it
-
-    return TorchEngine(model, device="cpu")
+    return torch_engine(model, device="cpu")
 
 
 def stitch(grid: Grid, tiles: Iterable[tuple[Tile, Logits | None]], classes: int) -> NDArray[np.uint8]:

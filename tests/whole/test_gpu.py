@@ -26,6 +26,7 @@ from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import make_survey as make_scenes
 
 ON_BOTH = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+Exact = tuple[Path, dict[str, tuple[str, Path]]]
 TIES = 0.9999
 """Share of labels that are equal where logits differ in their last bits."""
 
@@ -70,30 +71,27 @@ def equal(out: Path, other: Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path, str]]:
-    """A survey of each kind of model, its masks by PyTorch in fp32 on the CPU, and the model."""
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Exact:
+    """A made-up photo, and for each kind of model what it is called, and its masks by PyTorch in fp32 on the CPU."""
     folder = tmp_path_factory.mktemp("exact")
-    random = checkpoint_folder(folder / "b0", classes=24, tiling=squares(512, 512), size="b0")
-    photo = make_survey(folder / "photo", photos=1, rasters=0, height=700, width=1000)
-    make_scenes(folder / "scenes", SceneOptions(photos=1, photo_shape=(1024, 1536), orthomosaics=0, seed=77))
-    found = {
-        "random": (photo, folder / "of random", str(random)),
-        "bundled": (folder / "scenes/images", folder / "of bundled", "demo"),
-    }
-    for pictures, masks, model in found.values():
-        segment(pictures, masks, model, "cpu", "--precision", "fp32", "--tile", 512)
-    return found
+    make_scenes(folder, SceneOptions(photos=1, photo_shape=(2048, 3072), orthomosaics=0, seed=77))
+    random = checkpoint_folder(folder / "b0", classes=24, tiling=squares(1024, 512), size="b0")
+    models = {"random": (str(random), folder / "of random"), "bundled": ("demo", folder / "of bundled")}
+    for model, masks in models.values():
+        segment(folder / "images", masks, model, "cpu", "--precision", "fp32", "--tile", 512)
+    return folder / "images", models
 
 
 @pytest.mark.parametrize(
     ("model", "device", "precision", "least"),
     [
-        ("random", "cpu", "bf16", 0.98),
+        ("random", "cpu", "bf16", 0.96),
         ("bundled", "cpu", "bf16", 0.999),
         *(
             pytest.param(*case, marks=pytest.mark.gpu)
             for case in (
                 ("random", "cuda", "fp32", 0.9999),
+                ("random", "cuda", "tf32", 0.999),
                 ("random", "cuda", "fp16", 0.999),
                 ("random", "cuda", "bf16", 0.993),
                 ("random", "cuda", "auto", 0.999),
@@ -106,9 +104,10 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Pat
     ],
 )
 def test_labels_are_those_of_fp32_on_the_cpu(
-    exact: dict[str, tuple[Path, Path, str]], tmp_path: Path, model: str, device: str, precision: str, least: float
+    exact: Exact, tmp_path: Path, model: str, device: str, precision: str, least: float
 ) -> None:
-    pictures, masks, checkpoint = exact[model]
+    pictures, models = exact
+    checkpoint, masks = models[model]
     segment(pictures, tmp_path, checkpoint, device, "--precision", precision, "--tile", 512)
     share = equal(tmp_path, masks)
     print(f"{model} {device} {precision}: {share:.4%} equal")
@@ -126,19 +125,27 @@ def test_several_images_at_once_get_the_masks_of_one_alone(
     assert share == 1 if device == "cpu" else share >= TIES
 
 
-@pytest.mark.parametrize("device", ON_BOTH)
-def test_a_network_beyond_float16_is_run_in_bfloat16(survey: Path, nano: Path, tmp_path: Path, device: str) -> None:
-    """On the CPU bf16 is asked for, because fp16 is refused there; on CUDA nothing is, and one warning says it."""
+@pytest.mark.parametrize(
+    ("device", "asked", "told"),
+    [
+        ("cpu", "bf16", ""),
+        pytest.param("cuda", "auto", "so it computes in bf16", marks=pytest.mark.gpu),
+        pytest.param("cuda", "fp16", "computed again in bf16", marks=pytest.mark.gpu),
+    ],
+)
+def test_a_network_beyond_float16_is_run_in_bfloat16(
+    survey: Path, nano: Path, tmp_path: Path, device: str, asked: str, told: str
+) -> None:
+    """No image is lost, and one warning says it."""
     model = overflowing(nano, tmp_path / "model")
     segment(survey, tmp_path / "exact", nano, "cpu", "--precision", "fp32")
     segment(survey, tmp_path / "scaled", model, "cpu", "--precision", "fp32")
     assert equal(tmp_path / "scaled", tmp_path / "exact") == 1
-    asked = ("--precision", "bf16") if device == "cpu" else ()
-    result = segment(survey, tmp_path / "found", model, device, *asked)
+    result = segment(survey, tmp_path / "found", model, device, "--precision", asked)
     assert equal(tmp_path / "found", tmp_path / "exact") >= 0.98
-    if device == "cuda":
-        told = [line for line in result.stderr.splitlines() if "WARNING" in line and "bf16" in line]
-        assert len(told) == 1, result.stderr
+    said = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert len(said) == bool(told), result.stderr
+    assert told in "".join(said)
 
 
 def test_that_network_gives_no_numbers_in_float16(nano: Path, tmp_path: Path) -> None:
@@ -229,7 +236,7 @@ def test_a_lost_device_ends_the_run_and_blames_no_image(nano: Path, tmp_path: Pa
     rows = [json.loads(line) for line in (out / MANIFEST).read_text("utf-8").splitlines()]
     assert 0 < len(rows) < 40
     assert {row["state"] for row in rows} == {"done"}
-    assert len(list(out.glob("*_label.png"))) == len(rows)
+    assert len(list(out.glob("*_label.png"))) >= len(rows)  # one more may have ended meanwhile
     result = segment(photos, out, nano, "cpu", "--precision", "fp32")  # the same folder goes on, on what is left
     assert "Traceback" not in result.output
 

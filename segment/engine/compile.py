@@ -1,0 +1,76 @@
+"""Compile a network with PyTorch's compiler into a package that later runs load; a process of its own does it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segment.engine.compiled import LEAST_TILES, Wanted
+from segment.engine.device import current, noise, placed
+from segment.model.checkpoint import describe_checkpoint
+from segment.model.network import load_segmenter
+
+_KINDNESS = 10
+"""Added to the nice value, because the run that goes on meanwhile comes first."""
+_TOOLKIT = Path("/usr/local/cuda")
+_LOADED = Path("/proc/self/maps")
+"""Lists the libraries that a process has loaded, on Linux."""
+
+
+def main() -> None:
+    """Do what `CompiledNetworks` asks on the standard input of this process."""
+    wanted, shape, most, package = pickle.loads(sys.stdin.buffer.read())
+    os.nice(_KINDNESS)
+    compile_network(wanted, shape, most, package)
+
+
+def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: Path) -> None:
+    """Write a checkpoint's network as a package of AOTInductor, for batches of at most so many tiles of a shape.
+
+    Raises
+    ------
+    Exception
+        Whatever PyTorch's compiler raises, where it does not work on this machine.
+    """
+    device = torch.device(wanted.device)
+    network = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
+    network = placed(network, device, wanted.precision)
+    with current(device), torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
+        batch: Any = torch.export.Dim("tiles", min=LEAST_TILES, max=max(most, LEAST_TILES + 1))
+        dynamic = ({0: batch},) if most > LEAST_TILES else None
+        tiles = noise(*shape, device)
+        assert len(tiles) == LEAST_TILES
+        program = torch.export.export(network, (tiles,), dynamic_shapes=dynamic)
+        if device.type == "cuda":
+            _show_toolkit()
+            _show_driver(Path(scratch))
+        torch._inductor.aoti_compile_and_package(program, package_path=str(package))
+
+
+def _show_toolkit() -> None:
+    """Name the folder of CUDA's headers: of the toolkit, or those that PyTorch's packages bring."""
+    compiler = shutil.which("nvcc")
+    found = [Path(compiler).resolve().parents[1]] if compiler else []
+    if _TOOLKIT.exists():
+        found.append(_TOOLKIT)
+    for folder in sys.path:
+        found += (header.parents[1] for header in Path(folder, "nvidia").glob("cu*/include/cuda.h"))
+    if found:
+        os.environ.setdefault("CUDA_HOME", str(found[0]))
+
+
+def _show_driver(scratch: Path) -> None:
+    """Let the linker find the driver's library, which often has no name without a version."""
+    for line in _LOADED.read_text().splitlines() if _LOADED.exists() else ():
+        library = Path(line.split(maxsplit=5)[-1])
+        if library.name.startswith("libcuda.so"):
+            (scratch / "libcuda.so").symlink_to(library)
+            os.environ["LIBRARY_PATH"] = os.pathsep.join(filter(None, (str(scratch), os.environ.get("LIBRARY_PATH"))))
+            return
