@@ -12,8 +12,7 @@ of 12,000 x 12,000 to a COG. Core time counts, and the part of it during which a
 "Handed over" counts how often another thread took the lock than had it before; 0 where this Python does not say.
 
 `device` is the stitching of one such photo on a device, with tensors of two classes and few columns, so that computing
-takes no time: calls of PyTorch, and the time for which they hold the lock, on a device with little and with much
-memory.
+takes no time: calls of PyTorch, and the time for which they hold the lock. On CUDA the kernels follow.
 
 CHECKOUT is another state of this repository, measured in turns. `--functions` asks py-spy, a program that is installed
 elsewhere, which functions hold the lock; it counts wall time, so nothing else should run.
@@ -216,6 +215,9 @@ def stitch_here() -> dict[str, Any]:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
+    from segment.engine import device_tensors
+    from segment.engine.device_arithmetic import Arithmetic
+    from segment.engine.device_choice import arithmetic
     from segment.engine.device_stitch import DeviceStitcher
 
     class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -226,25 +228,27 @@ def stitch_here() -> dict[str, Any]:
             return func(*args, **kwargs or {})
 
     torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     grid = plan_grid((4000, COLUMNS), scale=0.256, tile=(544, 64), overlap=(64, 0))
-    logits = torch.zeros(2, 136, 16)
+    logits = torch.zeros(2, 136, 16, device=device)
+    device_tensors._rows_at_once = lambda classes, width, cells: 116  # as of 6000 columns and 24 classes
 
-    def stitch(rows: int) -> None:
-        stitcher = DeviceStitcher(grid, 2, torch.device("cpu"))
-        stitcher._upsampler._rows_at_once = rows
+    def stitch(work: Arithmetic) -> None:
+        stitcher = DeviceStitcher(grid, 2, device, work=work)
+        stitcher._upsampler._rows_at_once = 1398  # as of 6000 columns
         for tile in grid.tiles():
             for _ in stitcher.add(tile, logits):
                 pass
 
     found: dict[str, Any] = {}
-    for name, rows in (("little", 116), ("much", 726)):  # rows of 6000 columns and 24 classes in 192 and 1200 MiB
-        stitch(rows)
+    for work in (device_tensors.Tensors(), *([arithmetic(device)] if device.type == "cuda" else [])):
+        stitch(work)
         with Calls() as calls:  # type: ignore[no-untyped-call]
-            stitch(rows)
+            stitch(work)
         with watching() as held:
             for _ in range(TURNS):
-                stitch(rows)
-        found[name] = {"calls": calls.count, "lock_ms": held.held_s / TURNS * 1e3}
+                stitch(work)
+        found[work.name] = {"calls": calls.count, "lock_ms": held.held_s / TURNS * 1e3}
     return found
 
 
@@ -299,7 +303,7 @@ def as_table(case: str, found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
     """Return what was found in words: a row for each checkout, then the functions that hold the lock."""
     if case == "device":
         return table(
-            ("code", "memory", "calls", "lock held, ms"),
+            ("code", "by", "calls", "lock held, ms"),
             [
                 (where, name, str(runs[0][name]["calls"]), str(Spread.of([run[name]["lock_ms"] for run in runs])))
                 for where, runs in found.items()

@@ -4,12 +4,15 @@ GDAL reads side files where tests ask what other programs see. Test processes sh
 """
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ |= {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE", "GDAL_PAM_ENABLED": "YES"}
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits leaves its core to the other process
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # where kernels are imported they run in Triton's interpreter
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if workers > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // workers, 1)))

@@ -76,7 +76,7 @@ def checkpoint(folder: Path, *, classes: int = 24, size: Size = "nano") -> Check
 def torch_engine(model: Checkpoint, **options: Any) -> TorchEngine:
     """Return PyTorch's engine for a checkpoint."""
     from segment.engine.torch_engine import TorchEngine
-    from segment.model.network import load_segmenter
+    from segment.model.segmenter import load_segmenter
 
     description = model.description
     return TorchEngine(

@@ -64,7 +64,7 @@ def open_engine(description: Description, digest: str, options: EngineOptions = 
 def _open_torch(description: Description, digest: str, options: EngineOptions, threads: int) -> Engine:
     from segment.engine.compiled import CompiledNetworks, Wanted
     from segment.engine.torch_engine import TorchEngine
-    from segment.model.network import load_segmenter
+    from segment.model.segmenter import load_segmenter
 
     def compiled(device: torch.device, precision: Chosen, most: Most, eager: Forward) -> CompiledNetworks:
         return CompiledNetworks(

@@ -15,11 +15,12 @@ import torch
 from segment.engine.compiled import LEAST_TILES, Wanted
 from segment.engine.device import current, noise, placed
 from segment.model.checkpoint import describe_checkpoint
-from segment.model.network import load_segmenter
+from segment.model.segmenter import load_segmenter
 
 _KINDNESS = 10
 """Added to the nice value, because the run that goes on meanwhile comes first."""
-_TOOLKIT = Path("/usr/local/cuda")
+_TOOLKITS = Path("/usr/local")
+_HEADER = "include/cuda.h"
 _LOADED = Path("/proc/self/maps")
 """Lists the libraries that a process has loaded, on Linux."""
 
@@ -40,8 +41,8 @@ def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: 
         Whatever PyTorch's compiler raises, where it does not work on this machine.
     """
     device = torch.device(wanted.device)
-    network = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
-    network = placed(network, device, wanted.precision)
+    segmenter = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
+    network = placed(segmenter, device, wanted.precision)
     with current(device), torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         batch: Any = torch.export.Dim("tiles", min=LEAST_TILES, max=max(most, LEAST_TILES + 1))
         dynamic = ({0: batch},) if most > LEAST_TILES else None
@@ -55,15 +56,24 @@ def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: 
 
 
 def _show_toolkit() -> None:
-    """Name the folder of CUDA's headers: of the toolkit, or those that PyTorch's packages bring."""
+    """Name the folder of CUDA's headers: of a toolkit, or those that PyTorch's packages bring.
+
+    PyTorch guesses it from where `nvcc` lies, which may be a script in a folder of its own.
+    """
     compiler = shutil.which("nvcc")
-    found = [Path(compiler).resolve().parents[1]] if compiler else []
-    if _TOOLKIT.exists():
-        found.append(_TOOLKIT)
-    for folder in sys.path:
-        found += (header.parents[1] for header in Path(folder, "nvidia").glob("cu*/include/cuda.h"))
-    if found:
-        os.environ.setdefault("CUDA_HOME", str(found[0]))
+    guesses = [
+        os.environ.get("CUDA_HOME"),
+        os.environ.get("CUDA_PATH"),
+        compiler and Path(compiler).resolve().parents[1],
+    ]
+    folders = [Path(guess) for guess in guesses if guess]
+    folders += sorted(_TOOLKITS.glob("cuda*"), reverse=True)
+    for package in sys.path:
+        folders += Path(package, "nvidia").glob("cu*")
+    for folder in folders:
+        if (folder / _HEADER).exists():
+            os.environ["CUDA_HOME"] = str(folder)
+            return
 
 
 def _show_driver(scratch: Path) -> None:

@@ -104,7 +104,7 @@ class CompiledNetworks:
         if self._when == "never" or (self._when == "auto" and self._wanted.device == "cpu"):
             return None
         if shape not in self._ready:
-            if self._is_kept(shape):
+            if (self._kept(shape) / _PACKAGE).exists():
                 self._ready[shape] = self._loaded(shape)
             elif self._when == "always":
                 self._ready[shape] = self._loaded(shape) if self._make(shape) else None
@@ -126,9 +126,6 @@ class CompiledNetworks:
         if self._child is not None:
             self._child.kill()
 
-    def _is_kept(self, shape: tuple[int, int]) -> bool:
-        return (self._kept(shape) / _PACKAGE).exists()
-
     def _kept(self, shape: tuple[int, int]) -> Path:
         return self._wanted.kept(shape, self._most(shape))
 
@@ -143,11 +140,11 @@ class CompiledNetworks:
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{kept}.lock"):
-                if not self._is_kept(shape):
+                if not (kept / _PACKAGE).exists():
                     self._compile(shape, kept)
         except OSError as error:
             _log.warning("the compiled network cannot be kept, so PyTorch runs the network, more slowly: %s", error)
-        return self._is_kept(shape)
+        return (kept / _PACKAGE).exists()
 
     def _compile(self, shape: tuple[int, int], kept: Path) -> None:
         began = time.monotonic()
@@ -165,7 +162,8 @@ class CompiledNetworks:
     def _run_compiler(self, shape: tuple[int, int], package: Path) -> str:
         """Let a process write the package; return the last line that it said."""
         code = f"import sys; sys.path[:] = {sys.path!r}; from segment.engine.compile import main; main()"
-        scratch = {"TORCHINDUCTOR_CACHE_DIR": str(package.parents[1] / "inductor")}
+        names = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+        scratch = {name: str(package.parents[1] / folder) for name, folder in names.items()}
         self._child = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,

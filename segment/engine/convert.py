@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
-from segment.model.checkpoint import Description, load_checkpoint
+from segment.model.checkpoint import Description
 from segment.model.kept import keep, kept_folder
 from tiler.extra import version_of
 
-_FORM = 2  # raised by one when the converted network changes, so that what was kept is not used
+_FORM = 3  # raised by one when the converted network changes, so that what was kept is not used
 _TOLERANCE = 1e-3
-_CHECKED = ((256, 256), (192, 320))
-"""Shapes of the tiles of noise on which a converted network is compared with PyTorch."""
 _log = logging.getLogger(__name__)
 
 
@@ -94,7 +92,7 @@ def converted(description: Description, digest: str) -> Any:
             _log.warning("%s is damaged and made again: %s", kept, error)
             shutil.rmtree(kept, ignore_errors=True)
     _log.info("converting %s for OpenVINO, once; it is kept in %s", description.name, kept.parent)
-    network = _convert(description)
+    network = _convert(description, digest)
     try:
         with tempfile.TemporaryDirectory() as temporary:
             model = Path(temporary, "model.xml")
@@ -128,35 +126,33 @@ def _kept(digest: str) -> Path:
     return kept_folder("openvino") / f"{digest}-{version_of('openvino')}-{_FORM}"
 
 
-def _convert(description: Description) -> Any:
+def _convert(description: Description, digest: str) -> Any:
     import torch
 
-    from segment.model.fusion import Normalised, fuse_head
+    from segment.model.segmenter import NOISE_SHAPES, load_segmenter, noise
 
-    network = Normalised(fuse_head(load_checkpoint(description).network), description.normalisation).eval()
-    example = torch.from_numpy(_noise(*_CHECKED[-1]))
+    network = load_segmenter(description, digest)
+    tiles = [noise(*shape) for shape in NOISE_SHAPES]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing warns of numbers that become constants; no size is among them
+            example = torch.from_numpy(tiles[-1])
             model = load_openvino().convert_model(network, example_input=example, input=[(1, 3, -1, -1)])
-        found = [_logits(model, shape) for shape in _CHECKED]
+        found = [_logits(model, tile) for tile in tiles]
     except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
         raise EngineError(f"{description.name}: cannot be converted for OpenVINO: {error}") from error
-    for shape, logits in zip(_CHECKED, found, strict=True):
+    for tile, logits in zip(tiles, found, strict=True):
         with torch.inference_mode():
-            expected = network(torch.from_numpy(_noise(*shape))).numpy()
+            expected = network(torch.from_numpy(tile)).numpy()
         _refuse_difference(description.name, logits, expected)
     return model
 
 
-def _noise(height: int, width: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (1, 3, height, width), dtype=np.uint8)
-
-
-def _logits(model: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the logits of a tile of noise, computed as exactly as OpenVINO can."""
-    exact = openvino_core().compile_model(for_shape(model, *shape), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    logits: NDArray[np.float32] = exact({0: _noise(*shape)})[0]
+def _logits(model: Any, tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits of a tile, computed as exactly as OpenVINO can."""
+    network = for_shape(model, *tile.shape[2:])
+    exact = openvino_core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    logits: NDArray[np.float32] = exact({0: tile})[0]
     return logits
 
 

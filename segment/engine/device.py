@@ -10,6 +10,7 @@ from torch import nn
 
 from segment.engine.request import Precision
 from segment.errors import DeviceError
+from segment.model.network import Normalised, in_precision
 
 Chosen = Literal["fp32", "tf32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -68,14 +69,14 @@ def next_after(device: torch.device, precision: Chosen) -> Chosen | None:
     return "bf16" if native else "fp32"
 
 
-def placed(network: nn.Module, device: torch.device, precision: Chosen) -> nn.Module:
+def placed(network: Normalised, device: torch.device, precision: Chosen) -> nn.Module:
     """Return a network on a device, its weights in a precision and in the order that suits convolutions there.
 
     With fp32, matrix products and convolutions of the whole process are exact from now on, with tf32 their factors are
     rounded. PyTorch rounds those of convolutions unless it is told otherwise.
     """
     round_factors(precision)
-    there: Any = network.to(DTYPES[precision]).to(device)
+    there: Any = in_precision(network, DTYPES[precision]).to(device)
     moved: nn.Module = there.to(memory_format=torch.channels_last)
     return moved
 

@@ -11,7 +11,7 @@ from segment.errors import DeviceLostError, DeviceMemoryError
 
 _SHORT = ("out of memory", "ALLOC_FAILED")
 """Words of CUDA and its libraries for too little memory. PyTorch's allocator has a class of its own for it."""
-_LOST = ("CUDA error", "cuDNN error")
+_LOST = ("CUDA error", "cuDNN error", "Triton Error [CUDA]")
 """How messages of a lost device begin."""
 
 

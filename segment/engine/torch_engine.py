@@ -26,8 +26,9 @@ from segment.engine.device import (
     placed,
 )
 from segment.engine.device_faults import device_faults
-from segment.engine.device_stitch import DeviceStitcher, band_bytes
+from segment.engine.device_stitch import DeviceStitcher
 from segment.engine.request import Precision
+from segment.model.network import Normalised
 from tiler.grid.parts import Span
 from tiler.grid.tiles import MIN_TILE_PX, Grid, Tile
 from tiler.stitch.stitcher import Stitcher as HostStitcher
@@ -78,7 +79,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        load: Callable[[], nn.Module],
+        load: Callable[[], Normalised],
         classes: int,
         *,
         device: str = "auto",
@@ -100,7 +101,6 @@ class TorchEngine:
             self._network = placed(load(), self._device, self._precision)
             if precision == "auto":
                 self._leave_range()
-            self._band_bytes = band_bytes(self._device)
         self._wider: nn.Module | None = None
         self._finished_at = 0.0
         self.name = f"torch {self._device.type} {self._precision}"
@@ -126,9 +126,7 @@ class TorchEngine:
         if self._device.type == "cpu":
             return HostStitcher(grid, self.classes, confidence=confidence, span=span)
         with self._on_device():
-            stitcher = DeviceStitcher(
-                grid, self.classes, self._device, confidence=confidence, span=span, band_bytes=self._band_bytes
-            )
+            stitcher = DeviceStitcher(grid, self.classes, self._device, confidence=confidence, span=span)
             return _Watched(stitcher, self._device)
 
     def close(self) -> None:

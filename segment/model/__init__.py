@@ -1,1 +1,1 @@
-"""A checkpoint: described, loaded, checked, folded, written."""
+"""A checkpoint: described, loaded, checked, written; and the network that engines run."""

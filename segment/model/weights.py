@@ -76,6 +76,17 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     raise CheckpointError(f"{folder}: no weights there; expected {_WHOLE[0]}, such as noseam train writes")
 
 
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint by their names in its files, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there are none, or they cannot be read.
+    """
+    return {name: tensor for file in weight_files(folder) for name, tensor in _read(file).items()}
+
+
 def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegmentation, dict[str, Any]]:
     """Return a network with the weights of a checkpoint, and transformers' report on what was missing or did not fit.
 
@@ -104,9 +115,7 @@ def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegm
     path = folder / "config.json"
     content = read_json(path)
     known = {key: content[key] for key in (*NETWORK_KEYS, *_TRAINING_KEYS) if key in content}
-    weights: dict[str, Tensor] = {}
-    for file in weight_files(folder):
-        weights |= _read(file)
+    weights = read_weights(folder)
     try:
         network, report = SegformerForSemanticSegmentation.from_pretrained(
             None,

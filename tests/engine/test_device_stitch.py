@@ -1,4 +1,7 @@
-"""Stitching on a device gives the labels of the CPU except near ties, in bounded memory; it refuses the same logits."""
+"""Stitching on a device gives the labels of the CPU except near ties, in bounded memory; it refuses the same logits.
+
+Tensor operations and kernels do so alike.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,21 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from segment.engine import device_stitch
+from segment.engine import device_stitch, device_tensors
 from segment.engine.device_blend import DeviceBlender
-from segment.engine.device_stitch import DeviceStitcher, band_bytes
+from segment.engine.device_stitch import DeviceStitcher
+from segment.engine.device_tensors import Tensors
+from tests.device_work import BOTH, CPU, work_of
 from tests.grids import grids
 from tiler.classes import NO_LABEL
 from tiler.errors import CoverError, LogitsError
+from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile, plan_grid
 from tiler.stitch.blend import Blender
 from tiler.stitch.stitcher import Stitcher
 from tiler.stitch.taper import tile_weights
 from tiler.stitch.upsample import MaskRows, sample_points
 
-CPU = torch.device("cpu")
 NEAR_TIE = 1e-5
 """Labels may differ where the logits of the two classes differ by less than this part of the range of all logits."""
 
@@ -51,20 +56,29 @@ def stitch(
     classes: int,
     *,
     confidence: bool = False,
-    device: torch.device = CPU,
+    name: str = "tensors",
     dtype: torch.dtype = torch.float32,
+    last: bool = False,
 ) -> MaskRows:
-    stitcher = DeviceStitcher(grid, classes, device, confidence=confidence)
+    """Return the masks of an image; with `last`, the classes of a cell lie side by side in memory."""
+    work, device = work_of(name)
+    stitcher = DeviceStitcher(grid, classes, device, confidence=confidence, work=work)
     rows = [
         rows
         for tile, logits in tiles
         for rows in (
-            stitcher.skip(tile) if logits is None else stitcher.add(tile, torch.from_numpy(logits).to(device, dtype))
+            stitcher.skip(tile)
+            if logits is None
+            else stitcher.add(tile, laid_out(torch.from_numpy(logits).to(device, dtype), last))
         )
     ]
     sure = [part.confidence for part in rows if part.confidence is not None]
     assert len(sure) == (len(rows) if confidence else 0)
     return MaskRows(np.concatenate([part.labels for part in rows]), np.concatenate(sure) if sure else None)
+
+
+def laid_out(logits: Tensor, last: bool) -> Tensor:
+    return logits.permute(1, 2, 0).contiguous().permute(2, 0, 1) if last else logits
 
 
 def upsampled(grid: Grid, tiles: Tiles, classes: int) -> NDArray[np.float64]:
@@ -106,12 +120,25 @@ def test_masks_are_those_of_the_cpu(grid: Grid, classes: int, skipped: float, se
     assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=True))
 
 
-@pytest.mark.parametrize("classes", [1, 2, 24, 150])
-def test_masks_are_those_of_the_stitcher_on_the_cpu(classes: int) -> None:
-    grid = plan_grid((300, 400), scale=0.7, tile=(96, 96), overlap=(32, 32))
+@settings(max_examples=10)
+@given(
+    grids(most=150, scales=(0.05, 2)), st.integers(1, 5), st.sampled_from([0, 0.3, 0.8]), st.booleans(), st.booleans()
+)
+def test_masks_by_kernels_are_those_of_the_cpu(
+    grid: Grid, classes: int, skipped: float, confidence: bool, last: bool
+) -> None:
+    tiles = random_tiles(grid, classes, skipped=skipped)
+    found = stitch(grid, tiles, classes, confidence=confidence, name="kernels", last=last)
+    assert_masks_of(upsampled(grid, tiles, classes), found)
+
+
+@BOTH
+@pytest.mark.parametrize("classes", [1, 2, 24])
+def test_masks_are_those_of_the_stitcher_on_the_cpu(name: str, classes: int) -> None:
+    grid = plan_grid((200, 300), scale=0.7, tile=(96, 96), overlap=(32, 32))
     tiles = random_tiles(grid, classes, skipped=0.1)
     stitcher = Stitcher(grid, classes, confidence=True)
-    found, rows = stitch(grid, tiles, classes, confidence=True), 0
+    found, rows = stitch(grid, tiles, classes, confidence=True, name=name), 0
     assert found.confidence is not None
     for tile, logits in tiles:
         for part in stitcher.skip(tile) if logits is None else stitcher.add(tile, logits):
@@ -119,29 +146,66 @@ def test_masks_are_those_of_the_stitcher_on_the_cpu(classes: int) -> None:
             assert (found.labels[here] != part.labels).mean() <= 1e-4
             assert part.confidence is not None
             assert np.abs(found.confidence[here].astype(int) - part.confidence).max() <= 1
-    assert rows == 300
+    assert rows == 200
 
 
-@pytest.mark.parametrize("confidence", [False, True])
-@pytest.mark.parametrize("classes", [1, 2, 24, 33, 150, 255])
-def test_any_number_of_classes(classes: int, confidence: bool) -> None:
-    grid = plan_grid((150, 190), scale=1, tile=(64, 64), overlap=(16, 16))
-    tiles = random_tiles(grid, classes, skipped=0.1)
-    assert_masks_of(upsampled(grid, tiles, classes), stitch(grid, tiles, classes, confidence=confidence))
+@pytest.mark.parametrize(
+    ("classes", "confidence"), [(1, False), (1, True), (2, False), (24, False), (24, True), (150, False), (255, True)]
+)
+@BOTH
+def test_any_number_of_classes(name: str, classes: int, confidence: bool) -> None:
+    grid = plan_grid((40, 90), scale=1, tile=(64, 64), overlap=(16, 16))
+    tiles = random_tiles(grid, classes)
+    found = stitch(grid, tiles, classes, confidence=confidence, name=name)
+    assert_masks_of(upsampled(grid, tiles, classes), found)
 
 
-@pytest.mark.parametrize("band_bytes", [1, 30_000, 200_000])
-def test_masks_are_the_same_however_few_rows_and_classes_are_held(
-    monkeypatch: pytest.MonkeyPatch, band_bytes: int
-) -> None:
+@pytest.mark.parametrize("held", [1, 30_000, 200_000])
+def test_masks_are_the_same_however_few_rows_and_classes_are_held(monkeypatch: pytest.MonkeyPatch, held: int) -> None:
     grid = plan_grid((200, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
     tiles = random_tiles(grid, 7, skipped=0.1)
     whole = stitch(grid, tiles, 7, confidence=True)
-    monkeypatch.setattr(device_stitch, "_BAND_BYTES", band_bytes)
+    monkeypatch.setattr(device_tensors, "_BYTES", held)
     assert whole.confidence is not None
     parts = stitch(grid, tiles, 7, confidence=True)
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.confidence, whole.confidence)
+
+
+@BOTH
+def test_parts_of_an_image_are_the_rows_of_the_whole(name: str) -> None:
+    grid = plan_grid((230, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    tiles = random_tiles(grid, 3)
+    work, device = work_of(name)
+    parts = []
+    for span in (Span(0, 7), Span(7, 130), Span(130, 230)):
+        stitcher = DeviceStitcher(grid, 3, device, confidence=True, span=span, work=work)
+        for tile, logits in tiles:
+            if tile.row in rows_of_tiles(grid, span) and logits is not None:
+                parts += list(stitcher.add(tile, torch.from_numpy(logits).to(device)))
+    whole = stitch(grid, tiles, 3, confidence=True, name=name)
+    for masks in ("labels", "confidence"):
+        found = np.concatenate([getattr(part, masks) for part in parts])
+        np.testing.assert_array_equal(found, getattr(whole, masks))
+
+
+@BOTH
+def test_masks_are_the_same_however_many_rows_come_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = plan_grid((200, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    work, device = work_of(name)
+    pieces = []
+    for size in (2**20, 5000):
+        monkeypatch.setattr(device_stitch, "BUFFER_BYTES", size)
+        stitcher = DeviceStitcher(grid, 3, device, confidence=True, work=work)
+        tiles = [
+            (tile, torch.from_numpy(logits).to(device)) for tile, logits in random_tiles(grid, 3) if logits is not None
+        ]
+        pieces.append([rows for tile, logits in tiles for rows in stitcher.add(tile, logits)])
+    assert len(pieces[0]) == len(grid.row_offs)
+    assert max(rows.labels.nbytes for rows in pieces[1]) <= 2500
+    for masks in ("labels", "confidence"):
+        few, many = (np.concatenate([getattr(rows, masks) for rows in each]) for each in pieces)
+        np.testing.assert_array_equal(few, many)
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -180,7 +244,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @pytest.mark.parametrize("scale", [0.6, 1, 6])
 @pytest.mark.parametrize("classes", [1, 2, 24, 150])
 def test_memory_for_a_band_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch, classes: int, scale: float) -> None:
-    monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**19)
+    monkeypatch.setattr(device_tensors, "_BYTES", 2**19)
     grid = plan_grid((400, 600), scale=scale, tile=(64, 64), overlap=(0, 0))
     stitcher = DeviceStitcher(grid, classes, CPU, confidence=True)
     waiting = [stitcher.add(tile, torch.zeros(classes, 16, 16)) for tile in grid.row_tiles(0)]
@@ -191,37 +255,43 @@ def test_memory_for_a_band_of_rows_is_bounded(monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_logits_of_any_float_type_are_blended_in_float32(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("last", [False, True])
+@BOTH
+def test_logits_of_any_float_type_are_blended_in_float32(name: str, last: bool, dtype: torch.dtype) -> None:
     grid = plan_grid((150, 190), scale=1, tile=(64, 64), overlap=(16, 16))
     tiles: Tiles = [
         (tile, torch.from_numpy(logits).to(dtype).float().numpy())
         for tile, logits in random_tiles(grid, 5)
         if logits is not None
     ]
-    assert_masks_of(upsampled(grid, tiles, 5), stitch(grid, tiles, 5, confidence=True, dtype=dtype))
+    found = stitch(grid, tiles, 5, confidence=True, name=name, dtype=dtype, last=last)
+    assert_masks_of(upsampled(grid, tiles, 5), found)
 
 
-def test_the_lower_id_wins_a_tie_across_chunks_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_stitch, "_CLASSES_AT_ONCE", 2)
+@BOTH
+def test_the_lower_id_wins_a_tie(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_tensors, "_CLASSES_AT_ONCE", 2)  # the tie is between chunks
     grid = plan_grid((100, 100), scale=0.7, tile=(64, 64), overlap=(0, 0))
     logits = np.zeros((7, 16, 16), np.float32)
     logits[3] = logits[5] = 1
-    masks = stitch(grid, [(tile, logits) for tile in grid.tiles()], 7, confidence=True)
+    masks = stitch(grid, [(tile, logits) for tile in grid.tiles()], 7, confidence=True, name=name)
     assert (masks.labels == 3).all()
     assert masks.confidence is not None
     assert (masks.confidence == 0).all()
 
 
-def test_one_class_is_certain() -> None:
+@BOTH
+def test_one_class_is_certain(name: str) -> None:
     grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
-    masks = stitch(grid, random_tiles(grid, 1), 1, confidence=True)
+    masks = stitch(grid, random_tiles(grid, 1), 1, confidence=True, name=name)
     assert masks.confidence is not None
     assert (masks.confidence == 254).all()
 
 
-def test_an_image_without_one_tile_is_all_no_label() -> None:
+@BOTH
+def test_an_image_without_one_tile_is_all_no_label(name: str) -> None:
     grid = plan_grid((150, 100), scale=1, tile=(64, 64), overlap=(0, 0))
-    masks = stitch(grid, [(tile, None) for tile in grid.tiles()], 3, confidence=True)
+    masks = stitch(grid, [(tile, None) for tile in grid.tiles()], 3, confidence=True, name=name)
     assert masks.labels.shape == (150, 100)
     assert (masks.labels == NO_LABEL).all()
     assert masks.confidence is not None
@@ -277,23 +347,27 @@ def test_it_works_inside_and_outside_inference_mode() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_unusable_logits_name_their_tile_before_any_row_comes(value: float, dtype: torch.dtype) -> None:
+@BOTH
+def test_unusable_logits_name_their_tile_before_any_row_comes(name: str, value: float, dtype: torch.dtype) -> None:
     grid = plan_grid((64, 200), scale=0.5, tile=(64, 64), overlap=(0, 0))
-    stitcher = DeviceStitcher(grid, 2, CPU)
+    work, device = work_of(name)
+    stitcher = DeviceStitcher(grid, 2, device, work=work)
     tiles = random_tiles(grid, 2)
     assert tiles[1][1] is not None
     tiles[1][1][1, 3, 3] = value
-    *_, last = [stitcher.add(tile, torch.tensor(logits, dtype=dtype)) for tile, logits in tiles]
+    *_, last = [stitcher.add(tile, torch.tensor(logits, dtype=dtype, device=device)) for tile, logits in tiles]
     with pytest.raises(LogitsError, match=r"tile \(0, 1\), source rows 0-63, columns 128-199: 1 of 512 logits are NaN"):
         next(last)
 
 
-def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused() -> None:
+@BOTH
+def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused(name: str) -> None:
     grid = plan_grid((3, 1), scale=100, tile=(128, 128), overlap=(64, 64))
-    logits = torch.ones(1, 32, 32)
+    work, device = work_of(name)
+    logits = torch.ones(1, 32, 32, device=device)
     counts = []
     for bad in grid.tiles():
-        stitcher = DeviceStitcher(grid, 1, CPU)
+        stitcher = DeviceStitcher(grid, 1, device, work=work)
         for tile in grid.row_tiles(0) if bad.row == 0 else list(grid.tiles())[: bad.row]:
             good = list(stitcher.add(tile, logits)) if tile.row < bad.row else []
         counts.append(sum(len(rows.labels) for rows in good))
@@ -303,10 +377,11 @@ def test_unusable_logits_of_a_row_of_tiles_that_finishes_no_pixel_are_refused() 
     assert 0 in counts[1:]
 
 
-def test_large_logits_are_no_infinite_ones() -> None:
+@BOTH
+def test_large_logits_are_no_infinite_ones(name: str) -> None:
     grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     logits = np.full((2, 16, 16), -3e38, np.float32)
-    assert (stitch(grid, [(tile, logits) for tile in grid.tiles()], 2).labels == 0).all()
+    assert (stitch(grid, [(tile, logits) for tile in grid.tiles()], 2, name=name).labels == 0).all()
 
 
 def test_logits_of_another_shape_are_refused() -> None:
@@ -342,7 +417,7 @@ def test_a_tile_after_the_last_row_is_refused() -> None:
 
 @given(grids())
 def test_tiles_with_the_same_strides_around_have_the_same_weights(grid: Grid) -> None:
-    blender = DeviceBlender(grid, 1, CPU)
+    blender = DeviceBlender(grid, 1, CPU, Tensors())
     found = [blender._tile_weights(tile) for tile in grid.tiles()]
     for tile, weights in zip(grid.tiles(), found, strict=True):
         np.testing.assert_array_equal(weights.numpy(), tile_weights(grid, tile))
@@ -356,46 +431,3 @@ def test_images_of_one_size_share_what_lies_on_the_device() -> None:
     assert first._upsampler._cols is second._upsampler._cols
     tile = next(grid.tiles())
     assert first._blender._tile_weights(tile) is second._blender._tile_weights(tile)
-
-
-@pytest.mark.parametrize(
-    ("free", "expected"),
-    [(2**30, 192 * 2**20), (24 * 2**30, 384 * 2**20), (75 * 2**30, 1200 * 2**20), (2**40, 3 * 2**29)],
-)
-def test_bands_are_larger_where_a_device_has_more_memory(
-    monkeypatch: pytest.MonkeyPatch, free: int, expected: int
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
-    assert band_bytes(torch.device("cuda")) == expected
-
-
-def test_larger_bands_hold_the_same_masks_in_fewer_pieces() -> None:
-    grid = plan_grid((400, 300), scale=0.7, tile=(64, 64), overlap=(32, 32))
-    tiles = [(tile, torch.from_numpy(logits)) for tile, logits in random_tiles(grid, 5) if logits is not None]
-    masks = []
-    for size in (2**18, 2**26):
-        stitcher = DeviceStitcher(grid, 5, CPU, band_bytes=size)
-        masks.append([rows.labels for tile, logits in tiles for rows in stitcher.add(tile, logits)])
-    assert len(masks[1]) == len(grid.row_offs) < len(masks[0])
-    np.testing.assert_array_equal(np.concatenate(masks[0]), np.concatenate(masks[1]))
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("classes", [1, 24, 150])
-def test_cuda_masks_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch, classes: int, dtype: torch.dtype) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    monkeypatch.setattr(device_stitch, "_BAND_BYTES", 2**20)  # many bands in flight
-    grid = plan_grid((700, 900), scale=0.5, tile=(128, 128), overlap=(32, 32))
-    tiles: Tiles = [
-        (tile, None if logits is None else torch.from_numpy(logits).to(dtype).float().numpy())
-        for tile, logits in random_tiles(grid, classes, skipped=0.1)
-    ]
-    found = stitch(grid, tiles, classes, confidence=True, device=torch.device("cuda"), dtype=dtype)
-    assert_masks_of(upsampled(grid, tiles, classes), found)
-    stitcher = DeviceStitcher(grid, classes, torch.device("cuda"))
-    unusable = torch.full((classes, 32, 32), np.nan, device="cuda", dtype=dtype)
-    *_, last = [stitcher.add(tile, unusable) for tile in grid.row_tiles(0)]
-    with pytest.raises(LogitsError, match=r"tile \(0, 0\)"):
-        next(last)

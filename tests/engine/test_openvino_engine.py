@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +24,8 @@ from segment.engine.request import EngineOptions
 from segment.errors import DeviceError, EngineError
 from segment.guard import signals
 from segment.model.checkpoint import Checkpoint, weights_digest
-from segment.model.fusion import Normalised
-from segment.model.kept import keep
+from segment.model.network import Normalised
+from segment.model.segmenter import Stock
 from tests.models import checkpoint, torch_engine
 
 SIDE = 64
@@ -133,7 +132,7 @@ def test_labels_of_random_weights_are_those_of_transformers(tmp_path: Path, prec
     pictures = [Image.fromarray(picture).resize((512, 512), Image.Resampling.BICUBIC) for picture in coarse]
     tiles = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures])
     with torch.inference_mode():
-        expected = Normalised(model.network, model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
+        expected = Normalised(Stock(model.network), model.description.normalisation)(torch.from_numpy(tiles)).argmax(1)
     try:
         engine = open_by(model, device="cpu", engine="openvino", precision=precision)
     except DeviceError:
@@ -250,23 +249,6 @@ def test_a_signal_while_an_entry_is_read_does_not_make_it_damaged(
     with pytest.raises(signals.Interrupted, match="SIGTERM"):
         convert.converted(model.description, weights_digest(model.description))
     assert len(list(cache.rglob("model.xml"))) == 1
-
-
-def test_of_two_runs_that_keep_a_network_at_once_one_does_and_neither_complains(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def be_late(folder: Path, target: Path) -> Path:
-        shutil.copytree(folder, target)
-        (target / "model.xml").write_text("of the other run")
-        return replace(folder, target)
-
-    replace = Path.replace
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "model.xml").write_text("of this run")
-    monkeypatch.setattr(Path, "replace", be_late)
-    keep(tmp_path / "made", tmp_path / "kept" / "network")
-    assert (tmp_path / "kept" / "network" / "model.xml").read_text() == "of the other run"
-    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(

@@ -27,6 +27,8 @@ from segment.engine.choose import has_cuda
 from segment.engine.device import placed
 from segment.engine.torch_engine import TorchEngine, _Watched
 from segment.errors import DeviceError, DeviceLostError, DeviceMemoryError, EngineError
+from segment.model.config import Normalisation
+from segment.model.network import Normalised
 from segment.plan.request import Request
 from segment.plan.survey import plan_survey
 from segment.record.manifest import MANIFEST
@@ -325,8 +327,13 @@ class Bright(torch.nn.Module):
         super().__init__()
         self.factor = torch.nn.Parameter(torch.tensor([[[1000.0]], [[-1000.0]]]), requires_grad=False)
 
-    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-        return tiles[:, :1, ::4, ::4].to(self.factor.dtype) * self.factor
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels[:, :1, ::4, ::4] * self.factor
+
+
+def plain(network: torch.nn.Module) -> Normalised:
+    """Return a network that sees samples as they are."""
+    return Normalised(network, Normalisation(rescale=1, mean=(0, 0, 0), std=(1, 1, 1)))
 
 
 @pytest.fixture
@@ -340,7 +347,7 @@ def half(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("half")
 def test_a_batch_that_fp16_does_not_hold_is_computed_again_in_bf16(caplog: pytest.LogCaptureFixture) -> None:
-    engine = TorchEngine(Bright, 2, device="cpu", precision="fp16")
+    engine = TorchEngine(lambda: plain(Bright()), 2, device="cpu", precision="fp16")
     with closing(engine):
         for value in (33, 100, 33, 200, 33):
             logits = engine(np.full((3, 3, 64, 64), value, np.uint8))
@@ -357,7 +364,7 @@ def test_a_batch_that_fp16_does_not_hold_is_computed_again_in_bf16(caplog: pytes
 
 @pytest.mark.usefixtures("half")
 def test_a_network_that_fp16_does_not_hold_at_all_computes_in_bf16(caplog: pytest.LogCaptureFixture) -> None:
-    with closing(TorchEngine(Bright, 2, device="cpu")) as engine:
+    with closing(TorchEngine(lambda: plain(Bright()), 2, device="cpu")) as engine:
         assert engine.name == "torch cpu bf16"
     assert [record.getMessage() for record in caplog.records] == [
         "the network's numbers are too large for fp16, so it computes in bf16"
@@ -366,16 +373,16 @@ def test_a_network_that_fp16_does_not_hold_at_all_computes_in_bf16(caplog: pytes
 
 def test_logits_that_no_precision_holds_reach_the_stitcher_which_names_the_tile() -> None:
     class Nothing(Bright):
-        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
-            return super().forward(tiles) * float("nan")
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return super().forward(pixels) * float("nan")
 
-    with closing(TorchEngine(Nothing, 2, device="cpu")) as engine:
+    with closing(TorchEngine(lambda: plain(Nothing()), 2, device="cpu")) as engine:
         assert np.isnan(engine(random_tiles(2, side=64))).all()
 
 
 def test_fp32_on_cuda_is_exact_and_tf32_is_asked_for() -> None:
     for precision, rounded in (("tf32", True), ("fp32", False), ("tf32", True), ("fp16", False)):
-        placed(torch.nn.Conv2d(3, 3, 1), torch.device("cpu"), precision)  # type: ignore[arg-type]
+        placed(plain(torch.nn.Conv2d(3, 3, 1)), torch.device("cpu"), precision)  # type: ignore[arg-type]
         assert torch.backends.cudnn.allow_tf32 is rounded
         assert torch.backends.cuda.matmul.allow_tf32 is rounded
 
@@ -388,6 +395,7 @@ SHORT_OF_MEMORY = [
 LOST = [
     RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported asynchronously"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"),
 ]
 if hasattr(torch, "AcceleratorError"):  # since PyTorch 2.8
     SHORT_OF_MEMORY.append(torch.AcceleratorError("CUDA error: out of memory"))

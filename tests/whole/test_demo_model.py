@@ -13,6 +13,8 @@ from segment import api
 from segment.evaluation.compare import evaluate as compare
 from segment.evaluation.results import Evaluation
 from segment.model.checkpoint import BUNDLED, BUNDLED_MODELS, describe_checkpoint, load_checkpoint
+from segment.model.network import Normalised
+from segment.model.segmenter import Stock
 from tiler.classes import DRONE_CLASSES
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import make_survey
@@ -95,7 +97,9 @@ def test_hard_cut_tiles_show_the_seams_that_blended_ones_do_not(survey: Path, bl
 def test_the_fast_engine_gives_the_labels_of_transformers(
     survey: Path, blended: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segment.engine.torch_engine.fuse_head", lambda network: network)  # eager, with its own head
+    model = load_checkpoint(describe_checkpoint("demo"))
+    stock = Normalised(Stock(model.network), model.description.normalisation)
+    monkeypatch.setattr("segment.engine.torch_engine.load_segmenter", lambda *_: stock)
     eager = masks(survey, "eager", engine="torch", precision="fp32")
     exact = masks(survey, "exact", engine="openvino", precision="fp32")
     shares = [np.mean([_equal(mask, folder) for mask in eager.glob("*.tif")]) for folder in (exact, blended)]

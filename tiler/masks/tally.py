@@ -28,7 +28,7 @@ class Tally:
         self._classes = classes
         self._row_m2 = None if cumulative_area_m2 is None else np.diff(cumulative_area_m2)
         self._pixels = np.zeros(NO_LABEL + 1, np.int64)
-        self._area_m2 = np.zeros(NO_LABEL + 1)
+        self._area_m2 = np.zeros(classes)
         self._row = 0
 
     def add(self, labels: NDArray[np.uint8]) -> None:
@@ -44,14 +44,14 @@ class Tally:
         counts = np.zeros((len(labels), NO_LABEL + 1), np.int64)
         _count_rows(labels, counts)
         self._pixels += counts.sum(axis=0)
-        areas = row_m2[self._row : self._row + len(labels), np.newaxis] * counts
+        areas = row_m2[self._row : self._row + len(labels), np.newaxis] * counts[:, : self._classes]
         self._area_m2 = np.add.accumulate(np.vstack((self._area_m2, areas)))[-1]  # row by row, however they come
         self._row += len(labels)
 
     def coverage(self) -> Coverage:
         """Return what was counted so far."""
         pixels = self._pixels.tolist()
-        area = None if self._row_m2 is None else tuple(self._area_m2[: self._classes].tolist())
+        area = None if self._row_m2 is None else tuple(self._area_m2.tolist())
         return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area)
 
 
