@@ -21,8 +21,8 @@ Stage = Literal[
 """
 `plan`: the survey's headers. `open`: the model. `read`: decode and resample. `wait`: from the moment when a tile is
 handed in until its batch starts. `upload`: tiles to the device. `network`: the network. `stitch`: blend, upsample and
-label. `download`: labels to the host. `count`: the pixels of each class. `encode`: compress and write. `verify`: read
-back. `sync`: wait for the disk. `polygons`: trace them.
+label. `download`: wait for labels of a device. `count`: the pixels of each class. `encode`: compress and write.
+`verify`: read back. `sync`: wait for the disk. `polygons`: trace them.
 """
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Resource = Literal["cores", "device"]

@@ -21,7 +21,7 @@ _NOTES: Mapping[Stage, str] = {
     "wait": "tiles, for their batch",
     "upload": "tiles to the device",
     "stitch": "blend, upsample, label",
-    "download": "labels from the device",
+    "download": "wait for labels",
     "count": "pixels of each class",
     "encode": "compress and write",
     "verify": "read back",

@@ -48,6 +48,24 @@ def test_json_holds_the_stages(survey: Path, model: Path, tmp_path: Path) -> Non
     assert not stopwatch.is_running()
 
 
+def test_pytorch_tells_the_same(survey: Path, model: Path, tmp_path: Path) -> None:
+    found = stages_of(survey, tmp_path, model, "--engine", "torch", "--device", "cpu", "--batch-size", 4)
+    assert OF_EVERY_RUN | {"wait"} == set(found["seconds"])
+    assert found["times"]["wait"] == 4 * 12
+    assert found["times"]["network"] >= 4 * 12 / 4  # a batch each
+
+
+@pytest.mark.gpu
+def test_a_device_tells_the_same(survey: Path, model: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    found = stages_of(survey, tmp_path, model, "--device", "cuda")
+    assert OF_EVERY_RUN | {"wait", "upload", "download"} == set(found["seconds"])
+    assert 0 < found["seconds"]["network"] <= found["offered"]["device"]
+    assert "GPU" in found["limit"] or "start" in found["limit"]
+
+
 def test_workers_add_theirs(survey: Path, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs the extra cluster")
     found = stages_of(survey, tmp_path, model, "--workers", 2)
