@@ -17,7 +17,8 @@ from segment.record.logs import configure_logging
 from tiler.option import Asked
 
 _OF_THE_LOG: dict[str, dict[str, Any]] = {
-    "verbose": {"count": True, "help": "The log says more; on a terminal, a line for each image too."},
+    "verbose": {"count": True, "help": "The log says more; on a terminal, a line for each image too. segment "
+                "ends with what its stages took, and what limits it."},
     "quiet": {"count": True, "help": "The log says less: -q warnings and errors only, -qq errors only."},
     "debug": {"is_flag": True, "help": "The log says all. Where an image or the run fails, it shows the place in the "
               "program."},
@@ -130,6 +131,11 @@ def _set_logging(ctx: click.Context) -> None:
 
 def _verbosity(asked: Mapping[str, Any]) -> int:
     return int(asked.get("verbose", 0) - asked.get("quiet", 0))
+
+
+def verbose() -> bool:
+    """Return whether the user wants to know more than usual."""
+    return _verbosity(click.get_current_context().find_root().meta.get(_KEY, {})) > 0
 
 
 def quiet() -> bool:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.command import Command, quiet, typed
+from commands.command import Command, quiet, typed, verbose
 from commands.exits import FAILED, exit_code, no_image
 from commands.options import options_of, request_of
 from commands.results import give_json, json_options
 from segment.record.logs import one_line
 from segment.run.request import SegmentRequest
+from tiler.stopwatch import running, taken, watch
 
 if TYPE_CHECKING:
     from segment.plan.survey import SurveyPlan
@@ -65,7 +66,9 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
 
     gate = Gate(request.run_limits)
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
-    planned = plan(request)
+    ctx.with_resource(running(wanted=verbose() or as_json or json_file is not None))
+    with watch("plan"):
+        planned = plan(request)
     if not planned.everything.inputs:
         give_json(Sums(0).as_dict(request.out, "no image"), as_json=as_json, json_file=json_file)
         no_image(ctx, request.sources)
@@ -79,6 +82,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         runner = stack.enter_context(opened(request, planned))
         stack.callback(lambda: _close(request, survey, sums, gate.end, aside=as_json))
         record = str(request.out / request.shard.mark(MANIFEST))
+        stack.callback(lambda: sums.stages.include(taken()))
         progress = stack.enter_context(Progress(survey, quiet=quiet(), record=record))
         outcomes = runner.run(survey, planned.request, overwrite=request.overwrite, gate=gate, advance=progress.advance)
         for outcome in stack.enter_context(closing(outcomes)):
@@ -97,6 +101,7 @@ def _close(request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, *,
     """
     from segment.record.closing import closing_lines, files_of, is_clean, log_line
     from segment.record.failures import FAILURES
+    from segment.record.stages import stages_as_lines
 
     file = sys.stderr if aside else sys.stdout
     if quiet() or not (file.isatty() and sys.stderr.isatty()):
@@ -105,6 +110,7 @@ def _close(request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, *,
     if not quiet():
         outputs = (output for image in survey.images if image.found.path in sums.covered for output in image.outputs)
         lines = closing_lines(sums, end, files_of(request.out, request.shard.mark, outputs, sums))
+        lines += stages_as_lines(sums.stages, pixels=sums.pixels, seconds=sums.seconds) if verbose() else []
         click.echo("\n".join(map(one_line, lines)), file=file)
 
 

@@ -110,7 +110,7 @@ def train(
     augment: bool = TrainRequest.augment,
     device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
     precision: Precision = TrainRequest.precision,
-    workers: int = TrainRequest.workers,
+    workers: int | Literal["auto"] = TrainRequest.workers,
     seed: int = TrainRequest.seed,
     half: bool = TrainRequest.half,
     tensorboard: bool = TrainRequest.tensorboard,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from segment.errors import RequestError
 from segment.record.logs import ignore_placeless
 from tiler.errors import PolygonRequestError, TilerError
+from tiler.stopwatch import watch
 
 if TYPE_CHECKING:
     from segment.evaluation.request import EvaluateRequest
@@ -183,7 +184,9 @@ def opened(request: SegmentRequest, planned: Planned) -> Iterator[Runner]:
     from segment.run.runner import Runner
     from tiler.masks.legend import write_legend
 
-    with closing(Runner(_workers(request, planned))) as runner:
+    with watch("open"):
+        workers = _workers(request, planned)
+    with closing(Runner(workers)) as runner:
         try:
             request.polygon_options.chosen(runner.classes.names)
         except TilerError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib.util import find_spec
@@ -45,6 +46,25 @@ def checkpoint_folder(folder: Path, *, classes: int = 24, tiling: Tiling | None 
     """Write an untrained checkpoint and return its folder."""
     _need_torch()
     write_untrained(folder, class_table(classes), tiling or Tiling(), preset=size)
+    return folder
+
+
+def overflowing(model: Path, folder: Path) -> Path:
+    """Write a checkpoint of the same function as `model` (nano), whose values pass the range of float16 on the way.
+
+    The values of its last attention are 2 ** 16 times as large, and what follows takes as much back. So in float32
+    every logit has the same bits, in bfloat16 it is as near as ever, and in float16 it is no number.
+    """
+    _need_torch()
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, folder)
+    weights = load_file(model / "model.safetensors")
+    attention = "segformer.encoder.block.3.0.attention."
+    for name in ("self.value.weight", "self.value.bias"):
+        weights[attention + name] *= 2**16
+    weights[attention + "output.dense.weight"] /= 2**16
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

@@ -54,7 +54,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/source/part.py": "too short: one stand-in for an open dataset",
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",
-    "tiler/stitch/stitcher.py": "too short: blending, upsampling and labels in a row",
     "tiler/words.py": "too short: one phrase that messages of all rooms share",
 }
 """Modules of fewer than 60 or more than 300 lines, each with its reason."""

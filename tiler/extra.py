@@ -1,8 +1,10 @@
-"""What some steps need beyond noseam's own dependencies."""
+"""Which packages are there: what some steps need beyond noseam's own dependencies, and versions."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from tiler.errors import MissingExtraError
@@ -36,3 +38,12 @@ def require_extra(extra: Literal["cluster", "photo", "vector"]) -> None:
                 f"{step} needs {', '.join(packages)}, and {package} cannot be imported ({error}); "
                 f"install them with: pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
             ) from error
+
+
+@cache
+def version_of(package: str) -> str:
+    """Return the version of a package; `unknown` where it is not installed, as in a bare checkout of noseam."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ import torch
 
 from segment.engine.contract import Tiles
 from segment.errors import DeviceMemoryError, EngineError
+from tiler.stopwatch import add
 
 _IN_FLIGHT = 2
 """Batches that are begun and not yet finished: one that is computed, and one behind it."""
@@ -55,6 +57,8 @@ class _Waiting:
 
     number: int
     """How many tiles came before it."""
+    came_s: float
+    """When it came."""
     pixels: Tiles
     future: Future[Any]
 
@@ -117,7 +121,7 @@ class Batcher:
                 future.cancel()
             else:
                 self._came += 1
-                self._queue.put(_Waiting(self._came, pixels, future))
+                self._queue.put(_Waiting(self._came, time.perf_counter(), pixels, future))
         return future
 
     def close(self) -> None:
@@ -169,6 +173,7 @@ class Batcher:
 
     def _begin(self, batch: _Batch) -> Begun | None:
         """Begin a batch; None where memory does not suffice beside what is under way."""
+        add("wait", len(batch) * time.perf_counter() - sum(each.came_s for each in batch), len(batch))
         try:
             return self._network.begin([each.pixels for each in batch])
         except DeviceMemoryError:

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import warnings
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
 from segment.model.checkpoint import Description
 from segment.model.kept import keep, kept_folder
+from tiler.extra import version_of
 
 _FORM = 3  # raised by one when the converted network changes, so that what was kept is not used
 _TOLERANCE = 1e-3
@@ -123,7 +123,7 @@ def is_kept(digest: str) -> bool:
 
 
 def _kept(digest: str) -> Path:
-    return kept_folder("openvino") / f"{digest}-{version('openvino')}-{_FORM}"
+    return kept_folder("openvino") / f"{digest}-{version_of('openvino')}-{_FORM}"
 
 
 def _convert(description: Description, digest: str) -> Any:

@@ -75,11 +75,16 @@ def placed(network: Normalised, device: torch.device, precision: Chosen) -> nn.M
     With fp32, matrix products and convolutions of the whole process are exact from now on, with tf32 their factors are
     rounded. PyTorch rounds those of convolutions unless it is told otherwise.
     """
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    round_factors(precision)
     there: Any = in_precision(network, DTYPES[precision]).to(device)
     moved: nn.Module = there.to(memory_format=torch.channels_last)
     return moved
+
+
+def round_factors(precision: str) -> None:
+    """Let CUDA round the factors of products of float32 from now on, where the precision is tf32, and else not."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def current(device: torch.device) -> AbstractContextManager[object]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segment.engine.device import current
+from tiler.stopwatch import watch
 
 BUFFER_BYTES = 8 * 2**20
 """Bytes of a buffer. Each is a copy, a wait and some calls, and the more images are in flight the more are in use."""
@@ -67,7 +68,8 @@ class Flight:
     def land(self) -> list[NDArray[Any]]:
         """Wait for the copies; return them."""
         if self._event is not None:
-            self._event.synchronize()
+            with watch("download"):
+                self._event.synchronize()
         return self._arrays
 
 

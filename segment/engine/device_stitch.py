@@ -14,6 +14,7 @@ from segment.engine.device_arithmetic import Arithmetic, Axis, on_device
 from segment.engine.device_blend import Band, DeviceBlender, refuse_unusable
 from segment.engine.device_choice import arithmetic
 from segment.engine.device_return import BUFFER_BYTES, Flight, returns
+from segment.engine.device_watch import device_stage
 from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.upsample import MaskRows, sample_points
@@ -139,7 +140,8 @@ class _DeviceUpsampler:
             if rows.stop > rows.start:
                 top, bottom = self._row_lower[rows.start].item(), self._row_lower[rows.stop - 1].item() + 2
                 sums = band.sums[:, top - band.row_off : bottom - band.row_off]
-                self._work.label(sums, self._rows, self._cols, masks, top=top, first=rows.start)
+                with device_stage("stitch", self._device):  # blending, little work in many pieces, is not timed
+                    self._work.label(sums, self._rows, self._cols, masks, top=top, first=rows.start)
             return self._returns.send([*counts, masks])
 
     def _landed(self, band: Band, flight: Flight) -> MaskRows:

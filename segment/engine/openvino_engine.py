@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Lock
@@ -21,6 +22,7 @@ from segment.model.checkpoint import Description
 from tiler.grid.parts import Span
 from tiler.grid.tiles import Grid
 from tiler.stitch.stitcher import Stitcher
+from tiler.stopwatch import add, watch
 
 _LEAST_SHAPES = 3
 _OF_MEMORY = 0.5
@@ -82,7 +84,7 @@ class OpenVinoEngine:
 
     def submit(self, pixels: Tiles) -> Future[NDArray[np.float32]]:
         """Hand in one tile; see `Engine`."""
-        return self._pool.submit(self._infer, pixels)
+        return self._pool.submit(self._infer, pixels, time.perf_counter())
 
     def tiles_ahead(self, shape: tuple[int, int]) -> int:
         """Return two tiles for each core."""
@@ -96,7 +98,8 @@ class OpenVinoEngine:
         """Finish the tiles that are being computed, cancel those that wait, and stop."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _infer(self, pixels: Tiles) -> NDArray[np.float32]:
+    def _infer(self, pixels: Tiles, handed_in: float) -> NDArray[np.float32]:
+        add("wait", time.perf_counter() - handed_in)
         _, height, width = pixels.shape
         compiled = self._compiled[height, width]
         self._begin(compiled)
@@ -122,13 +125,14 @@ class OpenVinoEngine:
         at_once = self._at_once(shape)
         settings = {**self._settings, "NUM_STREAMS": str(at_once)}
         try:
-            network = openvino_core().compile_model(for_shape(self._network, *shape), "CPU", settings)
+            with watch("open"):
+                network = openvino_core().compile_model(for_shape(self._network, *shape), "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and classes of its own
             height, width = shape
             raise EngineError(
                 f"OpenVINO cannot run the network on tiles of {height} x {width} px; --engine torch may: {error}"
             ) from error
-        return _Compiled(network, at_once)
+        return _Compiled(network, at_once, self._threads // at_once)
 
     def _at_once(self, shape: tuple[int, int]) -> int:
         """Return how many tiles of a shape are computed at once: one for each core, and fewer where memory is short."""
@@ -143,10 +147,10 @@ class OpenVinoEngine:
 class _Compiled:
     """The network for tiles of one shape."""
 
-    def __init__(self, network: Any, at_once: int) -> None:
+    def __init__(self, network: Any, at_once: int, threads: int) -> None:
         self.tiles = 0
         """How many tiles are being computed."""
-        self._network = network
+        self._network, self._threads = network, threads
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(at_once):
             self._idle.put(network.create_infer_request())
@@ -155,7 +159,8 @@ class _Compiled:
         tile = np.ascontiguousarray(pixels)[np.newaxis]
         request = self._idle.get()
         try:
-            logits: NDArray[np.float32] = request.infer({0: tile}, share_inputs=True)[0][0]
+            with watch("network", threads=self._threads):
+                logits: NDArray[np.float32] = request.infer({0: tile}, share_inputs=True)[0][0]
         finally:
             self._idle.put(request)
         return logits

@@ -27,6 +27,7 @@ from segment.engine.device import (
 )
 from segment.engine.device_faults import device_faults
 from segment.engine.device_stitch import DeviceStitcher
+from segment.engine.device_watch import device_stage
 from segment.engine.request import Precision
 from segment.model.network import Normalised
 from tiler.grid.parts import Span
@@ -150,14 +151,16 @@ class TorchEngine:
         began = time.monotonic()
         with self._on_device():
             batch = self._upload(tiles)
-            logits = self._forward(self._network, batch)
+            with device_stage("network", self._device):
+                logits = self._forward(self._network, batch)
             return partial(self._finish, began, batch, logits, self._landmark(logits))
 
     def _finish(self, began: float, batch: Tensor, logits: Tensor, is_sound: Callable[[], bool]) -> Any:
         """Wait for a batch; compute it again where fp16 could not hold its numbers."""
         with self._on_device():
             if not is_sound() and (wider := self._in_wider_range()) is not None:
-                logits = self._forward(wider, batch)
+                with device_stage("network", self._device):
+                    logits = self._forward(wider, batch)
             if self._compiled is not None:
                 now = time.monotonic()
                 self._compiled.spent(_shape(batch), now - max(began, self._finished_at))
@@ -174,7 +177,7 @@ class TorchEngine:
         np.stack(tiles, out=staged.numpy())
         if self._device.type == "cpu":
             return staged
-        with torch.cuda.stream(self._copies):
+        with torch.cuda.stream(self._copies), device_stage("upload", self._device, self._copies):
             batch = staged.to(self._device, non_blocking=True)
         computing = torch.cuda.current_stream(self._device)
         computing.wait_stream(self._copies)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segment.record.outcome import Outcome
+from segment.record.stages import stages_as_dict
 from tiler.doubt import KINDS, Kind
+from tiler.stopwatch import Stages
 
 End = Literal["complete", "errors", "runtime", "disk full", "stalled", "failed", "interrupted", "no image"]
 """Why a run took no more work; `complete`: none was left; `no image`: none was found."""
@@ -31,6 +33,8 @@ class Sums:
     """Pixels of those that are done."""
     failures: list[Outcome] = field(default_factory=list)
     """Those that failed."""
+    stages: Stages = field(default_factory=Stages)
+    """What its stages took, where times were taken."""
     started: float = field(default_factory=time.monotonic)
     """When it began, by the monotonic clock."""
 
@@ -73,6 +77,7 @@ class Sums:
             "seconds": round(self.seconds, 3),
             "megapixels": round(self.pixels / 1e6, 6),
             "doubts": self.doubts,
+            "stages": stages_as_dict(self.stages, seconds=self.seconds),
             "failures": [
                 {"path": str(outcome.path), "reason": outcome.reason, "advice": outcome.advice}
                 for outcome in self.failures

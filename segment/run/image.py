@@ -26,6 +26,7 @@ from tiler.source.image import ImageReader
 from tiler.source.remarks import Findings
 from tiler.source.tiles import Colour
 from tiler.stitch.upsample import MaskRows
+from tiler.stopwatch import watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,8 @@ def _write(
     tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
     with MaskWriter(plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise) as writer:
         for each in rows:
-            tally.add(each.labels)
+            with watch("count"):
+                tally.add(each.labels)
             writer.write(each.labels, each.confidence)
             advance(each.labels.size)
         _refuse_changed(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from tiler.source.raster import gdal_environment
 from tiler.source.remarks import Findings
 from tiler.source.tiles import OneColour, read_tiles
 from tiler.stitch.upsample import MaskRows
+from tiler.stopwatch import watch
 
 _TILES_AHEAD = 4
 """Tiles that are read ahead, at least; half of what should wait, where that is more, so that batches fill."""
@@ -78,9 +79,10 @@ def labelling(
             yield Labelled(image, _marked(stitched, image, span.start if span else 0), flat)
 
 
-def opened(plan: ImagePlan, request: Request, known: Findings | None) -> AbstractContextManager[ImageReader]:
+@contextmanager
+def opened(plan: ImagePlan, request: Request, known: Findings | None) -> Iterator[ImageReader]:
     """Open an image as a request says; see `open_image`."""
-    return open_image(
+    image = open_image(
         plan.found.path,
         channels=request.reading.channels,
         value_range=request.reading.value_range,
@@ -89,6 +91,10 @@ def opened(plan: ImagePlan, request: Request, known: Findings | None) -> Abstrac
         within=plan.within,
         known=known,
     )
+    with ExitStack() as stack:
+        with watch("read"):
+            reader = stack.enter_context(image)
+        yield reader
 
 
 def _read(image: ImageReader, grid: Grid, span: Span | None, flat: OneColour) -> Generator[tuple[Tile, Tiles | None]]:
@@ -129,7 +135,8 @@ def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> None:
     if not image.maybe_invalid and not holds(labels, NO_LABEL):
         return
     unlabelled = labels == NO_LABEL
-    valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
+    with watch("read"):
+        valid = image.valid_rows(row, row + len(labels)) if image.maybe_invalid else None
     missing = unlabelled if valid is None else valid & unlabelled
     if missing.any():
         at, col = np.argwhere(missing)[0]

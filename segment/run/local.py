@@ -16,6 +16,7 @@ from segment.run.model import KnownModel, OpenModel, open_model
 from segment.run.request import SegmentRequest
 from segment.run.task import Ended, Task, Work
 from segment.run.worker import Worker
+from tiler.stopwatch import offer
 
 
 class LocalWorkers:
@@ -96,4 +97,6 @@ class LocalCrew:
 
 def open_local(request: SegmentRequest, description: Description) -> LocalWorkers:
     """Open a checkpoint in this process, as a request says; it raises what `open_model` raises."""
-    return LocalWorkers(open_model(description, request.classes, request.engine_options))
+    model = open_model(description, request.classes, request.engine_options)
+    offer("cores", model.threads.cores)
+    return LocalWorkers(model)

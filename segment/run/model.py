@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from segment.engine.choose import open_engine
@@ -18,12 +16,12 @@ from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.run.cores import Threads, share_cores
 from tiler.classes import ClassTable
+from tiler.extra import version_of
 from tiler.grid.seams import grid_tags
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
 _DEFAULTS = EngineOptions()
 _log = logging.getLogger(__name__)
-_version = cache(version)  # a look at the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class KnownModel:
     def tags(self, image: ImagePlan) -> dict[str, str]:
         """Return what the masks of an image say about what made them."""
         return {
-            "SOFTWARE": f"noseam {_version('noseam')}",
+            "SOFTWARE": f"noseam {version_of('noseam')}",
             SOURCE_KEY: image.source_text,
             MODEL_KEY: self.name,
             DIGEST_KEY: self.digest,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
 from segment.model.presets import Size
 from segment.training.data import CropSet, Split
 from segment.training.request import TrainRequest
+from tiler.extra import version_of
 from tiler.grid.tiling import Tiling
 from tiler.words import lengths
 
@@ -147,11 +147,4 @@ def _text(value: Any) -> str:
 
 
 def _versions() -> str:
-    return ", ".join(f"{name} {_version(name)}" for name in ("noseam", "torch", "transformers"))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
+    return ", ".join(f"{name} {version_of(name)}" for name in ("noseam", "torch", "transformers"))

@@ -56,7 +56,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
     def __init__(
         self, crops: Sequence[Crop], *, classes: int, input_px: int, normalisation: Normalisation, seed: int | None
     ) -> None:
-        self.epoch = 0
+        # In memory that the loader's workers share: those that stay for several epochs see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._crops = tuple(crops)
         self._classes = classes
         self._input_px = input_px
@@ -64,6 +65,15 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         std = np.array(normalisation.std, np.float32).reshape(3, 1, 1)
         self._gain = np.float32(normalisation.rescale) / std
         self._bias = -np.array(normalisation.mean, np.float32).reshape(3, 1, 1) / std
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from which augmentation follows; set it before the loader begins one."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self._crops)

@@ -105,22 +105,28 @@ class Learner(Trainer):  # type: ignore[misc]
         See `pixel_loss`.
     share : float
         See `pixel_loss`.
+    channels_last : bool
+        Whether the channels of a pixel lie together.
     **options
         The Trainer's own.
     """
 
-    def __init__(self, *, class_weights: Tensor | None, share: float, **options: Any) -> None:
+    def __init__(
+        self, *, class_weights: Tensor | None, share: float, channels_last: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options, preprocess_logits_for_metrics=_best_class)
         self.model_accepts_loss_kwargs = False  # so that the Trainer averages over accumulated batches itself
         self.remove_callback(PrinterCallback)  # it prints to stdout
         self._share = share
+        self._order = torch.channels_last if channels_last else torch.contiguous_format
         self._class_weights = None if class_weights is None else class_weights.to(self.args.device)
 
     def compute_loss(self, model: nn.Module, inputs: Mapping[str, Tensor], return_outputs: bool = False,
                      num_items_in_batch: Any = None) -> Any:  # fmt: skip
         """Return the loss of a batch, and the logits at label resolution if asked."""
         labels = inputs["labels"]
-        coarse = model(pixel_values=inputs["pixel_values"]).logits.float()
+        pixels = inputs["pixel_values"].contiguous(memory_format=self._order)
+        coarse = model(pixel_values=pixels).logits.float()
         logits = nn.functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
         loss = pixel_loss(logits, labels, self._class_weights, share=self._share)
         if model.training and self.state.global_step % _CHECK_STEPS == 0 and not self.args.fp16:

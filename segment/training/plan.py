@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import joblib
 import torch
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from segment.engine.device import choose_device, choose_precision
+from segment.engine.request import Precision
 from segment.errors import TrainError
 from segment.training.data import CropSet, read_crop_set
 from segment.training.request import SCHEDULES, TrainRequest
 from tiler.grid.tiling import Tiling
 
+_READERS_ON_CPU, _MOST_READERS = 2, 16
 _log = logging.getLogger(__name__)
 
 
@@ -34,11 +38,16 @@ class TrainPlan:
     arguments: Any
     """`TrainingArguments` of transformers."""
     precision: str
-    """`fp32`, `bf16` or `fp16`."""
+    """`fp32`, `tf32`, `bf16` or `fp16`."""
     steps_per_epoch: int
     """Steps of the optimizer in one epoch."""
     steps: int
     """Steps of the optimizer in all."""
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the channels of a pixel lie together, as tensor cores want it."""
+        return bool(self.arguments.device.type == "cuda")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -62,7 +71,7 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     crops = read_crop_set(request.crops)
     tiling = _tiling(crops, request)
     device = choose_device(request.device)
-    precision = choose_precision(device, request.precision)
+    precision = _choose_precision(device, request.precision)
     if request.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise TrainError("TensorBoard is not installed: pip install tensorboard, or train without it")
     arguments = _arguments(request, device, precision)
@@ -77,6 +86,37 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     return TrainPlan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
 
 
+def _choose_precision(device: torch.device, asked: Precision) -> str:
+    """Return the precision of a training: its gradients need the range of bf16 more than the digits of fp16."""
+    if asked == "auto" and device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return choose_precision(device, asked)
+
+
+def _readers(asked: int | Literal["auto"], device: torch.device) -> int:
+    """Return how many processes read crops for one device; under torchrun the devices share the cores."""
+    if asked != "auto":
+        return asked
+    if device.type == "cpu":
+        return _READERS_ON_CPU
+    cores = int(joblib.cpu_count()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(max(cores, 1), _MOST_READERS)
+
+
+def _for_cuda(readers: int) -> dict[str, Any]:
+    """Return the arguments that keep a device at work: one kernel for all weights, and readers that stay.
+
+    On the CPU they are left alone, so that the same command gives the same bits as ever: a reader that stays draws no
+    seed in later epochs.
+    """
+    return {
+        "optim": "adamw_torch_fused",
+        "dataloader_pin_memory": True,
+        "dataloader_persistent_workers": readers > 0,
+        "accelerator_config": {"non_blocking": True},
+    }
+
+
 def _tiling(crops: CropSet, request: TrainRequest) -> Tiling:
     """Return the cut that the model will ask for, and the resolutions that it learns to see."""
     seen = None
@@ -89,6 +129,8 @@ def _tiling(crops: CropSet, request: TrainRequest) -> Tiling:
 def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    readers = _readers(request.workers, device)
+    on_device = {"optim": "adamw_torch", "dataloader_pin_memory": False} if device.type == "cpu" else _for_cuda(readers)
     return TrainingArguments(
         output_dir=str((request.out / "state").absolute()),
         per_device_train_batch_size=request.batch_size,
@@ -97,7 +139,6 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
         learning_rate=request.lr,
         lr_scheduler_type=SCHEDULES[request.schedule],
         weight_decay=request.weight_decay,
-        optim="adamw_torch",
         seed=request.seed,
         data_seed=request.seed,
         use_cpu=device.type == "cpu",
@@ -111,8 +152,7 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
         greater_is_better=True,
         batch_eval_metrics=True,
         logging_nan_inf_filter=False,  # a loss that is no number is an error, see Watch
-        dataloader_num_workers=request.workers,
-        dataloader_pin_memory=device.type == "cuda",
+        dataloader_num_workers=readers,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
         label_names=["labels"],
@@ -120,4 +160,5 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
         disable_tqdm=True,
         log_level="error",
         log_level_replica="error",
+        **on_device,
     )

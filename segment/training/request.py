@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,21 @@ from tiler.option import REQUIRED, check, option
 Schedule = Literal["linear", "cosine", "constant"]
 SCHEDULES: dict[Schedule, str] = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Learning rate schedules, and what transformers calls them."""
+
+
+def parse_readers(text: str) -> int | Literal["auto"]:
+    """Return the number of processes that a text means; `auto` stays.
+
+    Raises
+    ------
+    TrainError
+        If the text is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII):
+        raise TrainError(f"a whole number from 0, or auto expected; {text!r:.40} found")
+    return int(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +87,16 @@ class TrainRequest:
         "auto", "Training runs on this device; on all GPUs: torchrun --nproc-per-node=gpu -m cli train ..."
     )
     precision: Precision = option(
-        "auto", "The network computes in this arithmetic; auto: fp32 on the CPU, bf16 or fp16 on CUDA."
+        "auto",
+        "The network computes in this arithmetic; auto: fp32 on the CPU, bf16 on CUDA, or fp16 where the device lacks "
+        "it. On CUDA, tf32 is fp32 with rounded factors, which is faster; fp32 rounds nothing.",
     )
-    workers: int = option(2, "N processes read crops.", unit="N", least=0)
+    workers: int | Literal["auto"] = option(
+        "auto",
+        "N processes read crops; auto: 2 on the CPU, whose cores train, and on CUDA one for every core, up to 16.",
+        unit="N|auto",
+        read=parse_readers,
+    )
     seed: int = option(
         0, "Another seed gives other random weights, order and augmentation.", unit="N", least=0, most=2**32 - 1
     )
@@ -83,6 +106,8 @@ class TrainRequest:
 
     def __post_init__(self) -> None:
         check(self, TrainError)
+        if self.workers != "auto" and self.workers < 0:
+            raise TrainError(f"workers: a whole number from 0, or auto expected, {self.workers} found")
         base = Path(self.base).expanduser()
         if base.exists() and base.resolve().is_relative_to(self.out.resolve()):
             raise TrainError(f"the base {self.base} lies in the output folder {self.out}; choose another --out")

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch.utils.data import default_collate
 from transformers import SegformerForSemanticSegmentation
 
+from segment.engine.device import round_factors
 from segment.errors import TrainError
 from segment.evaluation.figures import draw_learning_curve
 from segment.evaluation.metrics import percent
@@ -145,12 +146,16 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
     """Train what is left to train; return the newest checkpoint."""
     if state.newest is not None and trainer_state(state.newest)["global_step"] >= plan.steps:
         return state.newest  # stopped between the last step and the model
+    round_factors(plan.precision)
+    if plan.channels_last:
+        network = network.to(memory_format=torch.channels_last)
     dataset = _dataset(plan, normalisation, train=True)
     pixels = plan.crops.train.pixels
     weights = balance_classes(pixels) if plan.request.class_weights else np.ones(pixels.shape[1], np.float32)
     learner = Learner(
         class_weights=torch.from_numpy(weights) if plan.request.class_weights else None,
         share=float(pixels.sum(axis=0) @ weights) / (len(pixels) * plan.crops.window_px**2),
+        channels_last=plan.channels_last,
         model=network,
         args=plan.arguments,
         data_collator=default_collate,

@@ -29,6 +29,7 @@ from segment.workers.here import do_here
 from segment.workers.orders import Done, Order, Site, absolute, packed, unpacked
 from segment.workers.pool import Pool
 from segment.workers.quiet import Heard
+from tiler.stopwatch import include
 
 _BUSY_PERCENT = 10.0
 """A worker process that waits uses less of a core, a few percent, for dask's own signs of life."""
@@ -204,6 +205,7 @@ class DaskCrew:
         """Return how a task ended, with the name of its worker, and the path that the run knows the image by."""
         self._gate.pulse.move()
         worker = self._pool.label(done.worker)
+        include(done.stages)
         if done.deaths:
             self._explained += len(done.deaths)
             ended: Ended | None = Ended(failure(held.task.image, self._blame(held.task, done.deaths)))

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import joblib
@@ -33,7 +32,9 @@ from segment.workers.board import Board, waited_for
 from segment.workers.orders import Done, Facts, Order, Site, packed, portable, unpacked
 from segment.workers.turns import Turns
 from segment.workers.voice import Voice
+from tiler.extra import version_of
 from tiler.source.shut_off import allow_vrt
+from tiler.stopwatch import offer, start, taken
 
 _LOOK_S, _SEEN_S = 1.0, 5.0
 _turns = Turns()
@@ -109,12 +110,15 @@ class _Here:
         ignore_placeless()
         if site.allow_vrt:
             allow_vrt()
+        if site.takes_times:
+            start()
         self.voice = Voice(partial(worker.log_event, site.key), site.level)
         try:
             self.model = _model(site, worker)
         except BaseException:
             self.voice.close()
             raise
+        offer("cores", self.model.threads.cores)
         self.facts = Facts(self.model.engine.name, self.model.threads.cores, probe)
         self._crews: dict[str, Worker] = {}
         self._looked, self._open = -_LOOK_S, False
@@ -132,7 +136,7 @@ class _Here:
             with self.board.begun(order.name, alone=alone), self.voice.telling(order.number) as advance:
                 ended = self._crew(order).end(task, self._is_open, self._unless_over(advance))
                 pixels = self.voice.pixels(order.number)
-        return Done(str(self._worker.name), _as_made(ended, order.task) if deaths else ended, pixels)
+        return Done(str(self._worker.name), _as_made(ended, order.task) if deaths else ended, pixels, taken())
 
     def _crew(self, order: Order) -> Worker:
         with _opening:
@@ -166,7 +170,7 @@ def _as_made(ended: Ended | None, task: Task) -> Ended | None:
 def _refuse_other_place(site: Site, worker: Any) -> str:
     """Return the name of a new file on the board; raise unless this process has the run's version, and its files."""
     me = f"worker {worker.name} on {platform.node()}"
-    if (found := version("noseam")) != site.version:
+    if (found := version_of("noseam")) != site.version:
         raise WorkersError(f"{me} has noseam {found}, and this run has {site.version}; install the same on both")
     out = site.board.parent
     if not waited_for(site.board.exists, _SEEN_S, _LOOK_S / 4):  # a share may show new folders late

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import joblib
@@ -34,7 +33,9 @@ from segment.workers.pool import Pool, found_pool, local_pool
 from segment.workers.quiet import quiet_dask
 from segment.workers.voice import repeat
 from tiler.errors import NoseamError
+from tiler.extra import version_of
 from tiler.files.atomic import hidden_folder, sweep
+from tiler.stopwatch import is_running
 from tiler.words import counted
 
 _SEEN_S = 10.0
@@ -82,9 +83,10 @@ class DaskWorkers:
             description = replace(description, folder=description.folder.absolute())
             sources = tuple(source.absolute() for source in request.sources)
             self._site = Site(
-                key=f"noseam-{secrets.token_hex(8)}", version=version("noseam"), board=board.folder, sources=sources,
+                key=f"noseam-{secrets.token_hex(8)}", version=version_of("noseam"), board=board.folder, sources=sources,
                 allow_vrt=request.limits.allow_vrt, description=description, classes=classes, digest=digest,
                 engine=request.engine_options, cores=cores, level=_level(), beside=_beside(self._pool),
+                takes_times=is_running(),
             )  # fmt: skip
             stack.callback(self._leave)
             self._pool.client.subscribe_topic(self._site.key, self._hear)

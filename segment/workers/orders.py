@@ -17,6 +17,7 @@ from segment.run.task import Ended, Task, Work
 from segment.workers.board import Death
 from tiler.classes import ClassTable
 from tiler.errors import NoseamError, reason_of
+from tiler.stopwatch import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Site:
     """Least level of messages that the run shows."""
     beside: Mapping[str, int] = field(default_factory=dict)
     """Number of workers by the address of their machine."""
+    takes_times: bool = False
+    """Whether the run wants to know what its stages take."""
     engine_name: str = ""
     """What every worker has to run; empty while that is asked."""
 
@@ -96,6 +99,8 @@ class Done:
     """How it ended; None where it was not begun."""
     pixels: int = 0
     """How many pixels were told of."""
+    stages: Stages = field(default_factory=Stages)
+    """What stages of the worker took since it last said so, if the run wants to know."""
     deaths: tuple[Death, ...] = ()
     """The processes that ended while they worked on it, where it was not begun because of them."""
 

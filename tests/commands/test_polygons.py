@@ -3,18 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyogrio
 import pytest
 import shapely
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
+from tests.labelled import NORTH_UP, write_mask
 from tests.make import UTM, noise
-from tests.polygons.test_make import NORTH_UP, write_mask
 from tiler.errors import OutputClashError, PolygonError
 from tiler.polygons.plan import plan_files
 from tiler.source.georef import Georeference
+
+pyogrio = pytest.importorskip("pyogrio", reason="needs the extra vector")
 
 
 def noseam(*arguments: object) -> Result:

@@ -20,8 +20,8 @@ from PIL import Image
 
 from cli import main
 from tests import ROOT
+from tests.labelled import write_mask
 from tests.models import NEEDS_TORCH, checkpoint_folder
-from tests.polygons.test_make import write_mask
 from tiler.grid.tiling import Tiling
 
 

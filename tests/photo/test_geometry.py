@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pyproj import Geod, Proj, Transformer
 from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.transform import GCPTransformer
 
 from tiler.photo.geometry import Attitude, View, fit_affine, fit_miss, to_utm
+
+pyproj = pytest.importorskip("pyproj", reason="needs the extra photo")
 
 HEIGHT, WIDTH, FOCAL, ABOVE = 4000, 6000, 3700.0, 100.0
 LATITUDES = st.floats(-79, 83)
@@ -42,7 +43,7 @@ def affine(camera: View, latitude: float, longitude: float) -> tuple[int, Affine
 @given(latitude=LATITUDES, longitude=LONGITUDES, yaw=ANGLES)
 def test_straight_down_is_the_closed_form(latitude: float, longitude: float, yaw: float) -> None:
     epsg, transform, miss = affine(view(yaw), latitude, longitude)
-    projection = Proj(f"EPSG:{epsg}")
+    projection = pyproj.Proj(f"EPSG:{epsg}")
     factors = projection.get_factors(longitude, latitude)
     gsd = ABOVE / FOCAL * factors.meridional_scale
     expected = (
@@ -60,9 +61,9 @@ def test_straight_down_is_the_closed_form(latitude: float, longitude: float, yaw
 @pytest.mark.parametrize("longitude", [12.1, 15.0, 17.9, -179.95])
 def test_the_top_of_the_image_points_to_its_yaw_on_the_ellipsoid(latitude: float, longitude: float) -> None:
     epsg, transform, _ = affine(view(yaw=70), latitude, longitude)
-    back = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True)
+    back = pyproj.Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True)
     middle, top = (back.transform(*(transform @ (WIDTH / 2, row))) for row in (HEIGHT / 2, 0))
-    azimuth, _, distance = Geod(ellps="WGS84").inv(*middle, *top)
+    azimuth, _, distance = pyproj.Geod(ellps="WGS84").inv(*middle, *top)
     assert azimuth == pytest.approx(70, abs=0.001)
     assert distance == pytest.approx(HEIGHT / 2 * ABOVE / FOCAL, rel=1e-5)
     assert epsg // 100 == (326 if latitude > 0 else 327)

@@ -10,25 +10,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pyogrio
 import pytest
 import rasterio
 import shapely
 from PIL import Image
 from rasterio.crs import CRS
 
+from tests.labelled import LABELS, NAMES, NORTH_UP, PLACED, write_mask
 from tests.make import UTM, noise, write_tif
-from tests.polygons.test_make import (
-    LABELS,
-    NAMES,
-    NORTH_UP,
-    PLACED,
-    assert_same,
-    in_place,
-    options,
-    write_mask,
-    write_polygons,
-)
+from tests.polygons.test_make import assert_same, in_place, options, pyogrio, write_polygons
 from tiler.classes import NO_LABEL, distinct_colours
 from tiler.errors import OutputExistsError, PolygonError, RasterWriteError
 from tiler.polygons import shapefile

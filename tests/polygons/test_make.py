@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet
-import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -23,8 +21,9 @@ from rasterio.crs import CRS
 from rasterio.features import shapes
 from rasterio.transform import from_gcps
 
+from tests.labelled import LABELS, NAMES, NORTH_UP, PLACED, write_mask
 from tests.make import GCPS, ROTATED, RPCS, UTM, noise, write_blank, write_tif
-from tiler.classes import NO_LABEL, ClassTable, distinct_colours
+from tiler.classes import NO_LABEL
 from tiler.errors import (
     LabelError,
     MissingExtraError,
@@ -34,43 +33,16 @@ from tiler.errors import (
     RasterWriteError,
     TilerError,
 )
-from tiler.files.outputs import plan_outputs
 from tiler.files.vector import SUFFIXES
-from tiler.masks.sink import MaskMeta
-from tiler.masks.writer import MaskWriter
-from tiler.polygons import geoparquet, make, vector_file
+from tiler.polygons import make
 from tiler.polygons.mask import read_mask
 from tiler.polygons.request import ClassArea, PolygonOptions, PolygonReport
 from tiler.source.georef import Georeference
-from tiler.source.raster import FINGERPRINT_KEY
 
-NAMES = ("road", "roof", "tree")
-NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
-PLACED = Georeference(UTM, NORTH_UP)
-LABELS = noise(6, 8, high=3).repeat(5, 0).repeat(4, 1)
-LABELS[:7, :9] = NO_LABEL
+pyogrio = pytest.importorskip("pyogrio", reason="needs the extra vector")
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra vector")
 
-
-def write_mask(
-    folder: Path,
-    name: str = "IMG_1",
-    *,
-    labels: NDArray[np.uint8] = LABELS,
-    georeference: Georeference | None = None,
-    **wanted: Any,
-) -> Path:
-    """Write masks as `noseam segment` does and return the label mask."""
-    georeference = georeference or Georeference()
-    outputs = plan_outputs(
-        Path(f"{name}.jpg"), folder, georeferenced=georeference.present, **({"wanted": "auto", "color": None} | wanted)
-    )
-    tags = {"MODEL": "demo", "SOURCE": f"a/{name}.jpg", "CLASS_NAMES": json.dumps(NAMES), FINGERPRINT_KEY: "abc"}
-    meta = MaskMeta(labels.shape, ClassTable(NAMES, distinct_colours(3)), georeference, tags)
-    with MaskWriter(outputs, meta) as writer:
-        confidence = [np.zeros_like(labels)] if wanted.get("confidence") else []
-        writer.write(labels, *confidence)
-        writer.commit()
-    return outputs[0].path
+from tiler.polygons import geoparquet, vector_file  # noqa: E402 - they import both
 
 
 def options(**wanted: Any) -> PolygonOptions:
@@ -89,7 +61,7 @@ def write_survey_polygons(masks: list[Path], out: Path, **more: Any) -> PolygonR
 def read(path: Path) -> tuple[CRS | None, dict[str, list[Any]], NDArray[np.object_]]:
     """Return CRS, fields and polygons of a file."""
     if path.suffix == ".parquet":
-        table = pyarrow.parquet.read_table(path)
+        table = parquet.read_table(path)
         found = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]["crs"]
         crs = found and CRS.from_user_input(json.dumps(found))
         return crs, table.drop(["geometry", "bbox"]).to_pydict(), shapely.from_wkb(table["geometry"].to_numpy())
@@ -165,7 +137,7 @@ def test_geojson_of_degrees_stays_longitude_first(tmp_path: Path) -> None:
 def test_geoparquet_says_what_it_holds(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     write_polygons(write_mask(tmp_path, georeference=Georeference(UTM, NORTH_UP)), out)
-    file = pyarrow.parquet.ParquetFile(out)
+    file = parquet.ParquetFile(out)
     geo = json.loads(file.schema_arrow.metadata[b"geo"])
     assert (geo["version"], geo["primary_column"]) == ("1.1.0", "geometry")
     column = geo["columns"]["geometry"]
@@ -183,8 +155,8 @@ def test_many_row_groups_hold_what_one_does(tmp_path: Path, monkeypatch: pytest.
     write_polygons(mask, tmp_path / "one.parquet", options(tile_px=5))
     monkeypatch.setattr(geoparquet, "_GROUP_ROWS", 3)
     write_polygons(mask, tmp_path / "many.parquet", options(tile_px=5))
-    assert pyarrow.parquet.read_metadata(tmp_path / "many.parquet").num_row_groups > 3
-    assert pyarrow.parquet.read_table(tmp_path / "many.parquet") == pyarrow.parquet.read_table(tmp_path / "one.parquet")
+    assert parquet.read_metadata(tmp_path / "many.parquet").num_row_groups > 3
+    assert parquet.read_table(tmp_path / "many.parquet") == parquet.read_table(tmp_path / "one.parquet")
 
 
 class _Counted:

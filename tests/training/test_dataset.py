@@ -105,6 +105,16 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
 
 
+def test_workers_that_stay_see_each_epoch(tmp_path: Path) -> None:
+    items = dataset(crop_folder(tmp_path / "crops", train=4), seed=1)
+    loader = torch.utils.data.DataLoader(items, num_workers=2, persistent_workers=True)
+    for epoch in (0, 1, 5):
+        items.epoch = epoch
+        found = [item["pixel_values"][0] for item in loader]
+        assert all(torch.equal(each, items[index]["pixel_values"]) for index, each in enumerate(found))
+        del found
+
+
 def test_repeated_crops_stand_as_often_in_the_epoch_and_differ(tmp_path: Path) -> None:
     crops = read_crop_set(crop_folder(tmp_path / "crops", train=3, val=2, repeat=3))
     assert len(crops.train.crops) == 9

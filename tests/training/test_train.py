@@ -21,7 +21,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import SegformerForImageClassification, SegformerForSemanticSegmentation, SegformerModel
+from transformers import (
+    SegformerForImageClassification,
+    SegformerForSemanticSegmentation,
+    SegformerModel,
+    TrainingArguments,
+)
 
 from commands.train import train as train_command
 from segment.errors import CheckpointError, TrainError
@@ -33,6 +38,7 @@ from segment.training.base import load_base
 from segment.training.card import Facts, _command, model_card
 from segment.training.data import read_crop_set
 from segment.training.learner import balance_classes, pixel_loss
+from segment.training.plan import TrainPlan, _choose_precision, _for_cuda, _readers
 from segment.training.request import TrainRequest
 from segment.training.state import is_whole
 from segment.training.train import train
@@ -294,7 +300,7 @@ def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: P
         ({"epochs": 0}, "epochs: a finite number above 0 expected, 0 found"),
         ({"lr": float("nan")}, "lr: a finite number above 0 expected, nan found"),
         ({"warmup": 1.5}, "warmup: a finite number from 0 to 1 expected, 1.5 found"),
-        ({"workers": -1}, "workers: a whole number from 0 expected, -1 found"),
+        ({"workers": -1}, "workers: a whole number from 0, or auto expected, -1 found"),
         ({"device": "cuda:1"}, "device: one of auto, cpu, cuda expected, 'cuda:1' found"),
         ({"seed": 2**32}, "seed: a whole number from 0 to 4294967295 expected, 4294967296 found"),
         ({"schedule": "step"}, "schedule: one of linear, cosine, constant expected, 'step' found"),
@@ -325,6 +331,74 @@ def test_every_option_at_once(request_: TrainRequest, tmp_path: Path) -> None:
     assert [row["step"] for row in train(request).rows] == [2, 3]
     assert load_checkpoint(describe_checkpoint(str(request.out)))
     assert "--class-weights --no-augment" in (request.out / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "cores", "processes", "expected"),
+    [
+        ("auto", "cpu", 64, 1, 2),
+        ("auto", "cuda", 64, 1, 16),
+        ("auto", "cuda", 12, 1, 12),
+        ("auto", "cuda", 16, 4, 4),
+        ("auto", "cuda", 2, 8, 1),
+        (0, "cuda", 64, 1, 0),
+        (7, "cpu", 2, 1, 7),
+    ],
+)
+def test_crops_are_read_by_as_many_processes_as_there_are_cores_to_spare(
+    monkeypatch: pytest.MonkeyPatch, asked: Any, device: str, cores: int, processes: int, expected: int
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    assert _readers(asked, torch.device(device)) == expected
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_auto_precision_on_cuda_has_the_widest_range(
+    monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert _choose_precision(torch.device("cuda"), "auto") == expected
+    assert _choose_precision(torch.device("cpu"), "auto") == "fp32"
+    assert _choose_precision(torch.device("cuda"), "tf32") == "tf32"
+
+
+def test_what_is_set_for_cuda_trains_as_well(
+    trained: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers that stay, and channels that lie together; what only a device can do is left out here."""
+    of_cuda = _for_cuda(2)
+    assert of_cuda.pop("optim") == "adamw_torch_fused"
+    assert of_cuda.pop("dataloader_pin_memory") is True
+    monkeypatch.setattr(TrainPlan, "channels_last", property(lambda plan: True))
+    monkeypatch.setattr(
+        "segment.training.plan.TrainingArguments", lambda **known: TrainingArguments(**{**known, **of_cuda})
+    )
+    request = replace(trained, out=tmp_path / "out", workers=2)
+    found, expected = train(request), train(trained)
+    # Kernels sum in another order, and later epochs draw other numbers for dropout; the first is the same training.
+    assert found.rows[0]["train_loss"] == pytest.approx(expected.rows[0]["train_loss"], rel=0.02)
+    (request.out / "config.json").unlink()
+    shutil.rmtree(max((request.out / "state").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])))
+    assert len(train(request).rows) == 3  # it goes on from a state whose channels lay together
+    assert load_checkpoint(describe_checkpoint(str(request.out)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["auto", "fp16", "tf32", "fp32"])
+def test_a_training_on_cuda_learns_and_goes_on(request_: TrainRequest, tmp_path: Path, precision: Any) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    request = replace(request_, out=tmp_path / "out", epochs=6, device="cuda", precision=precision, workers="auto")
+    found = train(request)
+    losses = [row["train_loss"] for row in found.rows]
+    assert losses[-1] < 0.8 * losses[0]  # type: ignore[operator]
+    assert found.best_miou > 0.6  # the majority class alone gives about 0.3
+    (request.out / "config.json").unlink()
+    shutil.rmtree(max((request.out / "state").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])))
+    assert len(train(request).rows) == 6
+    card = (request.out / "README.md").read_text()
+    assert {"auto": "bf16"}.get(precision, precision) in card
 
 
 def test_accumulated_batches_make_the_step_of_one_batch(request_: TrainRequest, tmp_path: Path) -> None:

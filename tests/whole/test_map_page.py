@@ -7,13 +7,14 @@ import re
 import shlex
 from pathlib import Path
 
-import pyogrio
 import pytest
 import rasterio
 from click.testing import CliRunner
 
 from cli import main
 from tests import ROOT
+
+pyogrio = pytest.importorskip("pyogrio", reason="needs the extra vector")
 
 PAGE = ROOT / "docs" / "map.md"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import pytest
 import rasterio
 from PIL import Image
@@ -24,6 +23,8 @@ from tiler.grid.tiling import Tiling
 from tiler.photo.options import PoseOptions
 from tiler.polygons.make import write_polygons
 from tiler.polygons.request import PolygonOptions
+
+pyogrio = pytest.importorskip("pyogrio", reason="needs the extra vector")
 
 SQUARE = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 SOUTH_UP_ROTATED = Affine(0.3, 0.1, 500_000, -0.1, 0.3, 5_000_000)

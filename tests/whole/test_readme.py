@@ -10,8 +10,8 @@ from pathlib import Path
 
 import noseam
 from tests import ROOT
+from tests.labelled import write_mask
 from tests.models import NEEDS_TORCH, checkpoint_folder
-from tests.polygons.test_make import write_mask
 from tests.runs import make_survey
 from tiler.grid.tiling import Tiling
 from tiler.scenes.request import SceneOptions

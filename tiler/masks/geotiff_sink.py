@@ -19,6 +19,7 @@ from tiler.classes import NO_LABEL
 from tiler.files.names import Kind
 from tiler.grid.parts import BLOCK_PX
 from tiler.masks.sink import MaskMeta, Staged, mask_tags, refuse_difference, remove, writing
+from tiler.stopwatch import watch
 
 _BLOCK_CHOICES_PX = (BLOCK_PX, 384, 1024)
 _GDAL_OVERVIEW_BLOCK_PX = 128
@@ -123,7 +124,8 @@ class GeoTiffSink:
             self._dataset.close()
             if self._scratch != self._staged.temporary:
                 self._copy()
-            _compare_pixels(self._staged.temporary, self._checksum)
+            with watch("verify"):
+                _compare_pixels(self._staged.temporary, self._checksum)
 
     def _copy(self) -> None:
         rasterio.shutil.copy(

@@ -7,7 +7,6 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from tiler.classes import ClassTable, class_table_bytes, read_class_table
 from tiler.errors import ClassTableError
+from tiler.extra import version_of
 from tiler.files.atomic import write_whole
 from tiler.files.names import CLASS_TABLE, LEGEND, LEGEND_KEY
 from tiler.masks.png import read_text
@@ -74,7 +74,8 @@ def draw_legend(classes: ClassTable) -> bytes:
 def _png(picture: Image.Image, digest: str) -> bytes:
     """Return a PNG with the text by which noseam knows a legend of its own, and the class table beside it."""
     text = PngImagePlugin.PngInfo()
-    for key, value in (("SOFTWARE", f"noseam {version('noseam')}"), (FINGERPRINT_KEY, "legend"), (LEGEND_KEY, digest)):
+    software = f"noseam {version_of('noseam')}"
+    for key, value in (("SOFTWARE", software), (FINGERPRINT_KEY, "legend"), (LEGEND_KEY, digest)):
         text.add_itxt(key, value)
     file = io.BytesIO()
     picture.save(file, "PNG", pnginfo=text)

@@ -29,6 +29,7 @@ from tiler.source.raster import FINGERPRINT_KEY, gdal_environment, reading
 from tiler.source.remarks import Findings
 from tiler.source.stretch import Stretch
 from tiler.source.tiles import Colour
+from tiler.stopwatch import watch
 
 _SEEN_KEY = "NOSEAM_PART"
 
@@ -144,7 +145,7 @@ class PartFolder:
             with reading(paths[-1], "a part of the masks"):
                 datasets = [stack.enter_context(rasterio.open(str(path.absolute()), driver="GTiff")) for path in paths]
             for window in rows_of_blocks(datasets[0]):
-                with reading(paths[-1], "a part of the masks"):
+                with reading(paths[-1], "a part of the masks"), watch("read"):
                     *confidence, labels = (dataset.read(1, window=window) for dataset in datasets)
                 yield labels, confidence[0] if confidence else None
 

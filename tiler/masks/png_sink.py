@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiler.masks.png import png_end, png_head
 from tiler.masks.png_pixels import Filter, PngPixels
 from tiler.masks.sink import MaskMeta, Staged, mask_tags, refuse_difference, remove, writing
+from tiler.stopwatch import watch
 
 _PIECE_BYTES = 2**20
 
@@ -81,7 +82,8 @@ class _CheckedFile:
         self._flush()
         with writing(self._staged.final):
             self._file.close()
-            _compare_bytes(self._staged.temporary, self._checksum)
+            with watch("verify"):
+                _compare_bytes(self._staged.temporary, self._checksum)
 
     def abandon(self) -> None:
         with suppress(OSError):

@@ -22,6 +22,7 @@ from tiler.masks.products import remove_products
 from tiler.masks.sidecars.build import sidecar_bytes
 from tiler.masks.sink import MaskMeta, Sink, Staged, remove, sync, writing
 from tiler.source.raster import gdal_environment
+from tiler.stopwatch import watch
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
 _STALE: dict[str, tuple[Sidecar, ...]] = {
@@ -104,8 +105,9 @@ class MaskWriter:
         """
         self._check(labels, confidence)
         self._missing -= len(labels)
-        for sink, wants_confidence in self._sinks:
-            sink.write(confidence if wants_confidence and confidence is not None else labels)
+        with watch("encode"):
+            for sink, wants_confidence in self._sinks:
+                sink.write(confidence if wants_confidence and confidence is not None else labels)
 
     def commit(self, coverage: Coverage | None = None, tags: Mapping[str, str] = _NO_TAGS) -> None:
         """Complete every file, read it back, and give all of them their final names.
@@ -119,19 +121,23 @@ class MaskWriter:
         """
         if self._missing:
             raise RasterWriteError(f"{self._staged[0].final}: {self._missing} rows are missing")
-        for sink, _ in self._sinks:
-            sink.close({**(coverage.tags() if coverage else {}), **tags})
+        with watch("encode"):
+            for sink, _ in self._sinks:
+                sink.close({**(coverage.tags() if coverage else {}), **tags})
         beside = [self._write_beside(mask, side, coverage) for mask in self._staged for side in mask.output.sidecars]
         masks = [(mask.temporary, mask.final) for mask in self._staged]
         for temporary, final in beside + masks:
-            with writing(final):
+            with writing(final), watch("sync"):
                 sync(temporary, os.O_RDWR)
         # The masks get their names last. Only they say what they were made from, so a torn set is made again.
         _rename(beside)
         self._remove_stale()
         _rename(masks)
         for folder in {final.parent for _, final in beside + masks}:
-            with suppress(OSError):  # Windows and some network shares cannot sync folders; the files are safe
+            with (
+                suppress(OSError),
+                watch("sync"),
+            ):  # Windows and some network shares cannot sync folders; the files are safe
                 sync(folder, os.O_RDONLY)
 
     def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:
@@ -145,7 +151,8 @@ class MaskWriter:
                 pixels = coverage.pixels if coverage and classes else None
                 temporary.write_bytes(sidecar_bytes(side.kind, classes, pixels, place))
             elif self._polygonise is not None:
-                self._polygonise(mask.temporary, temporary)
+                with watch("polygons"):
+                    self._polygonise(mask.temporary, temporary)
         return temporary, side.path
 
     def _remove_stale(self) -> None:

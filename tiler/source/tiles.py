@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.source.image import ImageReader
+from tiler.stopwatch import watch
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -51,16 +52,18 @@ def read_tiles(
     before = np.empty((3, 0, grid.padded_shape[1]), np.uint8)
     done = grid.row_offs[rows.start]
     for row in rows:
-        needed = list(_needed(image, grid, row))
+        with watch("read"):
+            needed = list(_needed(image, grid, row))
         if not any(wanted for _, wanted in needed):
             yield from ((tile, None) for tile, _ in needed)
             continue
-        row_off = grid.row_offs[row]
-        strip = np.empty((3, height, grid.padded_shape[1]), np.uint8)  # tiles of the one before may still be in use
-        kept, stop = max(done - row_off, 0), min(row_off + height, grid.model_shape[0])
-        strip[:, :kept] = before[:, before.shape[1] - kept :]
-        strip[:, kept : stop - row_off, :width] = image.model_rows(grid, row_off + kept, stop)
-        _reflect(strip, stop - row_off, width)
+        with watch("read"):
+            row_off = grid.row_offs[row]
+            strip = np.empty((3, height, grid.padded_shape[1]), np.uint8)  # tiles of the one before may still be in use
+            kept, stop = max(done - row_off, 0), min(row_off + height, grid.model_shape[0])
+            strip[:, :kept] = before[:, before.shape[1] - kept :]
+            strip[:, kept : stop - row_off, :width] = image.model_rows(grid, row_off + kept, stop)
+            _reflect(strip, stop - row_off, width)
         before, done = strip, stop
         for tile, wanted in needed:
             yield tile, strip[:, :, tile.window.slices[1]] if wanted else None

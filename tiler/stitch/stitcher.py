@@ -11,6 +11,7 @@ from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
 from tiler.stitch.blend import Blender, LogitsBand
 from tiler.stitch.upsample import MaskRows, Upsampler
+from tiler.stopwatch import watch
 
 
 class Stitcher:
@@ -46,11 +47,22 @@ class Stitcher:
             Empty unless the tile was the last of its row of tiles. The rows are labelled only when they are
             asked for. Over all tiles every wanted source row comes once, in order.
         """
-        return self._rows(self._blender.add(tile, logits))
+        with watch("stitch"):
+            band = self._blender.add(tile, logits)
+        return self._rows(band)
 
     def skip(self, tile: Tile) -> Iterator[MaskRows]:
         """Leave one tile out, because no valid pixel needs it; returns and raises as `add`."""
         return self._rows(self._blender.skip(tile))
 
     def _rows(self, band: LogitsBand | None) -> Iterator[MaskRows]:
-        return iter(()) if band is None else self._upsampler.rows(band)
+        return iter(()) if band is None else _watched(self._upsampler.rows(band))
+
+
+def _watched(rows: Iterator[MaskRows]) -> Iterator[MaskRows]:
+    while True:
+        with watch("stitch"):
+            found = next(rows, None)
+        if found is None:
+            return
+        yield found
