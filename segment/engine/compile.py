@@ -7,6 +7,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _KINDNESS = 10
 """Added to the nice value, because the run that goes on meanwhile comes first."""
 _TOOLKITS = Path("/usr/local")
 _HEADER = "include/cuda.h"
+_SIGNS = ("error:", "cannot find")
+"""What the lines hold in which gcc and ld say what is wrong."""
 _LOADED = Path("/proc/self/maps")
 """Lists the libraries that a process has loaded, on Linux."""
 
@@ -28,8 +31,19 @@ _LOADED = Path("/proc/self/maps")
 def main() -> None:
     """Do what `CompiledNetworks` asks on the standard input of this process."""
     wanted, shape, most, package = pickle.loads(sys.stdin.buffer.read())
-    os.nice(_KINDNESS)
-    compile_network(wanted, shape, most, package)
+    if hasattr(os, "nice"):
+        os.nice(_KINDNESS)
+    try:
+        compile_network(wanted, shape, most, package)
+    except Exception as error:
+        traceback.print_exc()
+        raise SystemExit(f"{type(error).__name__}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of a message that says most; those of C++ compilers have many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+    return next((line for line in lines if any(sign in line for sign in _SIGNS)), lines[0])
 
 
 def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: Path) -> None:

@@ -180,7 +180,7 @@ class DaskCrew:
                 self._ask(number, held)
                 return
             self._give(number, held, None)
-        except CancelledError:
+        except (CancelledError, CommClosedError):  # how dask says that the scheduler is gone, by when it noticed
             self._give(number, held, None if self._ending else self._lost())
         except BaseException as error:
             self._give(number, held, error)

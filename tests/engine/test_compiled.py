@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from segment.engine import compiled as module
+from segment.engine.compile import _reason
 from segment.engine.compiled import CompiledNetworks, Wanted
 from segment.engine.device import noise
 from segment.engine.request import EngineOptions, WhenToCompile
@@ -133,6 +134,13 @@ def test_a_compiled_network_that_differs_is_left_aside_and_not_kept(
     assert _kept() == []
 
 
+@pytest.mark.parametrize(
+    "message", ["C++ compile error\n\nOutput:\na.cpp:1: fatal error: cuda.h", "fatal error: 1\nmore"]
+)
+def test_of_a_long_message_the_line_with_the_error_is_told(message: str) -> None:
+    assert "fatal error" in _reason(RuntimeError(message))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_compiled_network_without_numbers_is_left_aside(
     wanted: Wanted, compiler: Callable[..., list[Any]], value: float
@@ -149,7 +157,7 @@ def test_a_compiler_that_fails_is_named_once(
     assert found.get(SHAPE) is found.get(SHAPE) is None
     assert calls == [SHAPE]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the network cannot be compiled, so PyTorch runs it, more slowly: SyntaxError: no compiler here"
+        "the network cannot be compiled, so PyTorch runs it, more slowly; --compile never saves the attempt: SyntaxError: no compiler here"
     ]
 
 

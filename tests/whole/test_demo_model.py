@@ -99,7 +99,7 @@ def test_the_fast_engine_gives_the_labels_of_transformers(
 ) -> None:
     model = load_checkpoint(describe_checkpoint("demo"))
     stock = Normalised(Stock(model.network), model.description.normalisation)
-    monkeypatch.setattr("segment.engine.torch_engine.load_segmenter", lambda *_: stock)
+    monkeypatch.setattr("segment.model.segmenter.load_segmenter", lambda *_: stock)
     eager = masks(survey, "eager", engine="torch", precision="fp32")
     exact = masks(survey, "exact", engine="openvino", precision="fp32")
     shares = [np.mean([_equal(mask, folder) for mask in eager.glob("*.tif")]) for folder in (exact, blended)]

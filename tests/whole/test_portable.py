@@ -47,10 +47,11 @@ def ours():
     setup = configparser.ConfigParser()
     setup.read("setup.cfg")
     packages, modules = (setup["options"][key].split() for key in ("packages", "py_modules"))
-    return sorted({*modules, *packages} | {
+    found = {*modules, *packages} | {
         f"{package}.{module.name}" for package in packages
         for module in pkgutil.iter_modules([package.replace(".", "/")])
-    })
+    }
+    return sorted(found - {"segment.engine.device_kernels"})  # Triton is of Linux alone
 
 def copy_without(name):
     whole = importlib.import_module(name)
