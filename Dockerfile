@@ -4,9 +4,9 @@
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=https://pypi.org/simple --tag noseam:0.1.0-cuda .
 FROM python:3.11-slim-bookworm
 
-# GDAL's wheel takes expat from the system, and kernels may take OpenMP.
+# GDAL's wheel takes expat from the system, and kernels may take OpenMP. On CUDA, Triton and PyTorch's compiler need g++.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libexpat1 libgomp1 \
+    && apt-get install --yes --no-install-recommends g++ libexpat1 libgomp1 \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/noseam

@@ -113,7 +113,8 @@ def _own(description: Description) -> Segformer | None:
         found = {**dict(_renamed(weights)), **folded(weights, shape.num_encoder_blocks)}
         network.load_state_dict({name: found[name] for name in network.state_dict()}, assign=True)
     except _MISFIT as error:
-        _log.info("%s: noseam's own network cannot be made from it: %r", description.name, error)
+        kind = type(error).__name__
+        _log.info("%s is of another kind than noseam's own network: %s (%s)", description.name, error, kind)
         return None
     return network.eval()
 

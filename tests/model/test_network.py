@@ -138,3 +138,17 @@ def test_it_computes_what_transformers_does_in_odd_shapes() -> None:
     stock = SegformerForSemanticSegmentation(SegformerConfig(**odd, num_labels=7)).eval()
     ours = Segformer(Shape(classes=7, **odd))
     assert ours(torch.zeros(1, 3, 64, 96)).shape == stock(torch.zeros(1, 3, 64, 96)).logits.shape
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-4), (torch.float16, 0.01), (torch.bfloat16, 0.06)])
+@torch.inference_mode()
+def test_logits_on_cuda_are_near(dtype: torch.dtype, near: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    exact = segmenter()(tiles())
+    there: Any = in_precision(segmenter(), dtype).to("cuda")
+    found = there.to(memory_format=torch.channels_last)(tiles().to("cuda"))
+    assert float((found.cpu() - exact).abs().max()) < near * float(exact.abs().max())
