@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -67,7 +68,9 @@ class Run:
     """The end of its standard output."""
 
 
-def run(command: Sequence[str], *, cores: int | None = None, prefix: Sequence[str] = ()) -> Run:
+def run(
+    command: Sequence[str], *, cores: int | None = None, prefix: Sequence[str] = (), timeout_s: float | None = None
+) -> Run:
     """Run a command as a process of its own and return what it took.
 
     Parameters
@@ -78,17 +81,25 @@ def run(command: Sequence[str], *, cores: int | None = None, prefix: Sequence[st
         How many of the usable cores it may use; all by default.
     prefix : sequence of str
         Stands before the measuring process, outside of what is measured, such as `flock FILE`.
+    timeout_s : float, optional
+        The command and its children are killed after so many seconds.
 
     Raises
     ------
     SystemExit
-        If the command fails; the message ends with what it wrote to standard error.
+        If the command fails or takes too long; the message ends with what it wrote to standard error.
     """
     allowed = sorted(os.sched_getaffinity(0))[:cores] if cores else []
-    child = subprocess.run(
-        [*prefix, sys.executable, "-c", CHILD, json.dumps(allowed), *command], check=True, stdout=subprocess.PIPE
-    )
-    found = json.loads(child.stdout)
+    child = [*prefix, sys.executable, "-c", CHILD, json.dumps(allowed), *command]
+    with subprocess.Popen(child, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise SystemExit(f"{' '.join(command)}: not done after {timeout_s:.0f} s") from error
+            raise
+    found = json.loads(output)
     if found["status"]:
         raise SystemExit(f"{' '.join(command)}: exit status {found['status']}\n{found['errors']}")
     return Run(found["seconds"], found["cpu_seconds"], found["others"], found["peak_mb"], found["output"])

@@ -45,6 +45,8 @@ class Job:
     """Tiles per call of the network."""
     tuned: bool
     """Labels by `max` instead of `argmax`."""
+    device: str
+    """Where the network runs, and sums and labels are made: `cpu` or `cuda`."""
     more: argparse.Namespace
     """The peer's own options."""
 
@@ -63,6 +65,7 @@ def parse(description: str, batch_size: int, add: Callable[[argparse.ArgumentPar
     parser.add_argument(
         "--tuned", action="store_true", help="Labels by max(0).indices, on a CPU many times as fast as argmax(0)."
     )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda: the network, sums and labels are there.")
     if add:
         add(parser)
     given = parser.parse_args()
@@ -72,7 +75,7 @@ def parse(description: str, batch_size: int, add: Callable[[argparse.ArgumentPar
     given.out.mkdir(parents=True, exist_ok=True)
     return Job(
         photos, given.out, given.model, given.window, given.input, given.overlap, given.precision, given.batch_size,
-        given.tuned, given,
+        given.tuned, given.device, given,
     )  # fmt: skip
 
 
@@ -105,12 +108,12 @@ def _process_age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def load_network(model: Path) -> torch.nn.Module:
-    """Return the SegFormer of a checkpoint folder in evaluation mode, as transformers builds it."""
+def load_network(model: Path, device: str = "cpu") -> torch.nn.Module:
+    """Return the SegFormer of a checkpoint folder in evaluation mode on a device, as transformers builds it."""
     from transformers import SegformerForSemanticSegmentation
 
     network: torch.nn.Module = SegformerForSemanticSegmentation.from_pretrained(model)
-    return network.eval()
+    return network.eval().to(device)
 
 
 def read_normalisation(model: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -132,7 +135,7 @@ def read_colours(model: Path) -> NDArray[np.uint8]:
 def to_labels(logits: torch.Tensor, tuned: bool) -> NDArray[np.uint8]:
     """Return the class of the largest of the logits (classes, height, width), shape (height, width)."""
     labels = logits.max(0).indices if tuned else logits.argmax(0)
-    return labels.to(torch.uint8).numpy()
+    return labels.to(torch.uint8).cpu().numpy()
 
 
 def save_masks(labels: NDArray[np.uint8], photo: Path, out: Path, colours: NDArray[np.uint8]) -> None:

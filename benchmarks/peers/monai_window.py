@@ -58,7 +58,8 @@ class Sliding:
 
     def _normalise(self, photo: Image.Image) -> Tensor:
         mean, std = self.normalisation
-        return ((torch.from_numpy(np.array(photo)).permute(2, 0, 1) - mean) / std)[None].contiguous()
+        pixels = torch.from_numpy(np.array(photo)).to(self.job.device).permute(2, 0, 1)
+        return ((pixels - mean.to(self.job.device)) / std.to(self.job.device))[None].contiguous()
 
     def _slide(self, pixels: Tensor, roi: int, predict: object) -> Tensor:
         logits: Tensor = sliding_window_inference(
@@ -68,7 +69,7 @@ class Sliding:
 
     def _predict(self, tiles: Tensor) -> Tensor:
         bf16 = self.job.precision == "bf16"
-        with self.stages("forward"), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with self.stages("forward"), torch.autocast(self.job.device, torch.bfloat16, enabled=bf16):
             return self.network(pixel_values=tiles).logits.float()  # type: ignore[no-any-return]
 
     def _predict_large(self, windows: Tensor) -> Tensor:
@@ -89,7 +90,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @torch.inference_mode()
 def main() -> None:
     job = parse((__doc__ or "").splitlines()[0], BATCH_SIZE, _add_options)
-    network, normalisation, colours = load_network(job.model), read_normalisation(job.model), read_colours(job.model)
+    network, normalisation, colours = (
+        load_network(job.model, job.device),
+        read_normalisation(job.model),
+        read_colours(job.model),
+    )
     stages = Stages()
     sliding = Sliding(job, network, normalisation, stages)
     label = sliding.labels_low_res if job.more.low_res else sliding.labels

@@ -5,7 +5,8 @@ brings every window to the network's size and normalises it (by torchvision wher
 installed, else by Pillow); logits are enlarged to the window's size and summed, with Hann or uniform
 weights, into one float32 array (classes, height, width) beside the sum of the weights. The colour mask is an RGB PNG,
 by a look-up of the labels. The model is loaded once for the folder. PyTorch runs on all cores, and
-sums are kept in PyTorch too, whose additions are spread over the cores (NumPy's are not).
+sums are kept in PyTorch too, whose additions are spread over the cores (NumPy's are not). With `--device cuda` the
+network, sums and labels are there.
 
     python benchmarks/peers/usual_script.py FOLDER --out DIR --model CHECKPOINT
 """
@@ -46,24 +47,24 @@ class Script:
             for row in positions(height, window, self.job.overlap)
             for col in positions(width, window, self.job.overlap)
         ]
-        sums, counts = None, torch.zeros(height, width)
+        sums, counts = None, torch.zeros(height, width, device=self.job.device)
         for start in range(0, len(corners), self.job.batch_size):
             batch = corners[start : start + self.job.batch_size]
             with self.stages("prepare"):
                 tiles = [photo.crop((col, row, col + window, row + window)) for row, col in batch]
-                pixels = self.processor(images=tiles, return_tensors="pt")["pixel_values"]
+                pixels = self.processor(images=tiles, return_tensors="pt")["pixel_values"].to(self.job.device)
             with self.stages("forward"):
                 logits = self._forward(pixels)
             with self.stages("stitch"):
                 if sums is None:
-                    sums = torch.zeros(logits.shape[1], height, width)
+                    sums = torch.zeros(logits.shape[1], height, width, device=self.job.device)
                 self._add(logits, batch, sums, counts)
         assert sums is not None
         with self.stages("stitch"):
             return to_labels(sums.div_(counts), self.job.tuned)
 
     def _forward(self, pixels: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.job.precision == "bf16"):
+        with torch.autocast(self.job.device, torch.bfloat16, enabled=self.job.precision == "bf16"):
             logits: Tensor = self.network(pixel_values=pixels).logits
         return logits.float()
 
@@ -100,9 +101,9 @@ def main() -> None:
     job = parse((__doc__ or "").splitlines()[0], BATCH_SIZE, _add_options)
     size = {"height": job.input, "width": job.input}
     processor = AutoImageProcessor.from_pretrained(job.model, size=size)
-    network, colours = load_network(job.model), read_colours(job.model)
+    network, colours = load_network(job.model, job.device), read_colours(job.model)
     stages = Stages()
-    script = Script(job, processor, network, weights(job.more.weights, job.window), stages)
+    script = Script(job, processor, network, weights(job.more.weights, job.window).to(job.device), stages)
     for path in job.photos:
         with stages("decode"):
             photo = Image.open(path).convert("RGB")
