@@ -163,7 +163,8 @@ class CompiledNetworks:
                 _log.info("the network is compiled; it took %.0f s", time.monotonic() - began)
             elif not self._closed:
                 _log.warning(
-                    "the network cannot be compiled, so PyTorch runs it, more slowly; --compile never saves the attempt: %s",
+                    "the network cannot be compiled, so PyTorch runs it, more slowly (--compile never saves the "
+                    "attempt): %s",
                     said,
                 )
 

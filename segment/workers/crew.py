@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import KilledWorker
+from distributed.comm.core import CommClosedError
 
 from segment.errors import SchedulerLostError, WorkerEndedError
 from segment.guard.limits import Gate

@@ -156,9 +156,9 @@ def test_a_compiler_that_fails_is_named_once(
     found = networks(wanted)
     assert found.get(SHAPE) is found.get(SHAPE) is None
     assert calls == [SHAPE]
-    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the network cannot be compiled, so PyTorch runs it, more slowly; --compile never saves the attempt: SyntaxError: no compiler here"
-    ]
+    (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert warning.startswith("the network cannot be compiled, so PyTorch runs it, more slowly")
+    assert warning.endswith(": SyntaxError: no compiler here")
 
 
 def test_a_damaged_package_is_removed(wanted: Wanted, caplog: pytest.LogCaptureFixture) -> None:
