@@ -20,7 +20,7 @@ from on_gpu.files import Compiling, files_to_masks, start
 from on_gpu.host import host, stitching, the_machine
 from on_gpu.inputs import make_photos
 from on_gpu.labels import equal_labels
-from on_gpu.network import network_alone, network_compiled, peer_compiled, tile_sizes
+from on_gpu.network import FORMS, LATER_FORMS, PEER_FORMS, network_alone, peer_compiled, tile_sizes
 from on_gpu.peers import peers
 from on_gpu.training import training
 from segment.record.logs import ignore_placeless
@@ -29,11 +29,12 @@ _COMPILER_S = 100.0
 
 
 def network(bench: Bench) -> Iterator[Row]:
-    """Measure the network alone in each form, while noseam's is compiled; then as it was compiled."""
+    """Measure the network alone in each form: peers first, some of noseam's beside the compiler, then the compiled."""
+    yield from network_alone(bench, PEER_FORMS)
     with Compiling(bench) as compiling:
-        yield from network_alone(bench)
+        yield from network_alone(bench, FORMS)
         yield from compiling.rows()
-    yield from network_compiled(bench)
+    yield from network_alone(bench, LATER_FORMS)
 
 
 def compiled_peer(bench: Bench) -> Iterator[Row]:
@@ -57,7 +58,7 @@ def _compiled_rows(bench: Bench, size: str) -> Iterator[Row]:
 SECTIONS = (
     Section("machine", the_machine, 20),
     Section("photos", make_photos, 60),
-    Section("network", network, 190),
+    Section("network", network, 220),
     Section("files", files_to_masks, 200),
     Section("start", start, 50),
     Section("labels", equal_labels, 60),

@@ -149,6 +149,8 @@ class Compiling:
         for size in self._bench.sizes if self._bench.device == "cuda" else ():
             self._begin(f"{size}, whole photo", size, ())
             self._begin(f"{size}, --tile 512", size, ("--tile", "512"))
+        if self._bench.device == "cuda":
+            self._begin("b5, source resolution", "b5", (), at_source=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -171,10 +173,11 @@ class Compiling:
         if kept:
             yield Row("compiled networks that are kept", len(kept), more={"names": "; ".join(kept)[-150:]})
 
-    def _begin(self, name: str, size: Size, more: Sequence[str]) -> None:
-        bench, out = self._bench, self._bench.folder / f"compile-{size}-{len(more)}"
+    def _begin(self, name: str, size: Size, more: Sequence[str], *, at_source: bool = False) -> None:
+        bench, out = self._bench, self._bench.folder / f"compile-{len(self._waiting)}"
+        side = bench.input_px if at_source else bench.window_px
         command = noseam_command(
-            photos(bench, 1), out, model_of(bench, size), Tiling(bench.window_px, bench.input_px), "--device",
+            photos(bench, 1), out, model_of(bench, size), Tiling(side, bench.input_px), "--device",
             bench.device, "--workers", "1", "--compile", "always", *more,
         )  # fmt: skip
         log = out.with_suffix(".log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -91,29 +91,34 @@ def own_compiled(precision: Chosen) -> Callable[[Bench, Size], Forward]:
     return load
 
 
-FORMS = (
+PEER_FORMS = (
     Form("transformers, fp32", stock("fp32"), torch.float32),
-    Form("transformers, tf32", stock("tf32"), torch.float32, on_cpu=False),
     Form("transformers, bf16 autocast", stock("bf16", autocast=True), torch.float32),
     Form("transformers, bf16 weights", stock("bf16"), torch.bfloat16),
     Form("transformers, fp16 weights", stock("fp16"), torch.float16, on_cpu=False),
+)
+"""Those of others; nothing else runs meanwhile."""
+FORMS = (
+    Form("transformers, tf32", stock("tf32"), torch.float32, on_cpu=False),
     Form("noseam, fp32", own("fp32"), torch.uint8),
     Form("noseam, bf16", own("bf16"), torch.uint8),
+)
+"""Those that are measured beside the compiler."""
+LATER_FORMS = (
+    Form("noseam, fp16, compiled", own_compiled("fp16"), torch.uint8, on_cpu=False, most=FULL_BATCH),
     Form("noseam, fp16", own("fp16"), torch.uint8, on_cpu=False),
 )
-LATER_FORMS = (Form("noseam, fp16, compiled", own_compiled("fp16"), torch.uint8, on_cpu=False, most=FULL_BATCH),)
-"""Those that were compiled."""
+"""Those that wait until the compiler is done."""
 PEER_COMPILED = Form("transformers, fp16 weights, torch.compile", stock("fp16", compiled=True), torch.float16)
 
 
-def network_alone(bench: Bench) -> Iterator[Row]:
-    """Measure each form of each network."""
-    yield from _measured(bench, FORMS)
-
-
-def network_compiled(bench: Bench) -> Iterator[Row]:
-    """Measure the forms that a compiler made before."""
-    yield from _measured(bench, LATER_FORMS)
+def network_alone(bench: Bench, forms: Sequence[Form]) -> Iterator[Row]:
+    """Measure some forms of each network."""
+    for form in forms:
+        for size in bench.sizes:
+            if form.on_cpu or bench.device != "cpu":
+                name = f"{size}, {form.name}"
+                yield from attempted(partial(_rows, bench, form, size, name), name)
 
 
 def peer_compiled(bench: Bench, size: Size) -> Row:
@@ -127,14 +132,6 @@ def peer_compiled(bench: Bench, size: Size) -> Row:
         compiling = time.perf_counter() - began
     rate = FULL_BATCH / seconds_of(bench, partial(forward, tiles))
     return Row(f"{size}, {PEER_COMPILED.name}", rate, "tiles/s", {"batch": FULL_BATCH, "compiling s": compiling})
-
-
-def _measured(bench: Bench, forms: tuple[Form, ...]) -> Iterator[Row]:
-    for form in forms:
-        for size in bench.sizes:
-            if form.on_cpu or bench.device != "cpu":
-                name = f"{size}, {form.name}"
-                yield from attempted(partial(_rows, bench, form, size, name), name)
 
 
 def _rows(bench: Bench, form: Form, size: Size, name: str) -> Iterator[Row]:

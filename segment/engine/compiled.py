@@ -25,6 +25,7 @@ from torch import Tensor
 from segment.engine.device import Chosen, noise
 from segment.engine.request import WhenToCompile
 from segment.model.kept import keep, kept_folder
+from tiler.stopwatch import watch
 
 Forward = Callable[[Tensor], Tensor]
 """Takes tiles, uint8 of shape (N, 3, h, w) on a device, and returns their logits there."""
@@ -38,6 +39,8 @@ LEAST_TILES = 2
 """A compiled network takes batches from this number of tiles on."""
 _THREADS = "4"
 """Processes that compile kernels; by itself PyTorch takes up to 32, each of which imports it."""
+_RUNNERS = 2
+"""Runs that may be under way; with one, a run would wait until the device has done the one before."""
 _WORTH_S = 20
 """Seconds of the device's time on tiles of one shape, after which it is compiled for them."""
 _MOST_DIFFERENCE = {"fp32": 1e-3, "tf32": 2e-2, "fp16": 2e-2, "bf16": 0.1}
@@ -79,7 +82,7 @@ class Wanted:
 class CompiledNetworks:
     """The compiled forms of one network, by the shape of tiles.
 
-    `get` and `spent` are called by one thread. What is kept is loaded when a tile of its shape first comes. What is not
+    One thread calls `get`, one `spent`. What is kept is loaded when a tile of its shape first comes. What is not
     kept is compiled by a process of its own, once the device has spent 20 s on tiles of that shape. The network as
     PyTorch runs it serves until then. So nobody waits, small runs compile nothing, and a compiler that fails or
     crashes costs no image.
@@ -112,7 +115,8 @@ class CompiledNetworks:
             if (self._kept(shape) / _PACKAGE).exists():
                 self._ready[shape] = self._loaded(shape)
             elif self._when == "always":
-                self._ready[shape] = self._loaded(shape) if self._make(shape) else None
+                with watch("open"):
+                    self._ready[shape] = self._loaded(shape) if self._make(shape) else None
             elif self._making is None:
                 if self._seconds.get(shape, 0) >= _WORTH_S:
                     self._begin(shape)
@@ -210,7 +214,7 @@ def _load(package: Path, device: torch.device) -> Forward:
     runner: Any
     try:
         runner = torch._C._aoti.AOTIModelPackageLoader(
-            str(package), "model", False, 1, -1 if device.index is None else device.index
+            str(package), "model", False, _RUNNERS, -1 if device.index is None else device.index
         )
         run = runner.run
     except (AttributeError, TypeError):  # another release
