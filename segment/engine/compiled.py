@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -39,6 +40,8 @@ LEAST_TILES = 2
 """A compiled network takes batches from this number of tiles on."""
 _THREADS = "4"
 """Processes that compile kernels; by itself PyTorch takes up to 32, each of which imports it."""
+_MOST_FAILURES = 3
+"""So often a compiled network may fail for a shape of tiles."""
 _RUNNERS = 2
 """Runs that may be under way; with one, a run would wait until the device has done the one before."""
 _WORTH_S = 20
@@ -103,6 +106,7 @@ class CompiledNetworks:
         self._wanted, self._most, self._eager, self._when = wanted, most, eager, when
         self._ready: dict[tuple[int, int], Forward | None] = {}
         self._seconds: dict[tuple[int, int], float] = {}
+        self._failures: dict[tuple[int, int], int] = {}
         self._making: tuple[tuple[int, int], Future[bool]] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -124,6 +128,21 @@ class CompiledNetworks:
                 made, future = self._making
                 self._ready[made], self._making = self._loaded(made) if future.result() else None, None
         return self._ready.get(shape)
+
+    def _run(self, shape: tuple[int, int], network: Forward, tiles: Tensor) -> Tensor:
+        """Return the logits of a batch; where the compiled network fails, PyTorch's, or its error.
+
+        A package hides what went wrong in it, such as that memory did not suffice. PyTorch says it.
+        """
+        try:
+            return network(tiles)
+        except RuntimeError as error:
+            _log.debug("the compiled network failed: %s", error)
+        self._failures[shape] = self._failures.get(shape, 0) + 1
+        if self._failures[shape] == _MOST_FAILURES:
+            self._ready[shape] = None
+            _log.warning("the compiled network failed %d times, so PyTorch runs it, more slowly", _MOST_FAILURES)
+        return self._eager(tiles)
 
     def spent(self, shape: tuple[int, int], seconds: float) -> None:
         """Count the time that the device spent on tiles of a shape."""
@@ -203,7 +222,7 @@ class CompiledNetworks:
         else:
             if difference <= _MOST_DIFFERENCE[self._wanted.precision]:
                 _log.info("the compiled network runs tiles of %d x %d", *shape)
-                return network
+                return partial(self._run, shape, network)
             _log.warning("the compiled network differs by %.1e, so PyTorch runs it, more slowly", difference)
         shutil.rmtree(kept, ignore_errors=True)  # a later run makes it anew
         return None

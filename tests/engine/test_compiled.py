@@ -15,7 +15,7 @@ import torch
 
 from segment.engine import compiled as module
 from segment.engine.compile import _reason
-from segment.engine.compiled import CompiledNetworks, Wanted
+from segment.engine.compiled import CompiledNetworks, Forward, Wanted
 from segment.engine.device import noise
 from segment.engine.request import EngineOptions, WhenToCompile
 from segment.model.checkpoint import Checkpoint
@@ -40,6 +40,12 @@ def wanted(model: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def double(tiles: torch.Tensor) -> torch.Tensor:
     """Stand for a network as PyTorch runs it."""
     return tiles[:, :1, ::4, ::4].float() * 2
+
+
+def serves(found: Forward | None) -> bool:
+    """Return whether a compiled network was found, and gives what PyTorch's gives."""
+    tiles = noise(*SHAPE, torch.device("cpu"))
+    return found is not None and torch.equal(found(tiles), double(tiles))
 
 
 @pytest.fixture
@@ -68,9 +74,9 @@ def networks(wanted: Wanted, when: WhenToCompile = "always") -> CompiledNetworks
 
 def test_what_was_compiled_is_found_by_the_next_run(wanted: Wanted, compiler: Callable[..., list[Any]]) -> None:
     calls = compiler()
-    assert networks(wanted).get(SHAPE) is double
-    assert networks(wanted).get(SHAPE) is double
-    assert networks(wanted).get((96, 64)) is double
+    assert serves(networks(wanted).get(SHAPE))
+    assert serves(networks(wanted).get(SHAPE))
+    assert serves(networks(wanted).get((96, 64)))
     assert calls == [SHAPE, (96, 64)]
 
 
@@ -115,7 +121,7 @@ def test_a_small_run_compiles_nothing_and_a_long_one_beside_its_work(
     deadline = time.monotonic() + 60
     while found.get(SHAPE) is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert found.get(SHAPE) is double
+    assert serves(found.get(SHAPE))
     assert calls == [SHAPE]
     (folder,) = (path for path in (Path(wanted.folder), *_kept()) if "A_Device_1g.10gb" in path.name)
     assert "-fp16-64x96-4-" in folder.name
@@ -147,6 +153,31 @@ def test_a_compiled_network_without_numbers_is_left_aside(
 ) -> None:
     compiler(forward=lambda tiles: double(tiles) * value)
     assert networks(wanted).get(SHAPE) is None
+
+
+def test_where_a_compiled_network_fails_pytorch_runs_the_batch_and_in_the_end_all(
+    wanted: Wanted, compiler: Callable[..., list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package says of memory that is short only that some call failed."""
+    runs: list[int] = []
+
+    def short(tiles: torch.Tensor) -> torch.Tensor:
+        runs.append(len(tiles))
+        if len(tiles) > 2:
+            raise RuntimeError("run_func_(...) API call failed at model_container_runner.cpp, line 144")
+        return double(tiles)
+
+    compiler(forward=short)
+    found = networks(wanted)
+    tiles = noise(*SHAPE, torch.device("cpu")).repeat(2, 1, 1, 1)
+    for _ in range(3):
+        forward = found.get(SHAPE)
+        assert forward is not None
+        assert torch.equal(forward(tiles), double(tiles))
+        assert torch.equal(forward(tiles[:2]), double(tiles[:2]))
+    assert found.get(SHAPE) is None
+    assert runs == [2, *[4, 2] * 3]  # the first is the trial
+    assert "the compiled network failed 3 times" in caplog.text
 
 
 def test_a_compiler_that_fails_is_named_once(
