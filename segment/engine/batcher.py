@@ -210,8 +210,9 @@ class Batcher:
 
     def _halve(self, batch: _Batch) -> None:
         """Run the halves of a batch one after the other, or a single tile with the device to itself."""
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # of a device that fails; the next batch says so
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
         self.batch_size = max(min(self.batch_size, len(batch) // 2), 1)
         rest = batch
         while rest:  # the size may fall meanwhile

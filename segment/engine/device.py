@@ -76,6 +76,8 @@ def placed(network: Normalised, device: torch.device, precision: Chosen) -> nn.M
     rounded. PyTorch rounds those of convolutions unless it is told otherwise.
     """
     round_factors(precision)
+    if device.type == "cuda":  # cuDNN would plan its attention anew for each size of a batch
+        torch.backends.cuda.enable_cudnn_sdp(False)
     there: Any = in_precision(network, DTYPES[precision]).to(device)
     moved: nn.Module = there.to(memory_format=torch.channels_last)
     return moved

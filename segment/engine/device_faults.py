@@ -9,8 +9,9 @@ import torch
 
 from segment.errors import DeviceLostError, DeviceMemoryError
 
-_SHORT = ("out of memory", "ALLOC_FAILED")
-"""Words of CUDA and its libraries for too little memory. PyTorch's allocator has a class of its own for it."""
+_SHORT = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
+"""Words of CUDA and its libraries for too little memory. PyTorch's allocator has a class of its own for it.
+A convolution that finds no room for any of its plans has no engine."""
 _LOST = ("CUDA error", "cuDNN error", "Triton Error [CUDA]")
 """How messages of a lost device begin."""
 

@@ -132,9 +132,9 @@ class TorchEngine:
 
     def close(self) -> None:
         """Finish the batches that are being computed, cancel the tiles that wait, and stop."""
-        self._batcher.close()
         if self._compiled is not None:
-            self._compiled.close()
+            self._compiled.close()  # first, because a batch may wait for the compiler
+        self._batcher.close()
 
     def __call__(self, tiles: Tiles) -> Any:
         """Return the logits of tiles, (N, C, h / 4, w / 4): an array, or on CUDA a tensor there."""
