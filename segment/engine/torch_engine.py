@@ -96,6 +96,7 @@ class TorchEngine:
         if on_cpu and threads is not None:
             torch.set_num_threads(threads)
         self._precision = choose_precision(self._device, precision)
+        self._next = next_after(self._device, self._precision)
         with self._on_device():
             if not on_cpu:
                 self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
@@ -195,7 +196,7 @@ class TorchEngine:
     @torch.inference_mode()
     def _landmark(self, logits: Tensor) -> Callable[[], bool]:
         """Return what waits for logits that are queued, and says whether all are finite; only fp16 is asked."""
-        asked = next_after(self._device, self._precision) is not None
+        asked = self._next is not None
         sound = logits.sum(dtype=torch.float32).isfinite() if asked else torch.ones((), dtype=torch.bool)
         if self._device.type == "cpu":
             return lambda: bool(sound)
@@ -215,16 +216,16 @@ class TorchEngine:
     @torch.inference_mode()
     def _leave_range(self) -> None:
         """Take the precision of the wider range where the network's numbers leave that of fp16 on tiles of noise."""
-        wider = next_after(self._device, self._precision)
+        wider = self._next
         if wider is None or bool(self._network(noise(MIN_TILE_PX, MIN_TILE_PX, self._device)).isfinite().all()):
             return
         _log.warning("the network's numbers are too large for %s, so it computes in %s", self._precision, wider)
-        self._precision = wider
+        self._precision, self._next = wider, None
         self._network = placed(self._load(), self._device, wider)
 
     def _in_wider_range(self) -> nn.Module | None:
         """Return the network in the precision that holds what fp16 does not, loaded when first asked for."""
-        wider = next_after(self._device, self._precision)
+        wider = self._next
         if wider is not None and self._wider is None:
             _log.warning(
                 "some logits in %s are not finite; batches with such are computed again in %s", self._precision, wider

@@ -134,10 +134,8 @@ class MaskWriter:
         self._remove_stale()
         _rename(masks)
         for folder in {final.parent for _, final in beside + masks}:
-            with (
-                suppress(OSError),
-                watch("sync"),
-            ):  # Windows and some network shares cannot sync folders; the files are safe
+            # Windows and some network shares cannot sync folders; the files are safe.
+            with suppress(OSError), watch("sync"):
                 sync(folder, os.O_RDONLY)
 
     def _write_beside(self, mask: Staged, side: SideFile, coverage: Coverage | None) -> tuple[Path, Path]:
