@@ -11,6 +11,7 @@ from segment.engine.contract import Engine
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.run.labelling import Cut, labelling, opened
+from segment.run.shown import Shown, shown
 from tiler.classes import ClassTable
 from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import ChangedError
@@ -23,6 +24,7 @@ from tiler.masks.tally import Tally
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
 from tiler.source.image import ImageReader
+from tiler.source.raster import FINGERPRINT_KEY
 from tiler.source.remarks import Findings
 from tiler.source.tiles import Colour
 from tiler.stitch.upsample import MaskRows
@@ -86,8 +88,9 @@ def segment_image(masks: Masks, *, engine: Engine, advance: Callable[[int], None
         is left behind.
     """
     _refuse_changed(masks.plan)
-    with labelling(masks.plan, masks.request, engine) as labelled:
-        return _write(masks, labelled.image, labelled.rows, lambda: labelled.flat.colours, advance)
+    small = shown(masks.plan, wanted=masks.request.report, confidence=masks.request.confidence)
+    with labelling(masks.plan, masks.request, engine, seen=small.see if small else None) as labelled:
+        return _write(masks, labelled.image, labelled.rows, lambda: labelled.flat.colours, advance, small)
 
 
 def segment_parts(
@@ -172,8 +175,9 @@ def _write(
     rows: Iterable[MaskRows],
     colours: Callable[[], Sequence[Colour]],
     advance: Callable[[int], None],
+    small: Shown | None = None,
 ) -> Segmented:
-    """Write the masks of an image from its rows; `colours` is asked after the last of them."""
+    """Write the masks of an image from its rows, then its previews; `colours` is asked after the last row."""
     plan, request, classes = masks.plan, masks.request, masks.classes
     georeference = plan.info.georeference
     meta = MaskMeta(plan.grid.source_shape, classes, georeference, {**masks.tags, **plan.tags, **_reading_tags(image)})
@@ -187,11 +191,15 @@ def _write(
             with watch("count"):
                 tally.add(each.labels)
             writer.write(each.labels, each.confidence)
+            if small is not None:
+                small.add(each)
             advance(each.labels.size)
         _refuse_changed(plan)
         coverage = tally.coverage()
         doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, colours()))
         writer.commit(coverage, doubt_tags(doubts))
+    if small is not None:
+        small.write(request.out, classes, masks.tags[FINGERPRINT_KEY])
     return Segmented(coverage, image.notes + plan.notes, doubts)
 
 
