@@ -15,7 +15,7 @@ from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, advice_of, reason_of
 from tiler.files.beside import GROUPS, Sidecar
-from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
+from tiler.files.outputs import MOST_JPEG_PX, Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
 from tiler.grid.parts import BLOCK_PX, Span, plan_parts
@@ -60,6 +60,8 @@ class ImagePlan:
     """Why the model is not to be trusted with its resolution; empty where that fits or is not known."""
     no_polygons: str = ""
     """Why it gets no polygons; empty unless they were asked for."""
+    no_overlay: str = ""
+    """Why it gets no overlay; empty unless that was asked for."""
 
     within: Window | None = None
     """The part of the file that counts as the image; None: all of it."""
@@ -68,7 +70,8 @@ class ImagePlan:
     def notes(self) -> tuple[str, ...]:
         """What the user should know about its place and its polygons."""
         found = self.placement.notes if self.placement else ()
-        return (*found, f"no polygons: {self.no_polygons}") if self.no_polygons else found
+        without = (("no polygons", self.no_polygons), ("no overlay", self.no_overlay))
+        return (*found, *(f"{what}: {why}" for what, why in without if why))
 
     @property
     def doubts(self) -> tuple[Doubt, ...]:
@@ -97,7 +100,8 @@ class ImagePlan:
         return sum(map(self._bytes_of, self.outputs))
 
     def _bytes_of(self, output: Output) -> int:
-        return self.pixels * (4 if output.kind == "color" and output.format != "png" else 1)
+        channels = 3 if output.kind == "overlay" else 4 if output.kind == "color" and output.format != "png" else 1
+        return self.pixels * channels
 
     @property
     def random_access(self) -> bool:
@@ -239,6 +243,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     except Exception as error:  # one bad header costs only itself, whatever it raised
         return Refused(found.path, reason_of(error, found.path), found.relative, advice_of(error))
     no_polygons = _without_polygons(info, request)
+    no_overlay = _without_overlay(info, request)
     outputs = plan_outputs(
         found.relative,
         request.out,
@@ -246,6 +251,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         wanted=request.format,
         color=request.color,
         confidence=request.confidence,
+        overlay=request.overlay and not no_overlay,
         sidecars=_sidecars(info.georeference, request),
         polygons=request.polygons_format if request.polygons and not no_polygons else None,
     )
@@ -259,7 +265,9 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     off_scale = request.tiling.off_scale(info.gsd_m)
     work = len(grid) * request.work(grid.tile_shape)
     parts = plan_parts(grid, round(1e6 * request.part_size))
-    return ImagePlan(found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons)
+    return ImagePlan(
+        found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons, no_overlay
+    )
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
@@ -281,6 +289,13 @@ def _without_polygons(info: RasterInfo, request: Request) -> str:
         return "a least area in square metres needs an image with CRS and transform"
     if request.polygons and request.polygons_format in OF_LONGITUDES and info.georeference.crs is None:
         return f"{request.polygons_format} holds longitude and latitude, and the image has no CRS"
+    return ""
+
+
+def _without_overlay(info: RasterInfo, request: Request) -> str:
+    """Return why an image cannot have the overlay that is asked for; empty if it can."""
+    if request.overlay and max(info.shape) > MOST_JPEG_PX:
+        return f"a JPEG has at most {MOST_JPEG_PX:,} pixels along a side, the image has {max(info.shape):,}"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ from tiler.classes import ClassTable
 from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import ChangedError
 from tiler.grid.parts import Span
+from tiler.grid.window import Window
 from tiler.masks.coverage import Coverage
+from tiler.masks.overlay_sink import Photo
 from tiler.masks.parts import PartFolder, Seen, seen_tags
 from tiler.masks.provenance import source_stamp
 from tiler.masks.sink import MaskMeta
@@ -186,7 +189,12 @@ def _write(
         write_polygons, request=options, georeference=georeference, classes=classes, layer=layer
     )  # fmt: skip
     tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
-    with MaskWriter(plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise) as writer:
+    with (
+        _photo(plan, request, image) as photo,
+        MaskWriter(
+            plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise, photo=photo
+        ) as writer,
+    ):
         for each in rows:
             with watch("count"):
                 tally.add(each.labels)
@@ -201,6 +209,19 @@ def _write(
     if small is not None:
         small.write(request.out, classes, masks.tags[FINGERPRINT_KEY])
     return Segmented(coverage, image.notes + plan.notes, doubts)
+
+
+@contextmanager
+def _photo(plan: ImagePlan, request: Request, image: ImageReader) -> Iterator[Photo | None]:
+    """Yield what gives full rows of the photo to an overlay; None where none is planned.
+
+    It has a reader of its own: two that take turns in one JPEG would make GDAL decode it from its top each time.
+    """
+    if all(output.kind != "overlay" for output in plan.outputs):
+        yield None
+        return
+    with opened(plan, request, image.findings) as full:
+        yield lambda start, stop: full.pixels(Window(start, 0, stop - start, full.info.width))
 
 
 def _refuse_changed(plan: ImagePlan) -> None:
