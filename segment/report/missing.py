@@ -11,7 +11,8 @@ from segment.report.standing import Masks, Standing
 from tiler.classes import ClassTable
 from tiler.errors import TilerError
 from tiler.files.names import product_kind
-from tiler.previews.make import make_previews
+from tiler.grid.seams import read_model_shape
+from tiler.previews.make import Reading, make_previews
 from tiler.previews.write import previews_of
 from tiler.source.raster import FINGERPRINT_KEY
 from tiler.source.stretch import read_stretch
@@ -59,10 +60,9 @@ def _make(out: Path, image: Standing, classes: ClassTable) -> None:
     tags = image.masks.tags
     channels = tuple(int(channel) for channel in tags.get("NOSEAM_CHANNELS", "").split(",") if channel)
     stretch = read_stretch(tags.get("NOSEAM_VALUES", ""))
-    make_previews(
-        image.source, dict(_planes(image.masks)), files, classes, tags[FINGERPRINT_KEY], channels=channels,
-        value_range=None if stretch is None else (stretch.low, stretch.high),
-    )  # fmt: skip
+    values = None if stretch is None else (stretch.low, stretch.high)
+    reading = Reading(read_model_shape(tags), channels, values)
+    make_previews(image.source, dict(_planes(image.masks)), files, classes, tags[FINGERPRINT_KEY], reading)
 
 
 def _planes(masks: Masks) -> Iterator[tuple[str, Path]]:

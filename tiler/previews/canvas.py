@@ -22,6 +22,11 @@ def shows_enough(model_shape: tuple[int, int], source_shape: tuple[int, int]) ->
     return max(model_shape) >= min(_ENOUGH_PX, max(source_shape))
 
 
+def shown_grid(model_shape: tuple[int, int], source_shape: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) of the grid that a preview is made from: the model's, or a finer one if that is coarse."""
+    return model_shape if shows_enough(model_shape, source_shape) else preview_shape(source_shape)
+
+
 class PhotoCanvas:
     """The photo, from rows of its model grid: made smaller by whole numbers as they come, and to its size at the end.
 

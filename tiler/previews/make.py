@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,33 @@ from numpy.typing import NDArray
 from tiler.classes import ClassTable
 from tiler.errors import LabelError
 from tiler.files.previews import PreviewFiles
-from tiler.grid.tiles import plan_grid
+from tiler.grid.tiles import Grid
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
-from tiler.previews.canvas import MaskCanvas, preview_shape
+from tiler.previews.canvas import MaskCanvas, PhotoCanvas, preview_shape, shown_grid
 from tiler.previews.write import Preview, write_previews
-from tiler.source.image import open_image
+from tiler.source.image import ImageReader, open_image
+from tiler.source.raster import gdal_environment
 
-_BAND_PIXELS = 2**24
+_BAND_PIXELS, _BAND_ROWS = 2**24, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the network saw an image, so that its previews show the same."""
+
+    model_shape: tuple[int, int]
+    """(height, width) of the model grid."""
+    channels: tuple[int, ...] = ()
+    """See `open_image`."""
+    value_range: tuple[float, float] | None = None
+    """See `open_image`."""
 
 
 def make_previews(
-    image: Path,
-    masks: Mapping[str, Path],
-    files: PreviewFiles,
-    classes: ClassTable,
-    of: str,
-    *,
-    channels: tuple[int, ...] = (),
-    value_range: tuple[float, float] | None = None,
+    image: Path, masks: Mapping[str, Path], files: PreviewFiles, classes: ClassTable, of: str, reading: Reading
 ) -> None:
-    """Write the previews of an image.
-
-    GDAL reads the image from overviews or JPEG's own reduced sizes where they serve. Masks are read whole, some rows
-    at a time.
+    """Write the previews of an image: the very bytes that a run writes which makes them beside the masks.
 
     Parameters
     ----------
@@ -48,8 +52,8 @@ def make_previews(
         Colours of the classes.
     of : str
         Fingerprint of the label mask.
-    channels, value_range
-        See `open_image`.
+    reading : Reading
+        How the network saw the image.
 
     Raises
     ------
@@ -58,27 +62,29 @@ def make_previews(
     OSError
         If a preview cannot be written.
     """
-    canvases = {kind: _sampled(path) for kind, path in masks.items()}
-    labels = canvases.pop("label")
-    with open_image(image, channels=channels, value_range=value_range) as reader:
-        shape = reader.info.shape
-        if (preview := preview_shape(shape)) != labels.shape:
-            raise LabelError(f"{masks['label']}: the size of {image} expected, which is {shape[1]} x {shape[0]} pixels")
-        grid = plan_grid(shape, scale=preview[1] / shape[1], tile=(64, 64), overlap=(0, 0))
-        rows = reader.model_rows(grid, 0, grid.model_shape[0])
-    photo = _fitted(np.moveaxis(rows, 0, -1), preview)
-    write_previews(files, Preview(photo, labels, canvases), classes, of)
+    options = {"channels": reading.channels, "value_range": reading.value_range}
+    with gdal_environment(), open_image(image, **options) as reader:  # type: ignore[arg-type]
+        model_shape = shown_grid(reading.model_shape, reader.info.shape)
+        photo = _photo(reader, model_shape)
+        planes = {kind: _sampled(path, reader.info.shape, preview_shape(model_shape)) for kind, path in masks.items()}
+    labels = planes.pop("label")
+    write_previews(files, Preview(photo, labels, planes), classes, of)
 
 
-def _fitted(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return pixels of shape (height, width, 3) in a size that differs by rounding alone."""
-    rows, cols = (np.minimum(np.arange(size), length - 1) for size, length in zip(shape, pixels.shape, strict=False))
-    return np.ascontiguousarray(pixels[np.ix_(rows, cols)])
+def _photo(reader: ImageReader, model_shape: tuple[int, int]) -> NDArray[np.uint8]:
+    grid = Grid(reader.info.shape, model_shape, model_shape, (0,), (0,))
+    canvas = PhotoCanvas(model_shape)
+    for row in range(0, model_shape[0], _BAND_ROWS):
+        canvas.add(row, reader.model_rows(grid, row, min(row + _BAND_ROWS, model_shape[0])))
+    return canvas.pixels
 
 
-def _sampled(path: Path) -> NDArray[np.uint8]:
+def _sampled(path: Path, shape: tuple[int, int], small: tuple[int, int]) -> NDArray[np.uint8]:
     with open_labels(path, None) as mask:
-        canvas = MaskCanvas(mask.shape, preview_shape(mask.shape))
+        if mask.shape != shape:
+            expected, found = (f"{width} x {height}" for height, width in (shape, mask.shape))
+            raise LabelError(f"{path}: {expected} pixels expected, as its image has, {found} found")
+        canvas = MaskCanvas(shape, small)
         for band in _bands(mask):
             canvas.add(mask.read(band))
     return canvas.pixels

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class Preview:
 def write_previews(files: PreviewFiles, preview: Preview, classes: ClassTable, of: str) -> None:
     """Write the previews of an image. The one that says of which masks they are comes last.
 
+    What has no label is black in the photo, because its pixels may never have been read.
+
     Parameters
     ----------
     files : PreviewFiles
@@ -58,6 +60,8 @@ def write_previews(files: PreviewFiles, preview: Preview, classes: ClassTable, o
         If a file cannot be written. Each is there whole or not at all.
     """
     files.photo.parent.mkdir(parents=True, exist_ok=True)
+    if (unlabelled := preview.labels == NO_LABEL).any():
+        preview = replace(preview, photo=np.where(unlabelled[..., np.newaxis], np.uint8(0), preview.photo))
     write_whole(files.photo, _jpeg(preview.photo, _PHOTO_QUALITY))
     write_whole(files.thumb, _jpeg(_thumb(preview, classes), _THUMB_QUALITY))
     write_whole(files.layers, _layers(preview, of))
