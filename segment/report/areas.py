@@ -14,7 +14,7 @@ from segment.report.standing import Standing
 from tiler.classes import ClassTable, distinct_colours, read_class_table
 from tiler.errors import ClassTableError
 from tiler.files.names import CLASS_TABLE
-from tiler.masks.coverage import Coverage, read_coverage
+from tiler.masks.coverage import Confidence, Coverage, read_coverage
 
 
 def class_table(out: Path, images: Sequence[Standing]) -> ClassTable:
@@ -43,10 +43,12 @@ def class_rows(out: Path, images: Sequence[Standing], classes: ClassTable) -> tu
     sums = total(coverages)
     labelled = max(sum(sums.pixels), 1)
     areas, note = _areas(out, sums)
+    sure = sums.confidence or [Confidence()] * len(classes)
+    rows = zip(classes.names, classes.colours, sums.pixels, sure, strict=True)
     return tuple(
         ClassRow(id=label, name=name, colour=colour, pixels=pixels, percent=100 * pixels / labelled,
-                 m2=areas.get(label, 0.0) if areas else None)
-        for label, (name, colour, pixels) in enumerate(zip(classes.names, classes.colours, sums.pixels, strict=True))
+                 m2=areas.get(label, 0.0) if areas else None, confidence=known.mean, low=known.low_share)
+        for label, (name, colour, pixels, known) in enumerate(rows)
     ), note  # fmt: skip
 
 

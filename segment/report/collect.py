@@ -19,10 +19,10 @@ from segment.report.images import image_rows
 from segment.report.lights import lights_of
 from segment.report.standing import Standing
 from tiler.classes import ClassTable
+from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
 from tiler.words import counted, readable
 
-LOW_BELOW = 0.5
 _SETTINGS = ("strict", "channels", "value_range")
 
 

@@ -62,6 +62,8 @@ def _of_masks(out: Path, image: Standing) -> dict[str, Any]:
     found: dict[str, Any] = {"masks": tuple(_urls(out, masks.products)), **_place(masks.label)}
     if (coverage := read_coverage(masks.tags)) is not None:
         found["classes"] = tuple(_shares(coverage))
+        if (sure := coverage.sure) is not None:
+            found |= {"confidence": sure.mean, "low": sure.low_share}
     if not image.line:
         doubts = read_doubts(masks.tags)
         found |= {"doubts": tuple(doubt.kind for doubt in doubts), "warnings": tuple(map(str, doubts))}

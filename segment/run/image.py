@@ -18,7 +18,7 @@ from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import ChangedError
 from tiler.grid.parts import Span
 from tiler.grid.window import Window
-from tiler.masks.coverage import Coverage
+from tiler.masks.coverage import LOW_BELOW, MOST_LOW, Coverage
 from tiler.masks.overlay_sink import Photo
 from tiler.masks.parts import PartFolder, Seen, seen_tags
 from tiler.masks.provenance import source_stamp
@@ -197,14 +197,14 @@ def _write(
     ):
         for each in rows:
             with watch("count"):
-                tally.add(each.labels)
+                tally.add(each.labels, each.confidence)
             writer.write(each.labels, each.confidence)
             if small is not None:
                 small.add(each)
             advance(each.labels.size)
         _refuse_changed(plan)
         coverage = tally.coverage()
-        doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, colours()))
+        doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, colours()), *_hardly_sure(coverage))
         writer.commit(coverage, doubt_tags(doubts))
     if small is not None:
         small.write(request.out, classes, masks.tags[FINGERPRINT_KEY])
@@ -239,6 +239,17 @@ def _nothing_seen(coverage: Coverage, colours: Sequence[Colour]) -> Iterator[Dou
             "one value",
             f"the network saw one colour everywhere (red {red}, green {green}, blue {blue}), so labels say nothing; "
             "is the image blank?",
+        )
+
+
+def _hardly_sure(coverage: Coverage) -> Iterator[Doubt]:
+    """Yield what is doubtful of an image of whose labels many are hardly surer than the second best."""
+    share = coverage.sure.low_share if coverage.sure else None
+    if share is not None and share > MOST_LOW:
+        yield Doubt(
+            "low confidence",
+            f"{share:.0%} of its labels have a confidence below {LOW_BELOW:g} (at most {MOST_LOW:.0%} expected): "
+            "the model hardly knows what it sees",
         )
 
 

@@ -46,7 +46,10 @@ def test_a_mask_is_sampled_in_the_middle_of_each_piece(shape: tuple[int, int], s
     canvas = MaskCanvas(shape, small)
     for row in range(0, shape[0], step):
         canvas.add(values[row : row + step])
-    rows, cols = ([int((2 * at + 1) * length / (2 * size)) for at in range(size)] for length, size in zip(shape, small))
+    rows, cols = (
+        [int((2 * at + 1) * length / (2 * size)) for at in range(size)]
+        for length, size in zip(shape, small, strict=True)
+    )
     np.testing.assert_array_equal(canvas.pixels, values[rows][:, cols])
 
 
