@@ -22,6 +22,7 @@ _HELPS: dict[Kind, str] = {
     "mask not read": "put the mask inside the file",
     "one value": "look whether the photos are blank",
     "empty": "look at nodata and alpha",
+    "low confidence": "look at these masks first; training on such photos helps",
 }
 """What helps against a doubt, in a few words."""
 _ENDS: dict[End, str] = {
@@ -67,9 +68,10 @@ def closing_lines(sums: Sums, end: End, files: Mapping[str, str]) -> list[str]:
     Returns
     -------
     list of str
-        The counts, then a line for each kind of doubt, for what is left and for each place.
+        The counts, then a line for the report, for what is left, for each kind of doubt and for each other place.
     """
-    rows = {"left": f"{sums.left} of {counted(sums.inputs, 'image')}; {_ENDS[end]}"} if sums.left else {}
+    rows = {name: text for name, text in files.items() if name == "report"}
+    rows |= {"left": f"{sums.left} of {counted(sums.inputs, 'image')}; {_ENDS[end]}"} if sums.left else {}
     for kind, count in sums.doubts.items():
         rows[kind] = f"{counted(count, 'image')}; {_HELPS[kind].format(records=files.get('records', MANIFEST))}"
     rows |= files

@@ -21,6 +21,7 @@ from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
+from segment.report.request import ReportRequest
 from segment.review.request import ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
@@ -37,6 +38,7 @@ REQUESTS: dict[str, type] = {
     "evaluate": EvaluateRequest,
     "plan": PlanRequest,
     "polygons": PolygonsRequest,
+    "report": ReportRequest,
     "review": ReviewRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
@@ -239,7 +241,7 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(noseam, name)
-    for name in ("crop", "evaluate", "plan", "polygons", "review", "segment", "status", "train")
+    for name in ("crop", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train")
 }
 
 
