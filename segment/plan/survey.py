@@ -127,8 +127,10 @@ class ImagePlan:
 
         These are its parts, if it has several, and each COG as a plain GeoTIFF.
         """
-        parts = {"label", "confidence"} if len(self.parts) > 1 else set()
-        return sum(self._bytes_of(out) * ((out.kind in parts) + (out.format == "cog")) for out in self.outputs)
+        parts = len(self.parts) > 1
+        return sum(
+            self._bytes_of(out) * ((parts and out.kind != "color") + (out.format == "cog")) for out in self.outputs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         wanted=request.format,
         color=request.color,
         confidence=request.confidence,
+        disagreement=request.disagreement,
         sidecars=_sidecars(info.georeference, request),
         polygons=request.polygons_format if request.polygons and not no_polygons else None,
     )

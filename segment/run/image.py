@@ -130,7 +130,7 @@ def segment_parts(
                 return
             with folder.writer(span, classes, plan.info.width) as writer:
                 for each in rows.take(len(span)):
-                    writer.write(each.labels, each.confidence)
+                    writer.write(each.labels, each.confidence, each.disagreement)
                     advance(each.labels.size)
                 _refuse_changed(plan)
                 seen = Seen(labelled.image.findings, tuple(labelled.flat.colours))
@@ -159,9 +159,8 @@ def join_parts(masks: Masks, spans: Sequence[Span], folder: PartFolder, seen: Se
         As `segment_image`; the parts stay then, but for one that cannot be read.
     """
     _refuse_changed(masks.plan)
-    rows = (MaskRows(labels, confidence) for labels, confidence in folder.rows(spans))
     with opened(masks.plan, masks.request, seen.findings) as image:
-        made = _write(masks, image, rows, lambda: seen.colours, lambda pixels: None)
+        made = _write(masks, image, folder.rows(spans), lambda: seen.colours, lambda pixels: None)
     folder.remove()
     return made
 
@@ -185,8 +184,8 @@ def _write(
     with MaskWriter(plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise) as writer:
         for each in rows:
             with watch("count"):
-                tally.add(each.labels, each.confidence)
-            writer.write(each.labels, each.confidence)
+                tally.add(each.labels, each.confidence, each.disagreement)
+            writer.write(each.labels, each.confidence, each.disagreement)
             advance(each.labels.size)
         _refuse_changed(plan)
         coverage = tally.coverage()

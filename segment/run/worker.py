@@ -139,8 +139,8 @@ class Worker:
 
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
-    confidence = work.request.confidence
-    return PartFolder(image.label, recipe.of_labels, source=image.source_text, confidence=confidence)
+    kinds = [output.kind for output in reversed(image.outputs) if output.kind != "color"]
+    return PartFolder(image.label, recipe.of_labels, source=image.source_text, kinds=kinds)
 
 
 def sum_of(seen: Iterable[Seen]) -> Seen | None:

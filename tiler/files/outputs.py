@@ -42,6 +42,7 @@ def plan_outputs(
     wanted: Literal["auto"] | Format,
     color: bool | None,
     confidence: bool = False,
+    disagreement: bool = False,
     sidecars: Collection[Sidecar] = (),
     polygons: PolygonFormat | None = None,
 ) -> tuple[Output, ...]:
@@ -62,6 +63,8 @@ def plan_outputs(
         colours as a palette.
     confidence : bool
         Whether to write a mask of confidence too.
+    disagreement : bool
+        Whether to write a mask of the disagreement of tiles too.
     sidecars : collection of Sidecar
         Side files to write, see `plan_sidecars`.
     polygons : str or None
@@ -79,6 +82,8 @@ def plan_outputs(
         kinds.append("color")
     if confidence:
         kinds.append("confidence")
+    if disagreement:
+        kinds.append("disagreement")
     folder = out / relative.parent
     outputs = []
     for kind in kinds:
