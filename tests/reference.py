@@ -93,7 +93,7 @@ def _ramp(position: NDArray[np.float64], offs: Sequence[int], index: int, tile_p
 
 
 def disagreement(grid: Grid, tiles: Sequence[tuple[Tile, NDArray[np.float32]]]) -> NDArray[np.float64]:
-    """Return `1 - sum_c prod_k p_k(c) ** w_k` of each cell, (rows, cols); NaN where fewer than two tiles vote."""
+    """Return `sqrt(1 - sum_c prod_k p_k(c) ** w_k)` of each cell, (rows, cols); NaN where fewer than two tiles vote."""
     found = np.full(grid.cells_shape, np.nan)
     for row, col in np.ndindex(*grid.cells_shape):
         votes = []
@@ -112,5 +112,6 @@ def disagreement(grid: Grid, tiles: Sequence[tuple[Tile, NDArray[np.float32]]]) 
                 votes.append((weight, exponentials / exponentials.sum()))
         if len(votes) > 1:
             total = sum(weight for weight, _ in votes)
-            found[row, col] = 1 - np.prod([p ** (weight / total) for weight, p in votes], axis=0).sum()
+            alike = np.prod([p ** (weight / total) for weight, p in votes], axis=0).sum()
+            found[row, col] = max(1 - alike, 0) ** 0.5
     return found

@@ -41,7 +41,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/files/vector.py": "too short: a table of suffixes that loads no vector library",
     "tiler/grid/window.py": "too short: one value on which all geometry stands",
     "tiler/kernel.py": "too short: one decorator that both kernels share",
-    "tiler/masks/coverage.py": "too short: one value that is both counted and read back",
     "tiler/masks/sidecars/build.py": "too short: one file per kind of side file, and this one calls them",
     "tiler/masks/sidecars/legend.py": "too short: what the style and the tables share",
     "tiler/masks/sidecars/style.py": "too short: one kind of side file",

@@ -48,7 +48,7 @@ def disagreement(sums: Tensor, votes: Tensor) -> Tensor:
         Those of the same cells.
     """
     gap = votes[0] / sums[-1] - (sums[:-1] / sums[-1]).logsumexp(0)
-    return gap.clamp_(min=0).neg_().expm1_().neg_().masked_fill_(votes[1] < 2, math.nan)
+    return gap.clamp_(min=0).neg_().expm1_().neg_().sqrt_().masked_fill_(votes[1] < 2, math.nan)
 
 
 @torch.inference_mode()

@@ -30,7 +30,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _MEANINGS: dict[Kind, dict[str, str]] = {
     "confidence": {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"},
     "disagreement": {
-        "DISAGREEMENT": "round(254 * (1 - sum over classes of the product of p_k ** w_k over tiles k)); "
+        "DISAGREEMENT": "round(254 * sqrt(1 - sum over classes of the product of p_k ** w_k over tiles k)); "
         "255: no data, or one tile"
     },
 }

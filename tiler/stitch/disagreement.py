@@ -1,11 +1,11 @@
 """How far the tiles that overlap disagree: votes are added up beside the blending, and compared row by row.
 
 Where several tiles cover a cell of the logits grid, each votes with the softmax probabilities `p_k` of its logits, and
-with its blending weight `w_k`, a share of 1. Their disagreement is `1 - sum_c prod_k p_k(c) ** w_k`: 0 where all votes
-are the same, near 1 where each excludes what the others say. For two votes of the same weight that is one minus the
-coefficient of Bhattacharyya (On a measure of divergence between two statistical populations, 1943).
+with its blending weight `w_k`, a share of 1. Their disagreement is `sqrt(1 - sum_c prod_k p_k(c) ** w_k)`: 0 where all
+votes are the same, near 1 where each excludes what the others say. For two votes of the same weight that is their
+Hellinger distance (Hellinger, Neue Begründung der Theorie quadratischer Formen, 1909).
 
-It equals `1 - exp(-(mean of lse(L_k) - lse(mean of L_k)))`, where `lse` is the logarithm of the summed exponentials of
+The sum equals `exp(lse(mean of L_k) - mean of lse(L_k))`, where `lse` is the logarithm of the summed exponentials of
 logits, and means are weighted. So beside the blended logits, which are there anyway, few numbers per cell are kept.
 """
 
@@ -109,7 +109,7 @@ def _compare(total: Floats, weight: Floats, count: Floats, blended: Floats, foun
         for x in range(found.shape[1]):
             if count[y, x] > _ONE:
                 gap = total[y, x] / weight[y, x] - found[y, x]
-                found[y, x] = _ONE - np.exp(-gap) if gap > 0 else np.float32(0)
+                found[y, x] = np.sqrt(-np.expm1(-gap)) if gap > 0 else np.float32(0)
             else:
                 found[y, x] = np.float32(np.nan)
 
