@@ -105,6 +105,17 @@ def write_summary(
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def totals_of(path: Path) -> tuple[str, dict[int, int], dict[int, float], str]:
+    """Return the sum of a table: its name, pixels and square metres by class, and its note; empty where it has none.
+
+    There are no square metres where the sum leaves them out.
+    """
+    rows = [row for row in rows_of(path, _HEAD, _OF_CONFIDENCE) if _SUM.fullmatch(row[0]) and int(row[1]) != NO_LABEL]
+    pixels = {int(row[1]): int(row[3]) for row in rows}
+    areas = {int(row[1]): float(row[5]) for row in rows if row[5]}
+    return rows[0][0] if rows else "", pixels, areas, rows[0][-1] if rows else ""
+
+
 def _shared(covered: Sequence[Covered]) -> str:
     """Return in words which images overlap on the ground; empty where none do."""
     names = [each.image.as_posix() for each in covered]

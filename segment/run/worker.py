@@ -22,6 +22,7 @@ from segment.run.task import Ended, Task, Work
 from segment.run.under_way import UnderWay
 from tiler.doubt import OF_PLACE, Doubt, read_doubts
 from tiler.errors import DiskFullError, advice_of, reason_of
+from tiler.files.names import PICTURES
 from tiler.files.outputs import all_paths
 from tiler.grid.parts import runs_of_parts
 from tiler.masks.coverage import read_coverage
@@ -139,7 +140,7 @@ class Worker:
 
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
-    kinds = [output.kind for output in reversed(image.outputs) if output.kind != "color"]
+    kinds = [output.kind for output in reversed(image.outputs) if output.kind not in PICTURES]
     return PartFolder(image.label, recipe.of_labels, source=image.source_text, kinds=kinds)
 
 

@@ -21,6 +21,7 @@ from segment.demo.request import DemoRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
+from segment.report.request import ReportRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
@@ -36,6 +37,7 @@ REQUESTS: dict[str, type] = {
     "evaluate": EvaluateRequest,
     "plan": PlanRequest,
     "polygons": PolygonsRequest,
+    "report": ReportRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
     "status": StatusRequest,

@@ -3,7 +3,7 @@
 Where several tiles cover a cell of the logits grid, each votes with the softmax probabilities `p_k` of its logits, and
 with its blending weight `w_k`, a share of 1. Their disagreement is `sqrt(1 - sum_c prod_k p_k(c) ** w_k)`: 0 where all
 votes are the same, near 1 where each excludes what the others say. For two votes of the same weight that is their
-Hellinger distance (Hellinger, Neue Begründung der Theorie quadratischer Formen, 1909).
+Hellinger distance (Hellinger, 1909).
 
 The sum equals `exp(lse(mean of L_k) - mean of lse(L_k))`, where `lse` is the logarithm of the summed exponentials of
 logits, and means are weighted. So beside the blended logits, which are there anyway, few numbers per cell are kept.
