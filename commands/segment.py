@@ -62,9 +62,9 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
     from segment.record.manifest import MANIFEST
     from segment.record.progress import Progress
     from segment.record.sums import Sums
-    from segment.steps import held, opened, plan
+    from segment.steps import held, opened, plan, report_after
 
-    gate = Gate(request.run_limits)
+    gate, page = Gate(request.run_limits), None
     ctx.with_resource(giving_up(gate.pulse, request.run_limits.max_stall_s, FAILED))
     ctx.with_resource(running(wanted=verbose() or as_json or json_file is not None))
     with watch("plan"):
@@ -80,7 +80,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         stack.callback(lambda: give_json(sums.as_dict(request.out, gate.end), as_json=as_json, json_file=json_file))
         stack.push(lambda kind, error, at: gate.shut_by(error) if error else None)
         runner = stack.enter_context(opened(request, planned))
-        stack.callback(lambda: _close(request, survey, sums, gate.end, aside=as_json))
+        stack.callback(lambda: _close(request, survey, sums, gate.end, page, aside=as_json))
         record = str(request.out / request.shard.mark(MANIFEST))
         stack.callback(lambda: sums.stages.include(taken()))
         progress = stack.enter_context(Progress(survey, quiet=quiet(), record=record))
@@ -88,12 +88,15 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         for outcome in stack.enter_context(closing(outcomes)):
             sums.add(outcome)
             progress.report(outcome)
+        page = report_after(request)
     if gate.end == "stalled":
         exit_now(FAILED)
     return exit_code(gate.end, failed=len(sums.failures), left=sums.left)
 
 
-def _close(request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, *, aside: bool) -> None:
+def _close(
+    request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, page: Path | None, *, aside: bool
+) -> None:
     """Say how the run ended: lines for people, beside JSON on standard error, and a line of the log.
 
     Where people see the lines, the log would repeat them. With -q they see the line of the log alone, and that only
@@ -109,7 +112,9 @@ def _close(request: SegmentRequest, survey: SurveyPlan, sums: Sums, end: End, *,
         _log.log(logging.INFO if is_clean(sums) else logging.WARNING, "%s", line)
     if not quiet():
         outputs = (output for image in survey.images if image.found.path in sums.covered for output in image.outputs)
-        lines = closing_lines(sums, end, files_of(request.out, request.shard.mark, outputs, sums))
+        files = {} if page is None else {"report": str(page)}
+        files |= files_of(request.out, request.shard.mark, outputs, sums)
+        lines = closing_lines(sums, end, files)
         lines += stages_as_lines(sums.stages, pixels=sums.pixels, seconds=sums.seconds) if verbose() else []
         click.echo("\n".join(map(one_line, lines)), file=file)
 

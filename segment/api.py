@@ -18,6 +18,7 @@ from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
+from segment.report.request import ReportRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
 from segment.training.request import Schedule, TrainRequest
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from segment.training.train import TrainResult
     from tiler.crops.make import CropReport
 
-__all__ = ["crop", "doctor", "evaluate", "plan", "polygons", "segment", "status", "train"]
+__all__ = ["crop", "doctor", "evaluate", "plan", "polygons", "report", "segment", "status", "train"]
 AnyPath = str | Path
 
 
@@ -171,6 +172,8 @@ def plan(
     format: Literal["auto"] | Format = PlanRequest.format,
     color: bool | None = PlanRequest.color,
     confidence: bool = PlanRequest.confidence,
+    overlay: bool = PlanRequest.overlay,
+    report: bool = PlanRequest.report,
     sidecars: Iterable[SidecarGroup] | str = PlanRequest.sidecars,
     georef: Literal["auto", "photo", "none"] = PlanRequest.georef,
     flying_height_m: float | None = PoseOptions.flying_height_m,
@@ -251,6 +254,8 @@ def segment(
     format: Literal["auto"] | Format = SegmentRequest.format,
     color: bool | None = SegmentRequest.color,
     confidence: bool = SegmentRequest.confidence,
+    overlay: bool = SegmentRequest.overlay,
+    report: bool = SegmentRequest.report,
     sidecars: Iterable[SidecarGroup] | str = SegmentRequest.sidecars,
     overwrite: bool = SegmentRequest.overwrite,
     prune: bool = SegmentRequest.prune,
@@ -322,6 +327,33 @@ def status(out: AnyPath) -> Status:
         If there is no such folder, or a record cannot be read.
     """
     return steps.status(gather(StatusRequest, locals()))
+
+
+def report(
+    out: AnyPath, *, evaluation: AnyPath | None = ReportRequest.evaluation, progress: Progress | None = None
+) -> Path | None:
+    """Make the report of an output folder, a page for any browser; `segment` does so itself at its end.
+
+    Parameters
+    ----------
+    out : path
+        The output folder.
+    evaluation : path, optional
+        Folder that `evaluate` wrote.
+    progress : callable, optional
+        Called with (previews made, previews that were missing), from any thread.
+
+    Returns
+    -------
+    Path or None
+        The page; None where no image was ever planned there.
+
+    Raises
+    ------
+    NoseamError
+        If there is no such folder, a record cannot be read, the report cannot be written, or another process writes it.
+    """
+    return steps.report(gather(ReportRequest, locals()), progress or steps.unheard)
 
 
 def polygons(

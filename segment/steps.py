@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from segment.errors import RequestError
 from segment.record.logs import ignore_placeless
-from tiler.errors import PolygonRequestError, TilerError
+from tiler.errors import NoseamError, PolygonRequestError, TilerError
 from tiler.stopwatch import watch
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from segment.record.outcome import Outcome
     from segment.record.request import StatusRequest
     from segment.record.status import Status
+    from segment.report.request import ReportRequest
     from segment.run.crew import Workers
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
@@ -226,7 +227,40 @@ def segment(request: SegmentRequest, advance: Progress = unheard) -> tuple[Outco
         for outcome in runner.run(planned.survey, planned.request, overwrite=request.overwrite, gate=gate):
             outcomes.append(outcome)
             advance(len(outcomes), planned.survey.inputs)
+        report_after(request)
     return tuple(outcomes)
+
+
+def report_after(request: SegmentRequest) -> Path | None:
+    """Make the report at the end of a run that holds its folder; return its page, or None where none is made.
+
+    A shard makes none, because others may be under way. A report that cannot be made costs a warning, not the run.
+    """
+    from segment.plan.shard import WHOLE
+    from segment.report.request import ReportRequest
+
+    if not request.report or request.shard != WHOLE:
+        return None
+    try:
+        return report(ReportRequest(out=request.out))
+    except NoseamError as error:
+        _log.warning("no report: %s", error)
+        return None
+
+
+@_no_warnings()
+def report(request: ReportRequest, advance: Progress = unheard) -> Path | None:
+    """Make the report of an output folder; return its page, or None where there is nothing to report.
+
+    Raises
+    ------
+    NoseamError
+        If a record cannot be read, the report cannot be written, or another process writes it.
+    """
+    from segment.report.make import make_report
+    from segment.run.cores import share_cores
+
+    return make_report(request.out, request.evaluation, jobs=share_cores(None).cores, advance=advance)
 
 
 def status(request: StatusRequest) -> Status:

@@ -22,7 +22,7 @@ from tiler.files.walk import walk_survey
 
 MANIFEST = "manifest.jsonl"
 LOCK, HOLDER, MEMORY, RUN = ".noseam.lock", ".noseam.holder", ".noseam.survey.json", ".noseam.run.json"
-_OF_ONE_RUN = r"manifest\.jsonl|\.noseam\.lock|\.noseam\.run\."
+_OF_ONE_RUN = r"manifest\.jsonl|\.noseam\.lock|\.noseam\.run\.|report/(?!images)"
 NORTH_UP = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["suspect", "not placed", "stretched", "far from scale", "mask not read", "one value", "empty"]
+Kind = Literal[
+    "suspect", "not placed", "stretched", "far from scale", "mask not read", "one value", "empty", "low confidence"
+]
 """`suspect`: GDAL complained of pixels that it decoded all the same. `not placed`: a place was asked for, and the image
 does not say well enough where it lies. `stretched`: the range of values was guessed from the file. `far from scale`:
 the model was trained on ground of another resolution. `mask not read`: a file beside it marks
 pixels as invalid, and is not read. `one value`: all valid pixels are the same. `empty`: no pixel
-is valid."""
+is valid. `low confidence`: of too many labels the network is not sure; known only where confidence is written."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which people read of them."""
 OF_PLACE: frozenset[Kind] = frozenset({"not placed", "far from scale"})

@@ -16,13 +16,13 @@ from typing import Literal, get_args
 
 Stage = Literal[
     "plan", "open", "read", "wait", "upload", "network", "stitch", "download", "count", "encode", "verify", "sync",
-    "polygons",
+    "polygons", "previews",
 ]  # fmt: skip
 """
 `plan`: the survey's headers. `open`: the model. `read`: decode and resample. `wait`: from the moment when a tile is
 handed in until its batch starts. `upload`: tiles to the device. `network`: the network. `stitch`: blend, upsample and
 label. `download`: wait for labels of a device. `count`: the pixels of each class. `encode`: compress and write.
-`verify`: read back. `sync`: wait for the disk. `polygons`: trace them.
+`verify`: read back. `sync`: wait for the disk. `polygons`: trace them. `previews`: small pictures for the report.
 """
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Resource = Literal["cores", "device"]

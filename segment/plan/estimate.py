@@ -10,9 +10,12 @@ from pathlib import Path
 
 from segment.plan.figures import TYPICAL_COMPRESSION, Calibration, Estimate, Kind, Rates
 from segment.plan.survey import ImagePlan
+from tiler.previews.canvas import preview_shape
 
 _AT_ONCE = 3
 """Images that even a worker with few cores has in flight."""
+_PREVIEW_BYTES, _THUMB_BYTES = 0.3, 15_000
+"""Bytes for each pixel of the previews of an image, photo and masks together, and of the small picture of both."""
 
 
 def kind_of(image: ImagePlan) -> Kind:
@@ -53,7 +56,8 @@ def estimate(
         typical = [1 / TYPICAL_COMPRESSION] * len(images)
         if calibration is not None:
             unknown = f"because the images that were tried out failed: {calibration.failed}"
-        return Estimate(len(images), _mask_bytes(images, typical), free, scratch_bytes(images, typical), unknown)
+        files = _mask_bytes(images, typical), free, scratch_bytes(images, typical), _report_bytes(images)
+        return Estimate(len(images), *files, unknown)
     found = {each.kind: each for each in calibration.rates}
     rates = [found.get(kind_of(image)) or calibration.rates[0] for image in images]
     working = work_s(images, rates, calibration)
@@ -63,6 +67,7 @@ def estimate(
         mask_bytes=_mask_bytes(images, [rate.compression for rate in rates]),
         free_bytes=free,
         scratch_bytes=scratch_bytes(images, [rate.compression for rate in rates], workers * each.at_once),
+        report_bytes=_report_bytes(images),
         seconds=planning_s + calibration.startup_s + working,
         images_per_s=len(images) / working if working else 0.0,
         core_s=core_s(images, rates, calibration),
@@ -126,6 +131,11 @@ def scratch_bytes(images: Sequence[ImagePlan], compressions: Sequence[float], at
 
 def _mask_bytes(images: Sequence[ImagePlan], compressions: Sequence[float]) -> int:
     return round(sum(image.output_bytes * each for image, each in zip(images, compressions, strict=True)))
+
+
+def _report_bytes(images: Sequence[ImagePlan]) -> int:
+    shapes = [preview_shape(image.grid.model_shape) for image in images if image.shown]
+    return round(sum(_PREVIEW_BYTES * height * width + _THUMB_BYTES for height, width in shapes))
 
 
 def free_bytes(folder: Path) -> int:

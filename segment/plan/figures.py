@@ -89,6 +89,8 @@ class Estimate:
     """Bytes that are free where they go."""
     scratch_bytes: int = 0
     """Most bytes of the files that are there only while masks are made."""
+    report_bytes: int = 0
+    """Bytes of the previews for the report, as is typical."""
     unknown: str = ""
     """Why time and memory are not known, such as `without --model`; empty where they are."""
     seconds: float | None = None
@@ -107,7 +109,7 @@ class Estimate:
     @property
     def fits(self) -> bool:
         """Whether the files will have room."""
-        return self.mask_bytes + self.scratch_bytes <= self.free_bytes
+        return self.mask_bytes + self.report_bytes + self.scratch_bytes <= self.free_bytes
 
 
 def about_time(seconds: float) -> str:

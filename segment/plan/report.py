@@ -186,8 +186,9 @@ def _estimate(found: Estimate, out: Path) -> Iterator[str]:
     typical = "" if found.seconds else f" if, as is typical, {TYPICAL_COMPRESSION} pixels take one byte"
     room = f"{free} free" if found.fits else f"that does not fit, only {free} are free"
     room = room if is_writable(out) else "it cannot be written"
+    files += f" of masks and {about_bytes(found.report_bytes)} for the report" if found.report_bytes else " of masks"
     more = f", and {about_bytes(found.scratch_bytes)} more while they are made" if _tells(found) else ""
-    yield f"disk: about {files} of masks{more}{typical}; {room} in {out}"
+    yield f"disk: about {files}{more}{typical}; {room} in {out}"
 
 
 def _tells(found: Estimate) -> bool:

@@ -53,6 +53,17 @@ class SurveyOptions:
         "A mask is also written of how sure each label is: 0 (a tie of two classes) to 254 (certain).",
         group="output",
     )
+    overlay: bool = option(
+        False,
+        "The photo with the classes' colours over it is also written, half of each, as a JPEG of full size.",
+        group="output",
+    )
+    report: bool = option(
+        True,
+        "Small pictures of photos and masks are made beside the masks, and at the end the report of the output folder: "
+        "a page for any browser, in DIR/report.",
+        group="output",
+    )
     sidecars: frozenset[SidecarGroup] = option(
         frozenset(GROUPS),
         "These files stand beside masks. They name and colour the classes in a GIS, and place PNGs: aux (.aux.xml), "

@@ -8,15 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rasterio import Affine
-
 from segment.plan.figures import Estimate
+from segment.plan.products import possible_sidecars, without_overlay, without_polygons
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, advice_of, reason_of
-from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
-from tiler.files.vector import OF_LONGITUDES
 from tiler.files.walk import Found, Survey
 from tiler.grid.parts import BLOCK_PX, Span, plan_parts
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
@@ -60,6 +57,11 @@ class ImagePlan:
     """Why the model is not to be trusted with its resolution; empty where that fits or is not known."""
     no_polygons: str = ""
     """Why it gets no polygons; empty unless they were asked for."""
+    no_overlay: str = ""
+    """Why it gets no overlay; empty unless that was asked for."""
+
+    shown: bool = False
+    """Whether previews of it are made for the report."""
 
     within: Window | None = None
     """The part of the file that counts as the image; None: all of it."""
@@ -68,7 +70,8 @@ class ImagePlan:
     def notes(self) -> tuple[str, ...]:
         """What the user should know about its place and its polygons."""
         found = self.placement.notes if self.placement else ()
-        return (*found, f"no polygons: {self.no_polygons}") if self.no_polygons else found
+        without = (("no polygons", self.no_polygons), ("no overlay", self.no_overlay))
+        return (*found, *(f"{what}: {why}" for what, why in without if why))
 
     @property
     def doubts(self) -> tuple[Doubt, ...]:
@@ -97,7 +100,8 @@ class ImagePlan:
         return sum(map(self._bytes_of, self.outputs))
 
     def _bytes_of(self, output: Output) -> int:
-        return self.pixels * (4 if output.kind == "color" and output.format != "png" else 1)
+        channels = 3 if output.kind == "overlay" else 4 if output.kind == "color" and output.format != "png" else 1
+        return self.pixels * channels
 
     @property
     def random_access(self) -> bool:
@@ -238,7 +242,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         grid = request.tiling.grid(info.shape, scale=scale, balance_px=request.balance_px, shift=shift)
     except Exception as error:  # one bad header costs only itself, whatever it raised
         return Refused(found.path, reason_of(error, found.path), found.relative, advice_of(error))
-    no_polygons = _without_polygons(info, request)
+    no_polygons = without_polygons(info, request)
+    no_overlay = without_overlay(info, request)
     outputs = plan_outputs(
         found.relative,
         request.out,
@@ -246,7 +251,8 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         wanted=request.format,
         color=request.color,
         confidence=request.confidence,
-        sidecars=_sidecars(info.georeference, request),
+        overlay=request.overlay and not no_overlay,
+        sidecars=possible_sidecars(info.georeference, request),
         polygons=request.polygons_format if request.polygons and not no_polygons else None,
     )
     if too_long := [path.name for path in all_paths(outputs) if len(os.fsencode(path.name)) > _NAME_MAX_BYTES]:
@@ -259,7 +265,9 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     off_scale = request.tiling.off_scale(info.gsd_m)
     work = len(grid) * request.work(grid.tile_shape)
     parts = plan_parts(grid, round(1e6 * request.part_size))
-    return ImagePlan(found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons)
+    return ImagePlan(
+        found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons, no_overlay
+    )
 
 
 def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement | None, str]:
@@ -273,20 +281,3 @@ def _locate(info: RasterInfo, request: Request) -> tuple[RasterInfo, Placement |
     except PoseError as error:
         return info, None, str(error).removeprefix(f"{info.path}: ")
     return replace(info, georeference=placed.georeference), placed, ""
-
-
-def _without_polygons(info: RasterInfo, request: Request) -> str:
-    """Return why an image cannot have the polygons that are asked for; empty if it can."""
-    if request.polygons and request.polygon_options.min_area_m2 and info.gsd_m is None:
-        return "a least area in square metres needs an image with CRS and transform"
-    if request.polygons and request.polygons_format in OF_LONGITUDES and info.georeference.crs is None:
-        return f"{request.polygons_format} holds longitude and latitude, and the image has no CRS"
-    return ""
-
-
-def _sidecars(georeference: Georeference, request: Request) -> set[Sidecar]:
-    """Return the side files that are asked for and that the georeference has content for."""
-    wanted = {kind for group in request.sidecars for kind in GROUPS[group]}
-    if georeference.transform == Affine.identity():
-        wanted -= {"world", "prj"}
-    return wanted - {"prj"} if georeference.crs is None else wanted

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from segment.errors import RecordError
 from segment.plan.shard import Shard, marked
 from segment.plan.survey import SurveyPlan
 from segment.record.manifest import MANIFEST, end_of_lines
+from tiler.extra import version_of
 from tiler.files.atomic import write_whole
 from tiler.words import readable
 
 RUN = ".noseam.run.json"
 """Name of the hidden file in the output folder; shards mark it."""
+_PACKAGES = ("noseam", "torch", "openvino", "transformers", "numpy", "rasterio", "pillow", "numba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Begun:
     """How long its manifest was before; its own lines follow."""
     ended: datetime | None = None
     """When it ended; None while it runs, or where it was killed."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Packages that decide masks, with their versions."""
     end: str = ""
     """Why it took no more work, see `End`; empty until it ended."""
 
@@ -83,6 +87,7 @@ def begin_record(out: Path, shard: Shard, survey: SurveyPlan, command: Sequence[
         command=tuple(map(readable, command)),
         folder=readable(str(Path.cwd())),
         manifest_bytes=end_of_lines(out / shard.mark(MANIFEST)),
+        versions={name: version for name in _PACKAGES if (version := version_of(name)) != "unknown"},
     )
     _write(out, begun)
     for path in _records(out):
@@ -142,6 +147,7 @@ def _read(path: Path) -> Begun:
         manifest_bytes=int(found["manifest_bytes"]),
         ended=datetime.fromisoformat(found["ended"]) if found["ended"] else None,
         end=str(found["end"]),
+        versions={str(name): str(version) for name, version in found.get("versions", {}).items()},
     )
 
 

@@ -22,6 +22,7 @@ _HELPS: dict[Kind, str] = {
     "mask not read": "put the mask inside the file",
     "one value": "look whether the photos are blank",
     "empty": "look at nodata and alpha",
+    "low confidence": "look at these masks first; training on such photos helps",
 }
 """What helps against a doubt, in a few words."""
 _ENDS: dict[End, str] = {

@@ -57,11 +57,15 @@ def _rows_of_others(path: Path, part: Iterable[Path]) -> list[tuple[str, ...]]:
     return [row for row in rows if row[0] not in ours and Path(row[0].removeprefix("'")).exists()]
 
 
-def rows_of(path: Path, head: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the rows of a table that an earlier run wrote; none where it cannot be read, or has other columns."""
+def rows_of(path: Path, head: Sequence[str], new: Collection[str] = ()) -> list[tuple[str, ...]]:
+    """Return the rows of a table that an earlier run wrote; none where it cannot be read, or has other columns.
+
+    Cells of columns that are `new` are empty in a table of an earlier version, which lacks them.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [tuple(row[name] for name in head) for row in csv.DictReader(file)]
+            table = csv.DictReader(file)
+            return [tuple(row.get(name, "") if name in new else row[name] for name in head) for row in table]
     except (OSError, ValueError, KeyError, csv.Error):
         return []
 

@@ -15,6 +15,7 @@ from typing import Any
 from segment.errors import RecordError
 from segment.record.outcome import Outcome
 from tiler.classes import ClassTable
+from tiler.masks.coverage import Confidence, Coverage
 from tiler.words import readable
 
 MANIFEST = "manifest.jsonl"
@@ -118,6 +119,8 @@ class Manifest:
             counts = zip(self._classes.names, outcome.coverage.pixels, strict=True)
             record["pixels"] = {name: pixels for name, pixels in counts if pixels}
             record["no_data"] = outcome.coverage.no_data
+            if outcome.coverage.sure is not None:
+                record["confidence"] = _confidence(outcome.coverage, self._classes)
         return record
 
     def _drop_cut_line(self) -> None:
@@ -129,3 +132,15 @@ class Manifest:
             self._file.truncate(size - len(cut))
         elif cut:
             self._file.write(b"\n")
+
+
+def _confidence(coverage: Coverage, classes: ClassTable) -> dict[str, Any]:
+    """Return how sure the labels of an image are, all of them and by class; null where there are none."""
+    of_classes = zip(classes.names, coverage.confidence or (), strict=True)
+    named = {name: _mean_and_low(each) for name, each in of_classes if each.pixels}
+    return {**_mean_and_low(coverage.sure or Confidence()), "classes": named}
+
+
+def _mean_and_low(found: Confidence) -> dict[str, float | None]:
+    shares = {"mean": found.mean, "low": found.low_share}
+    return {name: None if share is None else round(share, 4) for name, share in shares.items()}

@@ -26,6 +26,7 @@ _NOTES: Mapping[Stage, str] = {
     "encode": "compress and write",
     "verify": "read back",
     "sync": "wait for the disk",
+    "previews": "for the report",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from segment.record.failures import cell, rows_of
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.files.atomic import replacing
 from tiler.files.walk import natural
-from tiler.masks.coverage import Coverage
+from tiler.masks.coverage import Confidence, Coverage
 from tiler.source.footprint import Footprint, overlap_in_words
 from tiler.words import readable
 
@@ -28,7 +28,8 @@ _PARTLY = "the last run looked at a part of the survey alone"
 _EARLIER = "masks of an earlier run"
 _OF_PHOTOS = frozenset({".jpg", ".jpeg"})
 _SUM = re.compile(r"\((all images|all rows above|\d+ of \d+ images)\)")
-_HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2", "note")
+_OF_CONFIDENCE = ("confidence", "low_percent")
+_HEAD = ("image", "class_id", "class_name", "pixels", "percent", "m2", *_OF_CONFIDENCE, "note")
 _Row = tuple[Any, ...]
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ def write_summary(
 ) -> None:
     """Write the table of a run: one row per image and class that occurs in it, then the same for the survey.
 
+    `confidence` is the mean of a class, 0 to 1, and `low_percent` the share of its pixels with a low one, see
+    `tiler.masks.coverage`. Both are empty where no confidence was written; in the total, as soon as one image has none.
     `percent` is a share of the pixels that have a label. `m2` is the area on the ground in square metres. It is empty
     where an image does not say where it lies. In the total it is empty as soon as one image does not say so, or two
     images overlap on the ground, which the sum would count twice. Then `note` of its first row says which, and so does
@@ -102,6 +105,17 @@ def write_summary(
         raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def totals_of(path: Path) -> tuple[str, dict[int, int], dict[int, float], str]:
+    """Return the sum of a table: its name, pixels and square metres by class, and its note; empty where it has none.
+
+    There are no square metres where the sum leaves them out.
+    """
+    rows = [row for row in rows_of(path, _HEAD, _OF_CONFIDENCE) if _SUM.fullmatch(row[0]) and int(row[1]) != NO_LABEL]
+    pixels = {int(row[1]): int(row[3]) for row in rows}
+    areas = {int(row[1]): float(row[5]) for row in rows if row[5]}
+    return rows[0][0] if rows else "", pixels, areas, rows[0][-1] if rows else ""
+
+
 def _shared(covered: Sequence[Covered]) -> str:
     """Return in words which images overlap on the ground; empty where none do."""
     names = [each.image.as_posix() for each in covered]
@@ -142,27 +156,39 @@ def _write(
     if covered:
         name = TOTAL if len(covered) == inputs else f"({len(covered)} of {inputs} images)"
         note = f"m2 left out: {no_sum}" if no_sum else ""
-        for *row, area in _rows(total([each.coverage for each in covered]), classes):
-            writer.writerow((name, *row, "" if no_sum else area, note))
+        for *row, area, sure, low in _rows(total([each.coverage for each in covered]), classes):
+            writer.writerow((name, *row, "" if no_sum else area, sure, low, note))
             note = ""
 
 
 def _rows_before(path: Path) -> list[_Row]:
     """Return the rows of images of an earlier table; none where it cannot be read."""
-    return [row for row in rows_of(path, _HEAD) if not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
+    return [row for row in rows_of(path, _HEAD, _OF_CONFIDENCE) if not _SUM.fullmatch(row[0]) and row[3].isdecimal()]
 
 
 def _sum_of_rows(rows: Iterable[_Row]) -> Iterator[_Row]:
     """Yield the rows of the sum of all rows, by class; `m2` is left out."""
     pixels: Counter[tuple[int, str]] = Counter()
-    for _, class_id, name, count, *_ in rows:
+    of_class: defaultdict[tuple[int, str], list[_Row]] = defaultdict(list)
+    for row in rows:
+        _, class_id, name, count, *_ = row
         pixels[int(class_id), name] += int(count)
+        of_class[int(class_id), name].append(row)
     labelled = sum(count for (class_id, _), count in pixels.items() if class_id != NO_LABEL)
     note = f"m2 left out: {_PARTLY}"
     for (class_id, name), count in sorted(pixels.items()):
         share = "" if class_id == NO_LABEL else f"{100 * count / labelled:.4f}"
-        yield ALL_ROWS, class_id, name, count, share, "", note
+        sure = [_mean_of(of_class[class_id, name], _HEAD.index(column)) for column in _OF_CONFIDENCE]
+        yield ALL_ROWS, class_id, name, count, share, "", *sure, note
         note = ""
+
+
+def _mean_of(rows: Sequence[_Row], column: int) -> str:
+    """Return the mean of a column over the pixels of some rows; empty where a row has no number there."""
+    try:
+        return f"{sum(int(row[3]) * float(row[column]) for row in rows) / sum(int(row[3]) for row in rows):.4f}"
+    except (ValueError, ZeroDivisionError):
+        return ""
 
 
 def _image_cell(image: Path) -> str:
@@ -175,18 +201,30 @@ def _order(image: Path) -> list[tuple[str, str]]:
 
 
 def total(coverages: list[Coverage]) -> Coverage:
-    """Return the sum of one or more coverages; it has an area on the ground only if each of them has."""
+    """Return the sum of one or more coverages; it has an area and a confidence only if each of them has."""
     pixels = tuple(map(sum, zip(*(each.pixels for each in coverages), strict=True)))
     areas = [each.area_m2 for each in coverages if each.area_m2 is not None]
     area = tuple(map(sum, zip(*areas, strict=True))) if len(areas) == len(coverages) else None
-    return Coverage(pixels, sum(each.no_data for each in coverages), area)
+    sure = [each.confidence for each in coverages if each.confidence is not None]
+    confidence = None
+    if len(sure) == len(coverages):
+        confidence = tuple(sum(of_class, Confidence()) for of_class in zip(*sure, strict=True))
+    return Coverage(pixels, sum(each.no_data for each in coverages), area, confidence)
 
 
-def _rows(coverage: Coverage, classes: ClassTable) -> Iterator[tuple[int, str, int, str, str]]:
+def _rows(coverage: Coverage, classes: ClassTable) -> Iterator[tuple[int, str, int, str, str, str, str]]:
     labelled = sum(coverage.pixels)
     for label, (name, pixels) in enumerate(zip(classes.names, coverage.pixels, strict=True)):
         if pixels:
             area = "" if coverage.area_m2 is None else f"{coverage.area_m2[label]:.4f}"
-            yield label, name, pixels, f"{100 * pixels / labelled:.4f}", area
+            yield label, name, pixels, f"{100 * pixels / labelled:.4f}", area, *_sure(coverage, label)
     if coverage.no_data:
-        yield NO_LABEL, NO_DATA, coverage.no_data, "", ""
+        yield NO_LABEL, NO_DATA, coverage.no_data, "", "", "", ""
+
+
+def _sure(coverage: Coverage, label: int) -> tuple[str, str]:
+    """Return the mean confidence of a class and the per cent of its pixels with a low one, as cells."""
+    found = coverage.confidence[label] if coverage.confidence else Confidence()
+    if found.mean is None or found.low_share is None:
+        return "", ""
+    return f"{found.mean:.4f}", f"{100 * found.low_share:.4f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,14 @@ from segment.engine.contract import Engine
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.run.labelling import Cut, labelling, opened
+from segment.run.shown import Shown, shown
 from tiler.classes import ClassTable
 from tiler.doubt import Doubt, doubt_tags
 from tiler.errors import ChangedError
 from tiler.grid.parts import Span
-from tiler.masks.coverage import Coverage
+from tiler.grid.window import Window
+from tiler.masks.coverage import LOW_BELOW, MOST_LOW, Coverage
+from tiler.masks.overlay_sink import Photo
 from tiler.masks.parts import PartFolder, Seen, seen_tags
 from tiler.masks.provenance import source_stamp
 from tiler.masks.sink import MaskMeta
@@ -23,6 +27,7 @@ from tiler.masks.tally import Tally
 from tiler.masks.writer import MaskWriter
 from tiler.polygons.make import write_polygons
 from tiler.source.image import ImageReader
+from tiler.source.raster import FINGERPRINT_KEY
 from tiler.source.remarks import Findings
 from tiler.source.tiles import Colour
 from tiler.stitch.upsample import MaskRows
@@ -86,8 +91,9 @@ def segment_image(masks: Masks, *, engine: Engine, advance: Callable[[int], None
         is left behind.
     """
     _refuse_changed(masks.plan)
-    with labelling(masks.plan, masks.request, engine) as labelled:
-        return _write(masks, labelled.image, labelled.rows, lambda: labelled.flat.colours, advance)
+    small = shown(masks.plan, wanted=masks.request.report, confidence=masks.request.confidence)
+    with labelling(masks.plan, masks.request, engine, seen=small.see if small else None) as labelled:
+        return _write(masks, labelled.image, labelled.rows, lambda: labelled.flat.colours, advance, small)
 
 
 def segment_parts(
@@ -172,8 +178,9 @@ def _write(
     rows: Iterable[MaskRows],
     colours: Callable[[], Sequence[Colour]],
     advance: Callable[[int], None],
+    small: Shown | None = None,
 ) -> Segmented:
-    """Write the masks of an image from its rows; `colours` is asked after the last of them."""
+    """Write the masks of an image from its rows, then its previews; `colours` is asked after the last row."""
     plan, request, classes = masks.plan, masks.request, masks.classes
     georeference = plan.info.georeference
     meta = MaskMeta(plan.grid.source_shape, classes, georeference, {**masks.tags, **plan.tags, **_reading_tags(image)})
@@ -182,17 +189,39 @@ def _write(
         write_polygons, request=options, georeference=georeference, classes=classes, layer=layer
     )  # fmt: skip
     tally = Tally(len(classes), georeference.cumulative_area_m2(*meta.shape))
-    with MaskWriter(plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise) as writer:
+    with (
+        _photo(plan, request, image) as photo,
+        MaskWriter(
+            plan.outputs, meta, stale=masks.stale, threads=masks.threads, polygonise=polygonise, photo=photo
+        ) as writer,
+    ):
         for each in rows:
             with watch("count"):
-                tally.add(each.labels)
+                tally.add(each.labels, each.confidence)
             writer.write(each.labels, each.confidence)
+            if small is not None:
+                small.add(each)
             advance(each.labels.size)
         _refuse_changed(plan)
         coverage = tally.coverage()
-        doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, colours()))
+        doubts = (*image.doubts, *plan.doubts, *_nothing_seen(coverage, colours()), *_hardly_sure(coverage))
         writer.commit(coverage, doubt_tags(doubts))
+    if small is not None:
+        small.write(request.out, classes, masks.tags[FINGERPRINT_KEY])
     return Segmented(coverage, image.notes + plan.notes, doubts)
+
+
+@contextmanager
+def _photo(plan: ImagePlan, request: Request, image: ImageReader) -> Iterator[Photo | None]:
+    """Yield what gives full rows of the photo to an overlay; None where none is planned.
+
+    It has a reader of its own: two that take turns in one JPEG would make GDAL decode it from its top each time.
+    """
+    if all(output.kind != "overlay" for output in plan.outputs):
+        yield None
+        return
+    with opened(plan, request, image.findings) as full:
+        yield lambda start, stop: full.pixels(Window(start, 0, stop - start, full.info.width))
 
 
 def _refuse_changed(plan: ImagePlan) -> None:
@@ -210,6 +239,17 @@ def _nothing_seen(coverage: Coverage, colours: Sequence[Colour]) -> Iterator[Dou
             "one value",
             f"the network saw one colour everywhere (red {red}, green {green}, blue {blue}), so labels say nothing; "
             "is the image blank?",
+        )
+
+
+def _hardly_sure(coverage: Coverage) -> Iterator[Doubt]:
+    """Yield what is doubtful of an image of whose labels many are hardly surer than the second best."""
+    share = coverage.sure.low_share if coverage.sure else None
+    if share is not None and share > MOST_LOW:
+        yield Doubt(
+            "low confidence",
+            f"{share:.0%} of its labels have a confidence below {LOW_BELOW:g} (at most {MOST_LOW:.0%} expected): "
+            "the model hardly knows what it sees",
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segment.engine.contract import Engine, Stitcher, Tiles
 from segment.plan.request import Request
@@ -30,6 +31,8 @@ from tiler.stopwatch import watch
 _TILES_AHEAD = 4
 """Tiles that are read ahead, at least; half of what should wait, where that is more, so that batches fill."""
 _ROWS_AHEAD = 1
+Seen = Callable[[int, NDArray[np.uint8]], None]
+"""Takes rows of the model grid: the first, and uint8 of shape (3, n, width)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,12 @@ class Labelled:
 
 @contextmanager
 def labelling(
-    plan: ImagePlan, request: Request, engine: Engine, span: Span | None = None, known: Findings | None = None
+    plan: ImagePlan,
+    request: Request,
+    engine: Engine,
+    span: Span | None = None,
+    known: Findings | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[Labelled]:
     """Yield an image whose rows are labelled while they are asked for.
 
@@ -64,6 +72,8 @@ def labelling(
         The rows that are wanted; None: all.
     known : Findings or None
         See `open_image`.
+    seen : callable or None
+        See `read_tiles`; called from the thread that reads.
 
     Raises
     ------
@@ -74,7 +84,7 @@ def labelling(
         flat = OneColour()
         stitcher = engine.stitcher(plan.grid, confidence=request.confidence, span=span)
         waiting = engine.tiles_ahead(plan.grid.tile_shape)
-        tiles = ahead(_read(image, plan.grid, span, flat), max(_TILES_AHEAD, waiting // 2))
+        tiles = ahead(_read(image, plan.grid, span, flat, seen), max(_TILES_AHEAD, waiting // 2))
         with closing(ahead(_stitch(tiles, engine, stitcher, waiting), _ROWS_AHEAD)) as stitched:
             yield Labelled(image, _marked(stitched, image, span.start if span else 0), flat)
 
@@ -97,9 +107,11 @@ def opened(plan: ImagePlan, request: Request, known: Findings | None) -> Iterato
         yield reader
 
 
-def _read(image: ImageReader, grid: Grid, span: Span | None, flat: OneColour) -> Generator[tuple[Tile, Tiles | None]]:
+def _read(
+    image: ImageReader, grid: Grid, span: Span | None, flat: OneColour, seen: Seen | None
+) -> Generator[tuple[Tile, Tiles | None]]:
     with gdal_environment():  # GDAL's settings belong to a thread
-        for tile, pixels in read_tiles(image, grid, span):
+        for tile, pixels in read_tiles(image, grid, span, seen):
             flat.see(image, grid, tile, pixels)
             yield tile, pixels
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ class Trial:
         of_path = {piece.found.path: piece for piece in pieces}
         model = OpenModel(self.model.name, self.model.digest, self.model.classes, engine, self.model.threads)
         gate = Gate(RunLimits(max_runtime_min=seconds / 60, max_stall_min=_STALL_MIN))
-        work = Work(self.request, overwrite=True)
+        work = Work(replace(self.request, report=False), overwrite=True)
         crew = LocalCrew(model, work, gate, lambda path, _: labelled.update({path: time.monotonic()}))
         try:
             ended = Schedule(Agenda(deque(pieces), {}, model.known, work), crew, gate).outcomes()

@@ -22,6 +22,7 @@ from segment.doctor.request import DoctorRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
+from segment.report.request import ReportRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
@@ -38,6 +39,7 @@ REQUESTS: dict[str, type] = {
     "evaluate": EvaluateRequest,
     "plan": PlanRequest,
     "polygons": PolygonsRequest,
+    "report": ReportRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
     "status": StatusRequest,

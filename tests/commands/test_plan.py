@@ -93,8 +93,11 @@ def test_the_estimate_is_near_to_what_the_run_does(survey: Path, tmp_path: Path,
     assert [outcome.state for outcome in outcomes] == ["done"] * 4
     names = {"manifest.jsonl", "summary.csv"}
     written = [path for path in (tmp_path / "masks").rglob("*.*") if path.name not in names]
-    real = sum(path.stat().st_size for path in written if path.is_file())
+    report = [path for path in written if (tmp_path / "masks" / "report") in path.parents]
+    real = sum(path.stat().st_size for path in written if path.is_file() and path not in report)
     assert found.mask_bytes == pytest.approx(real, rel=0.05)
+    previews = sum(path.stat().st_size for path in report if path.parent.name == "images")
+    assert previews / 2 < found.report_bytes < 2 * previews
 
 
 @pytest.mark.parametrize("option", ["--no-calibrate", None])

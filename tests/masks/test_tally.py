@@ -9,7 +9,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from tests.make import ROTATED, UTM, noise
-from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Coverage, read_coverage
+from tiler.masks.coverage import AREA_KEY, PIXELS_KEY, Confidence, Coverage, read_coverage
 from tiler.masks.tally import Tally, holds
 from tiler.source.georef import Georeference
 from tiler.stitch.upsample import piece_rows
@@ -66,6 +66,36 @@ def test_areas_are_the_same_bits_however_many_pieces_come_at_once() -> None:
 
 @given(
     hnp.arrays(
+        np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.sampled_from([0, 1, 2, 255])
+    ),
+    st.lists(st.integers(1, 10)),
+    st.integers(0, 100),
+)
+def test_confidence_is_summed_by_class_however_the_rows_come(labels: np.ndarray, cuts: list[int], seed: int) -> None:
+    confidence = np.where(labels == 255, 255, noise(*labels.shape, high=255, seed=seed)).astype(np.uint8)
+    tally, places = Tally(3, None), sorted(set(cuts))
+    for part, sure in zip(np.split(labels, places), np.split(confidence, places), strict=True):
+        if len(part):
+            tally.add(part, sure)
+    of_class = [confidence[labels == label].astype(int) for label in range(3)]
+    assert tally.coverage().confidence == tuple(
+        Confidence(each.size, int(each.sum()), int((each < 127).sum())) for each in of_class
+    )
+
+
+def test_confidence_below_a_half_is_low() -> None:
+    tally = Tally(2, None)
+    tally.add(np.array([[0, 0, 0, 0, 255]], np.uint8), np.array([[0, 126, 127, 254, 255]], np.uint8))
+    found = tally.coverage()
+    assert found.sure == Confidence(4, 507, 2)
+    assert found.sure.mean == pytest.approx(507 / 254 / 4)
+    assert found.sure.low_share == 0.5
+    assert found.confidence is not None
+    assert (found.confidence[1].mean, found.confidence[1].low_share) == (None, None)
+
+
+@given(
+    hnp.arrays(
         np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.sampled_from([0, 1, 254, 255])
     )
 )
@@ -73,7 +103,10 @@ def test_a_label_is_found_wherever_it_is(labels: np.ndarray) -> None:
     assert holds(labels, 255) == (labels == 255).any()
 
 
-@pytest.mark.parametrize("coverage", [Coverage((1, 0, 10**11), 7), Coverage((1, 2), 0, (0.1, 1e9 / 3))])
+@pytest.mark.parametrize("coverage", [
+    Coverage((1, 0, 10**11), 7), Coverage((1, 2), 0, (0.1, 1e9 / 3)),
+    Coverage((3, 0), 1, None, (Confidence(3, 500, 2), Confidence())),
+])  # fmt: skip
 def test_tags_tell_the_coverage(coverage: Coverage) -> None:
     assert read_coverage(coverage.tags()) == coverage
 
@@ -81,6 +114,14 @@ def test_tags_tell_the_coverage(coverage: Coverage) -> None:
 def test_the_tags_are_those_that_other_programs_know() -> None:
     tags = Coverage((3, 4), 5, (1.5, 2.25)).tags()
     assert tags == {"NOSEAM_CLASS_PIXELS": "3 4 5", "NOSEAM_CLASS_M2": "1.5 2.25"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "low"), [("1", "0"), ("1 2", "x 0"), ("-1 2", "0 0"), ("9999 2", "0 0"), ("1 2", "0 3")]
+)
+def test_tags_that_tell_no_possible_confidence_give_the_rest(levels: str, low: str) -> None:
+    tags = {PIXELS_KEY: "3 2 0", "NOSEAM_CLASS_CONFIDENCE": levels, "NOSEAM_CLASS_LOW": low}
+    assert read_coverage(tags) == Coverage((3, 2), 0)
 
 
 @pytest.mark.parametrize(

@@ -154,4 +154,6 @@ def test_no_name_is_a_formula(tmp_path: Path, name: str) -> None:
 
 def test_a_run_without_images_writes_the_head_alone(tmp_path: Path) -> None:
     write_summary(tmp_path / SUMMARY, class_table(2), [], [])
-    assert (tmp_path / SUMMARY).read_text() == "image,class_id,class_name,pixels,percent,m2,note\n"
+    assert (
+        tmp_path / SUMMARY
+    ).read_text() == "image,class_id,class_name,pixels,percent,m2,confidence,low_percent,note\n"

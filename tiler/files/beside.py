@@ -21,9 +21,10 @@ _ENDINGS: dict[Sidecar, str] = {
     "vat": ".vat.dbf",
     "vat_encoding": ".vat.cpg",
     "style": ".qml",
-    "world": ".pgw",
     "prj": ".prj",
 }
+_WORLDS = {".png": ".pgw", ".jpg": ".jgw"}
+"""Suffixes of pictures that do not say where they lie, and of the world files beside them."""
 _APPENDED = frozenset({"pam", "vat", "vat_encoding"})
 _OF_LABEL_TIFF: tuple[Sidecar, ...] = ("pam", "style", "vat", "vat_encoding")
 _OF_LABEL_PNG: tuple[Sidecar, ...] = ("pam", "style", "world", "prj")
@@ -64,7 +65,7 @@ def plan_sidecars(
     tuple of SideFile
         In the order in which they are written.
     """
-    if mask.suffix == ".png":
+    if mask.suffix in _WORLDS:
         kinds = (_OF_LABEL_PNG if labels else _OF_OTHER_PNG) if georeferenced else ()
     else:
         kinds = _OF_LABEL_TIFF if labels else ()
@@ -74,4 +75,5 @@ def plan_sidecars(
 def sidecar_path(mask: Path, kind: Sidecar) -> Path:
     """Return the path at which GIS programs look for a side file of a mask."""
     name = mask.name if kind in _APPENDED else mask.stem
-    return mask.with_name(name + _ENDINGS[kind])
+    ending = _WORLDS.get(mask.suffix, ".pgw") if kind == "world" else _ENDINGS[kind]
+    return mask.with_name(name + ending)

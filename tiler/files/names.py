@@ -14,11 +14,12 @@ from typing import Literal, cast, get_args
 from tiler.files.vector import Format as PolygonFormat
 from tiler.files.vector import OneFile, suffix_of
 
-Kind = Literal["label", "color", "confidence"]
-"""What a mask holds: class ids; the same as colours; how far the best class is ahead of the second."""
+Kind = Literal["label", "color", "confidence", "overlay"]
+"""What a mask holds: class ids; the same as colours; how far the best class is ahead of the second; colours over the
+photo."""
 Product = Kind | Literal["polygons"]
 """What noseam makes of an image."""
-PNG, TIFF = ".png", ".tif"
+PNG, TIFF, JPEG = ".png", ".tif", ".jpg"
 """Suffixes of the masks that noseam writes."""
 LEGEND, CLASS_TABLE = "legend.png", "classes.csv"
 """Picture and table of the classes, in the folder of a run's masks."""
@@ -26,7 +27,7 @@ LEGEND_KEY = "NOSEAM_LEGEND"
 """Text of a legend that noseam drew: a digest of the table beside it. No walk takes such a file for an image."""
 _Ending = Kind | Literal["mask"]
 _LABEL_SUFFIXES = frozenset({PNG, TIFF, ".tiff"})
-_STEM = re.compile(r"(.+)_(label|mask|color|confidence)", re.IGNORECASE | re.DOTALL)
+_STEM = re.compile(r"(.+)_(label|mask|color|confidence|overlay)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def mask_name(image: str, kind: Kind, suffix: str) -> str:
     kind : str
         What the mask holds.
     suffix : str
-        `PNG` or `TIFF`.
+        `PNG` or `TIFF`; `JPEG` for an overlay.
     """
     return f"{image}_{kind}{suffix}"
 
@@ -78,6 +79,9 @@ def read_product(name: str) -> tuple[str, Product] | None:
     path = Path(name)
     image, _, ending = path.stem.rpartition("_")
     kinds: dict[str, Product] = {kind: kind for kind in get_args(Kind)} if path.suffix in {PNG, TIFF} else {}
+    kinds.pop("overlay", None)
+    if path.suffix == JPEG:
+        kinds["overlay"] = "overlay"
     if path.suffix in {suffix_of(format) for format in get_args(OneFile)}:
         kinds["polygons"] = "polygons"
     return (image, kinds[ending]) if image and ending in kinds else None

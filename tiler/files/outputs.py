@@ -10,12 +10,17 @@ from typing import Literal
 
 from tiler.errors import OutputClashError
 from tiler.files.beside import Sidecar, SideFile, plan_sidecars
-from tiler.files.names import PNG, TIFF, Kind, mask_name, polygons_name
+from tiler.files.names import JPEG, PNG, TIFF, Kind, mask_name, polygons_name
 from tiler.files.vector import OneFile as PolygonFormat
 from tiler.files.walk import identity
 
 Format = Literal["png", "geotiff", "cog"]
 """How a mask is stored; a COG is a GeoTIFF that holds itself at smaller sizes too."""
+
+Stored = Format | Literal["jpeg"]
+"""The same of all that is written; an overlay is a JPEG."""
+MOST_JPEG_PX = 65_500
+"""Pixels along a side that a JPEG can have."""
 
 _LISTED = 5
 
@@ -28,7 +33,7 @@ class Output:
     """Its final name."""
     kind: Kind
     """What it holds."""
-    format: Format
+    format: Stored
     """How it is stored."""
     sidecars: tuple[SideFile, ...] = ()
     """What stands beside it."""
@@ -42,6 +47,7 @@ def plan_outputs(
     wanted: Literal["auto"] | Format,
     color: bool | None,
     confidence: bool = False,
+    overlay: bool = False,
     sidecars: Collection[Sidecar] = (),
     polygons: PolygonFormat | None = None,
 ) -> tuple[Output, ...]:
@@ -62,6 +68,8 @@ def plan_outputs(
         colours as a palette.
     confidence : bool
         Whether to write a mask of confidence too.
+    overlay : bool
+        Whether to write the colours over the photo too.
     sidecars : collection of Sidecar
         Side files to write, see `plan_sidecars`.
     polygons : str or None
@@ -87,6 +95,10 @@ def plan_outputs(
         if polygons and kind == "label":
             beside = (*beside, SideFile("polygons", folder / polygons_name(relative.stem, polygons)))
         outputs.append(Output(path, kind, chosen, beside))
+    if overlay:
+        path = folder / mask_name(relative.stem, "overlay", JPEG)
+        beside = plan_sidecars(path, labels=False, georeferenced=georeferenced, wanted=sidecars)
+        outputs.append(Output(path, "overlay", "jpeg", beside))
     return tuple(outputs)
 
 

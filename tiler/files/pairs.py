@@ -97,7 +97,7 @@ def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
 def _only(paths: list[Path]) -> Path:
     kinds = {path: read_name(path.stem).kind for path in paths}
     if "label" in kinds.values():
-        paths = [path for path in paths if kinds[path] not in {"color", "confidence"}]
+        paths = [path for path in paths if kinds[path] not in {"color", "confidence", "overlay"}]
     if len(paths) > 1:
         raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
     return paths[0]

@@ -37,6 +37,18 @@ def grid_tags(grid: Grid) -> dict[str, str]:
     }
 
 
+def read_model_shape(tags: Mapping[str, str]) -> tuple[int, int]:
+    """Return (height, width) of the model grid that a mask's tags tell of.
+
+    Raises
+    ------
+    GridError
+        If the tag is missing or malformed.
+    """
+    height, width = _numbers(tags, MODEL_SHAPE_KEY, count=2, separator="x")
+    return height, width
+
+
 def read_grid(tags: Mapping[str, str], source_shape: tuple[int, int]) -> Grid | None:
     """Return the grid that a mask's tags tell of.
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import rasterio
 
-from tiler.files.names import PNG
+from tiler.files.names import JPEG, PNG
+from tiler.masks.jpeg_text import read_jpeg_text
 from tiler.masks.png import read_text
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
 
@@ -47,7 +48,7 @@ def read_tags(path: Path) -> Mapping[str, str]:
     Parameters
     ----------
     path : Path
-        A file that has the name of a mask, PNG or TIFF.
+        A file that has the name of a mask: PNG, TIFF or JPEG.
 
     Returns
     -------
@@ -64,6 +65,8 @@ def read_tags(path: Path) -> Mapping[str, str]:
 def _tags_of(path: Path) -> Mapping[str, str]:
     if path.suffix == PNG:
         return read_text(path)
+    if path.suffix == JPEG:
+        return read_jpeg_text(path)
     with gdal_environment(), rasterio.open(str(path.absolute()), driver="GTiff") as dataset:
         found: dict[str, str] = dataset.tags()
         return found

@@ -1,7 +1,8 @@
-"""Count the pixels of every class, and the ground that they cover, while the rows of a mask pass by."""
+"""Count the pixels of every class, their ground, and how sure they are, while the rows of a mask pass by."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 
 from tiler.classes import NO_LABEL
 from tiler.kernel import compiled
-from tiler.masks.coverage import Coverage
+from tiler.masks.coverage import LOW_BELOW, Confidence, Coverage
+from tiler.stitch.confidence import CERTAIN
 from tiler.stitch.upsample import piece_rows
+
+_LOW_BELOW = math.ceil(LOW_BELOW * CERTAIN)
+"""Levels of confidence below this are low."""
 
 
 class Tally:
@@ -29,10 +34,18 @@ class Tally:
         self._row_m2 = None if cumulative_area_m2 is None else np.diff(cumulative_area_m2)
         self._pixels = np.zeros(NO_LABEL + 1, np.int64)
         self._area_m2 = np.zeros(classes)
+        self._sure: NDArray[np.int64] | None = None
         self._row = 0
 
-    def add(self, labels: NDArray[np.uint8]) -> None:
-        """Count the next full-width rows, uint8 of shape (n, width)."""
+    def add(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> None:
+        """Count the next full-width rows, uint8 of shape (n, width); all rows of an image have a confidence, or none.
+
+        All sums are of whole numbers, so they are the same however the rows come.
+        """
+        if confidence is not None:
+            if self._sure is None:
+                self._sure = np.zeros((2, NO_LABEL + 1), np.int64)
+            _rate_rows(labels, confidence, _LOW_BELOW, *self._sure)
         if self._row_m2 is None:
             _count_rows(labels.reshape(1, -1), self._pixels[np.newaxis])
             return
@@ -52,7 +65,13 @@ class Tally:
         """Return what was counted so far."""
         pixels = self._pixels.tolist()
         area = None if self._row_m2 is None else tuple(self._area_m2.tolist())
-        return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area)
+        return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area, self._confidence())
+
+    def _confidence(self) -> tuple[Confidence, ...] | None:
+        if self._sure is None:
+            return None
+        counts = np.vstack((self._pixels, self._sure))[:, : self._classes]
+        return tuple(Confidence(*each) for each in counts.T.tolist())
 
 
 @compiled
@@ -77,3 +96,22 @@ def _count_rows(labels: Any, counts: Any) -> None:
                 counts[row, label] += col - start
                 label, start = labels[row, col], col
         counts[row, label] += labels.shape[1] - start
+
+
+@compiled
+def _rate_rows(labels: Any, confidence: Any, low_below: Any, levels: Any, low: Any) -> None:
+    """Add the levels of confidence to those of their labels, and count those that are low, a run at a time."""
+    for row in range(labels.shape[0]):
+        start = 0
+        while start < labels.shape[1]:
+            label = labels[row, start]
+            stop = start + 1
+            while stop < labels.shape[1] and labels[row, stop] == label:
+                stop += 1
+            total, few = np.uint32(0), np.uint32(0)
+            for col in range(start, stop):
+                total += confidence[row, col]
+                few += confidence[row, col] < low_below
+            levels[label] += total
+            low[label] += few
+            start = stop

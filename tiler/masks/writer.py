@@ -17,6 +17,7 @@ from tiler.files.beside import Sidecar, SideFile, sidecar_path
 from tiler.files.outputs import Output
 from tiler.masks.coverage import Coverage
 from tiler.masks.geotiff_sink import GeoTiffSink
+from tiler.masks.overlay_sink import OverlaySink, Photo
 from tiler.masks.png_sink import PngSink
 from tiler.masks.products import remove_products
 from tiler.masks.sidecars.build import sidecar_bytes
@@ -29,6 +30,7 @@ _STALE: dict[str, tuple[Sidecar, ...]] = {
     "png": ("pam", "vat", "vat_encoding", "world", "prj"),
     "geotiff": ("pam", "vat", "vat_encoding"),
     "cog": ("pam", "vat", "vat_encoding"),
+    "jpeg": ("pam", "world", "prj"),
 }
 
 
@@ -51,6 +53,8 @@ class MaskWriter:
         Called with the finished label mask and the vector file to write, where one is planned beside it.
     scratch : bool
         Whether the files are read once and removed, so that GeoTIFFs are compressed as fast as can be.
+    photo : callable, optional
+        Returns the photo in some rows, see `Photo`; needed where an overlay is planned.
 
     Raises
     ------
@@ -67,6 +71,7 @@ class MaskWriter:
         threads: int = 1,
         polygonise: Callable[[Path, Path], object] | None = None,
         scratch: bool = False,
+        photo: Photo | None = None,
     ) -> None:
         self._meta, self._polygonise, self._stale = meta, polygonise, stale
         self._missing, self._width = meta.shape
@@ -76,7 +81,7 @@ class MaskWriter:
         with ExitStack() as stack:
             stack.enter_context(gdal_environment())
             for group in _groups(self._staged):
-                sink = _open_sink(group, meta, threads, scratch=scratch)
+                sink = _open_sink(group, meta, threads, photo, scratch=scratch)
                 stack.callback(sink.abandon)
                 self._sinks.append((sink, group[0].output.kind == "confidence"))
             self._stack = stack.pop_all()
@@ -145,7 +150,7 @@ class MaskWriter:
         with writing(side.path):
             if side.kind != "polygons":
                 classes = self._meta.classes if mask.output.kind == "label" else None
-                place = self._meta.georeference if mask.output.format == "png" else None
+                place = self._meta.georeference if mask.output.format in {"png", "jpeg"} else None
                 pixels = coverage.pixels if coverage and classes else None
                 temporary.write_bytes(sidecar_bytes(side.kind, classes, pixels, place))
             elif self._polygonise is not None:
@@ -185,7 +190,11 @@ def _groups(staged: Sequence[Staged]) -> Iterator[list[Staged]]:
     yield from ([entry] for entry in staged if entry not in shared)
 
 
-def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int, *, scratch: bool) -> Sink:
+def _open_sink(group: Sequence[Staged], meta: MaskMeta, threads: int, photo: Photo | None, *, scratch: bool) -> Sink:
+    if group[0].output.kind == "overlay":
+        if photo is None:
+            raise ValueError("an overlay is planned, and no photo is given")
+        return OverlaySink(group[0], meta, photo)
     if group[0].output.format == "png":
         return PngSink(group, meta)
     return GeoTiffSink(group[0], meta, threads, scratch=scratch)

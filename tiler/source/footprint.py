@@ -77,6 +77,18 @@ def overlapping(footprints: Sequence[Footprint]) -> tuple[int, ...]:
     return tuple(sorted({*_on_plane(local), *_on_plane(_on_one_map(placed)), *_with_wide(placed)}))
 
 
+def corners(footprint: Footprint) -> tuple[tuple[float, float], ...]:
+    """Return latitude and longitude of the corners of a raster: top left, top right, bottom right, bottom left.
+
+    It is empty where the image does not say where it lies, where it has no CRS, and where a corner is off the globe.
+    """
+    outline = _outline(footprint)
+    if outline is None or footprint.georeference.crs is None:
+        return ()
+    degrees = _degrees(footprint.georeference.crs, outline[::_POINTS_PER_SIDE])
+    return tuple((lat, lon) for lon, lat in degrees.tolist()) if np.isfinite(degrees).all() else ()
+
+
 def _on_plane(outlines: _Outlines) -> list[int]:
     """Return the indices of outlines that share area with another, all in one plane."""
     drawn = [(number, shapely.Polygon(outline)) for number, outline in outlines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ UNREAD_SUFFIXES = RAW_SUFFIXES | {
 """Suffixes of photos and rasters, in lower case, that noseam does not read when it finds them in a folder."""
 FINGERPRINT_KEY = "NOSEAM_FINGERPRINT"
 """Tag of every mask; see `tiler.masks.provenance`."""
+JPEG_TEXT = "noseam "
+"""Beginning of the comment by which noseam knows a JPEG of its own; see `tiler.masks.jpeg_text`."""
 _VRT = b"<VRTDataset"
 _GDAL = {**SETTINGS, "GDAL_CACHEMAX": CACHE_BYTES}
 
@@ -214,10 +216,15 @@ def describe(path: Path, dataset: Any) -> RasterInfo:
             white_is_zero=structure.get("MINISWHITE") == "YES",
             orientation=_orientation(dataset),
             pages=max(len(dataset.subdatasets), 1),
-            made_by_noseam=FINGERPRINT_KEY in dataset.tags(),
+            made_by_noseam=_is_ours(dataset.tags()),
             georeference=georeference,
             notes=notes,
         )
+
+
+def _is_ours(tags: Mapping[str, str]) -> bool:
+    comment = tags.get("COMMENT", "")
+    return FINGERPRINT_KEY in tags or (comment.startswith(JPEG_TEXT) and FINGERPRINT_KEY in comment)
 
 
 def _locate(path: Path, dataset: Any) -> tuple[Georeference, tuple[str, ...]]:

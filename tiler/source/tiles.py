@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +19,10 @@ _SHAPES = 64
 
 
 def read_tiles(
-    image: ImageReader, grid: Grid, span: Span | None = None
+    image: ImageReader,
+    grid: Grid,
+    span: Span | None = None,
+    seen: Callable[[int, NDArray[np.uint8]], None] | None = None,
 ) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
     """Yield the tiles of an image in row-major order.
 
@@ -34,6 +37,8 @@ def read_tiles(
         Its grid.
     span : Span or None
         The tiles that these source rows need, see `rows_of_tiles`; None: every tile.
+    seen : callable or None
+        Called with rows of the model grid as they are read, each once: the first, and uint8 of shape (3, n, width).
 
     Yields
     ------
@@ -63,6 +68,9 @@ def read_tiles(
             kept, stop = max(done - row_off, 0), min(row_off + height, grid.model_shape[0])
             strip[:, :kept] = before[:, before.shape[1] - kept :]
             strip[:, kept : stop - row_off, :width] = image.model_rows(grid, row_off + kept, stop)
+        if seen is not None:
+            seen(row_off + kept, strip[:, kept : stop - row_off, :width])
+        with watch("read"):
             _reflect(strip, stop - row_off, width)
         before, done = strip, stop
         for tile, wanted in needed:

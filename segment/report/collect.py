@@ -1,0 +1,113 @@
+"""Collect what a report says from what lies in an output folder: masks, records, an evaluation."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from segment.plan.scope import read_roots
+from segment.record.begun import Begun
+from segment.report.areas import class_rows
+from segment.report.beside import confusion_of, learning_curve, read_evaluation
+from segment.report.content import Content
+from segment.report.images import image_rows
+from segment.report.lights import lights_of
+from segment.report.standing import Standing
+from tiler.classes import ClassTable
+from tiler.masks.coverage import LOW_BELOW
+from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
+from tiler.words import counted, readable
+
+_SETTINGS = ("strict", "channels", "value_range")
+
+
+def collect(
+    out: Path, runs: Sequence[Begun], images: Sequence[Standing], classes: ClassTable, evaluation: Path | None
+) -> Content:
+    """Return what the report of an output folder says.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    runs : sequence of Begun
+        What its last runs set out to do.
+    images : sequence of Standing
+        Its images.
+    classes : ClassTable
+        Names and colours of the classes.
+    evaluation : Path or None
+        Folder of an evaluation of these masks; None: see `read_evaluation`.
+    """
+    rows = image_rows(out, images)
+    classed, area_note = class_rows(out, images, classes)
+    judged = read_evaluation(out, evaluation, (image.name for image in images))
+    tags = [image.masks.tags for image in images if image.masks]
+    model, folder = _most([each.get(MODEL_KEY, "") for each in tags]), Path(runs[0].folder) if runs else Path()
+    return Content(
+        title=_title(out),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        low_below=LOW_BELOW,
+        run=tuple(_run(out, runs, tags, len(images))),
+        settings=tuple(_settings(tags)),
+        versions=tuple(runs[0].versions.items()) if runs else (),
+        lights=lights_of(rows),
+        classes=classed,
+        area_note=area_note,
+        images=rows,
+        learning_curve=learning_curve(model, folder) if model else (),
+        confusion=confusion_of(judged),
+    )
+
+
+def _title(out: Path) -> str:
+    """Return the names of the folders of the survey, or of the output folder."""
+    return readable(", ".join(root.name or str(root) for root in read_roots(out)) or out.absolute().name)
+
+
+def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], images: int) -> Iterator[tuple[str, str]]:
+    yield "images", counted(images, "image")
+    yield "model", _all([each.get(MODEL_KEY, "") for each in tags])
+    yield "weights", _all([each.get(DIGEST_KEY, "")[:12] for each in tags])
+    yield "engine", _all([each.get(ENGINE_KEY, "") for each in tags])
+    yield "made by", _all([each.get("SOFTWARE", "") for each in tags])
+    yield "masks", readable(str(out.absolute()))
+    if runs:
+        began, ended = min(run.began for run in runs), [run.ended for run in runs]
+        yield "began", f"{began:%Y-%m-%d %H:%M} UTC"
+        whole = [each for each in ended if each is not None]
+        yield "ended", f"{max(whole):%Y-%m-%d %H:%M} UTC" if len(whole) == len(runs) else "it runs, or was cut off"
+        if len(whole) == len(runs):
+            yield "took", f"{(max(whole) - began).total_seconds():.0f} s"
+        yield "machine", _all([run.host for run in runs])
+        if runs[0].command:
+            yield "command", shlex.join(("noseam", *runs[0].command))
+
+
+def _settings(tags: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the settings that decide labels, as most masks tell them."""
+    recipe = next((each for each in map(read_recipe, tags) if each is not None), {})
+    cut: Mapping[str, Any] = recipe.get("cut", {})
+    yield from ((name, _text(value)) for name, value in cut.items())
+    yield from ((name.replace("_", " "), _text(recipe[name])) for name in _SETTINGS if name in recipe)
+
+
+def _text(value: Any) -> str:
+    if value in (None, []):
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _most(texts: Sequence[str]) -> str:
+    return Counter(texts).most_common(1)[0][0] if texts else ""
+
+
+def _all(texts: Sequence[str]) -> str:
+    """Return the text that all agree on; where they do not, each with its count, the commonest first."""
+    found = Counter(texts).most_common()
+    return found[0][0] if len(found) == 1 else "; ".join(f"{text} ({count})" for text, count in found)

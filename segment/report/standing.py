@@ -1,0 +1,110 @@
+"""What stands in an output folder, image by image: the label mask with its tags, and the last line of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segment.plan.scope import read_roots
+from segment.record.begun import Begun, read_records
+from segment.record.manifest import MANIFEST, lines_after
+from tiler.files.names import product_kind
+from tiler.files.previews import REPORT, PreviewFiles, preview_files
+from tiler.masks.products import products_below
+from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+
+_THREADS = 8
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The masks of one image."""
+
+    image: Path
+    """Place of the image below its source, without its suffix."""
+    label: Path
+    """Its label mask."""
+    products: tuple[Path, ...]
+    """All its masks and polygons."""
+    tags: Mapping[str, str]
+    """What the label mask says of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one image."""
+
+    name: str
+    """Its place below its source, as text."""
+    line: Mapping[str, Any]
+    """What the records say of it in the last run; empty where they say nothing."""
+    masks: Masks | None
+    """Its masks; None where it has none."""
+    source: Path | None
+    """The image itself; None where nothing says where it is."""
+    megapixels: float
+    """Its size as it was planned; 0 where that is not known."""
+
+    def previews(self, out: Path) -> PreviewFiles | None:
+        """Return where its previews lie; None where it has no masks."""
+        return None if self.masks is None else preview_files(out, self.masks.image)
+
+
+def read_standing(out: Path) -> tuple[list[Begun], list[Standing]]:
+    """Return what the last runs into an output folder set out to do, and what is known of each image.
+
+    The images are those of the last run of each shard, and those whose masks stand there.
+
+    Raises
+    ------
+    RecordError
+        If a manifest cannot be read.
+    """
+    runs = _last(read_records(out)[0])
+    planned = {name: size for begun in runs for name, size in begun.inputs.items()}
+    lines = {str(line.get("image")): line for begun in runs for line in _lines(out, begun)}
+    masks = _masks(out)
+    roots = read_roots(out)
+    return runs, [
+        Standing(name, line, masks.get(name), _source(name, line, roots), size)
+        for name, size in {**dict.fromkeys(masks, 0.0), **planned}.items()
+        for line in (lines.get(name, _NOTHING),)
+    ]
+
+
+def _last(records: list[Begun]) -> list[Begun]:
+    """Return the records of the last number of shards."""
+    if not records:
+        return []
+    count = max(records, key=lambda begun: begun.began).shard.count
+    return [begun for begun in records if begun.shard.count == count]
+
+
+def _lines(out: Path, begun: Begun) -> Iterator[dict[str, Any]]:
+    return lines_after(out / begun.shard.mark(MANIFEST), begun.manifest_bytes)
+
+
+def _masks(out: Path) -> dict[str, Masks]:
+    """Return the masks that stand in an output folder, by the image that they name."""
+    found = {image: paths for image, paths in products_below(out).items() if image.parts[0] != REPORT}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        told = pool.map(_told, found, found.values())
+    return {each.tags[SOURCE_KEY]: each for each in told if each is not None}
+
+
+def _told(image: Path, products: Iterable[Path]) -> Masks | None:
+    products = tuple(products)
+    for label in (path for path in products if product_kind(path) == "label"):
+        tags = read_tags(label)
+        if is_made_by_noseam(tags) and SOURCE_KEY in tags:
+            return Masks(image, label, products, tags)
+    return None
+
+
+def _source(name: str, line: Mapping[str, Any], roots: Iterable[Path]) -> Path | None:
+    places = [Path(str(line["path"]))] if "path" in line else []
+    return next((path for path in (*places, *(root / name for root in roots)) if path.exists()), None)

@@ -1,0 +1,144 @@
+"""How sure labels are is told with numbers: by image and class, in the records and by the masks themselves."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+from tests.grids import squares
+from tests.make import UTM, noise, write_tif
+from tests.models import checkpoint_folder
+from tests.runs import MANIFEST, NORTH_UP, noseam
+from tiler.masks.coverage import read_coverage
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint_folder(tmp_path_factory.mktemp("model"), classes=3, tiling=squares(128, 64))
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    write_tif(folder / "ortho.tif", noise(3, 200, 300), crs=UTM, transform=NORTH_UP)
+    Image.fromarray(noise(150, 260, 3)).save(folder / "photo.jpg")
+    return folder
+
+
+def records(out: Path) -> dict[str, dict[str, Any]]:
+    """Return the last line of the manifest of each image."""
+    lines = (json.loads(line) for line in (out / MANIFEST).read_text().splitlines())
+    return {line["image"]: line for line in lines}
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pixels(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        found: np.ndarray = file.read(1)
+    return found
+
+
+def mean_and_low(levels: np.ndarray) -> dict[str, Any]:
+    return {"mean": pytest.approx(levels.mean() / 254, abs=1e-4), "low": pytest.approx((levels < 127).mean(), abs=1e-4)}
+
+
+def test_records_say_what_the_raster_holds_and_a_skipped_image_says_it_again(
+    survey: Path, tmp_path: Path, model: Path
+) -> None:
+    out = tmp_path / "out"
+    command = "segment", survey, "--out", out, "--model", model, "--confidence", "--workers", 1
+    assert noseam(*command).exit_code == 0
+    found, rows = records(out), table(out)
+    for name, suffix in (("ortho", "tif"), ("photo", "png")):
+        labels, levels = pixels(out / f"{name}_label.{suffix}"), pixels(out / f"{name}_confidence.{suffix}")
+        record = next(line for image, line in found.items() if image.startswith(name))
+        classes = {f"class {label}": mean_and_low(levels[labels == label]) for label in np.unique(labels)}
+        assert record["confidence"] == {**mean_and_low(levels), "classes": classes}
+        for row in (row for row in rows if row["image"].startswith(name)):
+            of_class = levels[labels == int(row["class_id"])]
+            assert float(row["confidence"]) == pytest.approx(of_class.mean() / 254, abs=1e-4)
+            assert float(row["low_percent"]) == pytest.approx(100 * (of_class < 127).mean(), abs=1e-4)
+    in_all = [row for row in rows if row["image"] == "(all images)"]
+    assert all(row["confidence"] and row["low_percent"] for row in in_all)
+    again = noseam(*command)
+    assert "0 done, 2 skipped" in again.stderr
+    for image, line in records(out).items():
+        assert line["confidence"] == found[image]["confidence"]
+    assert table(out) == rows
+
+
+def test_without_the_option_nothing_is_said(survey: Path, tmp_path: Path, model: Path) -> None:
+    assert noseam("segment", survey, "--out", tmp_path / "out", "--model", model).exit_code == 0
+    assert not any("confidence" in line for line in records(tmp_path / "out").values())
+    assert {(row["confidence"], row["low_percent"]) for row in table(tmp_path / "out")} == {("", "")}
+
+
+def test_parts_and_workers_tell_the_same(survey: Path, tmp_path: Path, model: Path) -> None:
+    found = {}
+    for name, more in (("whole", ()), ("parts", ("--part-size", "0.01"))):
+        out = tmp_path / name
+        assert noseam("segment", survey, "--out", out, "--model", model, "--confidence", *more).exit_code == 0
+        with rasterio.open(out / "ortho_label.tif") as mask:
+            found[name] = read_coverage(mask.tags())
+    assert found["whole"] is not None
+    assert found["whole"].confidence is not None
+    assert found["parts"] == found["whole"]
+
+
+def test_an_image_of_which_the_model_knows_little_is_doubtful(survey: Path, tmp_path: Path, model: Path) -> None:
+    """An untrained network is hardly sure of anything."""
+    out = tmp_path / "out"
+    command = "segment", survey, "--out", out, "--model", model, "--confidence"
+    result = noseam(*command)
+    assert "low confidence: 2 images; look at these masks first" in result.stdout
+    why = "100% of its labels have a confidence below 0.5 (at most 20% expected): the model hardly knows what it sees"
+    for line in records(out).values():
+        assert line["doubts"] == ["low confidence"]
+        assert f"low confidence: {why}" in line["warnings"]
+    assert "2 low confidence" in noseam(*command, "-q").stderr
+
+
+def test_a_table_of_an_earlier_version_keeps_its_rows(survey: Path, tmp_path: Path, model: Path) -> None:
+    """It lacks the columns of confidence."""
+    out = tmp_path / "out"
+    command = "segment", "--out", out, "--model", model, "--confidence"
+    assert noseam(*command, survey).exit_code == 0
+    rows = table(out)
+    columns = [name for name in rows[0] if name not in {"confidence", "low_percent"}]
+    with (out / "summary.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert noseam(*command, survey / "photo.jpg").exit_code == 0
+    found = table(out)
+    assert [row["confidence"] for row in found if row["image"] == "ortho.tif"] == [
+        "" for row in rows if row["image"] == "ortho.tif"
+    ]
+    assert [row for row in found if row["image"] == "photo.jpg"] == [row for row in rows if row["image"] == "photo.jpg"]
+    sums = [row for row in found if row["image"] == "(all rows above)"]
+    assert {row["confidence"] for row in sums} == {""}
+
+
+def test_the_sum_of_all_rows_weighs_by_pixels(survey: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "out"
+    command = "segment", "--out", out, "--model", model, "--confidence"
+    assert noseam(*command, survey).exit_code == 0
+    whole = {row["class_id"]: row for row in table(out) if row["image"] == "(all images)"}
+    assert noseam(*command, survey / "photo.jpg").exit_code == 0
+    parts = {row["class_id"]: row for row in table(out) if row["image"] == "(all rows above)"}
+    assert whole.keys() == parts.keys()
+    for label, row in parts.items():
+        for column in ("confidence", "low_percent"):
+            assert float(row[column]) == pytest.approx(float(whole[label][column]), abs=2e-4)
