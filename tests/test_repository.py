@@ -50,7 +50,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/kernel.py": "too short: one decorator that both kernels share",
     "tiler/masks/blend.py": "too short: one formula that files and pages share",
     "tiler/masks/jpeg_text.py": "too short: one kind of comment, written and read back",
-    "tiler/masks/coverage.py": "too short: one value that is both counted and read back",
     "tiler/masks/sidecars/build.py": "too short: one file per kind of side file, and this one calls them",
     "tiler/masks/sidecars/legend.py": "too short: what the style and the tables share",
     "tiler/masks/sidecars/style.py": "too short: one kind of side file",
