@@ -68,9 +68,10 @@ def closing_lines(sums: Sums, end: End, files: Mapping[str, str]) -> list[str]:
     Returns
     -------
     list of str
-        The counts, then a line for each kind of doubt, for what is left and for each place.
+        The counts, then a line for the report, for what is left, for each kind of doubt and for each other place.
     """
-    rows = {"left": f"{sums.left} of {counted(sums.inputs, 'image')}; {_ENDS[end]}"} if sums.left else {}
+    rows = {name: text for name, text in files.items() if name == "report"}
+    rows |= {"left": f"{sums.left} of {counted(sums.inputs, 'image')}; {_ENDS[end]}"} if sums.left else {}
     for kind, count in sums.doubts.items():
         rows[kind] = f"{counted(count, 'image')}; {_HELPS[kind].format(records=files.get('records', MANIFEST))}"
     rows |= files

@@ -1,0 +1,40 @@
+"""Traffic lights: what they count, when they change colour, which come first."""
+
+from __future__ import annotations
+
+import pytest
+
+from segment.report.content import ImageRow, Light
+from segment.report.lights import lights_of
+
+
+def light(images: list[ImageRow], of: str) -> Light:
+    (found,) = (each for each in lights_of(images) if each.id == of)
+    return found
+
+
+def images(count: int, failed: int = 0, **known: object) -> list[ImageRow]:
+    return [ImageRow(name=f"{at}", state="failed" if at < failed else "done", **known) for at in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("failed", "level"), [(0, "green"), (1, "amber"), (5, "amber"), (6, "red"), (100, "red")])
+def test_a_light_is_amber_up_to_five_per_cent_and_red_above(failed: int, level: str) -> None:
+    found = light(images(100, failed), "failed")
+    assert (found.level, found.count, found.of) == (level, failed, 100)
+    assert "5 %" in found.thresholds
+    assert found.says.startswith(f"{failed} of 100 images." if failed else "None of 100 images.")
+
+
+def test_confidence_is_unknown_until_it_is_measured() -> None:
+    assert light(images(4), "low confidence").level == "unknown"
+    assert "--confidence" in light(images(4), "low confidence").says
+    measured = images(3, confidence=0.9) + images(1, confidence=0.4, doubts=("low confidence",)) + images(6)
+    found = light(measured, "low confidence")
+    assert (found.level, found.count, found.of) == ("red", 1, 4)
+
+
+def test_the_gravest_come_first_and_rare_doubts_have_a_light_only_where_they_occur() -> None:
+    found = lights_of(images(10, 3) + images(1, doubts=("empty", "suspect")))
+    assert [each.id for each in found][:3] == ["failed", "suspect", "empty"]
+    assert [each.level for each in found] == ["red", "red", "red", "unknown", "green", "green", "green"]
+    assert "empty" not in {each.id for each in lights_of(images(3))}
