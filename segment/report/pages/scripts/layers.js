@@ -35,7 +35,8 @@
   const decoded = async (image) => {
     const found = await script(image.layers);
     const layers = {};
-    for (const [kind, address] of Object.entries(found)) layers[kind] = await bytes(address, image.preview);
+    const pictures = Object.entries(found).filter(([, value]) => String(value).startsWith("data:")); // the rest says of what
+    for (const [kind, address] of pictures) layers[kind] = await bytes(address, image.preview);
     return layers;
   };
 
