@@ -21,7 +21,7 @@ from segment.report.standing import Standing
 from tiler.classes import ClassTable
 from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
-from tiler.words import counted, readable
+from tiler.words import readable
 
 _SETTINGS = ("strict", "channels", "value_range")
 
@@ -71,7 +71,7 @@ def _title(out: Path) -> str:
 
 
 def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], images: int) -> Iterator[tuple[str, str]]:
-    yield "images", counted(images, "image")
+    yield "images", f"{images:,}"
     yield "model", _all([each.get(MODEL_KEY, "") for each in tags])
     yield "weights", _all([each.get(DIGEST_KEY, "")[:12] for each in tags])
     yield "engine", _all([each.get(ENGINE_KEY, "") for each in tags])
