@@ -25,9 +25,10 @@ RESULTS = (Outcome, SurveyPlan, Status, CropReport, TrainResult, Evaluation, Wri
 """What functions return, and what that holds."""
 _HEAD = """# Python
 
-`import noseam` gives a function for each command but `demo` and `scenes`. It takes the options of the command as keywords, with the
-same defaults and bounds: [Options](reference.md) names them in the column Python. A path is a `str` or a `Path`. Types are declared
-for type checkers, and the import loads nothing heavy. Every error that noseam raises on purpose is a `noseam.NoseamError`.
+`import noseam` gives a function for each command but `demo` and `scenes`. It takes the options of the command as
+keywords, with the same defaults and bounds: [Options](reference.md) names them in the column Python. A path is a `str` or
+a `Path`. Types are declared for type checkers, and the import loads nothing heavy. Every error that noseam raises on
+purpose is a `noseam.NoseamError`.
 [Train your own model](training.md#from-python) has an example that runs. This page is made from the docstrings.
 """
 _SECTION = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
@@ -63,8 +64,8 @@ def _call(function: Any, parts: dict[str, str]) -> str:
 def _argument(found: inspect.Parameter) -> str:
     if found.default is found.empty:
         return found.name
-    default = str(found.default) if isinstance(found.default, Path) else found.default
-    return f"{found.name}={default!r}"
+    default = f'"{found.default}"' if isinstance(found.default, (Path, str)) else found.default
+    return f"{found.name}={default}"
 
 
 def _entries(text: str, command: str) -> Iterator[str]:

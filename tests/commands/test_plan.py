@@ -69,7 +69,9 @@ def test_a_plan_with_a_model_says_time_memory_and_disk(survey: Path, tmp_path: P
     )  # fmt: skip
     assert all(line.startswith("  other programs are at work: ") for line in more)
     assert re.fullmatch(r"memory: about [\d.]+ [MG]B", memory)
-    assert re.fullmatch(r"disk: about [\d.]+ [KM]B of masks and [\d.]+ KB for the report; [\d.,]+ [MGT]B free in .*/masks", disk)
+    assert re.fullmatch(
+        r"disk: about [\d.]+ [KM]B of masks and [\d.]+ KB for the report; [\d.,]+ [MGT]B free in .*/masks", disk
+    )
     assert list(tmp_path.iterdir()) == []
     assert sorted(survey.rglob("*")) == before
 
@@ -238,7 +240,8 @@ def test_a_giant_image_has_parts_and_needs_room_for_them(tmp_path: Path) -> None
     lines = plan(path, "--out", tmp_path / "masks").stdout.splitlines()
     assert any(re.search(r"1 of 60000 x 60000 px: [\d,]+ tiles in 28 parts \(", line) for line in lines), lines
     assert any(
-        re.search(r"disk: about 180 MB of masks and 690 KB for the report, and 360 MB more while they are made", line) for line in lines
+        re.search(r"disk: about 180 MB of masks and 690 KB for the report, and 360 MB more while they are made", line)
+        for line in lines
     ), lines
     assert "parts" not in plan(path, "--part-size", 0).stdout
     found = json.loads(plan(path, "--json").stdout)
