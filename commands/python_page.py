@@ -17,17 +17,32 @@ from segment.evaluation.results import Evaluation
 from segment.plan.survey import SurveyPlan
 from segment.record.outcome import Outcome
 from segment.record.status import Status
+from segment.review.export import Exported
+from segment.review.take_back import TakenBack
 from segment.steps import Written
 from segment.training.train import TrainResult
 from tiler.crops.make import CropReport
 
-RESULTS = (Outcome, SurveyPlan, Status, CropReport, TrainResult, Evaluation, Written, Examination, Fact, Verdict)
+RESULTS = (
+    Outcome,
+    SurveyPlan,
+    Status,
+    CropReport,
+    TrainResult,
+    Evaluation,
+    Exported,
+    TakenBack,
+    Written,
+    Examination,
+    Fact,
+    Verdict,
+)
 """What functions return, and what that holds."""
 _HEAD = """# Python
 
 `import noseam` gives a function for each command but `demo` and `scenes`. It takes the options of the command as
-keywords, with the same defaults and bounds: [Options](reference.md) names them in the column Python. A path is a `str` or
-a `Path`. Types are declared for type checkers, and the import loads nothing heavy. Every error that noseam raises on
+keywords, with the same defaults and bounds: [Options](reference.md) names them in the column Python. A path is a `str`
+or a `Path`. Types are declared for type checkers, and the import loads nothing heavy. Every error that noseam raises on
 purpose is a `noseam.NoseamError`.
 [Train your own model](training.md#from-python) has an example that runs. This page is made from the docstrings.
 """

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from segment.record.request import StatusRequest
     from segment.record.status import Status
     from segment.report.request import ReportRequest
+    from segment.review.export import Exported
+    from segment.review.request import ReviewRequest
+    from segment.review.take_back import TakenBack
     from segment.run.crew import Workers
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
@@ -300,6 +303,25 @@ def crop(
     images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
     return make_crops(images, masks, out, request.crops, classes=_table(request.classes), jobs=request.jobs or -1,
                       hold=hold_folder, advance=advance)  # fmt: skip
+
+
+@_no_warnings()
+def review(request: ReviewRequest, advance: Progress = unheard) -> Exported | TakenBack:
+    """Export windows that are worth labelling, or take corrected labels back; see `export` and `take_back`.
+
+    Raises
+    ------
+    NoseamError
+        What these raise; and if another review of this folder runs.
+    """
+    from segment.guard.lock import hold_folder
+    from segment.review.export import export
+    from segment.review.take_back import take_back
+
+    if (request.export is None) == (request.corrected is None):
+        raise RequestError("either --export N or --import FILE|DIR is needed, and not both")
+    with hold_folder(request.folder):
+        return take_back(request, advance) if request.export is None else export(request, advance)
 
 
 @_no_warnings()

@@ -56,14 +56,14 @@
     return make(
       "div",
       { class: "bar" },
-      button("← All images", noseam.route.leave, { id: "leave" }),
+      button("← All", noseam.route.leave, { id: "leave", "aria-label": "All images" }),
       make("h1", { id: "image-title", tabindex: -1 }, folder && named(folder, { class: "folder" }), named(file)),
       make(
         "div",
         { class: "steps" },
-        button("Previous", () => viewer.step(-1), { disabled: place === 0 }),
+        button("‹", () => viewer.step(-1), { "aria-label": "Previous image", disabled: place === 0 }),
         make("span", { class: "position" }, `${words.number(place + 1)} of ${words.number(list.length)}`),
-        button("Next", () => viewer.step(1), { disabled: place === list.length - 1 }),
+        button("›", () => viewer.step(1), { "aria-label": "Next image", disabled: place === list.length - 1 }),
       ),
     );
   };
