@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import noseam
+from segment import api
 from segment.doctor.examine import Examination
 from segment.doctor.fact import Fact
 from segment.doctor.verdict import Verdict
@@ -51,13 +51,12 @@ _SECTION = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
 
 def page() -> str:
     """Return the page, in Markdown."""
-    functions = [name for name in noseam.__all__ if inspect.isfunction(getattr(noseam, name))]
-    chapters = [_HEAD, *(_function(name) for name in functions), "## What comes back\n", *map(_result, RESULTS)]
+    chapters = [_HEAD, *map(_function, api.__all__), "## What comes back\n", *map(_result, RESULTS)]
     return "\n".join(chapters)
 
 
 def _function(name: str) -> str:
-    function = getattr(noseam, name)
+    function = getattr(api, name)
     said, *sections = _SECTION.split(inspect.getdoc(function) or "")
     parts = dict(zip(sections[::2], sections[1::2], strict=True))
     lines = [f"## noseam.{name}", "", "```python", f"noseam.{name}({_call(function, parts)})", "```", "", said.strip()]
