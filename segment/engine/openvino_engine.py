@@ -90,9 +90,11 @@ class OpenVinoEngine:
         """Return two tiles for each core."""
         return 2 * self._threads
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image."""
-        return Stitcher(grid, self.classes, confidence=confidence, span=span)
+        return Stitcher(grid, self.classes, confidence=confidence, disagreement=disagreement, span=span)
 
     def close(self) -> None:
         """Finish the tiles that are being computed, cancel those that wait, and stop."""

@@ -123,12 +123,16 @@ class TorchEngine:
         """Return the tiles of two full batches."""
         return _BATCHES_AHEAD * self.full_batch(shape)
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image, on the device that the logits are on."""
         if self._device.type == "cpu":
-            return HostStitcher(grid, self.classes, confidence=confidence, span=span)
+            return HostStitcher(grid, self.classes, confidence=confidence, disagreement=disagreement, span=span)
         with self._on_device():
-            stitcher = DeviceStitcher(grid, self.classes, self._device, confidence=confidence, span=span)
+            stitcher = DeviceStitcher(
+                grid, self.classes, self._device, confidence=confidence, disagreement=disagreement, span=span
+            )
             return _Watched(stitcher, self._device)
 
     def close(self) -> None:

@@ -50,9 +50,11 @@ class _Counted:
         self.work += self._work_of(pixels.shape[1:])
         return self._engine.submit(pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """See `Engine`."""
-        return self._engine.stitcher(grid, confidence=confidence, span=span)
+        return self._engine.stitcher(grid, confidence=confidence, disagreement=disagreement, span=span)
 
     def close(self) -> None:
         """See `Engine`."""

@@ -26,7 +26,7 @@ def pixel(page: Page, x: int, y: int) -> list[int]:
     found: list[int] = page.evaluate(
         """([x, y]) => {
             const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-            context.drawImage(document.querySelector("canvas"), -x, -y);
+            context.drawImage(document.querySelector(".stage canvas"), -x, -y);
             return [...context.getImageData(0, 0, 1, 1).data];
         }""",
         [x, y],
@@ -99,7 +99,7 @@ def test_the_wheel_zooms_about_the_pointer_and_the_mouse_pans(open_report: OpenR
     page.mouse.move(x, y)
     text = page.locator(".probe").text_content()
     assert text is not None
-    assert text.startswith("water, confidence 0.67, disagreement 0.31, near pixel 4,")
+    assert text.startswith("water, confidence 1.00, disagreement 0.31, near pixel 4,")
     scale, left, _ = view(page)
     page.mouse.wheel(0, -500)
     until(page, f"{SCALE}.a > {scale * 2}")
@@ -167,6 +167,17 @@ def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(
     assert pixel(page, 180, 100) == [0, 0, 0, 0]
     page.keyboard.press("c")
     assert page.locator(".heat").count() == 0
+
+
+def test_heat_may_come_small_and_compressed_without_holes(open_report: OpenReport, tmp_path: Path) -> None:
+    page = open_report(content(mixed()))
+    write_previews(tmp_path / "out/report", small=True)
+    page.locator("#cards .card").first.click()
+    seen(page)
+    page.keyboard.press("d")
+    assert {pixel(page, x, 120)[3] for x in range(5, 235, 10)} == {255}
+    assert sum(pixel(page, 5, 40)[:3]) > 3 * sum(pixel(page, 5, 120)[:3])
+    assert pixel(page, 5, 1) == [0, 0, 0, 0]  # no label, no heat
 
 
 def test_photo_and_mask_lie_on_each_other_or_side_by_side_and_the_mask_fades(open_report: OpenReport) -> None:

@@ -25,12 +25,23 @@ class Stitcher:
         Number of classes C.
     confidence : bool
         Whether to say how sure each label is too.
+    disagreement : bool
+        Whether to say how far the tiles disagree too.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
     """
 
-    def __init__(self, grid: Grid, classes: int, *, confidence: bool = False, span: Span | None = None) -> None:
-        self._blender = Blender(grid, classes, rows_of_tiles(grid, span).start if span else 0)
+    def __init__(
+        self,
+        grid: Grid,
+        classes: int,
+        *,
+        confidence: bool = False,
+        disagreement: bool = False,
+        span: Span | None = None,
+    ) -> None:
+        first_row = rows_of_tiles(grid, span).start if span else 0
+        self._blender = Blender(grid, classes, first_row, disagreement=disagreement)
         self._upsampler = Upsampler(grid, confidence, span)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
