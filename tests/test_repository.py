@@ -25,7 +25,6 @@ OF_ANOTHER_LENGTH = {
     "segment/api.py": "too long: every keyword of every command stands there, for editors and readers",
     "segment/demo/picture.py": "too short: one picture",
     "segment/doctor/fact.py": "too short: one value that every part of the doctor gives",
-    "segment/doctor/formats.py": "too short: it alone loads GDAL, which may be what is broken",
     "segment/doctor/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "segment/engine/contract.py": "too short: an engine is three small classes, and every engine imports them alone",
     "segment/engine/device_faults.py": "too short: nothing else asks what a device did wrong",

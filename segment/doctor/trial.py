@@ -66,7 +66,9 @@ class _Notes(logging.Handler):
 def _results(place: Place, folder: Path, notes: _Notes) -> Iterator[Fact | Trial]:
     """Yield what only a process knows that has loaded the engine; then a trial for each precision."""
     if place.engine == "torch" and place.device != "cpu":
-        yield _gpu(place.device)
+        yield (gpu := about_gpu(place.device))
+        if gpu.state != "ok":
+            return
     description = describe_checkpoint(BUNDLED)
     request = Request(tiling=description.tiling, balance_px=description.cost.balance_px, out=folder / "masks")
     (image,) = plan_survey(walk_survey([folder / SCENE], out=request.out), request).images
@@ -116,15 +118,15 @@ def _megapixels_s(image: ImagePlan, request: Request, engine: Engine, at_once: i
     return pixels / 1e6 / (time.monotonic() - began)
 
 
-def _gpu(device: str) -> Fact:
-    """Return what PyTorch says of a GPU."""
+def about_gpu(device: str) -> Fact:
+    """Return what PyTorch says of a GPU; where it cannot use it, `segment` takes the CPU."""
     import torch
 
     if torch.version.cuda is None:
-        return Fact("machine", device, f"PyTorch {torch.__version__} is built without CUDA", "bad",
+        return Fact("machine", device, f"PyTorch {torch.__version__} is built without CUDA", "look",
                     "pip install torch --index-url https://download.pytorch.org/whl/cu128")  # fmt: skip
     if not torch.cuda.is_available():
-        return Fact("machine", device, f"PyTorch {torch.__version__} (CUDA {torch.version.cuda}) cannot use it", "bad",
+        return Fact("machine", device, f"PyTorch {torch.__version__} (CUDA {torch.version.cuda}) cannot use it", "look",
                     "a newer driver, or a PyTorch built for this one: https://pytorch.org/get-started")  # fmt: skip
     found: Any = torch.cuda.get_device_properties(device)
     return Fact("machine", device, f"{found.name}, {gigabytes(found.total_memory)}, compute capability "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +18,7 @@ from segment.doctor import examine, formats, packages, places
 from segment.doctor.fact import Fact, gigabytes, nameless
 from segment.doctor.machine import cores, instructions, memory
 from segment.doctor.request import DoctorRequest
+from tests import ROOT
 
 
 def test_neither_the_user_nor_the_home_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +87,16 @@ def test_a_format_that_gdal_lacks_is_bad(monkeypatch: pytest.MonkeyPatch) -> Non
     (images,) = [fact for fact in formats.facts() if fact.name == "images"]
     assert (images.state, images.value) == ("bad", "GTiff; missing: Unheard")
     assert "rasterio" in images.advice
+
+
+def test_a_table_of_coordinate_systems_that_is_not_found_is_bad() -> None:
+    """In a process of its own, because PROJ looks for it once."""
+    code = "from segment.doctor.formats import facts; print(next(f for f in facts() if f.name == 'PROJ'))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PROJ_DATA": "/nowhere"},
+                           capture_output=True, text=True, check=True, timeout=60)  # fmt: skip
+    assert "state='bad'" in ended.stdout
+    assert "PROJ_DATA=/nowhere" in ended.stdout
+    assert "unset PROJ_DATA PROJ_LIB" in ended.stdout
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

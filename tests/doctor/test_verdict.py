@@ -17,6 +17,7 @@ from segment.doctor.fact import Fact
 from segment.doctor.place import Place, Trial
 from segment.doctor.report import as_dict, as_lines
 from segment.doctor.verdict import judge
+from tests.models import NEEDS_TORCH
 
 TORCH, OPENVINO = Place("torch", "cpu", ("auto", "fp32")), Place("openvino", "cpu", ("auto", "fp32"))
 GPU = Place("torch", "cuda:0", ("auto", "fp32"))
@@ -119,6 +120,22 @@ def test_what_came_before_a_crash_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(failed, Trial)
     assert (kept.works, kept.precision) == (True, "bf16")
     assert (failed.works, failed.precision, failed.is_auto) == (False, "others", False)
+
+
+@NEEDS_TORCH
+def test_a_pytorch_without_cuda_is_told_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from segment.doctor.trial import about_gpu
+
+    monkeypatch.setattr(torch.version, "cuda", None)
+    found = about_gpu("cuda:0")
+    assert (found.state, found.value) == ("look", f"PyTorch {torch.__version__} is built without CUDA")
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = about_gpu("cuda:0")
+    assert (found.state, "(CUDA 12.8) cannot use it" in found.value) == ("look", True)
+    assert "driver" in found.advice
 
 
 def test_when_the_time_is_over_engines_are_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:

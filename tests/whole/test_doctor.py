@@ -48,6 +48,17 @@ def test_a_machine_that_is_well(tmp_path: Path) -> None:
     assert sorted(path.name for path in home.iterdir()) == ["doctor.json"], "nothing is left behind"
 
 
+@pytest.mark.gpu
+def test_a_gpu_is_named_and_tried_in_every_precision(tmp_path: Path) -> None:
+    ended = doctor(tmp_path, "--json")
+    found = json.loads(ended.stdout)
+    assert next(fact for fact in found["facts"] if fact["name"] == "cuda:0")["state"] == "ok"
+    tried = [each for each in found["engines"] if each["device"] == "cuda:0"]
+    assert [each["precision"] for each in tried] == ["fp16", "bf16", "tf32", "fp32"]
+    assert [each for each in tried if each["state"] != "ok"] == []
+    assert found["auto"] == "torch cuda:0 fp16"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
 def test_where_every_engine_is_broken_each_says_why_and_the_exit_code_is_1(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
