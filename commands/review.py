@@ -23,11 +23,19 @@ _LINES = 20
 """So many windows are listed; the table in the folder holds all."""
 _log = logging.getLogger("noseam")
 _TO_DO = {
-    "crops": "correct the masks in {file}/masks where they lie (255 = not labelled)",
-    "cvat": "in CVAT make a project with the labels of {folder}/labels.json (Raw), import {file} as its dataset "
-    '("Segmentation mask 1.1"), correct the masks, and export the project in that format',
+    "crops": ("correct the masks in {file}/masks where they lie (255, white: not labelled)",),
+    "cvat": (
+        "in CVAT make a project; its labels, as Raw: {folder}/labels.json",
+        "import {file} as its dataset: Segmentation mask 1.1, masks not converted to polygons",
+        "correct the masks, and export the dataset of the project in the same format",
+    ),
+    "geopackage": ("in QGIS correct the polygons of the layer labels in {file}; photos: {folder}/images",),
+    "label-studio": (
+        "in Label Studio make a project with the interface of {folder}/config.xml, and {folder} as local storage",
+        "import {file}, correct the masks, and export them as JSON",
+    ),
 }
-_COMES_BACK = {"crops": "{file}", "cvat": "EXPORTED.zip"}
+_COMES_BACK = {"crops": "{file}", "cvat": "EXPORTED.zip", "geopackage": "{file}", "label-studio": "EXPORTED.json"}
 
 
 @click.command(cls=Command, short_help="Export windows to label; take corrected labels back.")
@@ -86,8 +94,9 @@ def _exported(request: ReviewRequest, found: Exported) -> Iterator[str]:
         yield f"doubt: {mean:.1%} in these windows, {found.mean_score:.1%} in all"
     places = {"file": found.file, "folder": found.folder}
     yield f"windows: {found.folder / 'windows.csv'}"
-    yield f"Next: {_TO_DO[request.format].format(**places)}; then"
-    yield f"  noseam review {request.out} --import {_COMES_BACK[request.format].format(**places)}"
+    command = f"noseam review {request.out} --import {_COMES_BACK[request.format]}"
+    steps = enumerate((*_TO_DO[request.format], command), 1)
+    yield from ("Next:", *(f"  {number}. {step.format(**places)}" for number, step in steps))
 
 
 def _taken_back(request: ReviewRequest, found: TakenBack) -> Iterator[str]:

@@ -46,6 +46,8 @@ class DeviceStitcher:
         Whether to say also how far the tiles disagree.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
+    temperature : float
+        What logits are divided by before they say how sure a label is; labels do not depend on it.
     work : Arithmetic or None
         What blends and labels; None: what suits the device, see `arithmetic`.
     """
@@ -59,12 +61,15 @@ class DeviceStitcher:
         confidence: bool = False,
         disagreement: bool = False,
         span: Span | None = None,
+        temperature: float = 1.0,
         work: Arithmetic | None = None,
     ) -> None:
         work = work or arithmetic(device)
         first_row = rows_of_tiles(grid, span).start if span else 0
         self._blender = DeviceBlender(grid, classes, device, work, first_row, disagreement=disagreement)
-        self._upsampler = _DeviceUpsampler(grid, device, work, 1 + confidence, span, disagreement=disagreement)
+        self._upsampler = _DeviceUpsampler(
+            grid, device, work, 1 + confidence, span, disagreement=disagreement, temperature=temperature
+        )
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
         """Blend one tile in; return the rows that it finished.
@@ -120,11 +125,12 @@ class _DeviceUpsampler:
         span: Span | None,
         *,
         disagreement: bool,
+        temperature: float,
     ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._grid, self._device, self._work = grid, device, work
         self._span = span or Span(0, height)
-        self._planes = planes
+        self._planes, self._temperature = planes, temperature
         self._row_lower, _ = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         self._rows = _points(height, grid.model_shape[0], rows, device)
         self._cols = _points(width, grid.model_shape[1], cols, device)
@@ -156,7 +162,9 @@ class _DeviceUpsampler:
                 top, bottom = self._row_lower[rows.start].item(), self._row_lower[rows.stop - 1].item() + 2
                 sums = band.sums[:, top - band.row_off : bottom - band.row_off]
                 with device_stage("stitch", self._device):  # blending, little work in many pieces, is not timed
-                    self._work.label(sums, self._rows, self._cols, masks, top=top, first=rows.start)
+                    self._work.label(
+                        sums, self._rows, self._cols, masks, top=top, first=rows.start, temperature=self._temperature
+                    )
                     if band.votes is not None:
                         votes = band.votes[:, top - band.row_off : bottom - band.row_off]
                         points = self._rows[0][rows] - top, self._rows[1][rows]

@@ -77,9 +77,9 @@ class CropFolder:
 
     def add(
         self, name: str, image: str, window: Window, pixels: NDArray[np.uint8], labels: NDArray[np.uint8],
-        place: Georeference,
+        place: Georeference, gsd_m: float | None,
     ) -> None:  # fmt: skip
-        """Write a crop: pixels (3, height, width) and labels (height, width) of a window of an image."""
+        """Write a crop: pixels (3, height, width) and labels (height, width) of a window; the image lies there."""
         suffix = ".tif" if place.present else ".png"
         counts = np.bincount(labels.ravel(), minlength=256)[: len(self.classes)]
         row = CropRow(
@@ -90,8 +90,9 @@ class CropFolder:
         source = PurePosixPath(image).with_suffix("").as_posix()
         (self.folder / RECORDS).mkdir(exist_ok=True)
         old = read_record(record_path(self.folder, source)) or Record(source, self.mark, ())
-        rows = (*(each for each in old.rows if each.image != row.image), row)
-        write_record(self.folder, Record(source, self.mark, rows, gsd_m=place.gsd_m(*_shape(pixels))))
+        rows = [*(each for each in old.rows if each.image != row.image), row]
+        rows.sort(key=lambda each: (each.window.row_off, each.window.col_off, each.image))
+        write_record(self.folder, Record(source, self.mark, tuple(rows), gsd_m=gsd_m))
 
     def finish(self, sources: Iterable[str]) -> None:
         """Write the index of the crops of images, given by their names."""
@@ -129,7 +130,13 @@ def write_crops(folder: Path, drafts: Iterable[Draft], classes: ClassTable) -> P
     for draft in drafts:
         crops = crops or CropFolder(folder, classes, draft.known.window_px, "draft")
         crops.add(
-            draft.known.name, draft.known.image, draft.known.window, draft.pixels, draft.labels, draft.photo_place
+            draft.known.name,
+            draft.known.image,
+            draft.known.window,
+            draft.pixels,
+            draft.labels,
+            draft.photo_place,
+            draft.gsd_m,
         )
         images.add(draft.known.image)
     if crops is not None:
@@ -178,7 +185,3 @@ def _records(folder: Path, sources: Iterable[str]) -> Iterator[Record | None]:
     for source in sources:
         with suppress(OSError):
             yield read_record(record_path(folder, source))
-
-
-def _shape(pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    return pixels.shape[1], pixels.shape[2]

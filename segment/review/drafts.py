@@ -15,6 +15,7 @@ from segment.review.known import Known, digest_of, window_name
 from segment.review.survey import Reviewed, Survey
 from segment.review.windows import Chosen
 from tiler.classes import ClassTable
+from tiler.crops.cut import ground_sample_distance
 from tiler.errors import NoseamError, PairError, reason_of
 from tiler.masks.labels import open_labels
 from tiler.source.georef import Georeference
@@ -33,6 +34,8 @@ class Draft:
     """Class ids of the mask, shape (height, width); 255 = no label."""
     photo_place: Georeference
     """Where the whole photo lies, as it says itself."""
+    gsd_m: float | None
+    """Ground sample distance of the photo, metres per pixel, where it says its own."""
     mask_place: Georeference
     """Where the mask lies; a photo that was placed by its pose has a place in its mask alone."""
 
@@ -69,8 +72,8 @@ def _draft(image: Reviewed, chosen: Chosen, classes: ClassTable, *, by: str, win
             chosen.window.col_off, chosen.window.height, chosen.window.width, window_px, crop_px, by,
             chosen.score, why(chosen, classes), digest_of(labels),
         )  # fmt: skip
-        place = mask.info.georeference
-        return Draft(known, photo.pixels(chosen.window), labels, photo.info.georeference, place)
+        place, gsd_m = mask.info.georeference, ground_sample_distance(photo.info)
+        return Draft(known, photo.pixels(chosen.window), labels, photo.info.georeference, gsd_m, place)
 
 
 def open_photo(image: Reviewed) -> AbstractContextManager[ImageReader]:

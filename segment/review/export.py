@@ -13,7 +13,9 @@ from segment.errors import RequestError
 from segment.review.crops_form import write_crops
 from segment.review.cvat import write_cvat
 from segment.review.drafts import Draft, LeftOut, read_drafts
+from segment.review.geopackage import refuse_placeless, write_geopackage
 from segment.review.known import Known, next_export, read_corrected, write_known
+from segment.review.label_studio import write_label_studio
 from segment.review.measures import doubt_of
 from segment.review.request import Measure, ReviewFormat, ReviewRequest
 from segment.review.survey import Survey, read_survey
@@ -27,6 +29,8 @@ _SHARE = 2
 _WRITERS: Mapping[ReviewFormat, Callable[[Path, Iterable[Draft], ClassTable], Path]] = {
     "crops": write_crops,
     "cvat": write_cvat,
+    "geopackage": write_geopackage,
+    "label-studio": write_label_studio,
 }
 
 
@@ -63,7 +67,7 @@ def export(request: ReviewRequest, advance: Callable[[int, int], None] = lambda 
     survey = read_survey(request.out)
     crop_px, window_px = _sides(request, survey)
     measure = survey.measure(request.by)
-    images, left_out = _doubts(survey, measure, window_px, advance)
+    images, left_out = _doubts(survey, measure, window_px, request.format, advance)
     chosen = _choose(request, images, _taken(request))
     if not chosen:
         why = "; ".join(each.reason for each in left_out[:2]) or "every window that holds any doubt came back already"
@@ -109,13 +113,15 @@ def _sides(request: ReviewRequest, survey: Survey) -> tuple[int, int]:
 
 
 def _doubts(
-    survey: Survey, measure: Measure | None, window_px: int, advance: Callable[[int, int], None]
+    survey: Survey, measure: Measure | None, window_px: int, format: ReviewFormat, advance: Callable[[int, int], None]
 ) -> tuple[list[ImageDoubt], list[LeftOut]]:
     images, left_out = [], []
     for done, image in enumerate(survey.images, 1):
         try:
             if measure is not None and measure not in image.doubts:
                 raise RequestError(f"no mask of {measure} stands beside {image.label}; segment it with --{measure}")
+            if format == "geopackage":
+                refuse_placeless(image)
             images.append(doubt_of(image, measure, window_px=window_px, classes=len(survey.classes)))
         except (NoseamError, OSError) as error:
             left_out.append(LeftOut(image.name, reason_of(error, image.label)))

@@ -9,7 +9,7 @@ from typing import Literal
 from segment.errors import RequestError
 from tiler.option import REQUIRED, check, option
 
-ReviewFormat = Literal["crops", "cvat"]
+ReviewFormat = Literal["crops", "cvat", "geopackage", "label-studio"]
 Measure = Literal["confidence", "disagreement"]
 """What tells where the model is in doubt."""
 By = Literal["auto", "confidence", "disagreement", "random"]
@@ -33,7 +33,8 @@ class ReviewRequest:
     )
     corrected: Path | None = option(
         None,
-        "Corrected labels are taken back from this: a zip that CVAT exported, or a folder of crops.",
+        "Corrected labels are taken back from this: a zip that CVAT exported, a folder of crops, a GeoPackage, or the "
+        "JSON file of Label Studio.",
         flag="--import",
         unit="FILE|DIR",
         shown="none",
@@ -42,7 +43,8 @@ class ReviewRequest:
     format: ReviewFormat = option(
         "crops",
         "The windows are exported in this form. crops: images and masks in the form that `train` reads; cvat: a zip "
-        "for CVAT (Segmentation mask 1.1).",
+        "for CVAT (Segmentation mask 1.1); geopackage: windows and polygons for QGIS; label-studio: tasks with brush "
+        "masks.",
     )
     by: By = option(
         "auto",

@@ -17,10 +17,13 @@ from segment.review.archive import open_files
 from segment.review.crops_form import CropFolder, CropMasks
 from segment.review.cvat import CvatMasks
 from segment.review.drafts import open_photo, refuse_misfit
+from segment.review.geopackage import GeoPackageMasks
 from segment.review.known import Corrected, Known, add_corrected, digest_of, read_known
+from segment.review.label_studio import LabelStudioMasks
 from segment.review.request import ReviewRequest
 from segment.review.survey import Survey, read_survey
 from tiler.classes import NO_LABEL
+from tiler.crops.cut import ground_sample_distance
 from tiler.crops.index import INDEX
 from tiler.crops.record import CORRECTED
 from tiler.errors import LabelError, NoseamError, reason_of
@@ -35,7 +38,7 @@ class Masks(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """Names of the windows that it holds."""
+        """Names of the windows that they hold."""
 
     def read(self, known: Known) -> NDArray[np.uint8]:
         """Return the labels of a window, of the shape of its files; 255 = no label."""
@@ -131,7 +134,15 @@ class _Taking:
             told[_inside(known.window, around)] = labels
             told[~photo.valid(around)] = NO_LABEL
             pixels, before = photo.pixels(around), mask.read(known.window)
-            self._crops.add(known.name, known.image, around, pixels, told, photo.info.georeference)
+            self._crops.add(
+                known.name,
+                known.image,
+                around,
+                pixels,
+                told,
+                photo.info.georeference,
+                ground_sample_distance(photo.info),
+            )
         labelled = labels != NO_LABEL
         return Corrected(
             known.name, known.image, known.row_off, known.col_off, known.height, known.width, known.chosen_by,
@@ -165,6 +176,12 @@ def open_masks(path: Path, survey: Survey) -> Iterator[Masks]:
     """
     if path.is_dir() and (path / INDEX).is_file():
         yield CropMasks(path, survey.classes)
+        return
+    if path.suffix.lower() == ".gpkg":
+        yield GeoPackageMasks(path, survey.classes, {image.name: image for image in survey.images})
+        return
+    if path.suffix.lower() == ".json":
+        yield LabelStudioMasks(path, survey.classes)
         return
     with open_files(path) as files:
         yield CvatMasks(path, files, survey.classes)

@@ -126,7 +126,7 @@ class Trial:
     def _segment(self, pieces: Sequence[ImagePlan], engine: Engine, seconds: float, took: Took) -> None:
         labelled: dict[Path, float] = {}
         of_path = {piece.found.path: piece for piece in pieces}
-        model = OpenModel(self.model.name, self.model.digest, self.model.classes, engine, self.model.threads)
+        model = replace(self.model, engine=engine)
         gate = Gate(RunLimits(max_runtime_min=seconds / 60, max_stall_min=_STALL_MIN))
         work = Work(replace(self.request, report=False), overwrite=True)
         crew = LocalCrew(model, work, gate, lambda path, _: labelled.update({path: time.monotonic()}))

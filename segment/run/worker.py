@@ -141,7 +141,12 @@ class Worker:
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
     kinds = [output.kind for output in reversed(image.outputs) if output.kind not in PICTURES]
-    return PartFolder(image.label, recipe.of_labels, source=image.source_text, kinds=kinds)
+    return PartFolder(
+        image.label,
+        recipe.of_rows if "confidence" in kinds else recipe.of_labels,
+        source=image.source_text,
+        kinds=kinds,
+    )
 
 
 def sum_of(seen: Iterable[Seen]) -> Seen | None:

@@ -177,6 +177,23 @@ def test_disagreement_is_that_of_the_stitcher_on_the_cpu_and_the_rest_stays(name
 
 
 @BOTH
+def test_logits_are_divided_by_the_temperature_and_labels_stay(name: str) -> None:
+    grid = plan_grid((100, 130), scale=0.7, tile=(96, 96), overlap=(32, 32))
+    (work, device), tiles = work_of(name), random_tiles(grid, 4)
+    plain = stitch(grid, tiles, 4, name=name)
+    on_cpu = Stitcher(grid, 4, confidence=True, temperature=2.5)
+    on_device = DeviceStitcher(grid, 4, device, confidence=True, temperature=2.5, work=work)
+    found, expected = list[MaskRows](), list[MaskRows]()
+    for tile, logits in tiles:
+        assert logits is not None
+        found += on_device.add(tile, torch.from_numpy(logits).to(device))
+        expected += on_cpu.add(tile, logits)
+    one, other = (np.concatenate([part.confidence for part in rows]) for rows in (found, expected))
+    assert np.abs(one.astype(int) - other).max() <= 1
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in found]), plain.labels)
+
+
+@BOTH
 @pytest.mark.parametrize("rows_at_once", [2**20, 8000])
 def test_parts_have_the_disagreement_of_the_whole(
     name: str, rows_at_once: int, monkeypatch: pytest.MonkeyPatch

@@ -53,7 +53,9 @@ def test_images_are_found_by_name_state_doubt_class_and_confidence(open_report: 
     assert search.input_value() == "img_001"
     assert names(page) == ["day1/IMG_0010.JPG", "day2/IMG_0011.JPG"]
     assert found(page) == "2 found among 12 images."
-    page.get_by_role("button", name="All images").click()
+    page.get_by_role("button", name="Show all").click()
+    until(page, "document.querySelectorAll('#cards .card').length === 12")
+    assert page.get_by_role("button", name="Show all").is_hidden()
     page.get_by_label("State").select_option("failed")
     assert names(page) == ["day2/IMG_0005.JPG"]
     page.get_by_label("State").select_option("")

@@ -112,7 +112,7 @@ def test_the_wheel_zooms_about_the_pointer_and_the_mouse_pans(open_report: OpenR
     assert view(page) == pytest.approx((now[0], now[1] + 30, now[2] + 20))
 
 
-def test_two_fingers_zoom_and_one_pans(open_report: OpenReport) -> None:
+def test_two_fingers_zoom_and_one_pans_or_moves_the_divider(open_report: OpenReport) -> None:
     page = seen(open_report(content(mixed()), FIRST, size=PHONE, touch=True))
     x, y = middle(page, ".stage")
     scale = view(page)[0]
@@ -130,6 +130,12 @@ def test_two_fingers_zoom_and_one_pans(open_report: OpenReport) -> None:
     touch("touchStart", (x - 100, y - 100))
     touch("touchMove", (x - 120, y - 130))
     touch("touchEnd")
+    assert view(page)[1:] == pytest.approx((left - 20, top - 30))
+    touch("touchStart", (x, y))
+    touch("touchMove", (x + 40, y))
+    touch("touchMove", (x + 100, y))
+    touch("touchEnd")
+    assert page.locator("img-comparison-slider").evaluate("element => element.value") > 70
     assert view(page)[1:] == pytest.approx((left - 20, top - 30))
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
+from rasterio import Affine
 
-from tests.make import noise
+from tests.make import UTM, noise, write_tif
 from tests.models import class_table
 from tiler.classes import ClassTable, write_class_table
 
@@ -64,3 +66,21 @@ def tags(name: str, classes: ClassTable) -> dict[str, str]:
         "SOURCE": name, "NOSEAM_FINGERPRINT": "0" * 32, "NOSEAM_RECIPE": json.dumps(recipe),
         "CLASS_NAMES": json.dumps(classes.names),
     }  # fmt: skip
+
+
+def placed_survey(folder: Path, shape: tuple[int, int] = (128, 192)) -> Path:
+    """Write a photo that says where it lies and its masks, as GeoTIFFs, and return the folder of the masks."""
+    masks = folder / "masks"
+    (folder / "photos").mkdir(parents=True)
+    masks.mkdir()
+    place = {"crs": UTM, "transform": Affine(0.5, 0.1, 500_000, 0.1, -0.5, 5_000_000)}
+    write_tif(folder / "photos/ortho.tif", noise(3, *shape, seed=0), **place)
+    doubt = np.full(shape, 254, np.uint8)
+    doubt[40:60, 70:100] = 0
+    write_tif(masks / "ortho_label.tif", labels_of(shape, 0)[np.newaxis], nodata=255, **place)
+    write_tif(masks / "ortho_confidence.tif", doubt[np.newaxis], nodata=255, **place)
+    with rasterio.open(masks / "ortho_label.tif", "r+") as dataset:
+        dataset.update_tags(**tags("ortho.tif", class_table(CLASSES)))
+    (masks / ".noseam.survey.json").write_text(json.dumps({"folders": [str(folder / "photos")]}))
+    write_class_table(masks / "classes.csv", class_table(CLASSES))
+    return masks

@@ -65,7 +65,7 @@ def test_a_run_ends_with_a_report_and_names_it_first(survey: Path, tmp_path: Pat
     assert [each["name"] for each in found["images"]] == ["a #?/IMG_1.jpg", "bad.jpg", "ortho.tif"]
     run = dict(found["run"])
     assert run["model"] == str(model)
-    assert run["took"].endswith("s")
+    assert "second" in run["took"]
     assert "--confidence" in run["command"]
 
 

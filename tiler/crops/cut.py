@@ -118,14 +118,15 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
                     side=task.request.window_px, lossy=task.request.format == "jpeg",
                 )  # fmt: skip
                 rows.append(row)
-        gsd_m = _gsd_m(image.info)
+        gsd_m = ground_sample_distance(image.info)
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
     return record, (*map(str, image.doubts), *image.notes)
 
 
-def _gsd_m(info: RasterInfo) -> float | None:
+def ground_sample_distance(info: RasterInfo) -> float | None:
+    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
     return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
 
 

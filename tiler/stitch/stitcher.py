@@ -29,6 +29,8 @@ class Stitcher:
         Whether to say how far the tiles disagree too.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
+    temperature : float
+        What logits are divided by before they say how sure a label is; labels do not depend on it.
     """
 
     def __init__(
@@ -39,10 +41,11 @@ class Stitcher:
         confidence: bool = False,
         disagreement: bool = False,
         span: Span | None = None,
+        temperature: float = 1.0,
     ) -> None:
         first_row = rows_of_tiles(grid, span).start if span else 0
         self._blender = Blender(grid, classes, first_row, disagreement=disagreement)
-        self._upsampler = Upsampler(grid, confidence, span)
+        self._upsampler = Upsampler(grid, confidence, span, temperature=temperature)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
         """Blend one tile in, at once, and return the rows that it finished.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.stitch.blend import LogitsBand
-from tiler.stitch.confidence import confidence_levels, rate_rows
+from tiler.stitch.confidence import STEPS, confidence_levels, rate_rows
 from tiler.stitch.disagreement import spread_rows
 from tiler.stitch.labelling import Columns, columns, label_rows
 
@@ -97,9 +97,13 @@ class Upsampler:
         Whether to say how sure each label is too.
     span : Span or None
         The source rows that are wanted; None: all.
+    temperature : float
+        What logits are divided by before they say how sure a label is.
     """
 
-    def __init__(self, grid: Grid, confidence: bool = False, span: Span | None = None) -> None:
+    def __init__(
+        self, grid: Grid, confidence: bool = False, span: Span | None = None, *, temperature: float = 1.0
+    ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._width = width
         self._span = span or Span(0, height)
@@ -107,6 +111,7 @@ class Upsampler:
         self._col_points = sample_points(source=width, model=grid.model_shape[1], cells=cols)
         self._cols = _columns(width, grid.model_shape[1], cols)
         self._levels = confidence_levels() if confidence else None
+        self._steps = np.float32(STEPS / temperature)
 
     def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
         """Yield the masks of the source rows whose cells lie within one band.
@@ -147,5 +152,7 @@ class Upsampler:
             label_rows(band.values, lower - band.row_off, fraction, *self._cols, labels)
             return MaskRows(labels, None)
         confidence = np.empty_like(labels)
-        rate_rows(band.values, lower - band.row_off, fraction, *self._cols, self._levels, labels, confidence)
+        rate_rows(
+            band.values, lower - band.row_off, fraction, *self._cols, self._levels, self._steps, labels, confidence
+        )
         return MaskRows(labels, confidence)

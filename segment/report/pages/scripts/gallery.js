@@ -51,6 +51,7 @@
     const first = page * PER_PAGE;
     cards.replaceChildren(...gallery.list.slice(first, first + PER_PAGE).map(noseam.card));
     found.textContent = sentence();
+    found.nextElementSibling.hidden = gallery.list.length === report.images.length;
     drawPager();
     clearTimeout(waiting);
     waiting = setTimeout(loadAll, CALM);

@@ -28,6 +28,7 @@
     await picture.decode();
     const canvas = make("canvas", { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.imageSmoothingEnabled = false; // between a value and none lies nothing
     context.drawImage(picture, 0, 0, width, height); // what is measured may come in half the size
     const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
     const most = address.startsWith("data:image/png") ? 255 : 254; // a JPEG cannot say that there is nothing
