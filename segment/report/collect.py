@@ -14,7 +14,7 @@ from segment.plan.figures import about_time
 from segment.plan.scope import read_roots
 from segment.record.begun import Begun
 from segment.report.areas import class_rows
-from segment.report.beside import confusion_of, learning_curve, read_evaluation
+from segment.report.beside import confusion_of, learning_curve, read_evaluation, reliability_of
 from segment.report.content import Content
 from segment.report.images import image_rows
 from segment.report.lights import lights_of
@@ -63,6 +63,7 @@ def collect(
         images=rows,
         learning_curve=learning_curve(model, folder) if model else (),
         confusion=confusion_of(judged),
+        reliability=reliability_of(judged),
     )
 
 
