@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from commands.crop import crop
 from commands.demo import demo
+from commands.doctor import doctor
 from commands.evaluate import evaluate
 from commands.group import main
 from commands.plan import plan
@@ -18,7 +19,7 @@ from commands.train import train
 
 __all__ = ["main"]
 
-for command in (segment, plan, status, report, crop, train, evaluate, review, polygons, scenes, demo):
+for command in (segment, plan, status, report, crop, train, evaluate, review, polygons, scenes, demo, doctor):
     main.add_command(command)
 name_variables(main)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segment import steps
+from segment.doctor.request import DoctorRequest
 from segment.engine.request import EngineKind, EngineOptions, Precision, WhenToCompile
 from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
@@ -36,6 +37,7 @@ from tiler.polygons.request import PolygonOptions, PolygonsRequest
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
+    from segment.doctor.examine import Examination
     from segment.evaluation.results import Evaluation
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from segment.training.train import TrainResult
     from tiler.crops.make import CropReport
 
-__all__ = ["crop", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train"]
+__all__ = ["crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train"]
 AnyPath = str | Path
 
 
@@ -173,6 +175,7 @@ def plan(
     format: Literal["auto"] | Format = PlanRequest.format,
     color: bool | None = PlanRequest.color,
     confidence: bool = PlanRequest.confidence,
+    disagreement: bool = PlanRequest.disagreement,
     overlay: bool = PlanRequest.overlay,
     report: bool = PlanRequest.report,
     sidecars: Iterable[SidecarGroup] | str = PlanRequest.sidecars,
@@ -255,6 +258,7 @@ def segment(
     format: Literal["auto"] | Format = SegmentRequest.format,
     color: bool | None = SegmentRequest.color,
     confidence: bool = SegmentRequest.confidence,
+    disagreement: bool = SegmentRequest.disagreement,
     overlay: bool = SegmentRequest.overlay,
     report: bool = SegmentRequest.report,
     sidecars: Iterable[SidecarGroup] | str = SegmentRequest.sidecars,
@@ -474,3 +478,21 @@ def evaluate(
         `segment.evaluation.compare.evaluate`.
     """
     return steps.evaluate(gather(EvaluateRequest, locals()), progress or steps.unheard)
+
+
+def doctor(*, network: bool = DoctorRequest.network, progress: Progress | None = None) -> Examination:
+    """Return what this machine has, and what each of its engines computes of a small made-up scene.
+
+    Parameters
+    ----------
+    network : bool
+        Whether the Hugging Face hub is asked if it answers.
+    progress : callable, optional
+        Called with (engines tried, engines in all).
+
+    Returns
+    -------
+    Examination
+        Facts, and a verdict on each engine and precision; what is broken is told there, and raises nothing.
+    """
+    return steps.doctor(gather(DoctorRequest, locals()), progress or steps.unheard)

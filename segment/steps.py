@@ -20,6 +20,8 @@ from tiler.errors import NoseamError, PolygonRequestError, TilerError
 from tiler.stopwatch import watch
 
 if TYPE_CHECKING:
+    from segment.doctor.examine import Examination
+    from segment.doctor.request import DoctorRequest
     from segment.evaluation.request import EvaluateRequest
     from segment.evaluation.results import Evaluation
     from segment.guard.limits import Gate
@@ -280,6 +282,13 @@ def status(request: StatusRequest) -> Status:
     if not request.out.is_dir():
         raise RequestError(f"{request.out}: no such folder")
     return read_status(request.out, {shard: str(holder) for shard, holder in holders(request.out).items()})
+
+
+def doctor(request: DoctorRequest, progress: Progress = unheard) -> Examination:
+    """Return what this machine has, and what its engines compute; it raises nothing of what is broken."""
+    from segment.doctor.examine import examine
+
+    return examine(request, progress)
 
 
 @_no_warnings()

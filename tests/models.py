@@ -153,9 +153,11 @@ class BatchEngine:
         """Return the tiles of two batches."""
         return 2 * self._batch_size
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image."""
-        return Stitcher(grid, self.classes, confidence=confidence, span=span)
+        return Stitcher(grid, self.classes, confidence=confidence, disagreement=disagreement, span=span)
 
     def close(self) -> None:
         """Cancel what waits."""

@@ -90,3 +90,28 @@ def _ramp(position: NDArray[np.float64], offs: Sequence[int], index: int, tile_p
         left = np.minimum((offs[index] + tile_px - position) / max(shared, 1e-9), 1)
         weight *= left if shared > 0 else 1
     return weight
+
+
+def disagreement(grid: Grid, tiles: Sequence[tuple[Tile, NDArray[np.float32]]]) -> NDArray[np.float64]:
+    """Return `sqrt(1 - sum_c prod_k p_k(c) ** w_k)` of each cell, (rows, cols); NaN where fewer than two tiles vote."""
+    found = np.full(grid.cells_shape, np.nan)
+    for row, col in np.ndindex(*grid.cells_shape):
+        votes = []
+        for tile, logits in tiles:
+            y, x = row - tile.cells.row_off, col - tile.cells.col_off
+            if 0 <= y < tile.cells.height and 0 <= x < tile.cells.width:
+                at = (np.array([y, x]) + 0.5) * LOGITS_STRIDE
+                weight = np.prod([
+                    _ramp(at[:1] + offs[index], offs, index, side)
+                    for at, offs, index, side in (
+                        (at[:1], grid.row_offs, tile.row, grid.tile_shape[0]),
+                        (at[1:], grid.col_offs, tile.col, grid.tile_shape[1]),
+                    )
+                ])  # fmt: skip
+                exponentials = np.exp(logits[:, y, x].astype(np.float64))
+                votes.append((weight, exponentials / exponentials.sum()))
+        if len(votes) > 1:
+            total = sum(weight for weight, _ in votes)
+            alike = np.prod([p ** (weight / total) for weight, p in votes], axis=0).sum()
+            found[row, col] = max(1 - alike, 0) ** 0.5
+    return found

@@ -74,6 +74,7 @@ def _open_torch(description: Description, digest: str, options: EngineOptions, t
     return TorchEngine(
         lambda: load_segmenter(description, digest), len(description.classes), device=options.device,
         precision=options.precision, batch_size=options.batch_size, threads=threads, compiled=compiled,
+        temperature=description.temperature,
     )  # fmt: skip
 
 

@@ -44,7 +44,9 @@ class Engine(Protocol):
     def tiles_ahead(self, shape: tuple[int, int]) -> int:
         """Return how many tiles of a shape (h, w) of one image should wait at once, so that the network never does."""
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image, or some source rows of it, from the first of `rows_of_tiles` on."""
 
     def close(self) -> None:

@@ -43,7 +43,9 @@ class Arithmetic(Protocol):
             Which of these counts belongs to the tile.
         """
 
-    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int) -> None:
+    def label(
+        self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int, temperature: float = 1.0
+    ) -> None:
         """Fill the masks of some source rows.
 
         Parameters
@@ -54,12 +56,14 @@ class Arithmetic(Protocol):
             The points of all source rows, and of all source columns.
         masks : Tensor of uint8, shape (1 or 2, rows, width)
             Output: labels, the lowest id where logits tie, and, where there are two, the confidence
-            `round(254 tanh(m / 2))` of their margin `m` over the second best class, 254 where there is no other. 255
-            where a cell that the pixel needs has no weight.
+            `round(254 tanh(m / 2))` of their margin `m` over the second best class, divided by the temperature, 254
+            where there is no other. 255 where a cell that the pixel needs has no weight.
         top : int
             Row of the logits grid that row 0 of the sums is.
         first : int
             Source row that row 0 of the masks is.
+        temperature : float
+            What logits are divided by before they say how sure a label is.
         """
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from segment.engine.device import current
 from segment.engine.device_arithmetic import Arithmetic, on_device
+from segment.engine.device_votes import PLANES, add_vote
 from tiler.errors import LogitsError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.stitch.cover import Cover
@@ -33,6 +34,8 @@ class Band:
     """Row of tiles that finished it."""
     unusable: Tensor
     """Number of NaN and infinite logits of each tile of this row of tiles, int64, on the device."""
+    votes: Tensor | None = None
+    """What tells how far the tiles disagree, shape (2, rows, width), see `add_vote`; None unless asked for."""
 
     @property
     def row_stop(self) -> int:
@@ -59,16 +62,26 @@ class DeviceBlender:
         What adds.
     first_row : int
         Row of tiles that comes first.
+    disagreement : bool
+        Whether to add up what tells how far the tiles disagree too.
     """
 
     def __init__(
-        self, grid: Grid, classes: int, device: torch.device, arithmetic: Arithmetic, first_row: int = 0
+        self,
+        grid: Grid,
+        classes: int,
+        device: torch.device,
+        arithmetic: Arithmetic,
+        first_row: int = 0,
+        *,
+        disagreement: bool = False,
     ) -> None:
         self._grid, self._classes, self._device, self._arithmetic = grid, classes, device, arithmetic
         self._cover = Cover(grid, first_row)
         self._first_row = first_row
         self._height = grid.tile_shape[0] // LOGITS_STRIDE
-        self._sums = self._rows_after(None, 0)
+        self._sums = self._rows_after(None, 0, classes + 1)
+        self._votes = self._rows_after(None, 0, PLANES) if disagreement else None
         self._unusable = self._zeros(len(grid.col_offs))
 
     def add(self, tile: Tile, logits: Tensor) -> Band | None:
@@ -88,8 +101,11 @@ class DeviceBlender:
                 f"{self._cover.name(tile)}: logits of shape {expected} expected, {tuple(logits.shape)} got"
             )
         complete = self._cover.take(tile)
-        sums = self._sums[:, 1:, cells.slices[1]]
-        self._arithmetic.blend(sums, logits, self._tile_weights(tile), self._unusable, counter=tile.col)
+        sums, weights = self._sums[:, 1:, cells.slices[1]], self._tile_weights(tile)
+        self._arithmetic.blend(sums, logits, weights, self._unusable, counter=tile.col)
+        if self._votes is not None:
+            with current(self._device):
+                add_vote(self._votes[:, 1:, cells.slices[1]], logits, weights)
         return self._finish_row(tile.row) if complete else None
 
     def skip(self, tile: Tile) -> Band | None:
@@ -99,16 +115,20 @@ class DeviceBlender:
     def _finish_row(self, row: int) -> Band:
         first, done = self._cover.finished_cells(row)
         carried = int(row > self._first_row)
-        band = Band(first - carried, self._sums[:, 1 - carried : 1 + done], row, self._unusable)
+        rows = slice(1 - carried, 1 + done)
+        votes = None if self._votes is None else self._votes[:, rows]
+        band = Band(first - carried, self._sums[:, rows], row, self._unusable, votes)
         if row + 1 < len(self._grid.row_offs):
-            self._sums = self._rows_after(self._sums, done)
+            self._sums = self._rows_after(self._sums, done, len(self._sums))
+            if self._votes is not None:
+                self._votes = self._rows_after(self._votes, done, PLANES)
             self._unusable = self._zeros(len(self._grid.col_offs))
         return band
 
     @torch.inference_mode()
-    def _rows_after(self, before: Tensor | None, done: int) -> Tensor:
+    def _rows_after(self, before: Tensor | None, done: int, planes: int) -> Tensor:
         """Return the array for a row of tiles: what the row before has beyond its `done` rows, and zeros."""
-        shape = self._classes + 1, 1 + self._height, self._grid.cells_shape[1]
+        shape = planes, 1 + self._height, self._grid.cells_shape[1]
         kept = 0 if before is None else 1 + self._height - done
         with current(self._device):
             sums = torch.empty(shape, dtype=torch.float32, device=self._device)

@@ -28,6 +28,8 @@ _CELLS = 5, 24, 40
 """Classes, rows and columns of a trial."""
 _SOURCE = 130, 203
 """Source rows and columns of a trial."""
+_TEMPERATURE = 1.5
+"""Of a trial."""
 _CLOSE = 1e-5
 """Sums may differ by this part, because a kernel rounds once where tensor operations round twice."""
 _TIES = 1e-3
@@ -102,12 +104,14 @@ class Judged:
             self._try(kind, partial(_blended, self._device, *kind), _refuse_sums)
         self._fit.blend(sums, logits, weights, unusable, counter=counter)
 
-    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int) -> None:
+    def label(
+        self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int, temperature: float = 1.0
+    ) -> None:
         """Fill the masks of some source rows."""
         rated = len(masks) == 2
         if rated not in self._passed:
             self._try(rated, partial(_labelled, self._device, rated), _refuse_masks)
-        self._fit.label(sums, rows, cols, masks, top=top, first=first)
+        self._fit.label(sums, rows, cols, masks, top=top, first=first, temperature=temperature)
 
     @property
     def _fit(self) -> Arithmetic:
@@ -175,7 +179,7 @@ def _labelled(device: torch.device, rated: bool, which: Arithmetic) -> list[Tens
     sums[:, height // 2 :, : width // 2] = 0
     rows, cols = (_axis(device, *lengths) for lengths in zip(_SOURCE, (height, width), strict=True))
     masks = torch.zeros(1 + rated, _SOURCE[0] - 3, _SOURCE[1], dtype=torch.uint8, device=device)
-    which.label(sums.to(device), rows, cols, masks, top=0, first=2)
+    which.label(sums.to(device), rows, cols, masks, top=0, first=2, temperature=_TEMPERATURE)
     return [masks]
 
 

@@ -53,11 +53,11 @@ def blend_tile(
     tl.store(target, tl.load(target, mask=here, other=0.0) + value, mask=here)
 
 
-@triton.jit(do_not_specialize=["classes", "plane", "line", "top", "first", "rows", "width"])
+@triton.jit(do_not_specialize=["classes", "plane", "line", "top", "first", "rows", "width", "temperature"])
 def label_lines(
     sums: tl.tensor, row_lower: tl.tensor, row_fraction: tl.tensor, col_lower: tl.tensor, col_fraction: tl.tensor,
     masks: tl.tensor, classes: tl.tensor, plane: tl.tensor, line: tl.tensor,
-    top: tl.tensor, first: tl.tensor, rows: tl.tensor, width: tl.tensor,
+    top: tl.tensor, first: tl.tensor, rows: tl.tensor, width: tl.tensor, temperature: tl.tensor,
     rated: tl.constexpr, rows_at_once: tl.constexpr, cols_at_once: tl.constexpr,
 ) -> None:  # fmt: skip
     """Label some source rows, and say how sure each label is, from the sums of logits and of weights.
@@ -99,7 +99,8 @@ def label_lines(
     inside = (row < rows)[:, None] & (col < width)[None, :]
     tl.store(target, tl.where(covered, label, 255).to(tl.uint8), mask=inside)
     if rated:
-        chance = tl.exp(second - best)  # of the runner-up against the best; (1 - e^-m) / (1 + e^-m) is tanh(m / 2)
+        # of the runner-up against the best; (1 - e^-m) / (1 + e^-m) is tanh(m / 2)
+        chance = tl.exp((second - best) / temperature)
         level = tl.floor(254 * (1 - chance) / (1 + chance) + 0.5).to(tl.int32)
         tl.store(target + tl.cast(rows, tl.int64) * width, tl.where(covered, level, 255).to(tl.uint8), mask=inside)
 
@@ -123,12 +124,15 @@ class Kernels:
                 last=last, ids_at_once=_BLOCK_IDS, cells_at_once=_BLOCK_CELLS, num_warps=_WARPS,
             )  # fmt: skip
 
-    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int) -> None:
+    def label(
+        self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int, temperature: float = 1.0
+    ) -> None:
         """Fill the masks of some source rows."""
         planes, count, width = masks.shape
         blocks = (triton.cdiv(count, _BLOCK_ROWS) * triton.cdiv(width, _BLOCK_COLS),)
         with current(sums.device):
             label_lines[blocks](
                 sums, *rows, *cols, masks, len(sums) - 1, sums.stride(0), sums.stride(1), top, first, count, width,
+                temperature,
                 rated=planes == 2, rows_at_once=_BLOCK_ROWS, cols_at_once=_BLOCK_COLS, num_warps=_WARPS,
             )  # fmt: skip

@@ -14,6 +14,7 @@ from segment.engine.device_arithmetic import Arithmetic, Axis, on_device
 from segment.engine.device_blend import Band, DeviceBlender, refuse_unusable
 from segment.engine.device_choice import arithmetic
 from segment.engine.device_return import BUFFER_BYTES, Flight, returns
+from segment.engine.device_votes import disagreement, spread
 from segment.engine.device_watch import device_stage
 from tiler.grid.parts import Span, rows_of_tiles
 from tiler.grid.tiles import Grid, Tile
@@ -41,8 +42,12 @@ class DeviceStitcher:
         Where the logits are and the work is done.
     confidence : bool
         Whether to say also how sure each label is.
+    disagreement : bool
+        Whether to say also how far the tiles disagree.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
+    temperature : float
+        What logits are divided by before they say how sure a label is; labels do not depend on it.
     work : Arithmetic or None
         What blends and labels; None: what suits the device, see `arithmetic`.
     """
@@ -54,12 +59,17 @@ class DeviceStitcher:
         device: torch.device,
         *,
         confidence: bool = False,
+        disagreement: bool = False,
         span: Span | None = None,
+        temperature: float = 1.0,
         work: Arithmetic | None = None,
     ) -> None:
         work = work or arithmetic(device)
-        self._blender = DeviceBlender(grid, classes, device, work, rows_of_tiles(grid, span).start if span else 0)
-        self._upsampler = _DeviceUpsampler(grid, device, work, confidence, span)
+        first_row = rows_of_tiles(grid, span).start if span else 0
+        self._blender = DeviceBlender(grid, classes, device, work, first_row, disagreement=disagreement)
+        self._upsampler = _DeviceUpsampler(
+            grid, device, work, 1 + confidence, span, disagreement=disagreement, temperature=temperature
+        )
 
     def add(self, tile: Tile, logits: Tensor) -> Iterator[MaskRows]:
         """Blend one tile in; return the rows that it finished.
@@ -106,17 +116,27 @@ def _points(source: int, model: int, cells: int, device: torch.device) -> Axis:
 class _DeviceUpsampler:
     """Turn bands of sums into full-width rows of the masks, as many at a time as a buffer of the host holds."""
 
-    def __init__(self, grid: Grid, device: torch.device, work: Arithmetic, confidence: bool, span: Span | None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        device: torch.device,
+        work: Arithmetic,
+        planes: int,
+        span: Span | None,
+        *,
+        disagreement: bool,
+        temperature: float,
+    ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._grid, self._device, self._work = grid, device, work
         self._span = span or Span(0, height)
-        self._planes = 1 + confidence
+        self._planes, self._temperature = planes, temperature
         self._row_lower, _ = sample_points(source=height, model=grid.model_shape[0], cells=rows)
         self._rows = _points(height, grid.model_shape[0], rows, device)
         self._cols = _points(width, grid.model_shape[1], cols, device)
         self._returns = returns(device)
         counts = _COUNT_BYTES * len(grid.col_offs)
-        self._rows_at_once = max((BUFFER_BYTES - counts) // (self._planes * width), 1)
+        self._rows_at_once = max((BUFFER_BYTES - counts) // ((planes + disagreement) * width), 1)
 
     def rows(self, band: Band) -> Iterator[MaskRows]:
         """Yield the source rows whose cells lie within one band, each while the next are computed."""
@@ -137,15 +157,22 @@ class _DeviceUpsampler:
         shape = self._planes, rows.stop - rows.start, self._grid.source_shape[1]
         with current(self._device), torch.inference_mode():
             masks = torch.empty(shape, dtype=torch.uint8, device=self._device)
+            apart = [] if band.votes is None else [masks.new_empty(shape[1:])]
             if rows.stop > rows.start:
                 top, bottom = self._row_lower[rows.start].item(), self._row_lower[rows.stop - 1].item() + 2
                 sums = band.sums[:, top - band.row_off : bottom - band.row_off]
                 with device_stage("stitch", self._device):  # blending, little work in many pieces, is not timed
-                    self._work.label(sums, self._rows, self._cols, masks, top=top, first=rows.start)
-            return self._returns.send([*counts, masks])
+                    self._work.label(
+                        sums, self._rows, self._cols, masks, top=top, first=rows.start, temperature=self._temperature
+                    )
+                    if band.votes is not None:
+                        votes = band.votes[:, top - band.row_off : bottom - band.row_off]
+                        points = self._rows[0][rows] - top, self._rows[1][rows]
+                        apart = [spread(disagreement(sums, votes), points, self._cols)]
+            return self._returns.send([*counts, masks, *apart])
 
     def _landed(self, band: Band, flight: Flight) -> MaskRows:
-        *counts, masks = flight.land()
+        *counts, masks = (found := flight.land())[: None if band.votes is None else -1]
         for each in counts:
             refuse_unusable(self._grid, band, each.tolist())
-        return MaskRows(masks[0], masks[1] if self._planes == 2 else None)
+        return MaskRows(masks[0], masks[1] if self._planes == 2 else None, None if band.votes is None else found[-1])

@@ -35,16 +35,18 @@ class Tensors:
         sums[-1].add_(weights)
 
     @torch.inference_mode()
-    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int) -> None:
+    def label(
+        self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int, temperature: float = 1.0
+    ) -> None:
         """Fill the masks of some source rows."""
         step = _rows_at_once(len(sums) - 1, masks.shape[2], sums.shape[2])
         for start in range(0, masks.shape[1], step):
             part = masks[:, start : start + step]
             lower, fraction = (axis[first + start :][: part.shape[1]] for axis in rows)
-            _label_rows(sums, (lower - top, fraction.unsqueeze(1)), cols, part)
+            _label_rows(sums, (lower - top, fraction.unsqueeze(1)), cols, part, temperature)
 
 
-def _label_rows(sums: Tensor, rows: Axis, cols: Axis, masks: Tensor) -> None:
+def _label_rows(sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, temperature: float) -> None:
     (planes, _, width), classes = masks.shape, len(sums) - 1
     step = _classes_at_once(classes, width, sums.shape[2])
     chunks = (slice(start, min(start + step, classes)) for start in range(0, classes, step))
@@ -52,7 +54,7 @@ def _label_rows(sums: Tensor, rows: Axis, cols: Axis, masks: Tensor) -> None:
         _merged,
         (_best_of(_sampled(sums, ids, rows, cols), first=ids.start, runner_up=planes == 2) for ids in chunks),
     )
-    _fill(masks, best)
+    _fill(masks, best, temperature)
 
 
 def _rows_at_once(classes: int, width: int, cells: int) -> int:
@@ -115,10 +117,10 @@ def _merged(low: _Best, high: _Best) -> _Best:
     return _Best(torch.maximum(low.value, high.value), label, second)
 
 
-def _fill(masks: Tensor, best: _Best) -> None:
-    """Write the labels and, where the runners-up are known, the confidence `254 tanh(margin / 2)`."""
+def _fill(masks: Tensor, best: _Best, temperature: float) -> None:
+    """Write the labels and, where the runners-up are known, the confidence `254 tanh(margin / temperature / 2)`."""
     missing = best.value.isnan()
     masks[0] = best.label.masked_fill_(missing, NO_LABEL)
     if best.second is not None:
-        level = torch.tanh((best.value - best.second) / 2) * CERTAIN
+        level = torch.tanh((best.value - best.second) / (2 * temperature)) * CERTAIN
         masks[1] = level.round_().masked_fill_(missing, NO_LABEL)

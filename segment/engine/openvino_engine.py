@@ -75,7 +75,7 @@ class OpenVinoEngine:
         self._network = converted(description, digest)
         self._threads = threads
         self._bytes_px = description.cost.bytes_px * (_OF_BF16 if chosen == "bf16" else 1)
-        self.classes = len(description.classes)
+        self.classes, self._temperature = len(description.classes), description.temperature
         self.name = f"openvino cpu {chosen}"
         self._compiled = Few(self._compile, max(threads + 1, _LEAST_SHAPES))
         self._latest: _Compiled | None = None
@@ -90,9 +90,14 @@ class OpenVinoEngine:
         """Return two tiles for each core."""
         return 2 * self._threads
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image."""
-        return Stitcher(grid, self.classes, confidence=confidence, span=span)
+        return Stitcher(
+            grid, self.classes, confidence=confidence, disagreement=disagreement, span=span,
+            temperature=self._temperature,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Finish the tiles that are being computed, cancel those that wait, and stop."""

@@ -71,6 +71,8 @@ class TorchEngine:
         Cores to use on the CPU; None: as PyTorch chooses.
     compiled : callable or None
         Returns the compiled forms of the network; None: it has none.
+    temperature : float
+        What logits are divided by before they say how sure a label is.
 
     Raises
     ------
@@ -88,8 +90,9 @@ class TorchEngine:
         batch_size: int | None = None,
         threads: int | None = None,
         compiled: Compile | None = None,
+        temperature: float = 1.0,
     ) -> None:
-        self.classes = classes
+        self.classes, self._temperature = classes, temperature
         self._load = load
         self._device = choose_device(device)
         on_cpu = self._device.type == "cpu"
@@ -123,12 +126,20 @@ class TorchEngine:
         """Return the tiles of two full batches."""
         return _BATCHES_AHEAD * self.full_batch(shape)
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """Return what blends and labels one image, on the device that the logits are on."""
         if self._device.type == "cpu":
-            return HostStitcher(grid, self.classes, confidence=confidence, span=span)
+            return HostStitcher(
+                grid, self.classes, confidence=confidence, disagreement=disagreement, span=span,
+                temperature=self._temperature,
+            )  # fmt: skip
         with self._on_device():
-            stitcher = DeviceStitcher(grid, self.classes, self._device, confidence=confidence, span=span)
+            stitcher = DeviceStitcher(
+                grid, self.classes, self._device, confidence=confidence, disagreement=disagreement, span=span,
+                temperature=self._temperature,
+            )  # fmt: skip
             return _Watched(stitcher, self._device)
 
     def close(self) -> None:

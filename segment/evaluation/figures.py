@@ -1,4 +1,4 @@
-"""Pictures of how well a model does: the confusion matrix and the learning curve."""
+"""Pictures of how well a model does: the confusion matrix, the reliability diagram and the learning curve."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segment.evaluation.reliability import Reliability
 from tiler.files.atomic import replacing
 
 NO_LABEL_NAME = "no label"
@@ -90,6 +91,40 @@ def _number_cells(axes: Axes, shares: NDArray[np.float64], font_pt: float) -> No
         if share >= 0.005:
             colour = "white" if share > 0.55 else "#26364a"
             axes.text(col, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=font_pt)
+
+
+def draw_reliability(found: Reliability, path: Path) -> None:
+    """Write a picture of what stated probabilities came to: a bar for each bin against the diagonal, and their number.
+
+    Parameters
+    ----------
+    found : Reliability
+        What was counted.
+    path : Path
+        The PNG file; appears whole or not at all.
+    """
+    figure = Figure(figsize=(6, 6.4), dpi=_DPI, layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    least = min((each.least for each in found.bins), default=0.0)
+    least = 0.5 if least >= 0.5 else 0.0
+    places = [(each.least + each.below) / 2 for each in found.bins]
+    widths = [0.94 * (each.below - each.least) for each in found.bins]
+    top.bar(places, [each.accuracy for each in found.bins], widths, color=_BLUE, label="right")
+    top.plot([each.confidence for each in found.bins], [each.confidence for each in found.bins], "o", color=_ORANGE,
+             markersize=5, label="stated")  # fmt: skip
+    top.plot([least, 1], [least, 1], color=_GRAY, linewidth=1, linestyle="--")
+    top.set_ylim(0, 1)
+    top.legend(frameon=False, fontsize=9, loc="upper left")
+    top.set_ylabel("share of labels that are right", fontsize=9)
+    top.set_title(f"Confidence: expected calibration error {100 * found.ece:.2f} %", fontsize=11)
+    bottom.bar(places, [each.pixels / found.pixels for each in found.bins], widths, color=_GRAY)
+    bottom.set_ylabel("share of labels", fontsize=9)
+    bottom.set_xlabel("stated probability of the label against the second best class alone", fontsize=9)
+    bottom.set_xlim(least, 1)
+    for panel in (top, bottom):
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
 
 
 def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) -> None:

@@ -31,7 +31,7 @@ _TOLD = {
     "NOSEAM_VALUES": "value range",
 }
 """Tags that must be alike, and what they are called."""
-_FREE = {"source", "tiling", "georeference", "classes", "strict", "polygons", "cut", "model", "engine"}
+_FREE = {"source", "tiling", "georeference", "classes", "strict", "polygons", "cut", "model", "engine", "temperature"}
 """Parts of a recipe that change no label, may differ, or are told by tags."""
 _FREE_CUT = {"window", "gsd", "tile", "quality", "grid shift"}
 """Settings of a recipe's cut that may differ: the size of the model image and of the tile say what came of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from segment.errors import EvaluateError, RequestError
 from segment.evaluation.blocks import BlockCounter, Blocks
 from segment.evaluation.grid_dependence import Dependence, count_dependence, differences, grids_of
 from segment.evaluation.metrics import confusion
+from segment.evaluation.reliability import Levels, count_levels, no_levels
 from segment.evaluation.seams import SeamCounts, count_seams
 from segment.evaluation.sides import Sides
 from tiler.classes import ClassTable
+from tiler.errors import TilerError
 from tiler.grid.parts import BLOCK_PX
 from tiler.grid.seams import SeamBands, bands_of, read_grid
 from tiler.grid.window import Window
@@ -42,6 +44,8 @@ class ImageCounts:
     """Label changes where tiles meet; None with one tile, or if tiles are not known."""
     control: Blocks | None
     """Label changes at the same places of the shifted mask, whose tiles meet elsewhere; None where there is none."""
+    levels: Levels | None = None
+    """Labels by what the raster of confidence says of them; None without truth or such a raster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class ImageMasks:
     shifted: LabelReader | None
     """The mask under another grid."""
     confidence: LabelReader | None
-    """The confidence of the mask that is judged; opened only beside a shifted one."""
+    """The confidence of the mask that is judged; None where there is none, or it is of another making."""
 
 
 @contextmanager
@@ -68,7 +72,20 @@ def open_masks(sides: Sides, table: ClassTable | None) -> Iterator[ImageMasks]:
 
         predicted = stack.enter_context(open_labels(sides.predicted, table))
         truth, shifted = opened(sides.truth), opened(sides.shifted)
-        yield ImageMasks(predicted, truth, shifted, opened(sides.confidence, None) if shifted else None)
+        confidence = None
+        if shifted:
+            confidence = opened(sides.confidence, None)
+        else:
+            with suppress(TilerError):  # whatever else has such a name is none
+                confidence = _of_one_making(predicted, opened(sides.confidence, None))
+        yield ImageMasks(predicted, truth, shifted, confidence)
+
+
+def _of_one_making(labels: LabelReader, confidence: LabelReader | None) -> LabelReader | None:
+    """Return a raster of confidence if noseam made it with the labels."""
+    if confidence is None or "CONFIDENCE" not in confidence.tags or confidence.shape != labels.shape:
+        return None
+    return None if list(differences(labels.tags, confidence.tags)) else confidence
 
 
 def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> ImageCounts:
@@ -96,13 +113,16 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
     _check_sizes(masks)
     bands, theirs = _bands(masks, seam_px)
     total = np.zeros((classes, classes + 1), np.int64)
-    seams, dependence = [], Dependence.none(classes)
+    seams, dependence, levels = [], Dependence.none(classes), no_levels()
     counter = None if bands is None else BlockCounter(bands)
     control = None if bands is None or theirs is None else BlockCounter(bands)
     for window in _row_blocks(masks.predicted.shape):
         labels, true, shifted = masks.predicted.read(window), _read(masks.truth, window), _read(masks.shifted, window)
+        sure = _read(masks.confidence, window)
+        if true is not None and sure is not None:
+            levels += count_levels(true, labels, sure)
         if shifted is not None:
-            dependence += count_dependence(labels, shifted, _read(masks.confidence, window), classes)
+            dependence += count_dependence(labels, shifted, sure, classes)
             if control is not None:
                 control.add(shifted, window)
         if counter is not None:
@@ -119,6 +139,7 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
         dependence if masks.shifted else None,
         counter.blocks() if counter else None,
         control.blocks() if control else None,
+        levels if masks.truth and masks.confidence else None,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from segment.evaluation.blocks import Blocks
 from segment.evaluation.grid_dependence import Dependence
 from segment.evaluation.metrics import Metrics, metrics_as_lines, or_none, percent
+from segment.evaluation.reliability import Reliability
 from segment.evaluation.results import Evaluation
 from segment.evaluation.seams import SeamScores
 from tiler.words import counted
@@ -21,7 +22,7 @@ def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
     lines = []
     if evaluation.images and evaluation.judged:
         lines += metrics_as_lines(evaluation.metrics, evaluation.classes)
-        lines += _seam_lines(evaluation.seams)
+        lines += [*_reliability_lines(evaluation.reliability), *_seam_lines(evaluation.seams)]
     if evaluation.images:
         lines += [*_grid_lines(evaluation), *_block_lines(evaluation.blocks, evaluation.control)]
     for what, paths in (
@@ -62,6 +63,14 @@ def _seam_lines(seams: SeamScores | None) -> list[str]:
         lines.append(_row(name, cells, "-" if points is None else f"{points:+.2f} points"))
     lines.append(_row("pixels", (f"{each.pixels:13,}" for each in columns.values())))
     return [*lines, _seam_words(seams)]
+
+
+def _reliability_lines(found: Reliability | None) -> Iterator[str]:
+    if found is not None and found.pixels:
+        yield (
+            f"confidence: states {percent(found.confidence)} % on average, {percent(found.accuracy)} % are right;"
+            f" expected calibration error {percent(found.ece)} %"
+        )
 
 
 def _row(name: str, cells: Iterable[str], last: str = "") -> str:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from segment.errors import EvaluateError
 from segment.evaluation.blocks import Blocks
-from segment.evaluation.figures import NO_LABEL_NAME, draw_confusion
+from segment.evaluation.figures import NO_LABEL_NAME, draw_confusion, draw_reliability
 from segment.evaluation.grid_dependence import Dependence, Level
 from segment.evaluation.metrics import class_rows, metrics_as_dict, or_none
+from segment.evaluation.reliability import Bin, reliability_as_dict
 from segment.evaluation.results import Evaluation
 from segment.evaluation.seams import SeamScores
 from tiler.files.atomic import replacing
+
+_OF_TRUTH = "per_class.csv", "confusion.csv", "reliability.csv", "confusion.png", "reliability.png"
 
 
 def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
@@ -28,6 +33,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "grid": _grid_as_dict(evaluation),
         "blocks": _blocks_as_dict(evaluation.blocks),
         "blocks_control": _blocks_as_dict(evaluation.control),
+        "reliability": evaluation.reliability and reliability_as_dict(evaluation.reliability),
         "files": [
             {
                 "name": image.name,
@@ -94,7 +100,7 @@ def _blocks_as_dict(blocks: Blocks | None) -> dict[str, Any] | None:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
-    """Write `evaluation.json` into a folder, which is made; where there was truth also the files of `_of_truth`.
+    """Write `evaluation.json` into a folder, which is made; where there was truth also `_OF_TRUTH`, as far as known.
 
     Returns
     -------
@@ -109,34 +115,44 @@ def write_report(evaluation: Evaluation, folder: Path) -> tuple[Path, ...]:
     """
     texts = {"evaluation.json": json.dumps(evaluation_as_dict(evaluation), indent=1, ensure_ascii=False) + "\n"}
     texts |= _of_truth(evaluation) if evaluation.judged else {}
-    picture = folder / "confusion.png"
-    paths = [folder / name for name in texts]
+    pictures = _pictures(evaluation) if evaluation.judged else {}
     path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, texts.values(), strict=True):
-            with replacing(path) as temporary:
+        for name, text in texts.items():
+            with replacing(path := folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-        path = picture
-        if not evaluation.judged:
-            for path in (picture, folder / "per_class.csv", folder / "confusion.csv"):
-                path.unlink(missing_ok=True)
-            return tuple(paths)
-        draw_confusion(evaluation.confusion, evaluation.classes, picture)
+        for name, draw in pictures.items():
+            draw(path := folder / name)
+        for name in set(_OF_TRUTH) - texts.keys() - pictures.keys():
+            (path := folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise EvaluateError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return (*paths, picture)
+    return tuple(folder / name for name in (*texts, *pictures))
+
+
+def _pictures(evaluation: Evaluation) -> dict[str, Callable[[Path], None]]:
+    """Return what draws the pictures of an evaluation by the truth, by their names."""
+    found: dict[str, Callable[[Path], None]] = {
+        "confusion.png": partial(draw_confusion, evaluation.confusion, evaluation.classes)
+    }
+    if evaluation.reliability is not None:
+        found["reliability.png"] = partial(draw_reliability, evaluation.reliability)
+    return found
 
 
 def _of_truth(evaluation: Evaluation) -> dict[str, str]:
-    """Return the tables of an evaluation by the truth: scores by class, and the confusion matrix."""
+    """Return the tables of an evaluation by the truth: scores by class, the confusion matrix, reliability."""
     names = [*evaluation.classes]
     table = [
         ["truth / predicted", *names, NO_LABEL_NAME],
         *([name, *row] for name, row in zip(names, evaluation.confusion.tolist(), strict=True)),
     ]
     scores = class_rows(evaluation.metrics, names)
-    return {"per_class.csv": _csv([list(scores[0]), *(row.values() for row in scores)]), "confusion.csv": _csv(table)}
+    found = {"per_class.csv": _csv([list(scores[0]), *(row.values() for row in scores)]), "confusion.csv": _csv(table)}
+    if evaluation.reliability is not None:
+        found["reliability.csv"] = _csv([Bin.__slots__, *map(astuple, evaluation.reliability.bins)])
+    return found
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> str:

@@ -13,6 +13,7 @@ from segment.evaluation.blocks import Blocks
 from segment.evaluation.grid_dependence import Dependence
 from segment.evaluation.image import ImageCounts
 from segment.evaluation.metrics import Metrics, measure
+from segment.evaluation.reliability import Reliability, no_levels, of_levels
 from segment.evaluation.seams import SeamScores, measure_seams
 from segment.evaluation.sides import Match
 
@@ -69,6 +70,8 @@ class Evaluation:
     """Label changes where tiles meet; None if no image has several tiles."""
     control: Blocks | None
     """The same at the same places of the shifted masks, whose tiles meet elsewhere; None without such masks."""
+    reliability: Reliability | None
+    """What confidence came to, over the images that have it; None without truth, or if none has."""
     failed: tuple[FailedPair, ...]
     """Images whose masks could not be compared; they count nowhere else."""
     only_predicted: tuple[Path, ...]
@@ -134,6 +137,7 @@ def summed(
     seams = [each.seams for each in counts if each.seams and not (shifted and each.seams.control is None)]
     blocks = [each.blocks for each in counts if each.blocks]
     control = [each.control for each in counts if each.control]
+    levels = [each.levels for each in counts if each.levels is not None]
     moved = [(each.dependence, each.blocks is not None) for each in counts if each.dependence]
 
     def depending(*, tiled: bool) -> Dependence | None:
@@ -151,6 +155,7 @@ def summed(
         one_tile=depending(tiled=False),
         blocks=sum(blocks, Blocks()) if blocks else None,
         control=sum(control, Blocks()) if control else None,
+        reliability=of_levels(sum(levels, no_levels())) if levels else None,
         failed=tuple(failed),
         only_predicted=matched.without_truth,
         only_truth=matched.only_truth,

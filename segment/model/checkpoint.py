@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segment.errors import CheckpointError, ModelNameError
-from segment.model.config import Normalisation, class_entries, read_classes, read_normalisation, read_tiling
+from segment.model.config import (
+    Normalisation,
+    class_entries,
+    read_classes,
+    read_normalisation,
+    read_temperature,
+    read_tiling,
+)
 from segment.model.cost import TileCost, cost_of
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
 from tiler.classes import ClassTable, read_class_table
@@ -68,6 +75,8 @@ class Description:
     """From `preprocessor_config.json`."""
     cost: TileCost
     """What tiles cost; from the network's shape."""
+    temperature: float = 1.0
+    """What logits are divided by before they say how sure a label is; from the `calibration` entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,8 @@ def describe_checkpoint(model: str) -> Description:
         else:
             tiling, source = read_tiling(config, processing)
         classes, cost = read_classes(config), cost_of(config)
-        return Description(model, folder, classes, tiling, source, read_normalisation(processing), cost)
+        normalisation, temperature = read_normalisation(processing), read_temperature(config)
+        return Description(model, folder, classes, tiling, source, normalisation, cost, temperature)
     except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error
 

@@ -13,6 +13,9 @@ from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP, Tiling
 
 _TILING_KEYS = {"window_px", "input_px", "overlap", "gsd_m", "trained_gsd_m", "tile", "colors"}
 
+TEMPERATURES = 0.05, 20.0
+"""Least and most temperature that a checkpoint may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
@@ -24,6 +27,26 @@ class Normalisation:
     """Per channel, red, green, blue; the default is that of ImageNet."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel, red, green, blue."""
+
+
+def read_temperature(config: dict[str, Any]) -> float:
+    """Return what logits are divided by before they say how sure a label is: the entry `calibration`; 1 without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entry has the wrong kind or an impossible value.
+    """
+    entry = config.get("calibration")
+    if entry is None:
+        return 1.0
+    if not isinstance(entry, dict):
+        raise ValueError(f"calibration: an object expected, {entry!r:.80} found")
+    found = float(entry.get("temperature", 1.0))
+    least, most = TEMPERATURES
+    if not least <= found <= most:
+        raise ValueError(f"calibration: a temperature of {least:g} to {most:g} expected, {found:g} found")
+    return found
 
 
 def class_entries(classes: ClassTable) -> dict[str, Any]:

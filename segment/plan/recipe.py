@@ -41,6 +41,8 @@ class Recipe:
     """The settings that lead to the part `tiling`, by name, for people."""
     labels: Mapping[str, Any]
     """The parts that decide labels and colours, whichever products are made of them; a digest of each long one."""
+    temperature: float = 1.0
+    """What logits are divided by before they say how sure a label is. It decides the raster of confidence alone."""
 
     @property
     def fingerprint(self) -> str:
@@ -51,6 +53,17 @@ class Recipe:
     def of_labels(self) -> str:
         """32 hex digits that change whenever a part does that decides labels."""
         return digest(self.labels)
+
+    @property
+    def of_rows(self) -> str:
+        """32 hex digits that change whenever labels or confidence would."""
+        alike = self.temperature == 1.0
+        return self.of_labels if alike else digest({**self.labels, "temperature": self.temperature})
+
+    def rated(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a raster of confidence with these tags has the temperature that this recipe leads to."""
+        found = (read_recipe(tags) or {}).get("temperature", 1.0)
+        return bool(found == self.temperature)
 
     @property
     def polygons(self) -> str | None:
@@ -66,7 +79,9 @@ class Recipe:
         polygons : str or None
             What decided the polygons that stand beside the mask; they may be of an earlier run.
         """
-        text = json.dumps({**self.labels, "polygons": polygons, "cut": self.cut}, separators=(",", ":"))
+        rated = {} if self.temperature == 1.0 else {"temperature": self.temperature}
+        told = {**self.labels, "polygons": polygons, "cut": self.cut, **rated}
+        text = json.dumps(told, separators=(",", ":"))
         return {FINGERPRINT_KEY: self.fingerprint, RECIPE_KEY: text}
 
     def made(self, tags: Mapping[str, str]) -> bool:
@@ -115,7 +130,13 @@ class Recipe:
 
 
 def recipe_for(
-    image: ImagePlan, request: Request, *, model_digest: str, classes: ClassTable, engine: str | None
+    image: ImagePlan,
+    request: Request,
+    *,
+    model_digest: str,
+    classes: ClassTable,
+    engine: str | None,
+    temperature: float = 1.0,
 ) -> Recipe:
     """Return the recipe of an image.
 
@@ -131,6 +152,8 @@ def recipe_for(
         Names and colours of the model's classes.
     engine : str or None
         Name of the engine; None: not known yet, so that masks of any engine are taken for right.
+    temperature : float
+        What logits are divided by before they say how sure a label is.
     """
     grid, tiling = image.grid, request.tiling
     parts = {
@@ -150,7 +173,7 @@ def recipe_for(
     }
     cut = {name: getattr(tiling, field) for field, name in _CUT.items()}
     cut |= {"tile": str(tiling.tile), "quality": tiling.quality, "grid shift": request.grid_shift_px}
-    return Recipe(parts, cut, _of_labels(parts))
+    return Recipe(parts, cut, _of_labels(parts), temperature)
 
 
 def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:

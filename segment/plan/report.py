@@ -114,6 +114,13 @@ def passed_over(walked: Survey, plan: SurveyPlan, request: SurveyRequest) -> Ite
         yield logging.INFO, f"passed over {some}"
     if plan.masks:
         yield logging.INFO, f"passed over {counted(plan.masks, 'mask')} that noseam wrote"
+    if alone := [image.found.path for image in plan.images if request.disagreement and len(image.grid) == 1]:
+        some = f"{len(alone)} of {counted(len(plan.images), 'image')}, such as {alone[0]}"
+        yield (
+            logging.WARNING,
+            f"--disagreement: one tile covers the whole of {some}, so nothing can disagree with it; --tile, such as "
+            "--tile 512, makes tiles that overlap",
+        )
     if plan.elsewhere:
         yield logging.INFO, f"shard {request.shard}: {plan.inputs} of {plan.inputs + plan.elsewhere} inputs"
 

@@ -53,6 +53,12 @@ class SurveyOptions:
         "A mask is also written of how sure each label is: 0 (a tie of two classes) to 254 (certain).",
         group="output",
     )
+    disagreement: bool = option(
+        False,
+        "A mask is also written of how far tiles that overlap disagree: 0 (they say the same) to 254; 255 where one "
+        "tile alone saw the ground.",
+        group="output",
+    )
     overlay: bool = option(
         False,
         "The photo with the classes' colours over it is also written, half of each, as a JPEG of full size.",

@@ -99,6 +99,11 @@ def look(image: ImagePlan, recipe: Recipe, found: Found, *, overwrite: bool = Fa
         reasons += [*_changes(image, recipe, [known]), "settings changed: format"]
     else:
         reasons += [*_changes(image, recipe, ours)] or [*_missing(image, tags, there)]
+    sure = [
+        each for out, each in zip(image.outputs, tags, strict=True) if out.kind == "confidence" and each is not None
+    ]
+    if label and right and not all(map(recipe.rated, sure)):
+        reasons.append("the temperature of confidence changed")
     if label and right and written and recipe.polygons not in {None, before}:
         reasons.append("settings of polygons changed" if before else "missing: polygons")
     state: Literal["new", "current", "again"] = "again" if known or ours or stale else "new"
@@ -209,7 +214,12 @@ def _stale(
     """
     kinds = _planned_kinds(image)
     ours = {path: tags for path, tags in others.items() if tags.get(SOURCE_KEY) == image.source_text}
-    yield from (path for path, tags in ours.items() if product_kind(path) in kinds or not recipe.made(tags))
+    yield from (
+        path for path, tags in ours.items()
+        if product_kind(path) in kinds
+        or not recipe.made(tags)
+        or (product_kind(path) == "confidence" and not recipe.rated(tags))
+    )  # fmt: skip
     if len(ours) == len(others) and ("polygons" in kinds or not keep_polygons):
         polygons = (path for path in _products(image, found) if product_kind(path) == "polygons")
         yield from (path for path in polygons if not is_foreign(path))

@@ -13,6 +13,7 @@ from segment.plan.products import possible_sidecars, without_overlay, without_po
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, advice_of, reason_of
+from tiler.files.names import PICTURES
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
 from tiler.files.walk import Found, Survey
 from tiler.grid.parts import BLOCK_PX, Span, plan_parts
@@ -131,8 +132,10 @@ class ImagePlan:
 
         These are its parts, if it has several, and each COG as a plain GeoTIFF.
         """
-        parts = {"label", "confidence"} if len(self.parts) > 1 else set()
-        return sum(self._bytes_of(out) * ((out.kind in parts) + (out.format == "cog")) for out in self.outputs)
+        parts = len(self.parts) > 1
+        return sum(
+            self._bytes_of(out) * ((parts and out.kind not in PICTURES) + (out.format == "cog")) for out in self.outputs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         wanted=request.format,
         color=request.color,
         confidence=request.confidence,
+        disagreement=request.disagreement,
         overlay=request.overlay and not no_overlay,
         sidecars=possible_sidecars(info.georeference, request),
         polygons=request.polygons_format if request.polygons and not no_polygons else None,
@@ -266,7 +270,19 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     work = len(grid) * request.work(grid.tile_shape)
     parts = plan_parts(grid, round(1e6 * request.part_size))
     return ImagePlan(
-        found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons, no_overlay
+        found,
+        info,
+        grid,
+        outputs,
+        work,
+        stamp,
+        parts,
+        placement,
+        unplaced,
+        off_scale,
+        no_polygons,
+        no_overlay,
+        request.report,
     )
 
 

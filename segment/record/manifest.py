@@ -15,7 +15,7 @@ from typing import Any
 from segment.errors import RecordError
 from segment.record.outcome import Outcome
 from tiler.classes import ClassTable
-from tiler.masks.coverage import Confidence, Coverage
+from tiler.masks.coverage import Confidence, Coverage, Disagreement
 from tiler.words import readable
 
 MANIFEST = "manifest.jsonl"
@@ -121,6 +121,8 @@ class Manifest:
             record["no_data"] = outcome.coverage.no_data
             if outcome.coverage.sure is not None:
                 record["confidence"] = _confidence(outcome.coverage, self._classes)
+            if outcome.coverage.disagreement is not None:
+                record["disagreement"] = _disagreement(outcome.coverage)
         return record
 
     def _drop_cut_line(self) -> None:
@@ -142,5 +144,14 @@ def _confidence(coverage: Coverage, classes: ClassTable) -> dict[str, Any]:
 
 
 def _mean_and_low(found: Confidence) -> dict[str, float | None]:
-    shares = {"mean": found.mean, "low": found.low_share}
-    return {name: None if share is None else round(share, 4) for name, share in shares.items()}
+    return {"mean": _rounded(found.mean), "low": _rounded(found.low_share)}
+
+
+def _disagreement(coverage: Coverage) -> dict[str, float | None]:
+    """Return how far the tiles of an image disagree, and for which share of its labels several voted."""
+    found, labels = coverage.disagreement or Disagreement(), sum(coverage.pixels)
+    return {"mean": _rounded(found.mean), "compared": _rounded(found.pixels / labels if labels else None)}
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

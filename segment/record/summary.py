@@ -16,7 +16,7 @@ from segment.record.failures import cell, rows_of
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.files.atomic import replacing
 from tiler.files.walk import natural
-from tiler.masks.coverage import Confidence, Coverage
+from tiler.masks.coverage import Confidence, Coverage, Disagreement
 from tiler.source.footprint import Footprint, overlap_in_words
 from tiler.words import readable
 
@@ -201,7 +201,7 @@ def _order(image: Path) -> list[tuple[str, str]]:
 
 
 def total(coverages: list[Coverage]) -> Coverage:
-    """Return the sum of one or more coverages; it has an area and a confidence only if each of them has."""
+    """Return the sum of one or more coverages; it has an area, a confidence and so on only if each of them has."""
     pixels = tuple(map(sum, zip(*(each.pixels for each in coverages), strict=True)))
     areas = [each.area_m2 for each in coverages if each.area_m2 is not None]
     area = tuple(map(sum, zip(*areas, strict=True))) if len(areas) == len(coverages) else None
@@ -209,7 +209,9 @@ def total(coverages: list[Coverage]) -> Coverage:
     confidence = None
     if len(sure) == len(coverages):
         confidence = tuple(sum(of_class, Confidence()) for of_class in zip(*sure, strict=True))
-    return Coverage(pixels, sum(each.no_data for each in coverages), area, confidence)
+    apart = [each.disagreement for each in coverages if each.disagreement is not None]
+    disagreement = sum(apart, Disagreement()) if len(apart) == len(coverages) else None
+    return Coverage(pixels, sum(each.no_data for each in coverages), area, confidence, disagreement)
 
 
 def _rows(coverage: Coverage, classes: ClassTable) -> Iterator[tuple[int, str, int, str, str, str, str]]:

@@ -91,7 +91,7 @@ def segment_image(masks: Masks, *, engine: Engine, advance: Callable[[int], None
         is left behind.
     """
     _refuse_changed(masks.plan)
-    small = shown(masks.plan, wanted=masks.request.report, confidence=masks.request.confidence)
+    small = shown(masks.plan, wanted=masks.request.report)
     with labelling(masks.plan, masks.request, engine, seen=small.see if small else None) as labelled:
         return _write(masks, labelled.image, labelled.rows, lambda: labelled.flat.colours, advance, small)
 
@@ -136,7 +136,7 @@ def segment_parts(
                 return
             with folder.writer(span, classes, plan.info.width) as writer:
                 for each in rows.take(len(span)):
-                    writer.write(each.labels, each.confidence)
+                    writer.write(each.labels, each.confidence, each.disagreement)
                     advance(each.labels.size)
                 _refuse_changed(plan)
                 seen = Seen(labelled.image.findings, tuple(labelled.flat.colours))
@@ -165,9 +165,8 @@ def join_parts(masks: Masks, spans: Sequence[Span], folder: PartFolder, seen: Se
         As `segment_image`; the parts stay then, but for one that cannot be read.
     """
     _refuse_changed(masks.plan)
-    rows = (MaskRows(labels, confidence) for labels, confidence in folder.rows(spans))
     with opened(masks.plan, masks.request, seen.findings) as image:
-        made = _write(masks, image, rows, lambda: seen.colours, lambda pixels: None)
+        made = _write(masks, image, folder.rows(spans), lambda: seen.colours, lambda pixels: None)
     folder.remove()
     return made
 
@@ -197,8 +196,8 @@ def _write(
     ):
         for each in rows:
             with watch("count"):
-                tally.add(each.labels, each.confidence)
-            writer.write(each.labels, each.confidence)
+                tally.add(each.labels, each.confidence, each.disagreement)
+            writer.write(each.labels, each.confidence, each.disagreement)
             if small is not None:
                 small.add(each)
             advance(each.labels.size)

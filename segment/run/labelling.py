@@ -82,7 +82,9 @@ def labelling(
     """
     with opened(plan, request, known) as image:
         flat = OneColour()
-        stitcher = engine.stitcher(plan.grid, confidence=request.confidence, span=span)
+        stitcher = engine.stitcher(
+            plan.grid, confidence=request.confidence, disagreement=request.disagreement, span=span
+        )
         waiting = engine.tiles_ahead(plan.grid.tile_shape)
         tiles = ahead(_read(image, plan.grid, span, flat, seen), max(_TILES_AHEAD, waiting // 2))
         with closing(ahead(_stitch(tiles, engine, stitcher, waiting), _ROWS_AHEAD)) as stitched:
@@ -156,9 +158,8 @@ def _mark_invalid(rows: MaskRows, image: ImageReader, row: int) -> None:
             f"{image.info.path}: no tile covers {missing.sum()} pixels, the first at row {row + at}, column {col}"
         )
     if valid is not None:
-        labels[~valid] = NO_LABEL
-        if rows.confidence is not None:
-            rows.confidence[~valid] = NO_LABEL
+        for plane in rows.planes:
+            plane[~valid] = NO_LABEL
 
 
 class Cut:
@@ -180,6 +181,4 @@ class Cut:
 def _split(rows: MaskRows, count: int) -> tuple[MaskRows, MaskRows | None]:
     if len(rows.labels) <= count:
         return rows, None
-    cut = [None if each is None else (each[:count], each[count:]) for each in (rows.labels, rows.confidence)]
-    (first, rest), sure = cut[0] or (rows.labels, rows.labels), cut[1] or (None, None)
-    return MaskRows(first, sure[0]), MaskRows(rest, sure[1])
+    return rows.part(slice(count)), rows.part(slice(count, None))

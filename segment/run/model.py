@@ -36,10 +36,15 @@ class KnownModel:
     """Names and colours of its classes."""
     engine: str
     """Engine, device and precision."""
+    temperature: float = 1.0
+    """What logits are divided by before they say how sure a label is."""
 
     def recipe(self, image: ImagePlan, request: Request) -> Recipe:
         """Return what the masks of an image are made from."""
-        return recipe_for(image, request, model_digest=self.digest, classes=self.classes, engine=self.engine)
+        return recipe_for(
+            image, request, model_digest=self.digest, classes=self.classes, engine=self.engine,
+            temperature=self.temperature,
+        )  # fmt: skip
 
     def tags(self, image: ImagePlan) -> dict[str, str]:
         """Return what the masks of an image say about what made them."""
@@ -68,11 +73,13 @@ class OpenModel:
     """The network on its device."""
     threads: Threads
     """How the cores are shared."""
+    temperature: float = 1.0
+    """What logits are divided by before they say how sure a label is; the engine knows it too."""
 
     @property
     def known(self) -> KnownModel:
         """What masks say of it."""
-        return KnownModel(self.name, self.digest, self.classes, self.engine.name)
+        return KnownModel(self.name, self.digest, self.classes, self.engine.name, self.temperature)
 
 
 def identify(description: Description, class_table: Path | None) -> tuple[ClassTable, str]:
@@ -109,4 +116,4 @@ def open_model(
     shared = share_cores(options.threads)
     engine = open_engine(description, digest, options, threads=shared.cores)
     _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
-    return OpenModel(description.name, digest, classes, engine, shared)
+    return OpenModel(description.name, digest, classes, engine, shared, description.temperature)

@@ -26,16 +26,15 @@ class Shown:
     ----------
     plan : ImagePlan
         The image.
-    confidence : bool
-        Whether that is measured.
     """
 
-    def __init__(self, plan: ImagePlan, *, confidence: bool) -> None:
+    def __init__(self, plan: ImagePlan) -> None:
         shape = preview_shape(plan.grid.model_shape)
         self._plan = plan
         self._photo = PhotoCanvas(plan.grid.model_shape)
         self._labels = MaskCanvas(plan.info.shape, shape)
-        self._levels = {"confidence": MaskCanvas(plan.info.shape, shape)} if confidence else {}
+        measured = [str(output.kind) for output in plan.outputs if output.kind in {"confidence", "disagreement"}]
+        self._levels = {kind: MaskCanvas(plan.info.shape, shape) for kind in measured}
 
     def see(self, row: int, pixels: NDArray[np.uint8]) -> None:
         """Take rows of the model grid; see `read_tiles`."""
@@ -61,10 +60,10 @@ class Shown:
             _log.debug("%s: its previews cannot be written: %s", self._plan.found.path, error)
 
 
-def shown(plan: ImagePlan, *, wanted: bool, confidence: bool) -> Shown | None:
+def shown(plan: ImagePlan, *, wanted: bool) -> Shown | None:
     """Return what collects the previews of an image; None where none are made.
 
     None are made where they are not wanted, and where the model grid shows too little; the report makes them then.
     """
     enough = shows_enough(plan.grid.model_shape, plan.info.shape)
-    return Shown(plan, confidence=confidence) if wanted and enough else None
+    return Shown(plan) if wanted and enough else None

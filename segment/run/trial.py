@@ -50,9 +50,11 @@ class _Counted:
         self.work += self._work_of(pixels.shape[1:])
         return self._engine.submit(pixels)
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Stitcher:
+    def stitcher(
+        self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None
+    ) -> Stitcher:
         """See `Engine`."""
-        return self._engine.stitcher(grid, confidence=confidence, span=span)
+        return self._engine.stitcher(grid, confidence=confidence, disagreement=disagreement, span=span)
 
     def close(self) -> None:
         """See `Engine`."""
@@ -124,7 +126,7 @@ class Trial:
     def _segment(self, pieces: Sequence[ImagePlan], engine: Engine, seconds: float, took: Took) -> None:
         labelled: dict[Path, float] = {}
         of_path = {piece.found.path: piece for piece in pieces}
-        model = OpenModel(self.model.name, self.model.digest, self.model.classes, engine, self.model.threads)
+        model = replace(self.model, engine=engine)
         gate = Gate(RunLimits(max_runtime_min=seconds / 60, max_stall_min=_STALL_MIN))
         work = Work(replace(self.request, report=False), overwrite=True)
         crew = LocalCrew(model, work, gate, lambda path, _: labelled.update({path: time.monotonic()}))

@@ -22,6 +22,7 @@ from segment.run.task import Ended, Task, Work
 from segment.run.under_way import UnderWay
 from tiler.doubt import OF_PLACE, Doubt, read_doubts
 from tiler.errors import DiskFullError, advice_of, reason_of
+from tiler.files.names import PICTURES
 from tiler.files.outputs import all_paths
 from tiler.grid.parts import runs_of_parts
 from tiler.masks.coverage import read_coverage
@@ -139,8 +140,13 @@ class Worker:
 
 def folder_of(image: ImagePlan, recipe: Recipe, work: Work) -> PartFolder:
     """Return where the parts of an image lie."""
-    confidence = work.request.confidence
-    return PartFolder(image.label, recipe.of_labels, source=image.source_text, confidence=confidence)
+    kinds = [output.kind for output in reversed(image.outputs) if output.kind not in PICTURES]
+    return PartFolder(
+        image.label,
+        recipe.of_rows if "confidence" in kinds else recipe.of_labels,
+        source=image.source_text,
+        kinds=kinds,
+    )
 
 
 def sum_of(seen: Iterable[Seen]) -> Seen | None:

@@ -105,7 +105,7 @@ def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForS
     folder, normalisation = locate_base(base)
     network, report = load_network(folder, **class_entries(classes))
     _refuse_gaps(base, report)
-    network.config.tiling = tiling_entry(tiling, classes)
+    network.config.tiling, network.config.calibration = tiling_entry(tiling, classes), None
     return network.float(), normalisation
 
 

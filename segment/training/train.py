@@ -44,6 +44,7 @@ from segment.training.state import (
     trainer_state,
     write_text,
 )
+from segment.training.temperature import Temperature, find_temperature
 from tiler.classes import write_class_table
 from tiler.errors import NoseamError
 
@@ -223,15 +224,31 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
         raise TrainError(f"{plan.crops.where}: at {plan.request.input_px} px no validation crop shows a label")
     best = newest.with_name(f"checkpoint-{record['best_global_step']}")
     folder = newest.with_name("model")
-    write_checkpoint(load_state(best), folder, normalisation, plan.request.input_px, half=plan.request.half)
+    network = load_state(best)
+    temperature = _calibrated(plan, network, normalisation)
+    write_checkpoint(network.cpu(), folder, normalisation, plan.request.input_px, half=plan.request.half)
     write_class_table(folder / CLASSES, plan.crops.classes)
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
-    facts = Facts(plan.request, plan.crops, plan.tiling, plan.precision, plan.steps, scores)
+    facts = Facts(plan.request, plan.crops, plan.tiling, plan.precision, plan.steps, scores, temperature)
     (folder / CARD).write_text(model_card(facts), "utf-8")
     _publisher(out)(history_rows(record["log_history"]))
     publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
     _log.info("%s: the model of step %d, mIoU %s %%", out, record["best_global_step"], percent(scores["eval_miou"]))
+
+
+def _calibrated(
+    plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisation: Normalisation
+) -> Temperature | None:
+    """Find the temperature of a network by the validation crops, and let its config tell it."""
+    crops, classes = _dataset(plan, normalisation, train=False), len(plan.crops.classes)
+    with _explained():
+        found = find_temperature(network, crops, classes, plan.arguments.device, plan.request.batch_size)
+    network.config.calibration = found.entry if found else None
+    if found is not None:
+        _log.info("confidence: temperature %.3g; expected calibration error %s %% before, %s %% after",
+                  found.value, percent(found.ece_before), percent(found.ece_after))  # fmt: skip
+    return found
 
 
 def _result(plan: TrainPlan, state: TrainState) -> TrainResult:

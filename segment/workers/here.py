@@ -191,12 +191,15 @@ def _model(site: Site, worker: Any) -> OpenModel:
     """Return the model of a run, opened once in this process."""
     device = _device(site.engine, worker.name)
     cores = site.cores or max(int(joblib.cpu_count()) // site.beside.get(get_address_host(worker.address), 1), 1)
-    key = (site.digest, site.classes, site.engine, device, cores)
+    temperature = site.description.temperature
+    key = (site.digest, site.classes, site.engine, device, cores, temperature)
     if key not in _models:
         _close_unused()
         options = replace(site.engine, device=device)
         engine = open_engine(_description(site), site.digest, options, threads=cores)
-        _models[key] = OpenModel(site.description.name, site.digest, site.classes, engine, share_cores(cores))
+        _models[key] = OpenModel(
+            site.description.name, site.digest, site.classes, engine, share_cores(cores), temperature
+        )
     return _models[key]
 
 

@@ -92,7 +92,7 @@ class DaskWorkers:
             self._pool.client.subscribe_topic(self._site.key, self._hear)
             engine = self._open()
             self._site = replace(self._site, engine_name=engine)
-            self.known = KnownModel(description.name, digest, classes, engine)
+            self.known = KnownModel(description.name, digest, classes, engine, description.temperature)
             self.count = len(self._pool.workers)
             self._stack = stack.pop_all()
         _log.info("model %s, %d classes, %s, %s", description.name, len(classes), engine, self._tell(cores))

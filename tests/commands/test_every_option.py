@@ -18,6 +18,7 @@ from commands.command import Option
 from commands.options import options_of, request_of
 from commands.reference import page
 from segment.demo.request import DemoRequest
+from segment.doctor.request import DoctorRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
@@ -35,6 +36,7 @@ from tiler.scenes.request import ScenesRequest
 REQUESTS: dict[str, type] = {
     "crop": CropRequest,
     "demo": DemoRequest,
+    "doctor": DoctorRequest,
     "evaluate": EvaluateRequest,
     "plan": PlanRequest,
     "polygons": PolygonsRequest,
@@ -241,7 +243,7 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(noseam, name)
-    for name in ("crop", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train")
+    for name in ("crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train")
 }
 
 

@@ -40,8 +40,8 @@ class Fake(Tensors):
         self.spoil("sums", sums)
         self.spoil("unusable", unusable)
 
-    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, *, top: int, first: int) -> None:
-        super().label(sums, rows, cols, masks, top=top, first=first)
+    def label(self, sums: Tensor, rows: Axis, cols: Axis, masks: Tensor, **more: Any) -> None:
+        super().label(sums, rows, cols, masks, **more)
         self.asked.append("label")
         self.spoil("labels", masks[0])
         if len(masks) == 2:

@@ -149,6 +149,73 @@ def test_masks_are_those_of_the_stitcher_on_the_cpu(name: str, classes: int) -> 
     assert rows == 200
 
 
+@BOTH
+@pytest.mark.parametrize("classes", [1, 2, 24])
+def test_disagreement_is_that_of_the_stitcher_on_the_cpu_and_the_rest_stays(name: str, classes: int) -> None:
+    grid = plan_grid((200, 300), scale=0.7, tile=(96, 96), overlap=(32, 32))
+    tiles = [
+        (tile, None if logits is None else 3 * logits) for tile, logits in random_tiles(grid, classes, skipped=0.1)
+    ]
+    plain = stitch(grid, tiles, classes, confidence=True, name=name)
+    work, device = work_of(name)
+    on_cpu = Stitcher(grid, classes, confidence=True, disagreement=True)
+    on_device = DeviceStitcher(grid, classes, device, confidence=True, disagreement=True, work=work)
+    found, expected = list[MaskRows](), list[MaskRows]()
+    for tile, logits in tiles:
+        if logits is None:
+            found += on_device.skip(tile)
+            expected += on_cpu.skip(tile)
+        else:
+            found += on_device.add(tile, torch.from_numpy(logits).to(device))
+            expected += on_cpu.add(tile, logits)
+    one, other = (np.concatenate([part.disagreement for part in rows]) for rows in (found, expected))
+    np.testing.assert_array_equal(one == 255, other == 255)
+    assert np.abs(one.astype(int) - other).max() <= 1
+    assert len(np.unique(one)) > (2 if classes > 1 else 1)
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in found]), plain.labels)
+    np.testing.assert_array_equal(np.concatenate([part.confidence for part in found]), plain.confidence)
+
+
+@BOTH
+def test_logits_are_divided_by_the_temperature_and_labels_stay(name: str) -> None:
+    grid = plan_grid((100, 130), scale=0.7, tile=(96, 96), overlap=(32, 32))
+    (work, device), tiles = work_of(name), random_tiles(grid, 4)
+    plain = stitch(grid, tiles, 4, name=name)
+    on_cpu = Stitcher(grid, 4, confidence=True, temperature=2.5)
+    on_device = DeviceStitcher(grid, 4, device, confidence=True, temperature=2.5, work=work)
+    found, expected = list[MaskRows](), list[MaskRows]()
+    for tile, logits in tiles:
+        assert logits is not None
+        found += on_device.add(tile, torch.from_numpy(logits).to(device))
+        expected += on_cpu.add(tile, logits)
+    one, other = (np.concatenate([part.confidence for part in rows]) for rows in (found, expected))
+    assert np.abs(one.astype(int) - other).max() <= 1
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in found]), plain.labels)
+
+
+@BOTH
+@pytest.mark.parametrize("rows_at_once", [2**20, 8000])
+def test_parts_have_the_disagreement_of_the_whole(
+    name: str, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_stitch, "BUFFER_BYTES", rows_at_once)
+    grid = plan_grid((230, 130), scale=0.7, tile=(64, 64), overlap=(32, 32))
+    (work, device), tiles = work_of(name), random_tiles(grid, 3)
+    found = {}
+    for spans in ((Span(0, 230),), (Span(0, 7), Span(7, 130), Span(130, 230))):
+        found[len(spans)] = np.concatenate([
+            rows.disagreement
+            for span in spans
+            for stitcher in [DeviceStitcher(grid, 3, device, disagreement=True, span=span, work=work)]
+            for tile, logits in tiles
+            if tile.row in rows_of_tiles(grid, span) and logits is not None
+            for rows in stitcher.add(tile, torch.from_numpy(logits).to(device))
+            if rows.disagreement is not None
+        ])  # fmt: skip
+    assert found[1].shape == (230, 130)
+    np.testing.assert_array_equal(found[3], found[1])
+
+
 @pytest.mark.parametrize(
     ("classes", "confidence"), [(1, False), (1, True), (2, False), (24, False), (24, True), (150, False), (255, True)]
 )

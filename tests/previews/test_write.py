@@ -50,6 +50,13 @@ def test_what_was_measured_reaches_the_page_in_half_the_size(tmp_path: Path) -> 
     assert abs(int(picture(found["confidence"])[0, 0]) - 200) < 4
 
 
+def test_where_there_is_a_label_but_no_value_the_page_knows(tmp_path: Path) -> None:
+    values = np.full((3, 4), 200, np.uint8)
+    values[2, 0] = 255
+    found = picture(layers(write(tmp_path, disagreement=values))["disagreement"])
+    assert found.tolist() == [[192, 192], [255, 192]]
+
+
 def test_previews_say_of_which_mask_they_are_and_how_large(tmp_path: Path) -> None:
     write(tmp_path)
     files = preview_files(tmp_path, Path("a/IMG.1"))

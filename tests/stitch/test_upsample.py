@@ -119,6 +119,22 @@ def test_confidence_is_the_margin_of_two_softmax_probabilities() -> None:
     assert (np.abs(confidence - 254 * (p[-1] - p[-2]) / (p[-1] + p[-2])) <= 1).all()
 
 
+@pytest.mark.parametrize("temperature", [0.3, 1, 1.7, 6])
+def test_logits_are_divided_by_the_temperature_and_labels_stay(temperature: float) -> None:
+    grid = plan_grid((90, 130), scale=0.7, tile=(64, 96), overlap=(0, 0))
+    field = make_field("noise", (4, *grid.cells_shape), 2)
+    plain, labels, found = [], [], []
+    for rows in Upsampler(grid, True).rows(LogitsBand(0, field)):
+        plain.append(rows.labels)
+    for rows in Upsampler(grid, True, temperature=temperature).rows(LogitsBand(0, field)):
+        labels.append(rows.labels)
+        found.append(rows.confidence)
+    np.testing.assert_array_equal(np.concatenate(labels), np.concatenate(plain))
+    divided = masks((field / np.float32(temperature)).astype(np.float32), grid, confidence=True)[1]
+    assert divided is not None
+    assert np.abs(np.concatenate(found).astype(int) - divided).max() <= 1  # type: ignore[arg-type]
+
+
 def test_confidence_is_none_unless_asked_for() -> None:
     grid = plan_grid((64, 64), scale=1, tile=(64, 64), overlap=(0, 0))
     assert masks(np.zeros((2, 16, 16), np.float32), grid)[1] is None

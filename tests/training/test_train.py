@@ -127,6 +127,20 @@ def test_the_model_card_tells_recipe_data_and_figures(trained: TrainRequest) -> 
     assert torch.__version__ in card
 
 
+def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) -> None:
+    entry = json.loads((trained.out / "config.json").read_text())["calibration"]
+    assert set(entry) == {"temperature", "ece_before", "ece_after"}
+    assert describe_checkpoint(str(trained.out)).temperature == entry["temperature"] != 1
+    card = (trained.out / "README.md").read_text()
+    assert f"divided by a temperature of {entry['temperature']:.4g}" in card
+    assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
+
+
+def test_a_base_does_not_hand_on_its_temperature(trained: TrainRequest) -> None:
+    network, _ = load_base(str(trained.out), class_table(2), TILING, seed=0)
+    assert network.config.calibration is None
+
+
 def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest) -> None:
     assert " --epochs 20 --lr 7e-05 " in _command(replace(trained, epochs=20.0, lr=7e-5))
 
@@ -201,7 +215,7 @@ def test_a_training_killed_before_its_model_was_written_only_writes_it(trained: 
     train(replace(trained, out=out), lambda done, total: steps.append(done))
     assert steps == []
     assert_same_weights(out, trained.out)
-    assert (out / "config.json").exists()
+    assert (out / "config.json").read_bytes() == (trained.out / "config.json").read_bytes()
 
 
 def test_steps_that_end_within_an_epoch_are_all_that_is_trained(request_: TrainRequest, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How sure labels are is told with numbers: by image and class, in the records and by the masks themselves."""
+"""How sure labels are, and how far tiles disagree, is told with numbers: in the records and by the masks."""
 
 from __future__ import annotations
 
@@ -142,3 +142,54 @@ def test_the_sum_of_all_rows_weighs_by_pixels(survey: Path, tmp_path: Path, mode
     for label, row in parts.items():
         for column in ("confidence", "low_percent"):
             assert float(row[column]) == pytest.approx(float(whole[label][column]), abs=2e-4)
+
+
+def test_disagreement_is_written_told_and_skipped(survey: Path, tmp_path: Path, model: Path) -> None:
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    command = "segment", survey, "--model", model, "--confidence", "--out"
+    assert noseam(*command, plain).exit_code == 0
+    result = noseam(*command, out, "--disagreement")
+    assert result.exit_code == 0
+    found = records(out)
+    for name, suffix in (("ortho", "tif"), ("photo", "png")):
+        levels = pixels(out / f"{name}_disagreement.{suffix}")
+        told = levels[levels != 255]
+        assert 0 < told.size < levels.size
+        assert found[f"{name}.{'jpg' if suffix == 'png' else suffix}"]["disagreement"] == {
+            "mean": pytest.approx(told.mean() / 254, abs=1e-4),
+            "compared": pytest.approx(told.size / levels.size, abs=1e-4),
+        }
+        for kind in ("label", "confidence"):
+            np.testing.assert_array_equal(
+                pixels(out / f"{name}_{kind}.{suffix}"), pixels(plain / f"{name}_{kind}.{suffix}")
+            )
+    assert "0 done, 2 skipped" in noseam(*command, out, "--disagreement").stderr
+    assert {image: line["disagreement"] for image, line in records(out).items()} == {
+        image: line["disagreement"] for image, line in found.items()
+    }
+    again = noseam("segment", survey, "--out", out, "--model", model, "--window", 96)
+    assert "goes with the labels that it was made of: disagreement of 2 images; --disagreement makes it" in again.stderr
+    assert not list(out.glob("*_disagreement.*"))
+
+
+def test_one_tile_gives_a_warning_that_helps(survey: Path, tmp_path: Path, model: Path) -> None:
+    command = "segment", survey, "--out", tmp_path / "out", "--model", model, "--disagreement"
+    result = noseam(*command, "--tile", "320")
+    why = (
+        f"--disagreement: one tile covers the whole of 2 of 2 images, such as {survey / 'ortho.tif'}, so nothing can "
+        "disagree with it; --tile, such as --tile 512, makes tiles that overlap"
+    )
+    assert result.stderr.count(why) == 1
+    assert (pixels(tmp_path / "out" / "photo_disagreement.png") == 255).all()
+    assert {line["disagreement"]["mean"] for line in records(tmp_path / "out").values()} == {None}
+    assert "one tile covers" not in noseam(*command, "--tile", "64").stderr
+
+
+def test_a_raster_of_disagreement_is_no_mask_of_labels(survey: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "out"
+    assert noseam("segment", survey, "--out", out, "--model", model, "--disagreement").exit_code == 0
+    refused = noseam("polygons", out / "ortho_disagreement.tif", "--out", tmp_path / "polygons")
+    assert refused.exit_code != 0
+    assert "a mask of disagreement" in refused.output
+    crops = noseam("crop", survey, out, "--out", tmp_path / "crops", "--window", "64")
+    assert crops.exit_code == 0

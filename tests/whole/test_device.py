@@ -28,8 +28,11 @@ class DeviceEngine(BatchEngine):
         super().__init__(network)
         self._work, self._device = work_of(name)
 
-    def stitcher(self, grid: Grid, *, confidence: bool, span: Span | None = None) -> Any:
-        stitcher = DeviceStitcher(grid, self.classes, self._device, confidence=confidence, span=span, work=self._work)
+    def stitcher(self, grid: Grid, *, confidence: bool, disagreement: bool = False, span: Span | None = None) -> Any:
+        stitcher = DeviceStitcher(
+            grid, self.classes, self._device, confidence=confidence, disagreement=disagreement, span=span,
+            work=self._work,
+        )  # fmt: skip
         return Uploading(stitcher, self._device)
 
 
@@ -57,17 +60,17 @@ def test_a_run_writes_the_masks_of_one_on_the_cpu(name: str, tmp_path: Path) -> 
         dataset.write(pixels)
     masks = {}
     for kind, engine in (("cpu", TileEngine(5)), ("device", DeviceEngine(TileEngine(5), name))):
-        request = Request(tiling=squares(64, 64), out=tmp_path / kind, confidence=True)
+        request = Request(tiling=squares(64, 64), out=tmp_path / kind, confidence=True, disagreement=True)
         outcomes = list(runner_of(engine).run(plan_for(survey, request), request))
         assert [(outcome.state, outcome.reason) for outcome in outcomes] == [("done", "")] * 2
         masks[kind] = {
             path.relative_to(request.out): rasterio.open(path).read(1)
-            for pattern in ("*_label.*", "*_confidence.*")
+            for pattern in ("*_label.*", "*_confidence.*", "*_disagreement.*")
             for path in sorted(request.out.rglob(pattern))
             if path.suffix in {".png", ".tif"}
         }
     assert masks["cpu"].keys() == masks["device"].keys()
-    assert len(masks["cpu"]) == 4
+    assert len(masks["cpu"]) == 6
     for path, expected in masks["cpu"].items():
         found = masks["device"][path]
         np.testing.assert_array_equal(found == 255, expected == 255)

@@ -76,7 +76,7 @@ def test_parts_give_the_bytes_of_one_piece(tmp_path: Path, model: Path, write: C
     found = {}
     for size in (SMALL, "0"):
         out = tmp_path / size
-        options = ("--part-size", size, "--confidence", "--polygons", "--color")
+        options = ("--part-size", size, "--confidence", "--disagreement", "--polygons", "--color")
         assert noseam("segment", survey, "--out", out, "--model", model, *options).exit_code == 0
         found[size] = contents(out)
         line = json.loads((out / MANIFEST).read_text())

@@ -1,7 +1,8 @@
 """Names of masks and polygons: made from the name of an image, and read back.
 
-The masks of `day1/IMG_7.JPG` are called `day1/IMG_7_label.png`, `IMG_7_color.png` and `IMG_7_confidence.png`, or `.tif`
-instead of `.png`. Its polygons are called `IMG_7_polygons.gpkg`, or as another vector format ends.
+The masks of `day1/IMG_7.JPG` are called `day1/IMG_7_label.png`, `IMG_7_color.png`, `IMG_7_confidence.png` and
+`IMG_7_disagreement.png`, or `.tif` instead of `.png`. Its polygons are called `IMG_7_polygons.gpkg`, or as another
+vector format ends.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Literal, cast, get_args
 from tiler.files.vector import Format as PolygonFormat
 from tiler.files.vector import OneFile, suffix_of
 
-Kind = Literal["label", "color", "confidence", "overlay"]
-"""What a mask holds: class ids; the same as colours; how far the best class is ahead of the second; colours over the
-photo."""
+Kind = Literal["label", "color", "confidence", "disagreement", "overlay"]
+"""What a mask holds: class ids; the same as colours; how far the best class is ahead of the second; how far the tiles
+that overlap disagree; colours over the photo."""
+PICTURES: frozenset[Kind] = frozenset({"color", "overlay"})
+"""Masks that are drawn from others when these are written."""
 Product = Kind | Literal["polygons"]
 """What noseam makes of an image."""
 PNG, TIFF, JPEG = ".png", ".tif", ".jpg"
@@ -27,7 +30,7 @@ LEGEND_KEY = "NOSEAM_LEGEND"
 """Text of a legend that noseam drew: a digest of the table beside it. No walk takes such a file for an image."""
 _Ending = Kind | Literal["mask"]
 _LABEL_SUFFIXES = frozenset({PNG, TIFF, ".tiff"})
-_STEM = re.compile(r"(.+)_(label|mask|color|confidence|overlay)", re.IGNORECASE | re.DOTALL)
+_STEM = re.compile(r"(.+)_(label|mask|color|confidence|disagreement|overlay)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def plan_outputs(
     wanted: Literal["auto"] | Format,
     color: bool | None,
     confidence: bool = False,
+    disagreement: bool = False,
     overlay: bool = False,
     sidecars: Collection[Sidecar] = (),
     polygons: PolygonFormat | None = None,
@@ -68,6 +69,8 @@ def plan_outputs(
         colours as a palette.
     confidence : bool
         Whether to write a mask of confidence too.
+    disagreement : bool
+        Whether to write a mask of the disagreement of tiles too.
     overlay : bool
         Whether to write the colours over the photo too.
     sidecars : collection of Sidecar
@@ -87,6 +90,8 @@ def plan_outputs(
         kinds.append("color")
     if confidence:
         kinds.append("confidence")
+    if disagreement:
+        kinds.append("disagreement")
     folder = out / relative.parent
     outputs = []
     for kind in kinds:

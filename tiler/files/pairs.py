@@ -39,10 +39,10 @@ class Pairs:
 def pair_files(first: Path, second: Path) -> Pairs:
     """Return which files of two folders belong together; two files are one pair.
 
-    Partners have the same relative path, apart from the suffix and one ending `_label`, `_mask`, `_color` or
-    `_confidence` of the name. Files without such a partner are matched by the name alone, where both sides have just
-    one of that name. Where `x_label` stands beside `x_color` and `x_confidence`, as noseam writes them, only `x_label`
-    counts.
+    Partners have the same relative path, apart from the suffix and one ending `_label`, `_mask`, `_color`,
+    `_confidence` or `_disagreement` of the name. Files without such a partner are matched by the name alone, where both
+    sides have just one of that name. Where `x_label` stands beside `x_color` and others that noseam writes, only
+    `x_label` counts.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _files(folder: Path, *, apart: Path) -> dict[Path, Path]:
 def _only(paths: list[Path]) -> Path:
     kinds = {path: read_name(path.stem).kind for path in paths}
     if "label" in kinds.values():
-        paths = [path for path in paths if kinds[path] not in {"color", "confidence", "overlay"}]
+        paths = [path for path in paths if kinds[path] in {"label", "mask", None}]
     if len(paths) > 1:
         raise PairError(f"{paths[0]} and {paths[1]} have one name; expected one file of each name")
     return paths[0]

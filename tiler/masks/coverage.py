@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tiler.classes import NO_LABEL
 
@@ -16,6 +16,8 @@ CONFIDENCE_KEY = "NOSEAM_CLASS_CONFIDENCE"
 """Tag: the sum of the levels of confidence, 0 to 254, of each class by id, separated by spaces."""
 LOW_KEY = "NOSEAM_CLASS_LOW"
 """Tag: pixels of each class by id whose confidence is low, separated by spaces."""
+DISAGREEMENT_KEY = "NOSEAM_DISAGREEMENT"
+"""Tag: how many labels several tiles voted for, and the sum of their levels of disagreement, 0 to 254."""
 LOW_BELOW = 0.5
 """Confidence, 0 to 1, counts as low below this.
 
@@ -58,6 +60,25 @@ class Confidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """How far tiles that overlap disagree about some labels."""
+
+    pixels: int = 0
+    """How many labels several tiles voted for."""
+    levels: int = 0
+    """Sum of their levels in the disagreement raster, 0 to 254."""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean disagreement of the labels that several tiles voted for, 0 to 1; None where there are none."""
+        return self.levels / (_MOST_LEVEL * self.pixels) if self.pixels else None
+
+    def __add__(self, other: Disagreement) -> Disagreement:
+        """Return the sums of both."""
+        return Disagreement(self.pixels + other.pixels, self.levels + other.levels)
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of an image each class covers."""
 
@@ -69,6 +90,8 @@ class Coverage:
     """Square metres of ground of each class, by id; None where the image does not say where it lies."""
     confidence: tuple[Confidence, ...] | None = None
     """How sure the labels of each class are, by id; None where that was not asked for."""
+    disagreement: Disagreement | None = None
+    """How far its tiles disagree; None where that was not asked for."""
 
     @property
     def sure(self) -> Confidence | None:
@@ -83,6 +106,8 @@ class Coverage:
         if self.confidence is not None:
             tags[CONFIDENCE_KEY] = " ".join(str(each.levels) for each in self.confidence)
             tags[LOW_KEY] = " ".join(str(each.low) for each in self.confidence)
+        if self.disagreement is not None:
+            tags[DISAGREEMENT_KEY] = f"{self.disagreement.pixels} {self.disagreement.levels}"
         return tags
 
 
@@ -97,7 +122,8 @@ def read_coverage(tags: Mapping[str, str]) -> Coverage | None:
         return None
     if not all(0 <= number < math.inf for number in (*pixels, no_data, *(area or ()))):
         return None
-    return replace(Coverage(tuple(pixels), no_data, area), confidence=_read_confidence(tags, pixels))
+    confidence, disagreement = _read_confidence(tags, pixels), _read_disagreement(tags, sum(pixels))
+    return Coverage(tuple(pixels), no_data, area, confidence, disagreement)
 
 
 def _read_confidence(tags: Mapping[str, str], pixels: list[int]) -> tuple[Confidence, ...] | None:
@@ -109,3 +135,12 @@ def _read_confidence(tags: Mapping[str, str], pixels: list[int]) -> tuple[Confid
         return None
     possible = (0 <= each.levels <= _MOST_LEVEL * each.pixels and 0 <= each.low <= each.pixels for each in found)
     return found if all(possible) else None
+
+
+def _read_disagreement(tags: Mapping[str, str], labels: int) -> Disagreement | None:
+    """Return how far tiles disagree by the tags of their mask; None where these tell nothing that can be."""
+    try:
+        pixels, levels = map(int, tags[DISAGREEMENT_KEY].split())
+    except (KeyError, ValueError):
+        return None
+    return Disagreement(pixels, levels) if 0 <= pixels <= labels and 0 <= levels <= _MOST_LEVEL * pixels else None

@@ -29,16 +29,18 @@ _FINAL: dict[Kind, dict[str, Any]] = {
     "label": {"compress": "deflate", "zlevel": 6},
     "color": {"compress": "deflate", "zlevel": 6},
     "confidence": {"compress": "deflate", "zlevel": 1, "predictor": 2},
+    "disagreement": {"compress": "deflate", "zlevel": 1, "predictor": 2},
 }
 _COG: dict[Kind, dict[str, Any]] = {
     "label": {"level": 6, "predictor": "no", "overview_resampling": "mode"},
     "color": {"level": 6, "predictor": "no", "overview_resampling": "nearest"},
     "confidence": {"level": 1, "predictor": "yes", "overview_resampling": "average"},
+    "disagreement": {"level": 1, "predictor": "yes", "overview_resampling": "average"},
 }
 
 
 class GeoTiffSink:
-    """Rows as a GeoTIFF: labels with a palette, colours as red, green, blue and alpha, confidence in gray.
+    """Rows as a GeoTIFF: labels with a palette, colours as red, green, blue and alpha, the others in gray.
 
     A cloud-optimised one is written as a scratch GeoTIFF and then copied, because GDAL's own COG writer
     would hold the whole raster in memory.
@@ -80,6 +82,7 @@ class GeoTiffSink:
             "label": {"count": 1, "nodata": NO_LABEL, "photometric": "palette"},
             "color": {"count": 4, "photometric": "rgb", "alpha": "unspecified"},
             "confidence": {"count": 1, "nodata": NO_LABEL, "photometric": "minisblack"},
+            "disagreement": {"count": 1, "nodata": NO_LABEL, "photometric": "minisblack"},
         }
         dataset = rasterio.open(
             str(self._scratch.absolute()), "w", driver="GTiff", height=height, width=width, dtype="uint8",
@@ -90,10 +93,10 @@ class GeoTiffSink:
         if self._kind == "label":
             dataset.write_colormap(1, dict(enumerate(map(tuple, self._palette.tolist()))))
             dataset.set_band_description(1, "class")
-        elif self._kind == "confidence":
-            dataset.set_band_description(1, "confidence")
-        else:
+        elif self._kind == "color":
             dataset.colorinterp = ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha
+        else:
+            dataset.set_band_description(1, self._kind)
         return dataset
 
     def write(self, rows: NDArray[np.uint8]) -> None:

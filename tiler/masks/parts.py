@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
-from numpy.typing import NDArray
 
 from tiler.classes import ClassTable
 from tiler.errors import RasterReadError
@@ -29,6 +27,7 @@ from tiler.source.raster import FINGERPRINT_KEY, gdal_environment, reading
 from tiler.source.remarks import Findings
 from tiler.source.stretch import Stretch
 from tiler.source.tiles import Colour
+from tiler.stitch.upsample import MaskRows
 from tiler.stopwatch import watch
 
 _SEEN_KEY = "NOSEAM_PART"
@@ -64,14 +63,14 @@ class PartFolder:
         It changes whenever the labels would.
     source : str
         The image, as its masks tell it.
-    confidence : bool
-        Whether the parts say how sure each label is, too.
+    kinds : sequence of str
+        The masks of each part; labels come last.
     """
 
-    def __init__(self, label: Path, fingerprint: str, *, source: str, confidence: bool) -> None:
+    def __init__(self, label: Path, fingerprint: str, *, source: str, kinds: Sequence[Kind]) -> None:
         self._folder = part_folder(label)
         self._fingerprint, self._source = fingerprint, source
-        self._kinds: tuple[Kind, ...] = ("confidence", "label") if confidence else ("label",)
+        self._kinds = tuple(kinds)
 
     def standing(self, spans: Iterable[Span], *, alone: bool = True) -> dict[Span, Seen]:
         """Return which of some parts are there, whole and current, and what they tell.
@@ -104,8 +103,8 @@ class PartFolder:
         tags = {FINGERPRINT_KEY: self._fingerprint, SOURCE_KEY: self._source}
         return MaskWriter(outputs, MaskMeta((len(span), width), classes, Georeference(), tags), scratch=True)
 
-    def rows(self, spans: Iterable[Span]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
-        """Yield the labels of parts and, if it is there, their confidence: a row of blocks at a time, uint8 (n, width).
+    def rows(self, spans: Iterable[Span]) -> Iterator[MaskRows]:
+        """Yield the masks of parts: a row of blocks at a time.
 
         Raises
         ------
@@ -139,15 +138,16 @@ class PartFolder:
             return _seen_of(json.loads(tags[-1][_SEEN_KEY]))
         return None
 
-    def _rows_of(self, span: Span) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
+    def _rows_of(self, span: Span) -> Iterator[MaskRows]:
         with gdal_environment(), ExitStack() as stack:
             paths = [self._path(span, kind) for kind in self._kinds]
             with reading(paths[-1], "a part of the masks"):
                 datasets = [stack.enter_context(rasterio.open(str(path.absolute()), driver="GTiff")) for path in paths]
             for window in rows_of_blocks(datasets[0]):
                 with reading(paths[-1], "a part of the masks"), watch("read"):
-                    *confidence, labels = (dataset.read(1, window=window) for dataset in datasets)
-                yield labels, confidence[0] if confidence else None
+                    planes = [dataset.read(1, window=window) for dataset in datasets]
+                of_kind = dict(zip(self._kinds, planes, strict=True))
+                yield MaskRows(of_kind["label"], of_kind.get("confidence"), of_kind.get("disagreement"))
 
 
 def seen_tags(seen: Seen) -> dict[str, str]:

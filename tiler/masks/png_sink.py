@@ -23,7 +23,7 @@ class PngSink:
 
     def __init__(self, group: Sequence[Staged], meta: MaskMeta) -> None:
         height, width = meta.shape
-        filter: Filter = "paeth" if group[0].output.kind == "confidence" else "up"
+        filter: Filter = "up" if group[0].output.kind in {"label", "color"} else "paeth"
         self._pixels = PngPixels(height=height, width=width, filter=filter)
         self._files: list[_CheckedFile] = []
         with ExitStack() as stack:

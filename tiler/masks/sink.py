@@ -27,7 +27,14 @@ FULL_FILES = 8
 """With room for fewer new files than this a disk counts as full; a mask takes one while it is made."""
 _CAUSE_LENGTH = 300
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-_CONFIDENCE_TAG = {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"}
+_MEANINGS: dict[Kind, dict[str, str]] = {
+    "confidence": {"CONFIDENCE": "round(254 * (p1 - p2) / (p1 + p2)) of the two likeliest classes; 255: no data"},
+    "disagreement": {
+        "DISAGREEMENT": "round(254 * sqrt(1 - sum over classes of the product of p_k ** w_k over tiles k)); "
+        "255: no data, or one tile"
+    },
+}
+"""Tags of a mask that say what its levels mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Staged:
 
 def mask_tags(kind: Kind, meta: MaskMeta) -> dict[str, str]:
     """Return what a mask says about itself."""
-    return {**meta.tags, **(_CONFIDENCE_TAG if kind == "confidence" else {})}
+    return {**meta.tags, **_MEANINGS.get(kind, {})}
 
 
 def refuse_difference(found: int, written: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiler.classes import NO_LABEL
 from tiler.kernel import compiled
-from tiler.masks.coverage import LOW_BELOW, Confidence, Coverage
+from tiler.masks.coverage import LOW_BELOW, Confidence, Coverage, Disagreement
 from tiler.stitch.confidence import CERTAIN
 from tiler.stitch.upsample import piece_rows
 
@@ -35,10 +35,16 @@ class Tally:
         self._pixels = np.zeros(NO_LABEL + 1, np.int64)
         self._area_m2 = np.zeros(classes)
         self._sure: NDArray[np.int64] | None = None
+        self._apart: NDArray[np.int64] | None = None
         self._row = 0
 
-    def add(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> None:
-        """Count the next full-width rows, uint8 of shape (n, width); all rows of an image have a confidence, or none.
+    def add(
+        self,
+        labels: NDArray[np.uint8],
+        confidence: NDArray[np.uint8] | None = None,
+        disagreement: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Count the next full-width rows, uint8 of shape (n, width), of one, two or three masks, the same for all rows.
 
         All sums are of whole numbers, so they are the same however the rows come.
         """
@@ -46,6 +52,10 @@ class Tally:
             if self._sure is None:
                 self._sure = np.zeros((2, NO_LABEL + 1), np.int64)
             _rate_rows(labels, confidence, _LOW_BELOW, *self._sure)
+        if disagreement is not None:
+            if self._apart is None:
+                self._apart = np.zeros(NO_LABEL + 1, np.int64)
+            _count_rows(disagreement.reshape(1, -1), self._apart[np.newaxis])
         if self._row_m2 is None:
             _count_rows(labels.reshape(1, -1), self._pixels[np.newaxis])
             return
@@ -65,13 +75,21 @@ class Tally:
         """Return what was counted so far."""
         pixels = self._pixels.tolist()
         area = None if self._row_m2 is None else tuple(self._area_m2.tolist())
-        return Coverage(tuple(pixels[: self._classes]), pixels[NO_LABEL], area, self._confidence())
+        return Coverage(
+            tuple(pixels[: self._classes]), pixels[NO_LABEL], area, self._confidence(), self._disagreement()
+        )
 
     def _confidence(self) -> tuple[Confidence, ...] | None:
         if self._sure is None:
             return None
         counts = np.vstack((self._pixels, self._sure))[:, : self._classes]
         return tuple(Confidence(*each) for each in counts.T.tolist())
+
+    def _disagreement(self) -> Disagreement | None:
+        if self._apart is None:
+            return None
+        told = self._apart[:NO_LABEL]
+        return Disagreement(int(told.sum()), int(told @ np.arange(NO_LABEL)))
 
 
 @compiled

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tiler.errors import RasterWriteError
 from tiler.files.atomic import hidden_name
 from tiler.files.beside import Sidecar, SideFile, sidecar_path
+from tiler.files.names import Kind
 from tiler.files.outputs import Output
 from tiler.masks.coverage import Coverage
 from tiler.masks.geotiff_sink import GeoTiffSink
@@ -76,14 +77,14 @@ class MaskWriter:
         self._meta, self._polygonise, self._stale = meta, polygonise, stale
         self._missing, self._width = meta.shape
         self._staged = [Staged(output, hidden_name(output.path)) for output in outputs]
-        self._sinks: list[tuple[Sink, bool]] = []
+        self._sinks: list[tuple[Sink, Kind]] = []
         self._stack = ExitStack()
         with ExitStack() as stack:
             stack.enter_context(gdal_environment())
             for group in _groups(self._staged):
                 sink = _open_sink(group, meta, threads, photo, scratch=scratch)
                 stack.callback(sink.abandon)
-                self._sinks.append((sink, group[0].output.kind == "confidence"))
+                self._sinks.append((sink, group[0].output.kind))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> MaskWriter:
@@ -92,7 +93,12 @@ class MaskWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
 
-    def write(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> None:
+    def write(
+        self,
+        labels: NDArray[np.uint8],
+        confidence: NDArray[np.uint8] | None = None,
+        disagreement: NDArray[np.uint8] | None = None,
+    ) -> None:
         """Write the next full-width rows to every file.
 
         Parameters
@@ -102,17 +108,21 @@ class MaskWriter:
         confidence : ndarray of uint8, shape (n, width), optional
             `round(254 * (p1 - p2) / (p1 + p2))` of the two likeliest classes; 255 where there is no
             data. Given exactly where an output of that kind is planned.
+        disagreement : ndarray of uint8, shape (n, width), optional
+            See `tiler.stitch.disagreement`, times 254; 255 where there is no data, or one tile. Given likewise.
 
         Raises
         ------
         ValueError
-            If confidence is planned but missing, given but not planned, or of another shape than the labels.
+            If one of these is planned but missing, given but not planned, or of another shape than the labels.
         """
-        self._check(labels, confidence)
+        planes: dict[Kind, NDArray[np.uint8] | None] = {"confidence": confidence, "disagreement": disagreement}
+        self._check(labels, planes)
         self._missing -= len(labels)
         with watch("encode"):
-            for sink, wants_confidence in self._sinks:
-                sink.write(confidence if wants_confidence and confidence is not None else labels)
+            for sink, kind in self._sinks:
+                plane = planes.get(kind)
+                sink.write(labels if plane is None else plane)
 
     def commit(self, coverage: Coverage | None = None, tags: Mapping[str, str] = _NO_TAGS) -> None:
         """Complete every file, read it back, and give all of them their final names.
@@ -169,22 +179,23 @@ class MaskWriter:
                 if (path := sidecar_path(mask.final, kind)) not in planned:
                     remove(path)
 
-    def _check(self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> None:
+    def _check(self, labels: NDArray[np.uint8], planes: Mapping[Kind, NDArray[np.uint8] | None]) -> None:
         if labels.ndim != 2 or labels.shape[1] != self._width or len(labels) > self._missing:
             raise RasterWriteError(
                 f"{self._staged[0].final}: at most {self._missing} rows of {self._width} pixels expected, "
                 f"got shape {labels.shape}"
             )
-        planned = any(wants_confidence for _, wants_confidence in self._sinks)
-        if planned != (confidence is not None):
-            raise ValueError(f"confidence is {'planned but not given' if planned else 'given but not planned'}")
-        if confidence is not None and confidence.shape != labels.shape:
-            raise ValueError(f"confidence has shape {confidence.shape}, labels have {labels.shape}")
+        kinds = {kind for _, kind in self._sinks}
+        for kind, plane in planes.items():
+            if (kind in kinds) != (plane is not None):
+                raise ValueError(f"{kind} is {'planned but not given' if kind in kinds else 'given but not planned'}")
+            if plane is not None and plane.shape != labels.shape:
+                raise ValueError(f"{kind} has shape {plane.shape}, labels have {labels.shape}")
 
 
 def _groups(staged: Sequence[Staged]) -> Iterator[list[Staged]]:
     """Yield the outputs that one sink writes: PNGs of the same rows are encoded once."""
-    shared = [entry for entry in staged if entry.output.format == "png" and entry.output.kind != "confidence"]
+    shared = [entry for entry in staged if entry.output.format == "png" and entry.output.kind in {"label", "color"}]
     if shared:
         yield shared
     yield from ([entry] for entry in staged if entry not in shared)

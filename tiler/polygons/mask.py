@@ -118,8 +118,8 @@ def read_mask(path: Path, georeference: Georeference | None = None, classes: Cla
     Raises
     ------
     PolygonError
-        If the file is no label mask but a photo, or a mask of colours or of confidence; or if its ground control points
-        fit no affine transform.
+        If the file is no label mask but a photo, or a mask of colours, confidence or disagreement; or if its ground
+        control points fit no affine transform.
     RasterReadError
         If the file is not an accepted image, is damaged, or claims too much.
     LabelError
@@ -128,8 +128,9 @@ def read_mask(path: Path, georeference: Georeference | None = None, classes: Cla
     _refuse_others(read_info(path, MASK_LIMITS))
     with open_labels(path, None) as labels:
         tags, names, info, palette = labels.tags, labels.class_names, labels.info, labels.palette
-    if "CONFIDENCE" in tags:
-        raise PolygonError(f"{path}: a mask of confidence{_EXPECTED}")
+    for kind in ("confidence", "disagreement"):
+        if kind.upper() in tags:
+            raise PolygonError(f"{path}: a mask of {kind}{_EXPECTED}")
     place = georeference or info.georeference
     crs, transform, notes = _placement(path, place)
     source = tags.get("SOURCE", path.name)

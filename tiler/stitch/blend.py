@@ -11,6 +11,7 @@ from tiler.errors import LogitsError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.kernel import compiled
 from tiler.stitch.cover import Cover
+from tiler.stitch.disagreement import Votes
 from tiler.stitch.taper import axis_weights
 
 # A float32 without its sign bit, read as an unsigned integer: infinity is _INFINITE, and NaN is above it.
@@ -26,6 +27,9 @@ class LogitsBand:
     """First row, cells; the last row of the band before it, so that bands share one row."""
     values: NDArray[np.float32]
     """Blended logits, shape (C, rows, width); NaN in cells that no tile covers."""
+    disagreement: NDArray[np.float32] | None = None
+    """How far the tiles disagree, 0 to 1, shape (rows, width); NaN in cells that fewer than two cover. None unless
+    asked for."""
 
     @property
     def row_stop(self) -> int:
@@ -46,15 +50,19 @@ class Blender:
         Number of classes C.
     first_row : int
         Row of tiles that comes first. Cells that earlier rows of tiles reach too lack what these would add.
+    disagreement : bool
+        Whether to say how far the tiles disagree too.
     """
 
-    def __init__(self, grid: Grid, classes: int, first_row: int = 0) -> None:
+    def __init__(self, grid: Grid, classes: int, first_row: int = 0, *, disagreement: bool = False) -> None:
         self._grid = grid
         height, width = grid.tile_shape[0] // LOGITS_STRIDE, grid.cells_shape[1]
         self._sum = np.zeros((classes, height, width), np.float32)
         self._weight = np.zeros((height, width), np.float32)
         self._cover = Cover(grid, first_row)
         self._last_row = np.empty((classes, 0, width), np.float32)
+        self._votes = Votes(grid) if disagreement else None
+        self._last_votes = np.empty((0, width), np.float32)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> LogitsBand | None:
         """Blend one tile in.
@@ -89,6 +97,8 @@ class Blender:
         if not _blend(self._sum, self._weight, cells.col_off, rows, cols, logits, logits.view(np.uint32)):
             bad = logits.size - int(np.isfinite(logits).sum())
             raise LogitsError(f"{self._cover.name(tile)}: {bad} of {logits.size} logits are NaN or infinite")
+        if self._votes is not None:
+            self._votes.add(tile, logits)
         return self._finish_row(tile.row) if complete else None
 
     def skip(self, tile: Tile) -> LogitsBand | None:
@@ -102,7 +112,15 @@ class Blender:
         values[:, :carried] = self._last_row
         _take_rows(self._sum, self._weight, done, values[:, carried:])
         self._last_row = values[:, -1:].copy()  # a view would keep the whole band
-        return LogitsBand(first - carried, values)
+        return LogitsBand(first - carried, values, self._compared(values[:, carried:]))
+
+    def _compared(self, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return how far the tiles disagree in these rows of blended logits, after the last row of the band before."""
+        if self._votes is None:
+            return None
+        found = np.concatenate((self._last_votes, self._votes.take(values)))
+        self._last_votes = found[-1:].copy()
+        return found
 
 
 @compiled

@@ -26,20 +26,21 @@ _SLACK = np.float32(1e-6)
 _TINY = np.float32(1e-36)
 _FEW_SAMPLES = 96
 # From a margin of 7 on, 254 tanh(m / 2) rounds to 254; in steps of 1/256 it grows by less than half a level.
-_STEPS = np.float32(256)
+STEPS = 256
+"""Steps of `confidence_levels` per unit of margin."""
 _GREATEST_MARGIN = 7
 
 
 def confidence_levels() -> NDArray[np.uint8]:
     """Return `round(254 tanh(m / 2))` for margins `m` of 0 to 7 in steps of 1/256."""
-    margin = np.arange(_GREATEST_MARGIN * int(_STEPS) + 1) / float(_STEPS)
+    margin = np.arange(_GREATEST_MARGIN * STEPS + 1) / STEPS
     return np.round(CERTAIN * np.tanh(margin / 2)).astype(np.uint8)
 
 
 @compiled
 def rate_rows(
     logits: Floats, row_lower: NDArray[np.int64], row_fraction: Floats,
-    starts: NDArray[np.int64], lefts: Floats, rights: Floats, levels: NDArray[np.uint8],
+    starts: NDArray[np.int64], lefts: Floats, rights: Floats, levels: NDArray[np.uint8], steps: np.float32,
     labels: Labels, confidence: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Fill `labels` as `label_rows` does, bit for bit, and `confidence` beside it.
@@ -50,10 +51,12 @@ def rate_rows(
         As for `label_rows`.
     levels : ndarray of uint8
         What `confidence_levels` returns.
+    steps : float32
+        Steps of `levels` per unit of margin: `STEPS / T`, where `T` is the temperature that logits are divided by.
     confidence : ndarray of uint8, shape (rows, width)
         Output; within one level of `round(254 tanh(m / 2))`, where `m` is the margin between the two greatest
-        logits. `tanh(m / 2)` equals `(p1 - p2) / (p1 + p2)` of their softmax probabilities. 254 where there is
-        one class, 255 where there is no label.
+        logits, divided by `T`. `tanh(m / 2)` equals `(p1 - p2) / (p1 + p2)` of their softmax probabilities. 254 where
+        there is one class, 255 where there is no label.
     """
     classes, _, cells = logits.shape
     # As in label_rows, but `best` holds the second best value of each pixel too.
@@ -76,7 +79,7 @@ def rate_rows(
             else:
                 _rate_quad(
                     logits, row, quad, start, stop, row_fraction, starts, lefts, rights, corners, line, ids, best,
-                    label, step, levels, labels, confidence,
+                    label, step, levels, steps, labels, confidence,
                 )  # fmt: skip
         start = stop
 
@@ -92,7 +95,7 @@ def _missing(logits: Floats, row: int, quad: int) -> bool:
 def _rate_quad(
     logits: Floats, row: int, quad: int, start: int, stop: int, row_fraction: Floats,
     starts: NDArray[np.int64], lefts: Floats, rights: Floats, corners: Floats, line: Floats, ids: NDArray[np.int32],
-    best: Floats, label: NDArray[np.int32], step: NDArray[np.int32], levels: NDArray[np.uint8],
+    best: Floats, label: NDArray[np.int32], step: NDArray[np.int32], levels: NDArray[np.uint8], steps: np.float32,
     labels: Labels, confidence: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Label and rate the pixels of one quad in rows `start` to `stop`."""
@@ -109,7 +112,7 @@ def _rate_quad(
             _better(part, quad, starts, lefts, rights, line, ids, best, label)
         else:
             _best_two(kept, part, quad, starts, lefts, rights, line, ids, best, label)
-        _write(quad, y, starts, best, label, step, levels, labels, confidence)
+        _write(quad, y, starts, best, label, step, levels, steps, labels, confidence)
 
 
 @compiled
@@ -156,15 +159,15 @@ def _prune(count: int, line: Floats, ids: NDArray[np.int32]) -> int:
 @compiled
 def _write(
     quad: int, y: int, starts: NDArray[np.int64], best: Floats, label: NDArray[np.int32], step: NDArray[np.int32],
-    levels: NDArray[np.uint8], labels: Labels, confidence: NDArray[np.uint8],
+    levels: NDArray[np.uint8], steps: np.float32, labels: Labels, confidence: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Write the labels of a row of one quad, and the levels of their margins."""
     first = starts[quad]
     width = starts[quad + 1] - first
     last = np.float32(len(levels) - 1)
     for x in range(_whole(width)):
-        steps = (best[0, x] - best[1, x]) * _STEPS + _HALF
-        step[x] = np.int32(steps if steps < last else last)
+        many = (best[0, x] - best[1, x]) * steps + _HALF
+        step[x] = np.int32(many if many < last else last)
     for x in range(width):
         labels[y, first + x] = label[x]
         confidence[y, first + x] = levels[step[x]]

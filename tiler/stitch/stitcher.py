@@ -25,13 +25,27 @@ class Stitcher:
         Number of classes C.
     confidence : bool
         Whether to say how sure each label is too.
+    disagreement : bool
+        Whether to say how far the tiles disagree too.
     span : Span or None
         The source rows that are wanted; None: all. Tiles come from the first of `rows_of_tiles` on.
+    temperature : float
+        What logits are divided by before they say how sure a label is; labels do not depend on it.
     """
 
-    def __init__(self, grid: Grid, classes: int, *, confidence: bool = False, span: Span | None = None) -> None:
-        self._blender = Blender(grid, classes, rows_of_tiles(grid, span).start if span else 0)
-        self._upsampler = Upsampler(grid, confidence, span)
+    def __init__(
+        self,
+        grid: Grid,
+        classes: int,
+        *,
+        confidence: bool = False,
+        disagreement: bool = False,
+        span: Span | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        first_row = rows_of_tiles(grid, span).start if span else 0
+        self._blender = Blender(grid, classes, first_row, disagreement=disagreement)
+        self._upsampler = Upsampler(grid, confidence, span, temperature=temperature)
 
     def add(self, tile: Tile, logits: NDArray[np.float32]) -> Iterator[MaskRows]:
         """Blend one tile in, at once, and return the rows that it finished.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tiler.grid.parts import Span
 from tiler.grid.tiles import LOGITS_STRIDE, Grid
 from tiler.stitch.blend import LogitsBand
-from tiler.stitch.confidence import confidence_levels, rate_rows
+from tiler.stitch.confidence import STEPS, confidence_levels, rate_rows
+from tiler.stitch.disagreement import spread_rows
 from tiler.stitch.labelling import Columns, columns, label_rows
 
 _PIECE_BYTES = 2 * 2**20
@@ -30,6 +31,19 @@ class MaskRows:
     """Class ids, shape (rows, width); 255 where a cell that the pixel needs has no logits."""
     confidence: NDArray[np.uint8] | None
     """Shape (rows, width): 0 a tie with the second-best class, 254 certain, 255 no label. None unless asked for."""
+    disagreement: NDArray[np.uint8] | None = None
+    """Shape (rows, width): 0 all tiles that overlap say the same, 254 they exclude each other, 255 one tile alone. None
+    unless asked for."""
+
+    @property
+    def planes(self) -> tuple[NDArray[np.uint8], ...]:
+        """All that there is, the labels first."""
+        return tuple(plane for plane in (self.labels, self.confidence, self.disagreement) if plane is not None)
+
+    def part(self, rows: slice) -> MaskRows:
+        """Return some of these rows."""
+        sure, apart = (plane if plane is None else plane[rows] for plane in (self.confidence, self.disagreement))
+        return MaskRows(self.labels[rows], sure, apart)
 
 
 def piece_rows(width: int) -> int:
@@ -83,15 +97,21 @@ class Upsampler:
         Whether to say how sure each label is too.
     span : Span or None
         The source rows that are wanted; None: all.
+    temperature : float
+        What logits are divided by before they say how sure a label is.
     """
 
-    def __init__(self, grid: Grid, confidence: bool = False, span: Span | None = None) -> None:
+    def __init__(
+        self, grid: Grid, confidence: bool = False, span: Span | None = None, *, temperature: float = 1.0
+    ) -> None:
         (height, width), (rows, cols) = grid.source_shape, grid.cells_shape
         self._width = width
         self._span = span or Span(0, height)
         self._rows = sample_points(source=height, model=grid.model_shape[0], cells=rows)
+        self._col_points = sample_points(source=width, model=grid.model_shape[1], cells=cols)
         self._cols = _columns(width, grid.model_shape[1], cols)
         self._levels = confidence_levels() if confidence else None
+        self._steps = np.float32(STEPS / temperature)
 
     def rows(self, band: LogitsBand) -> Iterator[MaskRows]:
         """Yield the masks of the source rows whose cells lie within one band.
@@ -114,7 +134,16 @@ class Upsampler:
         start, stop = max(start, self._span.start), min(stop, self._span.stop)
         step = _PIECES * piece_rows(self._width)
         for first in range(start, stop, step):
-            yield self._mask_rows(band, slice(first, min(first + step, stop)))
+            rows = slice(first, min(first + step, stop))
+            yield self._with_disagreement(self._mask_rows(band, rows), band, rows)
+
+    def _with_disagreement(self, masks: MaskRows, band: LogitsBand, rows: slice) -> MaskRows:
+        if band.disagreement is None:
+            return masks
+        levels = np.empty_like(masks.labels)
+        lower, fraction = (axis[rows] for axis in self._rows)
+        spread_rows(band.disagreement, lower - band.row_off, fraction, *self._col_points, levels)
+        return replace(masks, disagreement=levels)
 
     def _mask_rows(self, band: LogitsBand, rows: slice) -> MaskRows:
         lower, fraction = (axis[rows] for axis in self._rows)
@@ -123,5 +152,7 @@ class Upsampler:
             label_rows(band.values, lower - band.row_off, fraction, *self._cols, labels)
             return MaskRows(labels, None)
         confidence = np.empty_like(labels)
-        rate_rows(band.values, lower - band.row_off, fraction, *self._cols, self._levels, labels, confidence)
+        rate_rows(
+            band.values, lower - band.row_off, fraction, *self._cols, self._levels, self._steps, labels, confidence
+        )
         return MaskRows(labels, confidence)
