@@ -22,7 +22,7 @@ _PAINTED = 255
 
 
 def encode(mask: NDArray[np.bool_]) -> list[int]:
-    """Return a mask of shape (height, width) as bytes of Label Studio; painted pixels are 255 in all channels."""
+    """Return a mask of shape (height, width) as Label Studio's bytes; painted pixels are 255 throughout."""
     flat = mask.ravel()
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     starts = np.concatenate(([0], edges))

@@ -87,9 +87,8 @@ class TestGeoPackage:
     def change(self, masks: Path, statement: str) -> Path:
         package = masks / "review/export-1/windows.gpkg"
         with closing(sqlite3.connect(package)) as database, database:
-            for trigger in [
-                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'")
-            ]:
+            triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for (trigger,) in triggers:
                 database.execute(f'DROP TRIGGER "{trigger}"')  # they call functions that only GDAL has
             database.execute(statement)
         return package
@@ -108,7 +107,7 @@ class TestGeoPackage:
         package = self.change(masks, f"UPDATE labels SET class_name = 'moss' WHERE source = '{name}'")
         result = noseam("review", masks, "--import", package, "--take-unchanged")
         assert result.exit_code == 3
-        assert f"a polygon in {name} has the class moss; expected one of class 0" in said(result)
+        assert f"a polygon in {name} has the class 'moss'; expected one of class 0" in said(result)
         assert "1 window of 1 image taken" in said(result)
 
     def test_what_is_no_geopackage_of_a_review_is_refused(self, masks: Path, tmp_path: Path) -> None:
