@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ASIDE = ".noseam.aside"
-"""Hidden file in such a folder. Walks pass over the folder that holds it, so that nothing in it is taken for a photo."""
+"""Hidden file in such a folder. Walks pass over a folder that holds it, so that nothing in it counts as a photo."""
 
 
 def make_aside(folder: Path) -> Path:
