@@ -92,7 +92,7 @@ def measure(job: Job, source: Path, out: Path) -> dict[str, tuple[float, float]]
         "seconds": (said.seconds, took.seconds),
         "core seconds": (said.core_s, took.cpu_seconds - start.cpu_seconds),
         "memory, MB": (said.memory_bytes / 1e6, took.peak_mb),
-        "files, MB": (said.mask_bytes / 1e6, sum(path.stat().st_size for path in files) / 1e6),
+        "files, MB": ((said.mask_bytes + said.report_bytes) / 1e6, sum(path.stat().st_size for path in files) / 1e6),
         "cores": (said.calibration.cores, took.cpu_seconds / took.seconds),
         "planning": (planning_s, planning_s),
     }

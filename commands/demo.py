@@ -14,6 +14,7 @@ from segment.demo import request as demo_request
 from segment.demo.request import DemoRequest
 from segment.errors import RecordError
 from segment.evaluation.request import EvaluateRequest
+from segment.report.request import ReportRequest
 from segment.run.request import SegmentRequest
 
 
@@ -21,11 +22,11 @@ from segment.run.request import SegmentRequest
 @options_of(DemoRequest)
 @click.pass_context
 def demo(ctx: click.Context, /, **wanted: Any) -> None:
-    """Make a small survey, segment it with the bundled model, and evaluate the masks; nothing is downloaded.
+    """Make a small survey, segment it with the bundled model, evaluate the masks, and show all that in a report.
 
     The survey has three photos of 6000 x 4000 pixels and a georeferenced orthomosaic. They show
     made-up streets and gardens, whose truth is known exactly. The bundled model knows such scenes
-    and no others.
+    and no others. Nothing is downloaded.
 
     \b
     Example:
@@ -55,6 +56,7 @@ def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
     """Do the whole job in a folder that is held, and say how it would be done by hand; return the exit code."""
     from segment.demo.picture import draw_comparison
     from segment.record.progress import SCENES_SIGN_S, Meter
+    from segment.steps import report
     from tiler.scenes.survey import IMAGES, TRUTH, is_made, make_survey
 
     photos, truth, scenes = request.survey / IMAGES, request.survey / TRUTH, demo_request.DEMO_SCENES
@@ -62,14 +64,16 @@ def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
         click.echo(f"Making a survey in {request.survey}, which takes about a minute on two cores ...", err=True)
         with Meter("megapixels", quiet=quiet(), sign_s=SCENES_SIGN_S) as count:
             make_survey(request.survey, scenes, advance=count)
-    click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model}", err=True)
-    if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model=model)):
+    click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model} --confidence", err=True)
+    if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model=model, confidence=True)):
         return code
     click.echo(f"$ noseam evaluate {request.masks} {truth} --out {request.evaluation}", err=True)
     code = evaluate.run(ctx, EvaluateRequest(predicted=request.masks, truth=truth, out=request.evaluation))
+    page = report(ReportRequest(out=request.masks, evaluation=request.evaluation))
     draw_comparison(photos / "IMG_0001.jpg", request.masks / "IMG_0001_label.png", request.picture)
     click.echo(
-        f"\nphotos:      {photos}\n"
+        f"\nreport:      {page}  (open it in a browser)\n"
+        f"photos:      {photos}\n"
         f"masks:       {request.masks}  (open {request.masks / 'ortho_1_label.tif'} in QGIS)\n"
         f"at a glance: {request.picture}\nevaluation:  {request.evaluation}\n"
         "The bundled model is a demonstration: it knows made-up scenes only. For your own photos:\n"

@@ -87,6 +87,7 @@ def main(**_: Any) -> None:
     \b
     Examples:
       noseam demo
+      noseam doctor
       noseam crop images/ masks/ --out crops/ --classes classes.csv
       noseam train crops/ --out model/
       noseam segment survey/ --out masks/ --model model/

@@ -1,6 +1,18 @@
 """noseam for Python: `noseam.segment("survey", "masks", model="model")` and its sisters."""
 
-from segment.api import crop, evaluate, plan, polygons, report, segment, status, train
+from segment.api import crop, doctor, evaluate, plan, polygons, report, review, segment, status, train
 from tiler.errors import NoseamError
 
-__all__ = ["NoseamError", "crop", "evaluate", "plan", "polygons", "report", "segment", "status", "train"]
+__all__ = [
+    "NoseamError",
+    "crop",
+    "doctor",
+    "evaluate",
+    "plan",
+    "polygons",
+    "report",
+    "review",
+    "segment",
+    "status",
+    "train",
+]

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segment import steps
+from segment.doctor.request import DoctorRequest
 from segment.engine.request import EngineKind, EngineOptions, Precision, WhenToCompile
 from segment.evaluation.request import EvaluateRequest
 from segment.guard.request import RunLimits
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
 from segment.report.request import ReportRequest
+from segment.review.request import By, ReviewFormat, ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
 from segment.training.request import Schedule, TrainRequest
@@ -35,14 +37,17 @@ from tiler.polygons.request import PolygonOptions, PolygonsRequest
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
+    from segment.doctor.examine import Examination
     from segment.evaluation.results import Evaluation
     from segment.plan.survey import SurveyPlan
     from segment.record.outcome import Outcome
     from segment.record.status import Status
+    from segment.review.export import Exported
+    from segment.review.take_back import TakenBack
     from segment.training.train import TrainResult
     from tiler.crops.make import CropReport
 
-__all__ = ["crop", "evaluate", "plan", "polygons", "report", "segment", "status", "train"]
+__all__ = ["crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train"]
 AnyPath = str | Path
 
 
@@ -93,7 +98,7 @@ def crop(
 
 
 def train(
-    crops: AnyPath,
+    crops: AnyPath | Iterable[AnyPath],
     out: AnyPath,
     *,
     base: str = TrainRequest.base,
@@ -122,8 +127,8 @@ def train(
 
     Parameters
     ----------
-    crops : path
-        Folder that `crop` made.
+    crops : path or iterable of paths
+        Folders that `crop` or `review` made.
     out : path
         Folder of the model.
     progress : callable, optional
@@ -308,6 +313,49 @@ def segment(
     return steps.segment(gather(SegmentRequest, locals()), progress or steps.unheard)
 
 
+def review(
+    out: AnyPath,
+    *,
+    export: int | None = ReviewRequest.export,
+    corrected: AnyPath | None = ReviewRequest.corrected,
+    format: ReviewFormat = ReviewRequest.format,
+    by: By = ReviewRequest.by,
+    window_px: int | None = ReviewRequest.window_px,
+    seed: int = ReviewRequest.seed,
+    into: AnyPath | None = ReviewRequest.into,
+    split: float = ReviewRequest.split,
+    take_unchanged: bool = ReviewRequest.take_unchanged,
+    progress: Progress | None = None,
+) -> Exported | TakenBack:
+    """Export the windows that are most worth labelling, or take corrected labels back as crops for `train`.
+
+    Parameters
+    ----------
+    out : path
+        The output folder of `segment`.
+    export : int, optional
+        How many windows are exported.
+    corrected : path, optional
+        What comes back; one of the two is needed.
+    progress : callable, optional
+        Called with (images or windows done, all of them) in the calling thread.
+    **options
+        The options of `noseam review`.
+
+    Returns
+    -------
+    Exported or TakenBack
+        Which windows were exported, and where; or which were taken, and which were not and why.
+
+    Raises
+    ------
+    NoseamError
+        If the options, the masks or the labels cannot be used, or another review of this folder runs; see
+        `segment.review.export.export` and `segment.review.take_back.take_back`.
+    """
+    return steps.review(gather(ReviewRequest, locals()), progress or steps.unheard)
+
+
 def status(out: AnyPath) -> Status:
     """Return what is done, failed and left in an output folder, from the records of `segment` alone.
 
@@ -430,3 +478,21 @@ def evaluate(
         `segment.evaluation.compare.evaluate`.
     """
     return steps.evaluate(gather(EvaluateRequest, locals()), progress or steps.unheard)
+
+
+def doctor(*, network: bool = DoctorRequest.network, progress: Progress | None = None) -> Examination:
+    """Return what this machine has, and what each of its engines computes of a small made-up scene.
+
+    Parameters
+    ----------
+    network : bool
+        Whether the Hugging Face hub is asked if it answers.
+    progress : callable, optional
+        Called with (engines tried, engines in all).
+
+    Returns
+    -------
+    Examination
+        Facts, and a verdict on each engine and precision; what is broken is told there, and raises nothing.
+    """
+    return steps.doctor(gather(DoctorRequest, locals()), progress or steps.unheard)

@@ -20,6 +20,8 @@ from tiler.errors import NoseamError, PolygonRequestError, TilerError
 from tiler.stopwatch import watch
 
 if TYPE_CHECKING:
+    from segment.doctor.examine import Examination
+    from segment.doctor.request import DoctorRequest
     from segment.evaluation.request import EvaluateRequest
     from segment.evaluation.results import Evaluation
     from segment.guard.limits import Gate
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from segment.record.request import StatusRequest
     from segment.record.status import Status
     from segment.report.request import ReportRequest
+    from segment.review.export import Exported
+    from segment.review.request import ReviewRequest
+    from segment.review.take_back import TakenBack
     from segment.run.crew import Workers
     from segment.run.request import PlanRequest, SegmentRequest
     from segment.run.runner import Runner
@@ -279,6 +284,13 @@ def status(request: StatusRequest) -> Status:
     return read_status(request.out, {shard: str(holder) for shard, holder in holders(request.out).items()})
 
 
+def doctor(request: DoctorRequest, progress: Progress = unheard) -> Examination:
+    """Return what this machine has, and what its engines compute; it raises nothing of what is broken."""
+    from segment.doctor.examine import examine
+
+    return examine(request, progress)
+
+
 @_no_warnings()
 def crop(
     request: CropRequest, advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None
@@ -291,6 +303,25 @@ def crop(
     images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
     return make_crops(images, masks, out, request.crops, classes=_table(request.classes), jobs=request.jobs or -1,
                       hold=hold_folder, advance=advance)  # fmt: skip
+
+
+@_no_warnings()
+def review(request: ReviewRequest, advance: Progress = unheard) -> Exported | TakenBack:
+    """Export windows that are worth labelling, or take corrected labels back; see `export` and `take_back`.
+
+    Raises
+    ------
+    NoseamError
+        What these raise; and if another review of this folder runs.
+    """
+    from segment.guard.lock import hold_folder
+    from segment.review.export import export
+    from segment.review.take_back import take_back
+
+    if (request.export is None) == (request.corrected is None):
+        raise RequestError("either --export N or --import FILE|DIR is needed, and not both")
+    with hold_folder(request.folder):
+        return take_back(request, advance) if request.export is None else export(request, advance)
 
 
 @_no_warnings()

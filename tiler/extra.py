@@ -9,11 +9,17 @@ from typing import Literal
 
 from tiler.errors import MissingExtraError
 
-_NEEDS = {
+EXTRAS = {
     "cluster": ("several workers", ("distributed",)),
     "photo": ("placing photos", ("pyproj", "defusedxml")),
     "vector": ("writing polygons", ("pyogrio", "pyarrow")),
 }
+"""The step that needs an extra, and the packages that it brings, by the name of the extra."""
+
+
+def install_command(extra: str) -> str:
+    """Return how to install an extra, in words that end with a command."""
+    return f"pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
 
 
 def require_extra(extra: Literal["cluster", "photo", "vector"]) -> None:
@@ -29,14 +35,14 @@ def require_extra(extra: Literal["cluster", "photo", "vector"]) -> None:
     MissingExtraError
         If a package cannot be imported. The message names it, and says how to install it.
     """
-    step, packages = _NEEDS[extra]
+    step, packages = EXTRAS[extra]
     for package in packages:
         try:
             import_module(package)
         except ImportError as error:
             raise MissingExtraError(
                 f"{step} needs {', '.join(packages)}, and {package} cannot be imported ({error}); "
-                f"install them with: pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
+                f"install them with: {install_command(extra)}"
             ) from error
 
 

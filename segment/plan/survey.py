@@ -270,7 +270,19 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
     work = len(grid) * request.work(grid.tile_shape)
     parts = plan_parts(grid, round(1e6 * request.part_size))
     return ImagePlan(
-        found, info, grid, outputs, work, stamp, parts, placement, unplaced, off_scale, no_polygons, no_overlay
+        found,
+        info,
+        grid,
+        outputs,
+        work,
+        stamp,
+        parts,
+        placement,
+        unplaced,
+        off_scale,
+        no_polygons,
+        no_overlay,
+        request.report,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.model.checkpoint import BUNDLED_MODELS
-from segment.report.content import Confusion
+from segment.report.content import Bin, Confusion
 
 EVALUATION = "evaluation.json"
 _CURVE = "learning_curve.csv"
@@ -51,6 +51,12 @@ def confusion_of(evaluation: Mapping[str, Any]) -> Confusion | None:
     iou = tuple(each.get("iou") for each in classes)
     pixels = tuple(tuple(int(count) for count in row[: len(names)]) for row in rows)
     return Confusion(classes=names, pixels=pixels, iou=iou, miou=evaluation.get("miou"))
+
+
+def reliability_of(evaluation: Mapping[str, Any]) -> tuple[Bin, ...]:
+    """Return the bins of the reliability diagram of an evaluation; none where it has no confidence."""
+    bins = (evaluation.get("reliability") or {}).get("bins", ())
+    return tuple(Bin(**{name: each[name] for name in Bin.__slots__}) for each in bins)
 
 
 def learning_curve(model: str, folder: Path) -> Curve:

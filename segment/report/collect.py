@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from segment.plan.figures import about_time
 from segment.plan.scope import read_roots
 from segment.record.begun import Begun
 from segment.report.areas import class_rows
-from segment.report.beside import confusion_of, learning_curve, read_evaluation
+from segment.report.beside import confusion_of, learning_curve, read_evaluation, reliability_of
 from segment.report.content import Content
 from segment.report.images import image_rows
 from segment.report.lights import lights_of
@@ -21,7 +22,7 @@ from segment.report.standing import Standing
 from tiler.classes import ClassTable
 from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
-from tiler.words import counted, readable
+from tiler.words import readable
 
 _SETTINGS = ("strict", "channels", "value_range")
 
@@ -62,31 +63,39 @@ def collect(
         images=rows,
         learning_curve=learning_curve(model, folder) if model else (),
         confusion=confusion_of(judged),
+        reliability=reliability_of(judged),
     )
 
 
 def _title(out: Path) -> str:
     """Return the names of the folders of the survey, or of the output folder."""
-    return readable(", ".join(root.name or str(root) for root in read_roots(out)) or out.absolute().name)
+    return readable(", ".join(Path(*root.parts[-2:]).as_posix() for root in read_roots(out)) or out.absolute().name)
 
 
 def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], images: int) -> Iterator[tuple[str, str]]:
-    yield "images", counted(images, "image")
+    yield "images", f"{images:,}"
     yield "model", _all([each.get(MODEL_KEY, "") for each in tags])
-    yield "weights", _all([each.get(DIGEST_KEY, "")[:12] for each in tags])
     yield "engine", _all([each.get(ENGINE_KEY, "") for each in tags])
+    yield from _times(runs)
+    yield "weights", _all([each.get(DIGEST_KEY, "")[:12] for each in tags])
     yield "made by", _all([each.get("SOFTWARE", "") for each in tags])
     yield "masks", readable(str(out.absolute()))
     if runs:
-        began, ended = min(run.began for run in runs), [run.ended for run in runs]
-        yield "began", f"{began:%Y-%m-%d %H:%M} UTC"
-        whole = [each for each in ended if each is not None]
-        yield "ended", f"{max(whole):%Y-%m-%d %H:%M} UTC" if len(whole) == len(runs) else "it runs, or was cut off"
-        if len(whole) == len(runs):
-            yield "took", f"{(max(whole) - began).total_seconds():.0f} s"
         yield "machine", _all([run.host for run in runs])
         if runs[0].command:
             yield "command", shlex.join(("noseam", *runs[0].command))
+
+
+def _times(runs: Sequence[Begun]) -> Iterator[tuple[str, str]]:
+    if not runs:
+        return
+    began, ended = min(run.began for run in runs), [run.ended for run in runs if run.ended is not None]
+    if len(ended) < len(runs):
+        yield "took", "it runs, or was cut off"
+    else:
+        yield "took", about_time((max(ended) - began).total_seconds())
+        yield "ended", f"{max(ended):%Y-%m-%d %H:%M} UTC"
+    yield "began", f"{began:%Y-%m-%d %H:%M} UTC"
 
 
 def _settings(tags: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,8 @@ def _of_masks(out: Path, image: Standing) -> dict[str, Any]:
         found["classes"] = tuple(_shares(coverage))
         if (sure := coverage.sure) is not None:
             found |= {"confidence": sure.mean, "low": sure.low_share}
+        if coverage.disagreement is not None:
+            found["disagreement"] = coverage.disagreement.mean
         if (apart := coverage.disagreement) is not None:
             found |= {"disagreement": apart.mean}
     if not image.line:

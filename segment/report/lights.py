@@ -23,6 +23,7 @@ _HELPS: Mapping[str, str] = {
     "one value": "They show one colour everywhere; look whether they are blank.",
     "empty": "No pixel of them is valid; look at nodata and alpha.",
 }
+_LABELS: Mapping[str, str] = {"left": "Not reached"}
 _ALWAYS = ("failed", "left", "suspect", "not placed", "far from scale", "low confidence")
 _GRAVEST: Mapping[Level, int] = {"red": 0, "amber": 1, "unknown": 2, "green": 3}
 
@@ -53,7 +54,7 @@ def _light(kind: str, images: Sequence[ImageRow], looked_at: Sequence[ImageRow])
     count, of = sum(_is(image, kind) for image in images), len(looked_at)
     level: Level = "green" if not count else "amber" if count <= _FEW * of else "red"
     says = f"{count:,} of {counted(of, 'image')}. {_HELPS[kind]}" if count else f"None of {counted(of, 'image')}."
-    label = kind.capitalize()
+    label = _LABELS.get(kind, kind.capitalize())
     return Light(id=kind, label=label, level=level, count=count, of=of, says=says, thresholds=_THRESHOLDS)
 
 

@@ -92,8 +92,12 @@ def index_page(content: Content) -> str:
     }
     template = environment.get_template(INDEX)
     seen = sorted((row for row in content.classes if row.pixels), key=lambda row: (-row.pixels, row.id))
+    rules = {light.thresholds for light in content.lights}
     return template.render(
         content=content,
+        shining=[light for light in content.lights if light.level != "green"],
+        calm=[light for light in content.lights if light.level == "green"],
+        one_rule=rules.pop() if len(rules) == 1 else "",
         verdict=wording.verdict(content),
         seen=seen,
         unseen=[row.name for row in content.classes if not row.pixels],

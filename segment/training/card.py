@@ -144,7 +144,7 @@ def _data_line(name: str, split: Split) -> str:
 
 def _command(request: TrainRequest) -> str:
     """Return the command line of a request, without the options that have their default."""
-    words = ["noseam", "train", str(request.crops)]
+    words = ["noseam", "train", *map(str, request.crops)]
     for field in fields(request):
         value = getattr(request, field.name)
         if field.name in _ASIDE or (field.default is not MISSING and value == field.default and field.name != "base"):

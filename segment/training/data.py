@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from segment.errors import TrainError
 from segment.training.dataset import Crop
 from tiler.classes import ClassTable
 from tiler.crops.index import CLASSES, INDEX, read_crop_index
+from tiler.words import counted
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class CropSet:
-    """A folder that `noseam crop` made."""
+    """The crops of one folder, or of several together."""
 
-    folder: Path
-    """Where it is."""
+    folders: tuple[Path, ...]
+    """Where they are."""
     classes: ClassTable
     """What the masks' ids mean."""
     window_px: int
@@ -50,34 +55,71 @@ class CropSet:
     """Least and greatest ground sample distance of the images of training crops, metres per source pixel, of those
     that say theirs; None if none does."""
     digest: str
-    """32 hex digits that change with the index or the class table."""
+    """32 hex digits that change with the index or the class table of a folder."""
+
+    @property
+    def where(self) -> str:
+        """The folders in words."""
+        return " and ".join(map(str, self.folders))
 
 
-def read_crop_set(folder: Path) -> CropSet:
-    """Return the crops of a folder that `noseam crop` made.
+def read_crop_set(*folders: Path) -> CropSet:
+    """Return the crops of folders that `noseam crop` or `noseam review` made, all together.
 
     Raises
     ------
     CropIndexError
-        If the index of the folder is missing or malformed.
+        If the index of a folder is missing or malformed.
     TrainError
-        If the crops have several sizes, or one side of the split has no labelled pixel.
+        If the crops have several sizes or the folders several class tables, or one side of the split has no labelled
+        pixel.
     """
-    table, classes = read_crop_index(folder)
+    tables, hasher, classes = [], hashlib.sha256(), None
+    for folder in folders:
+        table, found = read_crop_index(folder)
+        classes = _agreed(folder, found, folders[0], classes)
+        tables.append(table.assign(folder=str(folder)))
+        hasher.update((folder / INDEX).read_bytes())
+        hasher.update((folder / CLASSES).read_bytes())
+    assert classes is not None
+    table = pandas.concat(tables, ignore_index=True)
+    where = " and ".join(str(folder / INDEX) for folder in folders)
     windows = sorted(set(table["window_px"]))
     if len(windows) != 1:
-        raise TrainError(f"{folder / INDEX}: crops of one window expected, found {windows or 'no crops'}")
-    hasher = hashlib.sha256((folder / INDEX).read_bytes())
-    hasher.update((folder / CLASSES).read_bytes())
+        raise TrainError(f"{where}: crops of one window expected, found {windows or 'no crops'}")
+    _warn_of_namesakes(table)
     return CropSet(
-        folder=folder,
+        folders=folders,
         classes=classes,
         window_px=int(windows[0]),
-        train=_split(folder, table[table["split"] == "train"], classes, name="train"),
-        val=_split(folder, table[table["split"] == "val"].assign(repeat=1), classes, name="val"),
+        train=_split(where, table[table["split"] == "train"], classes, name="train"),
+        val=_split(where, table[table["split"] == "val"].assign(repeat=1), classes, name="val"),
         gsd_m=_gsd_range(table[table["split"] == "train"]),
         digest=hasher.hexdigest()[:32],
     )
+
+
+def _agreed(folder: Path, found: ClassTable, first: Path, classes: ClassTable | None) -> ClassTable:
+    """Return the class table of all folders; raise if one has other names, because ids would change their meaning."""
+    if classes is None or found.names == classes.names:
+        return classes or found
+    pairs = enumerate(zip_longest(classes.names, found.names, fillvalue="missing"))
+    index, (one, other) = next((index, pair) for index, pair in pairs if pair[0] != pair[1])
+    raise TrainError(
+        f"{folder / CLASSES}: class {index} is {other}, but {one} in {first / CLASSES}; expected folders of the same "
+        "classes in the same order"
+    )
+
+
+def _warn_of_namesakes(table: pandas.DataFrame) -> None:
+    """Say if images of one name train in one folder and validate in another: they may be the same photo."""
+    sides = table.groupby("source")["split"].nunique()
+    if (sides > 1).any():
+        name = str(sides[sides > 1].index[0])
+        _log.warning(
+            "%s of one name train in one folder and validate in another, such as %s; if they are the same photos, the "
+            "scores are too good", counted(int((sides > 1).sum()), "image"), name,
+        )  # fmt: skip
 
 
 def _gsd_range(table: pandas.DataFrame) -> tuple[float, float] | None:
@@ -89,16 +131,18 @@ def _count_columns(classes: ClassTable) -> list[str]:
     return [f"px_{name}" for name in classes.names]
 
 
-def _split(folder: Path, table: pandas.DataFrame, classes: ClassTable, *, name: str) -> Split:
+def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: str) -> Split:
     repeated = table.loc[table.index.repeat(table["repeat"])]
     pixels = repeated[_count_columns(classes)].to_numpy(np.int64)
     if not pixels.any():
         raise TrainError(
-            f"{folder / INDEX}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
+            f"{where}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
             "(the split is by image: crop two at least)"
         )
     crops = tuple(
-        Crop(folder / image, folder / mask) for image, mask in zip(repeated["image"], repeated["mask"], strict=True)
+        Crop(Path(folder, image), Path(folder, mask))
+        for folder, image, mask in zip(repeated["folder"], repeated["image"], repeated["mask"], strict=True)
     )
+    sources = len(table[["folder", "source"]].drop_duplicates())
     labelled = int(table[_count_columns(classes)].to_numpy(np.int64).sum())
-    return Split(crops, pixels, files=len(table), sources=table["source"].nunique(), labelled=labelled)
+    return Split(crops, pixels, files=len(table), sources=sources, labelled=labelled)

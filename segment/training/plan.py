@@ -68,7 +68,7 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     CropIndexError, TrainError, DeviceError
         See `train`.
     """
-    crops = read_crop_set(request.crops)
+    crops = read_crop_set(*request.crops)
     tiling = _tiling(crops, request)
     device = choose_device(request.device)
     precision = _choose_precision(device, request.precision)

@@ -37,10 +37,15 @@ def parse_readers(text: str) -> int | Literal["auto"]:
 class TrainRequest:
     """What the user asked of a training."""
 
-    crops: Path = option(
-        REQUIRED, "This folder of crops trains, as `noseam crop` made it.", unit="CROPS", path="folder", exists=True,
+    crops: tuple[Path, ...] = option(
+        REQUIRED,
+        "These folders of crops train, as `noseam crop` and `noseam review --import` made them; their windows and "
+        "classes are the same.",
+        unit="CROPS",
+        path="folder",
+        exists=True,
         positional=True,
-    )  # fmt: skip
+    )
     out: Path = option(
         REQUIRED, "This folder gets the model; the state of the training lies in it too.", unit="DIR", path="folder"
     )

@@ -221,7 +221,7 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     """Write the model of the best epoch and what belongs to it; the config last."""
     out, record = plan.request.out, trainer_state(newest)
     if record["best_global_step"] is None:
-        raise TrainError(f"{plan.crops.folder}: at {plan.request.input_px} px no validation crop shows a label")
+        raise TrainError(f"{plan.crops.where}: at {plan.request.input_px} px no validation crop shows a label")
     best = newest.with_name(f"checkpoint-{record['best_global_step']}")
     folder = newest.with_name("model")
     network = load_state(best)

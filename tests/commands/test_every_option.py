@@ -18,10 +18,12 @@ from commands.command import Option
 from commands.options import options_of, request_of
 from commands.reference import page
 from segment.demo.request import DemoRequest
+from segment.doctor.request import DoctorRequest
 from segment.evaluation.request import EvaluateRequest
 from segment.plan.shard import Shard
 from segment.record.request import StatusRequest
 from segment.report.request import ReportRequest
+from segment.review.request import ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest
 from segment.training.request import TrainRequest
 from tests import ROOT
@@ -34,10 +36,12 @@ from tiler.scenes.request import ScenesRequest
 REQUESTS: dict[str, type] = {
     "crop": CropRequest,
     "demo": DemoRequest,
+    "doctor": DoctorRequest,
     "evaluate": EvaluateRequest,
     "plan": PlanRequest,
     "polygons": PolygonsRequest,
     "report": ReportRequest,
+    "review": ReviewRequest,
     "scenes": ScenesRequest,
     "segment": SegmentRequest,
     "status": StatusRequest,
@@ -238,7 +242,8 @@ def test_what_the_command_line_refuses_python_refuses_too(command: str, asked: A
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(noseam, name) for name in ("crop", "evaluate", "plan", "polygons", "segment", "status", "train")
+    name: getattr(noseam, name)
+    for name in ("crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train")
 }
 
 
@@ -275,11 +280,11 @@ def test_a_default_that_is_changed_in_its_field_is_changed_everywhere(tmp_path: 
     assert "The rate is another.  [default: 0.125; above 0 to 3]" in text
     assert "| `--lr RATE` | 0.125; above 0 to 3 |" in page(group)
     params = train.make_context("train", [str(tmp_path), "--out", "x"]).params
-    assert request_of(Changed, params).lr == 0.125 == Changed(crops=tmp_path, out=Path("x")).lr
+    assert request_of(Changed, params).lr == 0.125 == Changed(crops=(tmp_path,), out=Path("x")).lr
     with pytest.raises(click.BadParameter, match=r"a number above 0 to 3 expected, such as 0\.125; '4' found"):
         train.make_context("train", [str(tmp_path), "--out", "x", "--lr", "4"])
     with pytest.raises(noseam.NoseamError, match="lr: a finite number above 0 to 3 expected, 4 found"):
-        Changed(crops=tmp_path, out=Path("x"), lr=4)
+        Changed(crops=(tmp_path,), out=Path("x"), lr=4)
 
 
 def test_the_reference_page_is_what_the_requests_say() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiler.files.aside import is_aside, make_aside
 from tiler.files.walk import IMAGE_SUFFIXES, Survey, natural, walk_survey
 
 
@@ -251,3 +252,12 @@ def test_nothing_is_changed_in_the_source(tmp_path: Path) -> None:
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     _walk([tmp_path], tmp_path / "out")
     assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_folders_that_noseam_set_aside_are_passed_over(tmp_path: Path) -> None:
+    for folder in ("report", "review"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").touch()
+    assert is_aside(make_aside(tmp_path / "report"))
+    assert [found.relative.as_posix() for found in walk_survey([tmp_path], out=None).images] == ["review/a.jpg"]
+    assert not is_aside(tmp_path / "review")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.make import noise
 from tiler.classes import ClassTable
-from tiler.files.previews import is_report, make_report_folder, preview_files
+from tiler.files.previews import preview_files
 from tiler.masks.blend import blended
 from tiler.previews.write import Preview, previews_of, write_previews
 
@@ -50,6 +50,13 @@ def test_what_was_measured_reaches_the_page_in_half_the_size(tmp_path: Path) -> 
     assert abs(int(picture(found["confidence"])[0, 0]) - 200) < 4
 
 
+def test_where_there_is_a_label_but_no_value_the_page_knows(tmp_path: Path) -> None:
+    values = np.full((3, 4), 200, np.uint8)
+    values[2, 0] = 255
+    found = picture(layers(write(tmp_path, disagreement=values))["disagreement"])
+    assert found.tolist() == [[192, 192], [255, 192]]
+
+
 def test_previews_say_of_which_mask_they_are_and_how_large(tmp_path: Path) -> None:
     write(tmp_path)
     files = preview_files(tmp_path, Path("a/IMG.1"))
@@ -73,9 +80,3 @@ def test_a_blended_pixel_is_the_mean_of_photo_and_colour_rounded_down() -> None:
     expected = (photo.astype(int) + colours) // 2
     np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
     np.testing.assert_array_equal(found[:, 2], photo[:, 2])
-
-
-def test_the_folder_of_a_report_is_known_by_its_mark(tmp_path: Path) -> None:
-    (tmp_path / "b" / "report").mkdir(parents=True)
-    assert not is_report(tmp_path / "b" / "report")
-    assert is_report(make_report_folder(tmp_path / "a"))

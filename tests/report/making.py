@@ -159,21 +159,27 @@ def corners(number: int) -> tuple[tuple[float, float], ...]:
     )  # fmt: skip
 
 
-def write_previews(folder: Path, kinds: Sequence[str] = ("labels", "confidence", "disagreement")) -> None:
-    """Write the pictures that images of `image` share: photo, thumb and layers."""
+def write_previews(
+    folder: Path, kinds: Sequence[str] = ("labels", "confidence", "disagreement"), *, small: bool = False
+) -> None:
+    """Write the pictures that images of `image` share: photo, thumb and layers.
+
+    Where they are `small`, what was measured comes as a JPEG of half the size, and labels as they are.
+    """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     width, height = PREVIEW
     y, x = np.mgrid[:height, :width]
     photo = Image.fromarray(np.stack([x, y + 60, 255 - x], axis=2).astype(np.uint8))
     photo.save(folder / "images/photo.jpg", quality=90)
     photo.resize((96, 64)).save(folder / "images/thumb.jpg")
-    heat = {"confidence": np.clip(x, 0, 254), "disagreement": np.where(x < 120, 255, y)}
+    heat = {"confidence": np.where(y < 80, x, 254), "disagreement": np.where(x < 120, 255, y)}
     layers = {"labels": labels_of(), **{kind: values.astype(np.uint8) for kind, values in heat.items()}}
-    addresses = {kind: _address(layers[kind]) for kind in kinds}
-    (folder / "images/layers.js").write_text(f"noseamLayers({json.dumps(addresses)});\n", encoding="ascii")
+    addresses = {kind: _address(layers[kind], small and kind != "labels") for kind in kinds}
+    head = {"of": "39e7c7f5", "size": list(PREVIEW)}
+    (folder / "images/layers.js").write_text(f"noseamLayers({json.dumps({**head, **addresses})});\n", encoding="ascii")
 
 
-def _address(values: NDArray[np.uint8]) -> str:
-    png = io.BytesIO()
-    Image.fromarray(values).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")
+def _address(values: NDArray[np.uint8], small: bool) -> str:
+    file, kind = io.BytesIO(), "jpeg" if small else "png"
+    Image.fromarray(values[::2, ::2] if small else values).save(file, kind.upper())
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -121,7 +121,7 @@ def test_repeated_crops_stand_as_often_in_the_epoch_and_differ(tmp_path: Path) -
     assert len(crops.train.pixels) == 9
     assert (crops.train.files, crops.train.sources) == (3, 3)
     assert len(crops.val.crops) == 2
-    items = dataset(crops.folder, seed=0)
+    items = dataset(crops.folders[0], seed=0)
     assert not torch.equal(items[0]["pixel_values"], items[1]["pixel_values"])
 
 
@@ -132,7 +132,28 @@ def test_a_crop_set_says_its_classes_window_and_pixels(tmp_path: Path) -> None:
     labels = np.asarray(Image.open(crops.train.crops[0].mask))
     assert crops.train.pixels[0].tolist() == [(labels == 0).sum(), (labels == 1).sum()]
     assert crops.train.labelled == 8 * (64 * 64 - 8 * 8)
-    assert crops.train.crops[0] == Crop(crops.folder / "train/images/0.png", crops.folder / "train/masks/0.png")
+    folder = crops.folders[0]
+    assert crops.train.crops[0] == Crop(folder / "train/images/0.png", folder / "train/masks/0.png")
+
+
+def test_crops_of_several_folders_train_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = crop_folder(tmp_path / "a", train=3, val=2), crop_folder(tmp_path / "b", train=1, val=1)
+    alone, both = read_crop_set(first), read_crop_set(first, second)
+    assert (both.train.files, both.train.sources, both.val.files) == (4, 4, 3)
+    assert both.train.crops[:3] == alone.train.crops
+    assert both.train.crops[3] == Crop(second / "train/images/0.png", second / "train/masks/0.png")
+    assert both.digest != alone.digest
+    assert "1 image of one name train in one folder and validate in another, such as 1.JPG" in caplog.text
+
+
+def test_folders_of_other_classes_or_windows_are_refused(tmp_path: Path) -> None:
+    first, other = crop_folder(tmp_path / "a"), crop_folder(tmp_path / "b", side=32)
+    with pytest.raises(TrainError, match=r"crops of one window expected, found \[32, 64\]"):
+        read_crop_set(first, other)
+    for name in ("classes.csv", "crops.csv"):
+        (other / name).write_text((other / name).read_text().replace("class 1", "tree"))
+    with pytest.raises(TrainError, match=r"b/classes.csv: class 1 is tree, but class 1 in .*a/classes.csv"):
+        read_crop_set(first, other)
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def request_(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
     """The request of a training of three epochs, two steps each."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    return TrainRequest(crops=crops, out=out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
+    return TrainRequest(crops=(crops,), out=out, base="nano", epochs=3, lr=5e-3, input_px=64, workers=0, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +115,12 @@ def test_a_trained_model_is_a_checkpoint_that_says_how_to_cut(trained: TrainRequ
     assert description.tiling == TILING
     assert description.classes == class_table(2)
     assert not load_checkpoint(description).network.training
-    assert (trained.out / "classes.csv").read_text() == (trained.crops / "classes.csv").read_text()
+    assert (trained.out / "classes.csv").read_text() == (trained.crops[0] / "classes.csv").read_text()
 
 
 def test_the_model_card_tells_recipe_data_and_figures(trained: TrainRequest) -> None:
     card = (trained.out / "README.md").read_text()
-    assert f"noseam train {trained.crops} --out {trained.out} --base nano --epochs 3 --lr 0.005 --input 64" in card
+    assert f"noseam train {trained.crops[0]} --out {trained.out} --base nano --epochs 3 --lr 0.005 --input 64" in card
     assert "| training | 8 | 8 | 32256 |" in card
     assert re.search(r"\| class 1 \| \d+\.\d \|", card)
     assert "trained from random weights" in card
@@ -147,7 +147,7 @@ def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest)
 
 def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:
     request = replace(trained, overlap=0.5, half=True, augment=False, class_weights=True, seed=3, precision="fp32")
-    crops = read_crop_set(request.crops)
+    crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
     card = model_card(Facts(request, crops, TILING, "fp32", 1, scores))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
@@ -177,7 +177,7 @@ SCRIPT = """
 import sys, warnings
 from pathlib import Path
 from segment.training.train import TrainRequest, train
-train(TrainRequest(crops=Path(sys.argv[1]), out=Path(sys.argv[2]), base="nano", epochs=3, lr=5e-3, input_px=64,
+train(TrainRequest(crops=(Path(sys.argv[1]),), out=Path(sys.argv[2]), base="nano", epochs=3, lr=5e-3, input_px=64,
                    workers=0, device="cpu"))
 """
 
@@ -247,7 +247,7 @@ def test_changed_settings_are_refused_and_shown(trained: TrainRequest) -> None:
 def test_changed_crops_are_refused(trained: TrainRequest, tmp_path: Path) -> None:
     other = crop_folder(tmp_path / "crops", train=9)
     with pytest.raises(TrainError, match="crops was"):
-        train(replace(trained, crops=other))
+        train(replace(trained, crops=(other,)))
 
 
 def test_fresh_starts_over_and_leaves_foreign_files(trained: TrainRequest, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_a_bad_crop_is_named_in_one_line(request_: TrainRequest, tmp_path: Path,
     bad = folder / "train/masks/3.png"
     bad.write_bytes(b"nothing")
     with pytest.raises(RasterReadError) as caught:
-        train(replace(request_, crops=folder, out=tmp_path / "out", workers=workers))
+        train(replace(request_, crops=(folder,), out=tmp_path / "out", workers=workers))
     assert str(caught.value).startswith(f"{bad}: not an accepted image")
     assert "\n" not in str(caught.value)
 
@@ -322,7 +322,7 @@ def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: P
 )
 def test_impossible_settings_are_refused(crops: Path, tmp_path: Path, changes: dict[str, Any], match: str) -> None:
     with pytest.raises(TrainError, match=match):
-        TrainRequest(crops=crops, out=tmp_path, **changes)
+        TrainRequest(crops=(crops,), out=tmp_path, **changes)
 
 
 def test_tensorboard_must_be_installed(request_: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,8 +120,7 @@ def test_the_page_names_every_key_of_the_records(folder: Path) -> None:
     assert [kind for kind in KINDS if f"\n| {kind} |" not in PAGE] == []
 
 
-def test_page_help_and_readme_say_one_precedence() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_page_and_help_say_one_precedence() -> None:
     assert "| `--max-runtime` stopped it, and images are left | 5 | 5 |" in PAGE
-    assert "| 5 | stopped by `--max-runtime` with images left, whatever failed; the same command goes on |" in readme
+    assert "| 5 | stopped by `--max-runtime` with images left, whatever failed; the same command goes on |" in PAGE
     assert "5 stopped by --max-runtime with images left, whatever failed" in " ".join((main.help or "").split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,34 +13,24 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from rasterio import Affine
-from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
-from rasterio.rpc import RPC
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.folder import IMAGES, MASKS, remove_files
 from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
-from tiler.errors import PairError, RasterWriteError, reason_of
-from tiler.files.atomic import write_whole
+from tiler.crops.write import write_crop
+from tiler.errors import PairError, reason_of
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
 from tiler.photo.pose import photo_gsd_m
-from tiler.source.georef import Georeference
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
 
-_JPEG_QUALITY = 95
-_PNG_LEVEL = 3
-"""Photos become smaller than by zlib's usual 6, three times as fast."""
 _BAND_BYTES = 256 * 2**20
 _SEQUENTIAL = frozenset({"JPEG", "PNG"})
 """Formats whose pixels can only be decoded from the top."""
-_BLOCK_PX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +113,20 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
         for row, (pixels, mask) in zip(planned, _crops(image, labels, planned), strict=True):
             row = replace(row, counts=_counts(mask))
             if _wanted(row, task.request):
-                _write(task, row, image.info.georeference, pixels, mask)
+                write_crop(
+                    task.out, row, pixels, mask, georeference=image.info.georeference,
+                    side=task.request.window_px, lossy=task.request.format == "jpeg",
+                )  # fmt: skip
                 rows.append(row)
-        gsd_m = _gsd_m(image.info)
+        gsd_m = ground_sample_distance(image.info)
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
     return record, (*map(str, image.doubts), *image.notes)
 
 
-def _gsd_m(info: RasterInfo) -> float | None:
+def ground_sample_distance(info: RasterInfo) -> float | None:
+    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
     return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
 
 
@@ -183,94 +176,6 @@ def _wanted(row: CropRow, request: CropOptions) -> bool:
     if request.skip_empty and not row.labelled:
         return False
     return row.labelled >= request.min_labelled * row.window.height * row.window.width
-
-
-def _write(
-    task: CutTask, row: CropRow, georeference: Georeference, pixels: NDArray[np.uint8], mask: NDArray[np.uint8]
-) -> None:
-    image_path, mask_path = task.out / row.image, task.out / row.mask
-    pixels, mask = _pad(pixels, task.request.window_px), _pad_labels(mask, task.request.window_px)
-    lossy = task.request.format == "jpeg"
-    shifted = _shift(georeference, row.window)
-    try:
-        for path in (image_path, mask_path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if georeference.present:
-            write_whole(image_path, _geotiff(pixels, shifted, lossy=lossy))
-            write_whole(mask_path, _geotiff(mask[np.newaxis], shifted, nodata=NO_LABEL))
-        else:
-            write_whole(image_path, _picture(pixels.transpose(1, 2, 0), lossy=lossy))
-            write_whole(mask_path, _picture(mask, lossy=False))
-    except OSError as error:
-        raise RasterWriteError(f"{image_path}: cannot be written: {error.strerror or error}") from error
-
-
-def _pad(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return pixels that are reflected beyond the bottom and right edge, as often as it takes to fill a square."""
-    for axis in (1, 2):
-        missing = [(0, 0)] * 3
-        missing[axis] = 0, side - pixels.shape[axis]
-        pixels = np.pad(pixels, missing, mode="reflect" if pixels.shape[axis] > 1 else "edge")
-    return pixels
-
-
-def _pad_labels(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    missing = (0, side - mask.shape[0]), (0, side - mask.shape[1])
-    return np.pad(mask, missing, constant_values=NO_LABEL)
-
-
-def _picture(pixels: NDArray[np.uint8], *, lossy: bool) -> bytes:
-    file = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    if lossy:
-        image.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    else:
-        image.save(file, "PNG", compress_level=_PNG_LEVEL)
-    return file.getvalue()
-
-
-def _geotiff(
-    pixels: NDArray[np.uint8], georeference: Georeference, *, lossy: bool = False, nodata: int | None = None
-) -> bytes:
-    """Return a GeoTIFF as bytes, because rasterio drops the error of GDAL when a write to a file fails at close."""
-    count, height, width = pixels.shape
-    options: dict[str, Any] = {"compress": "deflate", "predictor": 2} if count > 1 else {"compress": "deflate"}
-    if lossy:  # stored as red, green, blue, because GDAL would halve the chroma of YCbCr
-        options = {"compress": "jpeg", "jpeg_quality": _JPEG_QUALITY}
-    with MemoryFile() as file:
-        with file.open(
-            driver="GTiff", count=count, height=height, width=width, dtype="uint8", nodata=nodata,
-            photometric="rgb" if count == 3 else "minisblack", interleave="pixel",
-            tiled=True, blockxsize=_BLOCK_PX, blockysize=_BLOCK_PX, **options, **georeference.creation_options(),
-        ) as dataset:  # fmt: skip
-            dataset.write(pixels)
-        data: bytes = file.read()
-    return data
-
-
-def _shift(georeference: Georeference, window: Window) -> Georeference:
-    """Return where a window of a georeferenced image lies."""
-    shifted = georeference
-    if georeference.transform != Affine.identity():
-        a, b, c, d, e, f = georeference.transform[:6]
-        x, y = a * window.col_off + b * window.row_off + c, d * window.col_off + e * window.row_off + f
-        shifted = replace(shifted, transform=Affine(a, b, x, d, e, y))
-    if georeference.gcps:
-        shifted = replace(shifted, gcps=tuple(_shift_point(point, window) for point in georeference.gcps))
-    if georeference.rpcs is not None:
-        shifted = replace(shifted, rpcs=_shift_rpcs(georeference.rpcs, window))
-    return shifted
-
-
-def _shift_point(point: GroundControlPoint, window: Window) -> GroundControlPoint:
-    row, col = point.row - window.row_off, point.col - window.col_off
-    return GroundControlPoint(row, col, point.x, point.y, point.z, point.id, point.info)
-
-
-def _shift_rpcs(rpcs: RPC, window: Window) -> RPC:
-    parts = rpcs.to_dict()
-    parts |= {"line_off": rpcs.line_off - window.row_off, "samp_off": rpcs.samp_off - window.col_off}
-    return RPC(**parts)
 
 
 def _size(shape: tuple[int, int]) -> str:

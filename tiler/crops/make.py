@@ -16,7 +16,7 @@ from tiler.crops.cut import CropOutcome, CutTask, cut_source
 from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropOptions
-from tiler.crops.record import Record, discard, has_begun, read_record, read_records, record_path
+from tiler.crops.record import CORRECTED, Record, discard, has_begun, read_record, read_records, record_path
 from tiler.errors import CropRequestError, NoPairError, OutputExistsError, reason_of
 from tiler.files.atomic import sweep
 from tiler.files.pairs import Pair, Pairs, pair_files
@@ -137,6 +137,7 @@ def make_crops(
         if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
             raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
+    _refuse_corrected(out)
     named_by: NamedBy = "the class table"
     if classes is None:
         classes = own_class_table((pair.second for pair in pairs.pairs), masks if masks.is_dir() else masks.parent)
@@ -151,6 +152,15 @@ def make_crops(
         sweep(out, of_all=False)
         remove_empty_folders(out)
         return _finish(out, request, classes, named_by, pairs, outcomes, removed)
+
+
+def _refuse_corrected(out: Path) -> None:
+    """Raise if a folder holds labels that people corrected, because they would be lost."""
+    if any(record.fingerprint == CORRECTED for record in read_records(out)):
+        raise OutputExistsError(
+            f"{out} holds labels that people corrected (noseam review); choose another folder, and give both to "
+            "noseam train"
+        )
 
 
 def _forget(out: Path, pairs: Pairs) -> int:

@@ -15,6 +15,9 @@ from tiler.files.atomic import write_whole
 from tiler.grid.window import Window
 from tiler.masks.provenance import digest
 
+CORRECTED = "corrected by people"
+"""Fingerprint of crops whose labels came back from people; no source makes them again."""
+
 
 @dataclass(frozen=True, slots=True)
 class CropRow:

@@ -21,7 +21,7 @@ from tiler.previews.canvas import centres
 
 _PHOTO_QUALITY, _THUMB_QUALITY, _LEVELS_QUALITY = 75, 70, 60
 _THUMB_PX = 320
-_LEVELS_STEP = 2
+_LEVELS_STEP, _OF_A_LEVEL = 2, 16
 _HEAD = re.compile(rb'noseamLayers\(\{"of": "([^"]*)", "size": \[(\d+), (\d+)\]')
 _HEAD_BYTES = 200
 
@@ -79,12 +79,19 @@ def previews_of(files: PreviewFiles) -> tuple[str, tuple[int, int]] | None:
 
 
 def _layers(preview: Preview, of: str) -> bytes:
-    """Return the masks as a script: labels without loss, what was measured as a JPEG of half the size."""
+    """Return the masks as a script: labels without loss, what was measured in half the size.
+
+    Where that has no value although there is a label, it is a PNG of 16 levels, in which 255 stays; else it is a JPEG.
+    """
     height, width = preview.labels.shape
     layers = {"labels": _url("png", _png(preview.labels))}
     for name, values in preview.levels.items():
         small = values[::_LEVELS_STEP, ::_LEVELS_STEP]
-        layers[name] = _url("jpeg", _jpeg(np.where(small == NO_LABEL, 0, small), _LEVELS_QUALITY))
+        missing = small == NO_LABEL
+        if (missing & (preview.labels[::_LEVELS_STEP, ::_LEVELS_STEP] != NO_LABEL)).any():
+            layers[name] = _url("png", _png(np.where(missing, small, small // _OF_A_LEVEL * _OF_A_LEVEL)))
+        else:
+            layers[name] = _url("jpeg", _jpeg(np.where(missing, 0, small), _LEVELS_QUALITY))
     return f"noseamLayers({json.dumps({'of': of, 'size': [width, height], **layers})});\n".encode("ascii")
 
 

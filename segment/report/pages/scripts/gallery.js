@@ -4,10 +4,12 @@
   const { make, button, words, report, selection, filters } = noseam;
   const gallery = (noseam.gallery = {});
   const PER_PAGE = 60;
+  const CALM = 500; // milliseconds
   const cards = document.getElementById("cards");
   const pager = document.getElementById("pager");
   const found = document.getElementById("found");
   let page = 0;
+  let waiting = 0;
 
   /** The indices of the wanted images, in their order. */
   gallery.list = [];
@@ -49,8 +51,14 @@
     const first = page * PER_PAGE;
     cards.replaceChildren(...gallery.list.slice(first, first + PER_PAGE).map(noseam.card));
     found.textContent = sentence();
+    found.nextElementSibling.hidden = gallery.list.length === report.images.length;
     drawPager();
+    clearTimeout(waiting);
+    waiting = setTimeout(loadAll, CALM);
   };
+
+  // What is in sight loads first; after a while the rest of the page does, so that paper has it too.
+  const loadAll = () => cards.querySelectorAll("img").forEach((picture) => (picture.loading = "eager"));
 
   const select = () => {
     gallery.list = selection.of(filters.wanted());

@@ -3,6 +3,7 @@
 (() => {
   const { make, viewer, gallery } = noseam;
   const PAN = 80;
+  const MOVES = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] };
   const help = document.getElementById("help");
   const inViewer = () => !document.getElementById("image").hidden;
   const act = viewer.do;
@@ -22,10 +23,7 @@
     [["-"], "zoom out", act.zoomOut],
     [["0"], "fit", act.fit],
     [["1"], "pixel by pixel", act.native],
-    [["ArrowLeft"], "move left", () => act.pan(PAN, 0)],
-    [["ArrowRight"], "move right", () => act.pan(-PAN, 0)],
-    [["ArrowUp"], "move up", () => act.pan(0, PAN)],
-    [["ArrowDown"], "move down", () => act.pan(0, -PAN)],
+    [["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], "move", (key) => act.pan(...MOVES[key])],
     [["s"], "swipe", () => act.arrange("swipe")],
     [["o"], "overlay", () => act.arrange("overlay")],
     [["b"], "side by side", () => act.arrange("beside")],
@@ -33,19 +31,21 @@
     [["d"], "confidence, where doubt is bright", () => act.show("confidence")],
     [["g"], "disagreement of tiles", () => act.show("disagreement")],
     [["h"], "hide the mask, and show it", act.blink],
-    [["["], "mask fainter", () => act.fade(-0.1)],
-    [["]"], "mask stronger", () => act.fade(0.1)],
+    [["[", "]"], "mask fainter, stronger", (key) => act.fade(key === "[" ? -0.1 : 0.1)],
   ];
 
-  const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", PageDown: "Page ↓", PageUp: "Page ↑" };
+  // What their elements do of themselves.
+  const ARROWS = [["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], "to the image beside"];
+  const DIVIDER = [["ArrowLeft", "ArrowRight"], "move it"];
+
+  const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", PageDown: "Pg↓", PageUp: "Pg↑" };
 
   const explain = (title, keys) => [
     make("h3", {}, title),
-    ...keys.flatMap(([names, says]) => [
-      make("span", {}, ...names.flatMap((name, index) => [index ? " " : "", make("kbd", {}, SIGNS[name] || name)])),
-      make("span", {}, says),
-    ]),
+    make("dl", {}, keys.map(([names, says]) => make("div", {}, make("dt", {}, signs(names)), make("dd", {}, says)))),
   ];
+
+  const signs = (names) => names.flatMap((name) => [make("kbd", {}, SIGNS[name] || name), " "]);
 
   const isTyping = (target) => target.matches("select, textarea, input:not([type=checkbox], [type=range])");
 
@@ -62,14 +62,15 @@
       const known = [...EVERYWHERE, ...(inViewer() ? VIEWER : GALLERY)];
       const found = known.find(([names]) => names.includes(event.key));
       if (!found) return;
-      found[2]();
+      found[2](event.key);
     }
     event.preventDefault();
   };
 
   noseam.keys = {
     start: () => {
-      help.querySelector(".keys").append(...explain("Everywhere", EVERYWHERE), ...explain("Among images", GALLERY), ...explain("An image", VIEWER));
+      const left = make("div", {}, explain("Everywhere", EVERYWHERE), explain("Among images", [...GALLERY, ARROWS]));
+      help.querySelector(".keys").append(left, make("div", {}, explain("An image", VIEWER), explain("Its divider, in focus", [DIVIDER])));
       document.addEventListener("keydown", press);
       document.getElementById("keys").addEventListener("click", () => help.showModal());
     },

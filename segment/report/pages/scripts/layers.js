@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const { make } = noseam;
+  const KINDS = ["labels", "confidence", "disagreement"];
   const KEPT = 4;
   const kept = new Map();
   let loading = Promise.resolve();
@@ -27,15 +28,17 @@
     await picture.decode();
     const canvas = make("canvas", { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(picture, 0, 0);
+    context.imageSmoothingEnabled = false; // between a value and none lies nothing
+    context.drawImage(picture, 0, 0, width, height); // what is measured may come in half the size
     const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-    return Uint8Array.from(pixels, (pixel) => pixel & 255); // gray: red is the value
+    const most = address.startsWith("data:image/png") ? 255 : 254; // a JPEG cannot say that there is nothing
+    return Uint8Array.from(pixels, (pixel) => Math.min(pixel & 255, most)); // gray: red is the value
   };
 
   const decoded = async (image) => {
     const found = await script(image.layers);
     const layers = {};
-    for (const [kind, address] of Object.entries(found)) layers[kind] = await bytes(address, image.preview);
+    for (const kind of KINDS) if (found[kind]) layers[kind] = await bytes(found[kind], image.preview);
     return layers;
   };
 

@@ -15,9 +15,9 @@
       const light = report.lights.find((one) => one.id === item.dataset.light);
       const wanted = light.count > 0 && wantedBy(light.id);
       if (!wanted) continue;
-      const text = `Show ${light.count === 1 ? "it" : "them"}`;
+      const text = "show";
       const label = `Show the images: ${light.label}`;
-      item.lastElementChild.append(button(text, () => filters.set(wanted), { class: "link", "aria-label": label }));
+      item.querySelector(".count").append(" ", button(text, () => filters.set(wanted), { class: "link", "aria-label": label }));
     }
   };
 

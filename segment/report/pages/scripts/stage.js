@@ -56,7 +56,7 @@
     const zoom = noseam.zoomOf(element, {
       size: image.preview,
       sheets: () => [panes.photo, panes.mask].map((one) => one.querySelector(".sheet")),
-      width: () => (mode === "beside" ? element.clientWidth / 2 - 1 : element.clientWidth),
+      room: () => [panes.mask.clientWidth, panes.mask.clientHeight],
       moved,
       grips: onDivider,
     });

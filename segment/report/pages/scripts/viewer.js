@@ -56,14 +56,14 @@
     return make(
       "div",
       { class: "bar" },
-      button("← All images", noseam.route.leave, { id: "leave" }),
+      button("← All", noseam.route.leave, { id: "leave", "aria-label": "All images" }),
       make("h1", { id: "image-title", tabindex: -1 }, folder && named(folder, { class: "folder" }), named(file)),
       make(
         "div",
         { class: "steps" },
-        button("Previous", () => viewer.step(-1), { disabled: place === 0 }),
+        button("‹", () => viewer.step(-1), { "aria-label": "Previous image", disabled: place === 0 }),
         make("span", { class: "position" }, `${words.number(place + 1)} of ${words.number(list.length)}`),
-        button("Next", () => viewer.step(1), { disabled: place === list.length - 1 }),
+        button("›", () => viewer.step(1), { "aria-label": "Next image", disabled: place === list.length - 1 }),
       ),
     );
   };
@@ -149,7 +149,7 @@
   const panel = (image) => {
     open.parts.bar = make("section", { class: "heat-bar" });
     const legend = image.classes.length > 0 && noseam.legendOf(image, chosen.hidden, paint);
-    const parts = [facts(image), warnings(image), legend, open.parts.bar, files(image)];
+    const parts = [facts(image), warnings(image), open.parts.bar, legend, files(image)];
     return make("aside", { class: "panel", "aria-label": "About this image", tabindex: 0 }, parts.filter(Boolean));
   };
 
@@ -172,6 +172,12 @@
     }
   };
 
+  // The next photo is there when the reader goes on to it.
+  const lookAhead = () => {
+    const next = report.images[open.list[open.list.indexOf(open.index) + 1]];
+    if (next?.photo) new Image().src = noseam.place(next.photo);
+  };
+
   /** Show an image by its index. */
   viewer.open = (index) => {
     viewer.close();
@@ -185,6 +191,7 @@
     if (!open.stage) return;
     arrange(chosen.mode);
     cover(chosen.opacity);
+    lookAhead();
     if (image.layers) receive(image);
   };
 

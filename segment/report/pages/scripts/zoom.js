@@ -3,37 +3,40 @@
 (() => {
   const MOST = 32;
   const STEP = 1.4;
+  const GAP = 2; // between two panes
 
   /**
-   * Return the zoom of a stage. `size` is that of the preview; `sheets` and `width` say what moves in how wide a pane.
-   * `moved` is called after each change; `grips` says whether a point belongs to the divider.
+   * Return the zoom of a stage. `size` is that of the preview; `sheets` are what moves, `room` is the width and height of
+   * the pane that each of them lies in. `moved` is called after each change; `grips` says whether a point belongs to the divider.
    */
-  noseam.zoomOf = (stage, { size, sheets, width, moved, grips }) => {
+  noseam.zoomOf = (stage, { size, sheets, room, moved, grips }) => {
     const [wide, high] = size;
     const fingers = new Map();
     let view = { scale: 1, x: 0, y: 0 };
     let fitted = true;
 
     const fit = () => {
-      const scale = Math.min(width() / wide, stage.clientHeight / high);
-      return { scale, x: (width() - scale * wide) / 2, y: (stage.clientHeight - scale * high) / 2 };
+      const [width, height] = room();
+      const scale = Math.min(width / wide, height / high);
+      return { scale, x: (width - scale * wide) / 2, y: (height - scale * high) / 2 };
     };
 
-    const inside = (start, length, room) =>
-      length <= room ? (room - length) / 2 : Math.min(0, Math.max(start, room - length));
+    const inside = (start, length, space) =>
+      length <= space ? (space - length) / 2 : Math.min(0, Math.max(start, space - length));
 
     const apply = (wanted) => {
+      const [width, height] = room();
       view = {
         scale: wanted.scale,
-        x: inside(wanted.x, wanted.scale * wide, width()),
-        y: inside(wanted.y, wanted.scale * high, stage.clientHeight),
+        x: inside(wanted.x, wanted.scale * wide, width),
+        y: inside(wanted.y, wanted.scale * high, height),
       };
       for (const sheet of sheets()) sheet.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
       stage.classList.toggle("sharp", view.scale * devicePixelRatio > 1.5);
       moved(view.scale * devicePixelRatio);
     };
 
-    const around = (factor, x = width() / 2, y = stage.clientHeight / 2) => {
+    const around = (factor, x = room()[0] / 2, y = room()[1] / 2) => {
       const least = fit().scale;
       const scale = Math.min(Math.max(view.scale * factor, least), Math.max(MOST, least));
       fitted = scale === least;
@@ -45,7 +48,8 @@
 
     const inPane = (event) => {
       const box = stage.getBoundingClientRect();
-      return [(event.clientX - box.left) % (width() + 2), event.clientY - box.top];
+      const [width, height] = room();
+      return [(event.clientX - box.left) % (width + GAP), (event.clientY - box.top) % (height + GAP)];
     };
 
     const onWheel = (event) => {

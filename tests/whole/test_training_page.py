@@ -1,4 +1,4 @@
-"""What the README shows runs as it stands."""
+"""What the pages show in Python runs as it stands."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tiler.scenes.survey import make_survey as make_scenes
 
 @NEEDS_TORCH
 def test_the_example_in_python_runs_as_typed(tmp_path: Path) -> None:
-    """The survey has the names of the README's, and is smaller."""
+    """The survey has the names of the page's, and is smaller."""
     (example,) = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+        r"^```python\n(.*?)^```$", (ROOT / "docs/training.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
     make_scenes(tmp_path / "made-up", SceneOptions(photos=2, photo_shape=(500, 700), orthomosaics=0), jobs=1)
     (tmp_path / "example.py").write_text(example)
@@ -40,7 +40,7 @@ def test_the_example_in_python_runs_as_typed(tmp_path: Path) -> None:
 
 def test_the_names_of_the_example_are_no_functions_of_noseam() -> None:
     (example,) = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+        r"^```python\n(.*?)^```$", (ROOT / "docs/training.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
     names = set(re.findall(r"^(?:for )?(\w+) (?:=|in) ", example, re.MULTILINE))
     assert len(names) == 4

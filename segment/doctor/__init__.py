@@ -1,0 +1,1 @@
+"""What of this machine noseam can use, told for a bug report."""
