@@ -22,6 +22,7 @@ from segment.review.survey import Survey, read_survey
 from segment.review.windows import Chosen, ImageDoubt, choose, choose_at_random
 from tiler.classes import ClassTable
 from tiler.errors import NoseamError, reason_of
+from tiler.files.names import REVIEW_MARK
 from tiler.grid.window import Window
 
 _SHARE = 2
@@ -75,6 +76,7 @@ def export(request: ReviewRequest, advance: Callable[[int, int], None] = lambda 
     ranks = {(each.image, each.window): rank for rank, each in enumerate(chosen)}
     folder = next_export(request.folder)
     folder.mkdir(parents=True)
+    (request.folder / REVIEW_MARK).touch()
     windows: list[Known] = []
 
     def drafts() -> Iterator[Draft]:

@@ -27,6 +27,15 @@ def _relative(survey: Survey) -> list[str]:
     return [found.relative.as_posix() for found in survey.images]
 
 
+def test_crops_of_a_review_are_no_photos(tmp_path: Path) -> None:
+    for name in ("IMG_1.jpg", "review/export-1/images/IMG_1_r0_c0_s512.png", "review/other.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(walk_survey([tmp_path], out=tmp_path).images) == 3
+    (tmp_path / "review/.noseam.review").touch()
+    assert [found.path for found in walk_survey([tmp_path], out=tmp_path).images] == [tmp_path / "IMG_1.jpg"]
+
+
 def test_folders_are_walked_to_any_depth(tmp_path: Path) -> None:
     _touch(tmp_path, "a.jpg", "b/c.jpg", "b/d/e/f.jpg", "empty/none.txt")
     survey = _walk([tmp_path])
