@@ -137,7 +137,7 @@ def summed(
     seams = [each.seams for each in counts if each.seams and not (shifted and each.seams.control is None)]
     blocks = [each.blocks for each in counts if each.blocks]
     control = [each.control for each in counts if each.control]
-    levels = [each.levels for each in counts if each.levels is not None]
+    levels = sum((each.levels for each in counts if each.levels is not None), no_levels())
     moved = [(each.dependence, each.blocks is not None) for each in counts if each.dependence]
 
     def depending(*, tiled: bool) -> Dependence | None:
@@ -155,7 +155,7 @@ def summed(
         one_tile=depending(tiled=False),
         blocks=sum(blocks, Blocks()) if blocks else None,
         control=sum(control, Blocks()) if control else None,
-        reliability=of_levels(sum(levels, no_levels())) if levels else None,
+        reliability=of_levels(levels) if levels.any() else None,
         failed=tuple(failed),
         only_predicted=matched.without_truth,
         only_truth=matched.only_truth,

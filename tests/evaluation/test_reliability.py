@@ -101,6 +101,16 @@ def test_an_evaluation_without_confidence_has_none_and_removes_the_old(survey: P
     assert (tmp_path / "confusion.png").exists()
 
 
+def test_a_truth_without_labels_leaves_a_report_that_programs_can_read(survey: Path, tmp_path: Path) -> None:
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(np.full((150, 260), 255, np.uint8)).save(truth / f"{name}.png")
+    found = evaluate(survey / "masks", truth)
+    assert found.reliability is None
+    json.dumps(evaluation_as_dict(found), allow_nan=False)
+
+
 @pytest.mark.parametrize("of", ["a stranger", "another size", "another run", "nobody"])
 def test_what_is_no_confidence_of_these_labels_is_left_aside(survey: Path, tmp_path: Path, of: str) -> None:
     masks = tmp_path / "masks"

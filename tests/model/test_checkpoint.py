@@ -198,7 +198,7 @@ def test_a_hub_that_does_not_answer_is_said_with_the_way_out(folder: Path, monke
 
 def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     script = (
-        "import segment.model.hub\nsegment.model.hub._HUB_ANSWERS_S = 0.5\n"
+        "import segment.model.checkpoint, segment.model.hub\nsegment.model.hub._HUB_ANSWERS_S = 0.5\n"
         "segment.model.checkpoint.describe_checkpoint('owner/name')"
     )
     with socket.create_server(("127.0.0.1", 0)) as deaf:
