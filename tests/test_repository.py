@@ -44,6 +44,8 @@ OF_ANOTHER_LENGTH = {
     "tiler/crops/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/doubt.py": "too short: one value, and how masks carry it",
     "tiler/extra.py": "too short: one function that four rooms call",
+    "tiler/files/aside.py": "too short: one mark, set and looked for",
+    "tiler/files/previews.py": "too short: names alone, in the room of names",
     "tiler/files/vector.py": "too short: a table of suffixes that loads no vector library",
     "tiler/grid/window.py": "too short: one value on which all geometry stands",
     "tiler/kernel.py": "too short: one decorator that both kernels share",

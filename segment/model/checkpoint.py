@@ -22,6 +22,7 @@ from segment.model.config import (
     read_tiling,
 )
 from segment.model.cost import TileCost, cost_of
+from segment.model.hub import fetch_checkpoint
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
 from tiler.classes import ClassTable, read_class_table
 from tiler.errors import ClassTableError, TilerError
@@ -45,10 +46,6 @@ BUNDLED_MODELS = {BUNDLED: Path(__file__).parents[1] / "demo_model"}
 _NEAR = 0.7
 """A name that is so like that of the bundled model, from 0 to 1, may be a slip of the hand."""
 
-_TEXTS = ["config.json", "preprocessor_config.json"]
-_SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
-_PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
-_HUB_ANSWERS_S = 10
 _LARGEST_WEIGHT = 1e12
 """No training leads to a larger weight. A flipped bit of an exponent leads to one, more often than to NaN."""
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -236,54 +233,7 @@ def _locate(model: str) -> Path:
         raise ModelNameError(
             f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL}){meant}"
         )
-    return _download(model)
-
-
-def _download(model: str) -> Path:
-    from huggingface_hub import constants, errors, snapshot_download
-    from huggingface_hub.utils import logging as client
-
-    client.set_verbosity_error()  # its warnings of every retry say less than the error in the end
-    _log.info("looking for %s on the Hugging Face hub, %s", model, constants.ENDPOINT)
-    elsewhere = "or give the folder of a checkpoint on this machine"
-    try:
-        found = _ask_hub(model)
-        folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_SAFE_WEIGHTS], **found))
-        if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(model, allow_patterns=[*_TEXTS, *_PICKLED_WEIGHTS], **found))
-    except errors.GatedRepoError as error:
-        raise ModelNameError(
-            f"{model}: the Hugging Face hub gives this model only to those who accepted its terms; "
-            f"accept them at {constants.ENDPOINT}/{model} and set HF_TOKEN, {elsewhere}"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModelNameError(
-            f"{model}: the Hugging Face hub has no public model of this name; "
-            f"check the name, set HF_TOKEN if the model is private, {elsewhere}"
-        ) from error
-    except Exception as error:  # the hub client raises its HTTP library's errors too
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"{model}: cannot be fetched from the Hugging Face hub, {constants.ENDPOINT} ({reason:.200}); "
-            f"check the network and the name, {elsewhere}"
-        ) from error
-    return folder
-
-
-def _ask_hub(model: str) -> dict[str, Any]:
-    """Return which state of a model to take: the hub's newest, or what is cached where the hub does not answer.
-
-    `snapshot_download` asks too, but waits for ever where the answer does not come (huggingface-hub 2.4).
-    """
-    from huggingface_hub import HfApi, snapshot_download
-
-    try:
-        return {"revision": HfApi().model_info(model, timeout=_HUB_ANSWERS_S).sha}
-    except Exception:
-        with suppress(Exception):
-            snapshot_download(model, allow_patterns=_TEXTS, local_files_only=True)
-            return {"local_files_only": True}
-        raise
+    return fetch_checkpoint(model)
 
 
 def _refuse_gaps(name: str, report: dict[str, Any]) -> None:

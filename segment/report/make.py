@@ -19,7 +19,8 @@ from segment.report.collect import collect
 from segment.report.missing import make_missing, without_previews
 from segment.report.page import write_pages
 from segment.report.standing import Standing, read_standing
-from tiler.files.previews import images_folder, make_report_folder
+from tiler.files.aside import make_aside
+from tiler.files.previews import REPORT, images_folder
 from tiler.words import counted
 
 _PAGE = "index.html"
@@ -52,7 +53,7 @@ def make_report(out: Path, evaluation: Path | None, *, jobs: int, advance: Calla
         return None
     classes = class_table(out, images)
     try:
-        folder = make_report_folder(out)
+        folder = make_aside(out / REPORT)
         with lock_file(folder / _PAGE):
             if missing := without_previews(out, images):
                 _log.info("%s: making the previews of %s", folder, counted(len(missing), "image"))

@@ -12,7 +12,7 @@ from segment.plan.scope import read_roots
 from segment.record.begun import Begun, read_records
 from segment.record.manifest import MANIFEST, lines_after
 from tiler.files.names import product_kind
-from tiler.files.previews import REPORT, PreviewFiles, preview_files
+from tiler.files.previews import PreviewFiles, preview_files
 from tiler.masks.products import products_below
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
 
@@ -90,7 +90,7 @@ def _lines(out: Path, begun: Begun) -> Iterator[dict[str, Any]]:
 
 def _masks(out: Path) -> dict[str, Masks]:
     """Return the masks that stand in an output folder, by the image that they name."""
-    found = {image: paths for image, paths in products_below(out).items() if image.parts[0] != REPORT}
+    found = products_below(out)
     with ThreadPoolExecutor(_THREADS) as pool:
         told = pool.map(_told, found, found.values())
     return {each.tags[SOURCE_KEY]: each for each in told if each is not None}

@@ -22,7 +22,7 @@ from segment.review.survey import Survey, read_survey
 from segment.review.windows import Chosen, ImageDoubt, choose, choose_at_random
 from tiler.classes import ClassTable
 from tiler.errors import NoseamError, reason_of
-from tiler.files.names import REVIEW_MARK
+from tiler.files.aside import make_aside
 from tiler.grid.window import Window
 
 _SHARE = 2
@@ -74,9 +74,8 @@ def export(request: ReviewRequest, advance: Callable[[int, int], None] = lambda 
         why = "; ".join(each.reason for each in left_out[:2]) or "every window that holds any doubt came back already"
         raise RequestError(f"{request.out}: no window is left to label: {why}")
     ranks = {(each.image, each.window): rank for rank, each in enumerate(chosen)}
-    folder = next_export(request.folder)
+    folder = next_export(make_aside(request.folder))
     folder.mkdir(parents=True)
-    (request.folder / REVIEW_MARK).touch()
     windows: list[Known] = []
 
     def drafts() -> Iterator[Draft]:

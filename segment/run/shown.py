@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from segment.plan.survey import ImagePlan
 from tiler.classes import ClassTable
-from tiler.files.previews import make_report_folder, preview_files
+from tiler.files.aside import make_aside
+from tiler.files.previews import REPORT, preview_files
 from tiler.previews.canvas import MaskCanvas, PhotoCanvas, preview_shape, shows_enough
 from tiler.previews.write import Preview, write_previews
 from tiler.stitch.upsample import MaskRows
@@ -54,7 +55,7 @@ class Shown:
         preview = Preview(self._photo.pixels, self._labels.pixels, levels)
         try:
             with watch("previews"):
-                make_report_folder(out)
+                make_aside(out / REPORT)
                 write_previews(preview_files(out, self._plan.found.relative.with_suffix("")), preview, classes, of)
         except OSError as error:
             _log.debug("%s: its previews cannot be written: %s", self._plan.found.path, error)

@@ -49,6 +49,8 @@ def find_temperature(
 ) -> Temperature | None:
     """Return the temperature of a network by crops with labels; None where no pixel has one.
 
+    It is 1 where the likeliest one would not lower the expected calibration error.
+
     Where there are many, every so many-th pixel of each crop counts, always the same ones. So it is the same number
     each time on the same device.
 
@@ -70,6 +72,8 @@ def find_temperature(
         return None
     value = best_temperature(logits, labels)
     before, after = (_ece(logits, labels, each) for each in (1.0, value))
+    if after >= before:  # likelihood and calibration may pull apart where a network is nearly true already
+        value, after = 1.0, before
     return Temperature(value, before, after, len(labels))
 
 

@@ -49,7 +49,7 @@ for capability in (80, 90):
             print(capability, dtype, last, len(code) > 1000)
     for rated in (False, True):
         code = compiled(
-            kernels.label_lines, capability, {"sums": "*fp32", **axes},
+            kernels.label_lines, capability, {"sums": "*fp32", "temperature": "fp32", **axes},
             "classes plane line top first rows width", rated=rated,
             rows_at_once=kernels._BLOCK_ROWS, cols_at_once=kernels._BLOCK_COLS,
         )

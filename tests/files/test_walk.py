@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiler.files.aside import is_aside, make_aside
 from tiler.files.walk import IMAGE_SUFFIXES, Survey, natural, walk_survey
 
 
@@ -25,15 +26,6 @@ def _walk(sources: Iterable[Path], out: Path = Path("nowhere")) -> Survey:
 
 def _relative(survey: Survey) -> list[str]:
     return [found.relative.as_posix() for found in survey.images]
-
-
-def test_crops_of_a_review_are_no_photos(tmp_path: Path) -> None:
-    for name in ("IMG_1.jpg", "review/export-1/images/IMG_1_r0_c0_s512.png", "review/other.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert len(walk_survey([tmp_path], out=tmp_path).images) == 3
-    (tmp_path / "review/.noseam.review").touch()
-    assert [found.path for found in walk_survey([tmp_path], out=tmp_path).images] == [tmp_path / "IMG_1.jpg"]
 
 
 def test_folders_are_walked_to_any_depth(tmp_path: Path) -> None:
@@ -260,3 +252,12 @@ def test_nothing_is_changed_in_the_source(tmp_path: Path) -> None:
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     _walk([tmp_path], tmp_path / "out")
     assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_folders_that_noseam_set_aside_are_passed_over(tmp_path: Path) -> None:
+    for folder in ("report", "review"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").touch()
+    assert is_aside(make_aside(tmp_path / "report"))
+    assert [found.relative.as_posix() for found in walk_survey([tmp_path], out=None).images] == ["review/a.jpg"]
+    assert not is_aside(tmp_path / "review")

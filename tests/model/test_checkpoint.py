@@ -128,7 +128,9 @@ def test_impossible_trained_resolutions_are_refused(folder: Path, found: Any) ->
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./model", "model", "/model", "../x/y", "a b/c"])
 def test_a_name_like_a_path_is_never_looked_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segment.model.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    monkeypatch.setattr(
+        "segment.model.checkpoint.fetch_checkpoint", lambda model: pytest.fail(f"{model} was looked up")
+    )
     with pytest.raises(CheckpointError, match="no such folder"):
         describe_checkpoint(name)
 
@@ -136,7 +138,9 @@ def test_a_name_like_a_path_is_never_looked_up(name: str, monkeypatch: pytest.Mo
 def test_a_mistyped_folder_in_a_folder_that_exists_is_never_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segment.model.checkpoint._download", lambda model: pytest.fail(f"{model} was looked up"))
+    monkeypatch.setattr(
+        "segment.model.checkpoint.fetch_checkpoint", lambda model: pytest.fail(f"{model} was looked up")
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     with pytest.raises(CheckpointError, match="models/drnoe: no such folder"):
@@ -194,7 +198,7 @@ def test_a_hub_that_does_not_answer_is_said_with_the_way_out(folder: Path, monke
 
 def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     script = (
-        "import segment.model.checkpoint\nsegment.model.checkpoint._HUB_ANSWERS_S = 0.5\n"
+        "import segment.model.hub\nsegment.model.hub._HUB_ANSWERS_S = 0.5\n"
         "segment.model.checkpoint.describe_checkpoint('owner/name')"
     )
     with socket.create_server(("127.0.0.1", 0)) as deaf:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.make import noise
 from tiler.classes import ClassTable
-from tiler.files.previews import is_report, make_report_folder, preview_files
+from tiler.files.previews import preview_files
 from tiler.masks.blend import blended
 from tiler.previews.write import Preview, previews_of, write_previews
 
@@ -80,9 +80,3 @@ def test_a_blended_pixel_is_the_mean_of_photo_and_colour_rounded_down() -> None:
     expected = (photo.astype(int) + colours) // 2
     np.testing.assert_array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
     np.testing.assert_array_equal(found[:, 2], photo[:, 2])
-
-
-def test_the_folder_of_a_report_is_known_by_its_mark(tmp_path: Path) -> None:
-    (tmp_path / "b" / "report").mkdir(parents=True)
-    assert not is_report(tmp_path / "b" / "report")
-    assert is_report(make_report_folder(tmp_path / "a"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,6 +33,7 @@ def until(page: Page, condition: str) -> None:
     pytest.fail(f"never true: {condition}")
 
 
+OpenPage = Callable[..., "Page"]
 OpenReport = Callable[..., "Page"]
 
 
@@ -48,16 +49,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
-    folder = tmp_path / "out" / "report"
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Open the page of a report that stands on the disk, and watch it."""
     told: list[str] = []
-    requests: list[str] = []
+    requests: list[tuple[str, Path]] = []
 
     def opened(
-        content: Content, address: str = "", *, size: tuple[int, int] = DESK, touch: bool = False, scheme: str = "light"
+        index: Path, address: str = "", *, size: tuple[int, int] = DESK, touch: bool = False, scheme: str = "light"
     ) -> Page:
-        write_previews(folder)
-        index = write_pages(content, folder)
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             has_touch=touch,
@@ -69,7 +68,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
         page = context.new_page()
         page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: told.append(f"error: {error}"))
-        page.on("request", lambda request: requests.append(request.url))
+        page.on("request", lambda request: requests.append((request.url, index.parent)))
         page.goto(index.as_uri() + address)
         page.wait_for_selector("html[data-ready]")
         return page
@@ -79,4 +78,16 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
         context.close()
     assert told == []
     assert len(requests) > 10
-    assert [url for url in requests if not url.startswith((folder.as_uri() + "/", "data:"))] == []
+    assert [url for url, folder in requests if not url.startswith((folder.as_uri() + "/", "data:"))] == []
+
+
+@pytest.fixture
+def open_report(open_page: OpenPage, tmp_path: Path) -> OpenReport:
+    """Write a report of some content with made-up previews, and open it."""
+    folder = tmp_path / "out" / "report"
+
+    def opened(content: Content, address: str = "", **how: Any) -> Page:
+        write_previews(folder)
+        return open_page(write_pages(content, folder), address, **how)
+
+    return opened

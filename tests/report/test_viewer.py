@@ -191,10 +191,10 @@ def test_photo_and_mask_lie_on_each_other_or_side_by_side_and_the_mask_fades(ope
     page.keyboard.press("o")
     assert page.locator(".pane:visible").count() == 1
     canvas = page.locator("canvas")
-    assert canvas.evaluate("element => element.style.opacity") == "0.6"
+    assert canvas.evaluate("element => element.style.opacity") == "0.5"
     for _ in range(3):
         page.keyboard.press("]")
-    assert float(canvas.evaluate("element => element.style.opacity")) == pytest.approx(0.9)
+    assert float(canvas.evaluate("element => element.style.opacity")) == pytest.approx(0.8)
     page.get_by_role("slider", name="Opacity of the mask").fill("20")
     assert canvas.evaluate("element => element.style.opacity") == "0.2"
     page.keyboard.press("h")

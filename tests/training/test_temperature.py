@@ -87,6 +87,13 @@ def test_a_part_of_many_pixels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert part.value == pytest.approx(whole.value, rel=0.02)
 
 
+def test_a_network_that_is_true_already_keeps_its_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segment.training.temperature._ece", lambda _, __, temperature: abs(temperature - 1))
+    found = find_temperature(Coarse(), Crops(100), 3, CPU)
+    assert found is not None
+    assert (found.value, found.ece_before, found.ece_after) == (1, 0, 0)
+
+
 def test_without_a_label_there_is_none() -> None:
     assert find_temperature(Coarse(), Crops(3, labelled=False), 3, CPU) is None
     assert find_temperature(Coarse(), Crops(0), 3, CPU) is None

@@ -186,7 +186,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(trained: TrainRequest, 
     out = tmp_path / "out"
     first = out / "state" / "checkpoint-2"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(trained.crops), str(out)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *map(str, trained.crops), str(out)], env=environment)
     try:
         deadline = time.monotonic() + 120
         while not (first / "trainer_state.json").exists() and time.monotonic() < deadline and process.poll() is None:

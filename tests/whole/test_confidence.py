@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,73 @@ def test_a_raster_of_disagreement_is_no_mask_of_labels(survey: Path, tmp_path: P
     assert "a mask of disagreement" in refused.output
     crops = noseam("crop", survey, out, "--out", tmp_path / "crops", "--window", "64")
     assert crops.exit_code == 0
+
+
+def with_temperature(model: Path, folder: Path, temperature: float) -> Path:
+    """Return a copy of a checkpoint that has a temperature."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "calibration": {"temperature": temperature}}))
+    return folder
+
+
+def test_a_temperature_changes_confidence_alone(survey: Path, tmp_path: Path, model: Path) -> None:
+    cold = with_temperature(model, tmp_path / "cold", 0.2)
+    for name, checkpoint in (("plain", model), ("cold", cold)):
+        command = "segment", survey, "--out", tmp_path / name / "out", "--model", checkpoint, "--confidence"
+        assert noseam(*command).exit_code == 0
+    for name in ("ortho_{}.tif", "photo_{}.png"):
+        labels, levels = (
+            [pixels(tmp_path / run / "out" / name.format(kind)) for run in ("plain", "cold")]
+            for kind in ("label", "confidence")
+        )
+        np.testing.assert_array_equal(labels[0], labels[1])
+        margin = 2 * np.arctanh(np.minimum(levels[0], 253) / 254)
+        expected = 254 * np.tanh(margin / 0.2 / 2)
+        steep = 254 / 0.2 / 254 + 1  # a level of rounding before is so many after
+        assert np.abs(levels[1] - expected).max() <= steep
+
+
+def test_where_the_temperature_changes_confidence_is_made_again(survey: Path, tmp_path: Path, model: Path) -> None:
+    out, mine = tmp_path / "out", with_temperature(model, tmp_path / "mine", 1.0)
+    command = "segment", survey, "--out", out, "--model", mine, "--color"
+    assert noseam(*command, "--confidence").exit_code == 0
+    assert "0 done, 2 skipped" in noseam(*command, "--confidence").stderr
+    first = {path.name: pixels(path) for path in out.glob("*_confidence.*") if path.suffix in {".png", ".tif"}}
+    config = json.loads((mine / "config.json").read_text())
+    (mine / "config.json").write_text(json.dumps({**config, "calibration": {"temperature": 0.2}}))
+    planned = noseam("plan", *command[1:], "--confidence", "--no-calibrate")
+    assert "made again, 2 of 2 images: the temperature of confidence changed" in planned.output
+    result = noseam(*command, "--confidence", "--part-size", "0.01")
+    assert "made again, 2 of 2 images: the temperature of confidence changed" in result.stderr
+    assert all((pixels(out / name) != levels).any() for name, levels in first.items())
+    assert "0 done, 2 skipped" in noseam(*command, "--confidence").stderr
+    (mine / "config.json").write_text(json.dumps({**config, "calibration": {"temperature": 3}}))
+    result = noseam(*command)
+    assert "0 done, 2 skipped" in result.stderr
+    assert (
+        "goes with the labels that it was made of: confidence of 2 images; --confidence makes it again" in result.stderr
+    )
+    assert not list(out.glob("*_confidence.*"))
+
+
+@pytest.mark.parametrize("entry", [3, {"temperature": 0}, {"temperature": "hot"}, {"temperature": float("nan")}])
+def test_an_impossible_temperature_is_refused(survey: Path, tmp_path: Path, model: Path, entry: object) -> None:
+    broken = shutil.copytree(model, tmp_path / "broken")
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "calibration": entry}))
+    result = noseam("segment", survey, "--out", tmp_path / "out", "--model", broken)
+    assert result.exit_code != 0
+    assert str(broken) in result.stderr
+    assert not (tmp_path / "out" / "photo_label.png").exists()
+
+
+def test_both_engines_are_as_sure(survey: Path, tmp_path: Path, model: Path) -> None:
+    cold = with_temperature(model, tmp_path / "cold", 0.2)
+    found = {}
+    for engine in ("openvino", "torch"):
+        options = "--engine", engine, "--precision", "fp32", "--device", "cpu", "--confidence", "--no-report"
+        assert noseam("segment", survey, "--out", tmp_path / engine, "--model", cold, *options).exit_code == 0
+        found[engine] = pixels(tmp_path / engine / "photo_confidence.png").astype(int)
+    assert np.abs(found["openvino"] - found["torch"]).max() <= 1
+    assert len(np.unique(found["torch"])) > 20

@@ -28,8 +28,6 @@ LEGEND, CLASS_TABLE = "legend.png", "classes.csv"
 """Picture and table of the classes, in the folder of a run's masks."""
 LEGEND_KEY = "NOSEAM_LEGEND"
 """Text of a legend that noseam drew: a digest of the table beside it. No walk takes such a file for an image."""
-REVIEW_MARK = ".noseam.review"
-"""Hidden file in the folder of a review. A walk passes over a folder that holds it, because crops are no photos."""
 _Ending = Kind | Literal["mask"]
 _LABEL_SUFFIXES = frozenset({PNG, TIFF, ".tiff"})
 _STEM = re.compile(r"(.+)_(label|mask|color|confidence|disagreement|overlay)", re.IGNORECASE | re.DOTALL)

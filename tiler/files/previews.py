@@ -11,8 +11,6 @@ from pathlib import Path
 
 REPORT = "report"
 """Name of the folder of a report, in the output folder."""
-REPORT_MARK = ".noseam.report"
-"""Hidden file in that folder. A walk passes over a folder that holds it, so that no preview is taken for a photo."""
 _IMAGES = "images"
 
 
@@ -46,22 +44,3 @@ def preview_files(out: Path, image: Path) -> PreviewFiles:
     folder = images_folder(out) / image.parent
     photo, thumb, layers = (folder / f"{image.name}_{what}" for what in ("photo.jpg", "thumb.jpg", "layers.js"))
     return PreviewFiles(photo, thumb, layers)
-
-
-def make_report_folder(out: Path) -> Path:
-    """Make the folder of the report where it is not there, with its mark; return it.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made.
-    """
-    folder = out / REPORT
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT_MARK).touch()
-    return folder
-
-
-def is_report(folder: Path) -> bool:
-    """Return whether a folder is that of a report."""
-    return folder.name == REPORT and (folder / REPORT_MARK).exists()

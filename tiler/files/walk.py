@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from tiler.files.names import LEGEND, LEGEND_KEY, REVIEW_MARK, read_product
-from tiler.files.previews import is_report
+from tiler.files.aside import is_aside
+from tiler.files.names import LEGEND, LEGEND_KEY, read_product
 
 _HEAD_BYTES = 2048
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
@@ -58,7 +58,7 @@ def walk_survey(sources: Iterable[Path], *, out: Path | None, below: Mapping[Pat
     ----------
     sources : iterable of Path
         Files, and folders that are walked to any depth. Links to folders are not followed. Hidden files, hidden
-        folders and folders of reports and reviews are passed over.
+        folders and those that noseam set aside, such as its report, are passed over.
     out : Path or None
         The output folder, which is passed over where it lies within a source.
     below : mapping of Path to Path
@@ -128,7 +128,7 @@ def _files(folder: Path, skip: Path | None, unreadable: list[tuple[Path, str]], 
             continue
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
-            if is_report(path) or (path / REVIEW_MARK).exists():
+            if is_aside(path):
                 continue
             if path.resolve() == skip:
                 in_out.extend(filter(_may_be_photo, _files(path, None, [], [])))

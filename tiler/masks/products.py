@@ -11,6 +11,7 @@ from typing import get_args
 
 import rasterio
 
+from tiler.files.aside import is_aside
 from tiler.files.beside import Sidecar, sidecar_path
 from tiler.files.names import PNG, TIFF, mask_name, product_kind, read_product
 from tiler.masks.provenance import SOURCE_KEY, read_tags
@@ -42,7 +43,7 @@ def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
     ----------
     folder : Path
         It is walked to any depth. Links to folders are not followed; hidden files and folders are passed over, and so
-        are folders that cannot be listed.
+        are folders that cannot be listed, and those that noseam set aside.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def products_below(folder: Path) -> Mapping[Path, tuple[Path, ...]]:
     """
     there = []
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or is_aside(Path(parent, name))))
         there += [Path(parent, name) for name in sorted(files) if not name.startswith(".")]
     return {image.relative_to(folder): products for image, products in products_by_image(there).items()}
 

@@ -8,7 +8,8 @@
   const MODES = { swipe: "Swipe", overlay: "Overlay", beside: "Side by side" };
   const STATES = { failed: "red", left: "unknown", skipped: "unknown" };
   // What the reader chose stays from image to image.
-  const chosen = { mode: "swipe", shown: "classes", opacity: 0.6, hidden: new Set() };
+  // Half of each, as tiler/masks/blend.py mixes them for files.
+  const chosen = { mode: "swipe", shown: "classes", opacity: 0.5, hidden: new Set() };
   let open = null; // the image in sight: {index, list, stage, layers, parts}
 
   const choices = (label, texts, current, choose) => {
