@@ -31,7 +31,8 @@ _TO_DO = {
     ),
     "geopackage": ("in QGIS correct the polygons of the layer labels in {file}; photos: {folder}/images",),
     "label-studio": (
-        "in Label Studio make a project with the interface of {folder}/config.xml, and {folder} as local storage",
+        "start Label Studio with local files (LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT) from {root}",
+        "make a project with the interface of {folder}/config.xml",
         "import {file}, correct the masks, and export them as JSON",
     ),
 }
@@ -92,7 +93,7 @@ def _exported(request: ReviewRequest, found: Exported) -> Iterator[str]:
     if found.mean_score:
         mean = sum(known.score for known in found.windows) / len(found.windows)
         yield f"doubt: {mean:.1%} in these windows, {found.mean_score:.1%} in all"
-    places = {"file": found.file, "folder": found.folder}
+    places = {"file": found.file, "folder": found.folder, "root": found.folder.absolute().parent}
     yield f"windows: {found.folder / 'windows.csv'}"
     command = f"noseam review {request.out} --import {_COMES_BACK[request.format]}"
     steps = enumerate((*_TO_DO[request.format], command), 1)

@@ -116,7 +116,9 @@ class CvatMasks:
                 'as "Segmentation mask 1.1"'
             )
         labels = _parse(f"{where}: {maps[0]}", files.read(maps[0], _MOST_TEXT))
-        self._meaning, self._backgrounds = _meaning(f"{where}: {maps[0]}", labels, list(label_map(classes)))
+        self._names = names = list(label_map(classes))
+        self._meaning, self._backgrounds = _meaning(f"{where}: {maps[0]}", labels, names)
+        self._strange = [(line, *entry) for line, entry in enumerate(labels.items()) if entry[0] not in names]
 
     @property
     def names(self) -> Sequence[str]:
@@ -126,6 +128,7 @@ class CvatMasks:
     def read(self, known: Known) -> NDArray[np.uint8]:
         """Return the labels of a window, of the shape of its files."""
         samples = self._samples(self._classes[known.name], known.window_px)
+        self._refuse_strange(self._named(self._classes[known.name]), samples)
         if known.name not in self._instances:
             return labels_of(self._named(self._classes[known.name]), samples, self._meaning)
         instances = self._samples(self._instances[known.name], known.window_px)
@@ -136,6 +139,17 @@ class CvatMasks:
         filled[blank] = next(iter(self._meaning.ids)) if samples.ndim == 2 else next(iter(self._meaning.colours))
         labels = labels_of(self._named(self._classes[known.name]), filled, self._meaning)
         return np.where(blank, np.uint8(NO_LABEL), labels)
+
+    def _refuse_strange(self, where: str, samples: NDArray[np.uint8] | NDArray[np.int64]) -> None:
+        """Raise if a mask holds a label that is no class, such as one that people added in CVAT."""
+        for line, name, colour in self._strange:
+            if name == _BACKGROUND or colour in self._meaning.colours:
+                continue
+            if (samples == line).any() if samples.ndim == 2 else _any_colour(samples, [colour]).any():
+                raise LabelError(
+                    f"{where}: the label {name!r} is no class of the masks; expected one of "
+                    f"{', '.join(self._names)}: give these pixels another in CVAT"
+                )
 
     def _samples(self, name: str, side: int) -> NDArray[np.uint8] | NDArray[np.int64]:
         data = self._files.read(name, _MOST_BYTES_A_PIXEL * side**2 + _MOST_TEXT)
@@ -163,7 +177,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _as_json(labels: Mapping[str, Colour]) -> list[dict[str, object]]:
     return [
-        {"name": name, "color": "#{:02x}{:02x}{:02x}".format(*colour), "attributes": []}
+        {"name": name, "color": "#{:02x}{:02x}{:02x}".format(*colour), "type": "any", "attributes": []}
         for name, colour in labels.items()
     ]
 

@@ -69,9 +69,10 @@ def export(request: ReviewRequest, advance: Callable[[int, int], None] = lambda 
     crop_px, window_px = _sides(request, survey)
     measure = survey.measure(request.by)
     images, left_out = _doubts(survey, measure, window_px, request.format, advance)
-    chosen = _choose(request, images, _taken(request))
+    taken = _taken(request)
+    chosen = _choose(request, images, taken)
     if not chosen:
-        why = "; ".join(each.reason for each in left_out[:2]) or "every window that holds any doubt came back already"
+        why = "; ".join(each.reason for each in left_out[:2]) or _why_none(measure, taken)
         raise RequestError(f"{request.out}: no window is left to label: {why}")
     ranks = {(each.image, each.window): rank for rank, each in enumerate(chosen)}
     folder = next_export(make_aside(request.folder))
@@ -128,6 +129,15 @@ def _doubts(
             left_out.append(LeftOut(image.name, reason_of(error, image.label)))
         advance(done, len(survey.images))
     return images, left_out
+
+
+def _why_none(measure: Measure | None, taken: Mapping[str, list[Window]]) -> str:
+    """Return why images that can be read have no window to label."""
+    if taken:
+        return "every window that holds any doubt came back already"
+    if measure == "disagreement":
+        return "no tiles overlap, or they agree everywhere; segment again with --confidence, and take --by confidence"
+    return "the masks label nothing" if measure is None else "the model is certain everywhere"
 
 
 def _taken(request: ReviewRequest) -> dict[str, list[Window]]:

@@ -187,6 +187,15 @@ BAD: dict[str, tuple[Callable[[dict[str, bytes], str], None], str]] = {
         lambda files, name: files.update({name: png(np.full((32, 32, 3), 77, np.uint8))}),
         "colour 77,77,77 at row 0, column 0 is that of no class; 1024 such pixels found",
     ),
+    "a label that was added": (
+        lambda files, name: files.update(
+            {
+                name: png(np.full((32, 32, 3), 99, np.uint8)),
+                "labelmap.txt": files["labelmap.txt"] + b"\nshed:99,99,99::",
+            }
+        ),
+        "the label 'shed' is no class of the masks; expected one of class 0, class 1, class 2, class 3",
+    ),
     "an id of no class": (
         lambda files, name: files.update({name: png(np.full((32, 32), 77, np.uint8))}),
         "class id 77 at row 0, column 0 is that of no class",
@@ -268,6 +277,16 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     noseam("review", masks, "--export", 1)
     (tmp_path / "no.zip").write_bytes(b"PK no")
     assert "no zip that can be read" in noseam("review", masks, "--import", tmp_path / "no.zip").output
+
+
+def test_why_no_window_is_chosen_is_said(tmp_path: Path) -> None:
+    masks = survey(tmp_path, "IMG_1.jpg", measure="disagreement")
+    Image.fromarray(np.full((128, 192), 255, np.uint8)).save(masks / "IMG_1_disagreement.png")
+    assert "no tiles overlap, or they agree everywhere" in said(noseam("review", masks, "--export", 1))
+    masks = survey(tmp_path / "2", "IMG_1.jpg")
+    noseam("review", masks, "--export", 9, "--window", 64)
+    noseam("review", masks, "--import", masks / "review/export-1", "--take-unchanged")
+    assert "came back already" in said(noseam("review", masks, "--export", 1, "--window", 64))
 
 
 def test_a_photo_that_is_gone_costs_its_windows_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 from cli import main
 from tests import ROOT
 from tests.models import NEEDS_TORCH
+from tests.runs import run
 
 PAGE = ROOT / "docs" / "review.md"
 EXPORT = "masks/review/export-1"
@@ -52,6 +54,30 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 def output(said: Mapping[str, str], part: str) -> str:
     return next(text for command, text in said.items() if part in command)
+
+
+@NEEDS_TORCH
+def test_the_benchmark_of_reviews_compares_doubt_with_chance(tmp_path: Path) -> None:
+    small = [
+        "--pools",
+        "1",
+        "--photos",
+        "1",
+        "--size",
+        "600",
+        "1100",
+        "--windows",
+        "3",
+        "--sides",
+        "64",
+        "--steps",
+        "0",
+    ]
+    done = run([sys.executable, "benchmarks/review.py", str(tmp_path), *small])
+    assert done.returncode == 0, done.stderr
+    rates = {pick: float(rate) for pick, rate in re.findall(r"(\w+) +(\d+\.\d\d), +\S+ times random", done.stdout)}
+    assert rates["confidence"] > rates["random"]
+    assert "disagreement" in rates
 
 
 @NEEDS_TORCH
