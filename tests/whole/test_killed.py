@@ -125,7 +125,7 @@ def check_one_end(undisturbed: Undisturbed, out: Path, number: int, index: int) 
     assert again.returncode == 0, again.stderr
     assert contents(out) == undisturbed.contents
     assert_a_record(out)
-    assert {path.name for path in out.rglob(".*")} <= {LOCK, MEMORY, RUN}
+    assert {path.name for path in out.rglob(".*")} <= {LOCK, MEMORY, RUN, ".noseam.aside", ".index.html.noseam.lock"}
 
 
 @pytest.mark.parametrize("index", INSTANTS)

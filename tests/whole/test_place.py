@@ -45,7 +45,7 @@ def request_for(folder: Path, **changes: Any) -> Request:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "out").iterdir()} - {"summary.csv", "manifest.jsonl"}
+    return {path.name for path in (folder / "out").iterdir()} - {"summary.csv", "manifest.jsonl", "report"}
 
 
 @pytest.fixture
