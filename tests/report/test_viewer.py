@@ -165,6 +165,8 @@ def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(
     assert brightness == sorted(brightness, reverse=True)
     assert brightness[0] > 3 * brightness[-1]
     assert page.get_by_text("1: certain").is_visible()
+    assert page.locator(".caption.mask").text_content() == "Confidence"
+    assert page.locator(".opacity").text_content() == "Confidence"
     assert page.get_by_text("below 0.50.").is_visible()
     page.get_by_role("button", name="Disagreement").click()
     assert pixel(page, 60, 100) == [0, 0, 0, 0]  # no second vote there
@@ -173,6 +175,7 @@ def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(
     assert pixel(page, 180, 100) == [0, 0, 0, 0]
     page.keyboard.press("c")
     assert page.locator(".heat").count() == 0
+    assert page.locator(".caption.mask").text_content() == "Mask"
 
 
 def test_heat_may_come_small_and_compressed_without_holes(open_report: OpenReport, tmp_path: Path) -> None:
@@ -195,7 +198,7 @@ def test_photo_and_mask_lie_on_each_other_or_side_by_side_and_the_mask_fades(ope
     for _ in range(3):
         page.keyboard.press("]")
     assert float(canvas.evaluate("element => element.style.opacity")) == pytest.approx(0.8)
-    page.get_by_role("slider", name="Opacity of the mask").fill("20")
+    page.get_by_role("slider", name="Opacity: Mask").fill("20")
     assert canvas.evaluate("element => element.style.opacity") == "0.2"
     page.keyboard.press("h")
     assert canvas.is_hidden()

@@ -23,12 +23,19 @@
     for (const one of group.children) one.setAttribute("aria-pressed", String(one.dataset.choice === key));
   };
 
+  const say = (text) => {
+    open.stage.say(text);
+    open.parts.covers.textContent = text;
+    open.parts.opacity.setAttribute("aria-label", `Opacity: ${text}`);
+  };
+
   const paint = () => {
     if (!open.layers) return;
     const shown = open.layers[chosen.shown] || chosen.shown === "classes" ? chosen.shown : "classes";
     noseam.paint(open.stage.canvas, open.layers, shown, chosen.hidden);
     open.parts.bar.replaceChildren(...(shown === "classes" ? [] : [make("h2", {}, SHOWN[shown]), heat.bar(shown, report.low_below)]));
     press(open.parts.shown, shown);
+    say(shown === "classes" ? "Mask" : SHOWN[shown]);
     page.dataset.painted = shown;
   };
 
@@ -73,14 +80,15 @@
     const { parts } = open;
     parts.modes = choices("How photo and mask lie", MODES, chosen.mode, arrange);
     parts.shown = choices("What the mask shows", { classes: SHOWN.classes }, "classes", show);
-    parts.opacity = make("input", { type: "range", min: 0, max: 100, value: 100 * chosen.opacity, "aria-label": "Opacity of the mask" });
+    parts.covers = make("span", {}, "Mask");
+    parts.opacity = make("input", { type: "range", min: 0, max: 100, value: 100 * chosen.opacity, "aria-label": "Opacity: Mask" });
     parts.opacity.addEventListener("input", () => cover(parts.opacity.value / 100));
     return make(
       "div",
       { class: "controls" },
       parts.modes,
       parts.shown,
-      make("label", { class: "opacity" }, "Mask", parts.opacity),
+      make("label", { class: "opacity" }, parts.covers, parts.opacity),
     );
   };
 
