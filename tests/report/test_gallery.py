@@ -186,11 +186,20 @@ def test_charts_say_what_the_content_says(open_report: OpenReport) -> None:
     ]
     assert charts.nth(0).locator("polyline").count() == 2
     assert charts.nth(1).get_by_text("mIoU 0.65").is_visible()
-    assert charts.nth(2).get_by_text("Expected calibration error: 0.05.").is_visible()
+    assert charts.nth(2).get_by_text("Expected calibration error: 5.00 %.").is_visible()
     assert charts.nth(2).locator("circle").count() == 5
     matrix = charts.nth(3).locator("tbody tr").first
     assert matrix.text_content() == "road90333380.0 %"
     assert charts.nth(3).get_by_text("Mean IoU 79.0 %.").is_visible()
+
+
+def test_a_learning_curve_of_one_epoch_is_a_dot(open_report: OpenReport) -> None:
+    curve = (("epoch", (1.0,)), ("train_loss", (0.9,)), ("val_loss", (0.8,)), ("miou", (0.3,)))
+    charts = open_report(content(mixed(), learning_curve=curve)).locator("#charts figure")
+    assert [charts.nth(n).locator("circle").count() for n in (0, 1)] == [2, 1]
+    assert charts.nth(0).locator("circle").first.is_visible()
+    axis = charts.nth(0).locator(".axis").first
+    assert float(axis.get_attribute("x2") or 0) - float(axis.get_attribute("x1") or 0) > 200
 
 
 def test_paper_holds_the_run_lights_areas_failures_and_the_page_of_images(open_report: OpenReport) -> None:
