@@ -97,7 +97,7 @@
     open.parts.zoom,
     button("+", stage.zoom.in, { "aria-label": "Zoom in" }),
     button("Fit", stage.zoom.reset),
-    button("1:1", stage.zoom.native, { title: "A pixel of the preview is a pixel of the screen" }),
+    button("1:1 preview", stage.zoom.native, { title: "A pixel of the preview is a pixel of the screen" }),
   ];
 
   const probe = (event) => {
@@ -123,7 +123,7 @@
   };
 
   const noPreview = (image) => {
-    const why = image.state === "failed" ? image.reason : "There is no preview of this image.";
+    const why = image.state === "failed" ? words.reason(image) : "There is no preview of this image.";
     return make("div", { class: "work" }, make("div", { class: "stage-note" }, make("h2", {}, words.state(image.state)), named(why)));
   };
 
@@ -140,10 +140,13 @@
     return make("section", {}, make("dl", { class: "facts" }, rows));
   };
 
+  // In place of the stage.
+  const isSaidAbove = (image) => image.state === "failed" && !open.stage;
+
   const warnings = (image) => {
     const line = (text, level) => make("p", { class: `warning ${level}` }, named(text));
     const lines = [
-      image.reason && line(image.reason, STATES[image.state] || "unknown"),
+      image.reason && !isSaidAbove(image) && line(words.reason(image), STATES[image.state] || "unknown"),
       image.advice && line(image.advice, "unknown"),
       ...image.warnings.map((text) => line(text, "amber")),
     ].filter(Boolean);
@@ -151,7 +154,8 @@
   };
 
   const files = (image) => {
-    const link = ([kind, url]) => make("li", {}, make("a", { href: noseam.place(url), target: "_blank", rel: "noopener" }, kind));
+    const link = ([kind, url]) =>
+      make("li", {}, make("a", { href: noseam.place(url), target: "_blank", rel: "noopener" }, kind), " ", named(words.file(url), { class: "its-name" }));
     return image.masks.length > 0 && make("section", { class: "files" }, make("h2", {}, "Full size"), make("ul", {}, image.masks.map(link)));
   };
 
