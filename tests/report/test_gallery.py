@@ -285,6 +285,17 @@ def test_a_tall_or_wide_picture_leaves_its_card_as_it_is(
     assert heights == pytest.approx([2 / 3] * 3, abs=0.01)
 
 
+def test_cards_of_names_that_begin_alike_can_be_told_apart(open_report: OpenReport) -> None:
+    rows = [
+        image(f"{'survey_of_the_harbour/' * 3}photo_of_the_harbour_from_the_west_{n}_corrected.tif") for n in (1, 2)
+    ]
+    page = open_report(content(rows), size=PHONE, touch=True)
+    files = page.locator("#cards .file")
+    assert files.all_text_contents() == ["photo_of_the_ha…_1_corrected.tif", "photo_of_the_ha…_2_corrected.tif"]
+    assert files.evaluate_all("all => all.every(one => one.scrollHeight <= one.clientHeight)")
+    assert page.locator("#cards .card").first.get_attribute("title") == rows[0].name
+
+
 def test_a_phone_breaks_no_name_of_a_class_within_a_word(open_report: OpenReport) -> None:
     long = ("gravel", "vegetation", "bare ground", "swimming-pool", "water")
     rows = [replace(row, name=name) for row, name in zip(class_rows(), long, strict=False)]
