@@ -86,6 +86,7 @@ def index_page(content: Content) -> str:
     environment.filters |= {
         "percent": wording.percent,
         "area": wording.area,
+        "units": wording.units,
         "two_digits": wording.two_digits,
         "moment": wording.moment,
         "hexadecimal": wording.hexadecimal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,6 +67,11 @@ def area(m2: float | None) -> str:
     if m2 < 1e4:
         return f"{m2:,.1f} m²" if m2 < 100 else f"{m2:,.0f} m²"
     return f"{m2 / 1e4:,.2f} ha" if m2 < 1e7 else f"{m2 / 1e6:,.2f} km²"
+
+
+def units(text: str) -> str:
+    """Return a text with m² where it says m2, but for names and paths that hold it."""
+    return re.sub(r"(?<![\w/.\\-])m2(?![\w/\\-]|\.\w)", "m²", text)
 
 
 def two_digits(value: float | None) -> str:

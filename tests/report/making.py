@@ -129,7 +129,7 @@ def light(which: str, level: Level, count: int, of: int, says: str) -> Light:
         level=level if count else "green",
         count=count,
         of=of,
-        says=says if count else "None found.",
+        says=f"{count} of {of} images. {says}" if count else "None found.",
         thresholds="Green: none. Amber: up to 5 %. Red: more.",
     )
 

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from PIL import Image
 
 from tests.report.conftest import DESK, PHONE, OpenReport, until
-from tests.report.making import content, corners, image, mixed
+from tests.report.making import class_rows, content, corners, image, mixed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
 
@@ -111,6 +114,8 @@ def test_lights_and_classes_lead_to_their_images(open_report: OpenReport) -> Non
     assert page.locator(".verdict .headline").text_content() == "Not ready to use"
     assert page.locator("[data-light]").count() == 3
     assert page.get_by_text("Each light: Green: none. Amber: up to 5 %. Red: more.").is_visible()
+    suspect = page.locator("[data-light=suspect] p").first
+    assert suspect.text_content() == "1 of 12 images. GDAL complained of pixels that it decoded all the same. show"
     page.get_by_role("button", name="Show the images: Suspect").click()
     assert names(page) == ["day2/IMG_0003.JPG"]
     page.get_by_role("button", name="Show the images: Failed").click()
@@ -183,11 +188,20 @@ def test_charts_say_what_the_content_says(open_report: OpenReport) -> None:
     ]
     assert charts.nth(0).locator("polyline").count() == 2
     assert charts.nth(1).get_by_text("mIoU 0.65").is_visible()
-    assert charts.nth(2).get_by_text("Expected calibration error: 0.05.").is_visible()
+    assert charts.nth(2).get_by_text("Expected calibration error: 5.00 %.").is_visible()
     assert charts.nth(2).locator("circle").count() == 5
     matrix = charts.nth(3).locator("tbody tr").first
     assert matrix.text_content() == "road90333380.0 %"
     assert charts.nth(3).get_by_text("Mean IoU 79.0 %.").is_visible()
+
+
+def test_a_learning_curve_of_one_epoch_is_a_dot(open_report: OpenReport) -> None:
+    curve = (("epoch", (1.0,)), ("train_loss", (0.9,)), ("val_loss", (0.8,)), ("miou", (0.3,)))
+    charts = open_report(content(mixed(), learning_curve=curve)).locator("#charts figure")
+    assert [charts.nth(n).locator("circle").count() for n in (0, 1)] == [2, 1]
+    assert charts.nth(0).locator("circle").first.is_visible()
+    axis = charts.nth(0).locator(".axis").first
+    assert float(axis.get_attribute("x2") or 0) - float(axis.get_attribute("x1") or 0) > 200
 
 
 def test_paper_holds_the_run_lights_areas_failures_and_the_page_of_images(open_report: OpenReport) -> None:
@@ -195,7 +209,9 @@ def test_paper_holds_the_run_lights_areas_failures_and_the_page_of_images(open_r
     page.emulate_media(media="print")
     for selector in (".verdict", ".lights", ".classes", "#cards", "#failed", "#run .facts"):
         assert page.locator(selector).first.is_visible(), selector
-    for selector in (".top", ".filters", ".pager", "#map"):
+    assert page.get_by_text("The map is left out on paper. 199 of 200 images lie on it.").is_visible()
+    assert page.locator(".found").inner_text() == "1 to 60 of 200 images. The others are left out on paper."
+    for selector in (".top", ".filters", ".pager", "#footprints"):
         assert page.locator(selector).is_hidden(), selector
     pdf = page.pdf(format="A4", print_background=True)
     assert pdf.startswith(b"%PDF")
@@ -229,7 +245,10 @@ def test_the_keys_are_told_by_a_key(open_report: OpenReport) -> None:
 @pytest.mark.parametrize("address", ["", "#image=day2%2FIMG_0003.JPG"])
 def test_nothing_is_wider_than_a_phone(open_report: OpenReport, address: str) -> None:
     rows = [replace(row, name=row.name + "_a_name_without_a_blank" * 8) for row in mixed(70)] + mixed()
-    page = open_report(content(rows, title="a_title_without_a_blank" * 8), address, size=PHONE, touch=True)
+    unbroken = "a_text_without_a_blank" * 8
+    rows[0] = replace(rows[0], doubts=("suspect",), warnings=(unbroken,), reason=unbroken)
+    made = content(rows, title=unbroken, area_note=unbroken, run=((unbroken, unbroken),))
+    page = open_report(made, address, size=PHONE, touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     assert page.evaluate("Math.max(...[...document.querySelectorAll('main *')].filter(e => e.clientWidth && "
                          "!e.closest('.scroll, .leaflet-container, .stage')).map(e => e.getBoundingClientRect().right))"
@@ -248,3 +267,44 @@ def test_the_first_view_of_2000_images_takes_less_than_two_seconds(open_report: 
         took.append(perf_counter() - begun)
     print(f"the first view of 2,000 images took {min(took):.2f} s, the best of {len(took)}")
     assert min(took) < 2
+
+
+@pytest.mark.parametrize("size", [(71, 2475), (2475, 71)])
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_tall_or_wide_picture_leaves_its_card_as_it_is(
+    open_report: OpenReport, tmp_path: Path, size: tuple[int, int], media: Literal["screen", "print"]
+) -> None:
+    folder = tmp_path / "out/report/images"
+    folder.mkdir(parents=True)
+    Image.new("RGB", size).save(folder / "odd.jpg")
+    page = open_report(content([image("odd.jpg", thumb="images/odd.jpg", doubts=("suspect",)), image("b.jpg")]))
+    page.emulate_media(media=media)
+    until(page, "[...document.images].every(one => one.complete)")
+    heights = page.eval_on_selector_all(".picture", "all => all.map(one => one.offsetHeight / one.offsetWidth)")
+    assert len(heights) == 3
+    assert heights == pytest.approx([2 / 3] * 3, abs=0.01)
+
+
+def test_cards_of_names_that_begin_alike_can_be_told_apart(open_report: OpenReport) -> None:
+    rows = [
+        image(f"{'survey_of_the_harbour/' * 3}photo_of_the_harbour_from_the_west_{n}_corrected.tif") for n in (1, 2)
+    ]
+    page = open_report(content(rows), size=PHONE, touch=True)
+    files = page.locator("#cards .file")
+    assert files.all_text_contents() == ["photo_of_the_ha…_1_corrected.tif", "photo_of_the_ha…_2_corrected.tif"]
+    assert files.evaluate_all("all => all.every(one => one.scrollHeight <= one.clientHeight)")
+    assert page.locator("#cards .card").first.get_attribute("title") == rows[0].name
+
+
+def test_a_phone_breaks_no_name_of_a_class_within_a_word(open_report: OpenReport) -> None:
+    long = ("gravel", "vegetation", "bare ground", "swimming-pool", "water")
+    rows = [replace(row, name=name) for row, name in zip(class_rows(), long, strict=False)]
+    page = open_report(content(mixed(), classes=tuple(rows)), size=PHONE, touch=True)
+    names = page.locator(".classes tbody bdi")
+    assert names.count() == 5
+    lines = names.evaluate_all(
+        "all => all.map(one => [one.textContent, one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight)])"
+    )
+    assert {name: round(count) for name, count in lines if " " not in name and "-" not in name} == {
+        "gravel": 1, "vegetation": 1, "water": 1,
+    }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from segment.report.content import ImageRow
 from tests.report.conftest import PHONE, OpenReport, until
 from tests.report.making import content, image, mixed, write_previews
 
@@ -165,6 +166,8 @@ def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(
     assert brightness == sorted(brightness, reverse=True)
     assert brightness[0] > 3 * brightness[-1]
     assert page.get_by_text("1: certain").is_visible()
+    assert page.locator(".caption.mask").text_content() == "Confidence"
+    assert page.locator(".opacity").text_content() == "Confidence"
     assert page.get_by_text("below 0.50.").is_visible()
     page.get_by_role("button", name="Disagreement").click()
     assert pixel(page, 60, 100) == [0, 0, 0, 0]  # no second vote there
@@ -173,6 +176,7 @@ def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(
     assert pixel(page, 180, 100) == [0, 0, 0, 0]
     page.keyboard.press("c")
     assert page.locator(".heat").count() == 0
+    assert page.locator(".caption.mask").text_content() == "Mask"
 
 
 def test_heat_may_come_small_and_compressed_without_holes(open_report: OpenReport, tmp_path: Path) -> None:
@@ -195,7 +199,7 @@ def test_photo_and_mask_lie_on_each_other_or_side_by_side_and_the_mask_fades(ope
     for _ in range(3):
         page.keyboard.press("]")
     assert float(canvas.evaluate("element => element.style.opacity")) == pytest.approx(0.8)
-    page.get_by_role("slider", name="Opacity of the mask").fill("20")
+    page.get_by_role("slider", name="Opacity: Mask").fill("20")
     assert canvas.evaluate("element => element.style.opacity") == "0.2"
     page.keyboard.press("h")
     assert canvas.is_hidden()
@@ -242,7 +246,7 @@ def test_an_address_opens_its_image_and_the_ends_have_no_further_step(open_repor
 def test_an_image_without_preview_says_why_and_what_helps(open_report: OpenReport) -> None:
     page = open_report(content(mixed()), "#image=day2%2FIMG_0005.JPG")
     assert page.locator(".stage-note").text_content() == "failedIt is cut."
-    assert page.locator(".warnings").get_by_text("Copy it again.").is_visible()
+    assert page.locator(".warnings p").all_text_contents() == ["Copy it again."]
     page.keyboard.press("+")  # and no key of the stage breaks anything
     page.keyboard.press("o")
     page.keyboard.press("n")
@@ -255,7 +259,25 @@ def test_warnings_sizes_and_the_full_size_files_stand_beside(open_report: OpenRe
     assert panel.get_by_text("suspect: premature end of data").is_visible()
     assert panel.get_by_text("6,000 \u00d7 4,000 pixels").is_visible()
     assert panel.get_by_role("link", name="label").get_attribute("href") == "./../day2/IMG_0003.JPG_label.png"
+    assert panel.locator(".files li").text_content() == "label IMG_0003.JPG_label.png"
     assert page.get_by_role("button", name="Disagreement").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("/survey/day 1/a.jpg: it is cut: 3 bytes", "it is cut: 3 bytes"),
+        ("C:\\survey\\day 1\\a.jpg: it is cut", "it is cut"),
+        ("day 1/a.jpg: it is cut", "it is cut"),
+        ("/survey/other.jpg: it is cut", "/survey/other.jpg: it is cut"),
+        ("The mask of it: /survey/day 1/a.jpg: is cut", "The mask of it: /survey/day 1/a.jpg: is cut"),
+    ],
+)
+def test_why_an_image_failed_does_not_repeat_its_path(open_report: OpenReport, reason: str, shown: str) -> None:
+    page = open_report(content([ImageRow(name="day 1/a.jpg", state="failed", reason=reason)]))
+    assert page.locator("#failed td").first.text_content() == shown
+    page.locator("#failed a").click()
+    assert page.locator(".stage-note").text_content() == f"failed{shown}"
 
 
 def test_masks_without_confidence_have_no_choice_of_heat(open_report: OpenReport, tmp_path: Path) -> None:

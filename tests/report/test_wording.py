@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from segment.report.wording import area, gravest, hexadecimal, moment, percent, two_digits, verdict
+from segment.report.wording import area, gravest, hexadecimal, moment, percent, two_digits, units, verdict
 from tests.report.making import content, image, mixed
 
 
@@ -38,6 +38,18 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all(share: float | None, text
 )
 def test_an_area_has_the_unit_of_its_size(m2: float | None, text: str) -> None:
     assert area(m2) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("m2 left out: no summary", "m² left out: no summary"),
+        ("It covers 30 m2.", "It covers 30 m²."),
+        ("m2/a.jpg, /b/m2/c, m2.tif, x-m2, m21", "m2/a.jpg, /b/m2/c, m2.tif, x-m2, m21"),
+    ],
+)
+def test_square_metres_are_written_as_such_but_in_names(text: str, shown: str) -> None:
+    assert units(text) == shown
 
 
 def test_digits_colours_and_moments() -> None:

@@ -3,6 +3,8 @@
 (() => {
   const { make, named, words, report, rgb } = noseam;
 
+  const MOST = 32; // characters in two lines
+
   const picture = (image) => {
     if (!image.thumb) return make("span", { class: "picture" }, words.state(image.state));
     const img = make("img", { src: noseam.place(image.thumb), alt: "", loading: "lazy", decoding: "async" });
@@ -54,8 +56,8 @@
       make(
         "span",
         { class: "says" },
-        folder && named(folder, { class: "folder" }),
-        named(file, { class: "file" }),
+        folder && named(words.shortened(folder, 18), { class: "folder" }),
+        named(words.shortened(file, MOST), { class: "file" }),
         meta(image),
       ),
     );

@@ -18,9 +18,9 @@
 
   const short = (value) => String(Number(value.toPrecision(2)));
 
-  const axes = (x, y, ticksX, ticksY) => [
+  const axes = (x, y, ticksX, ticksY, right) => [
     ...ticksY.map((tick) => [
-      draw("line", { class: "axis", x1: x(ticksX[0]), x2: x(ticksX.at(-1)), y1: y(tick), y2: y(tick) }),
+      draw("line", { class: "axis", x1: LEFT, x2: WIDTH - right, y1: y(tick), y2: y(tick) }),
       draw("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, short(tick)),
     ]),
     ...ticksX.map((tick) => draw("text", { x: x(tick), y: HEIGHT - 4, "text-anchor": "middle" }, short(tick))),
@@ -39,12 +39,18 @@
     return places;
   };
 
+  const dot = (point, index) => {
+    const [cx, cy] = point.split(",");
+    return draw("circle", { class: `dot-${index % 3}`, cx, cy, r: 4 });
+  };
+
   const lines = (series, epochs) => {
     const values = series.flatMap(([, column]) => column.filter((value) => value !== null));
     const [x, y] = scales(epochs[0], epochs.at(-1), tidy(Math.max(...values, 1e-9)), RIGHT);
     const top = tidy(Math.max(...values, 1e-9));
     const paths = series.map(([, column], index) => {
       const points = column.map((value, at) => value !== null && `${x(epochs[at])},${y(value)}`).filter(Boolean);
+      if (points.length === 1) return dot(points[0], index);
       return draw("polyline", { class: `line line-${index % 3}`, points: points.join(" ") });
     });
     const lasts = spread(series.map(([, column]) => y(column.findLast((value) => value !== null) ?? 0)));
@@ -54,7 +60,7 @@
       return draw("text", { class: `end end-${index % 3}`, x: WIDTH - RIGHT + 6, y: lasts[index] + 4 }, text);
     });
     const some = [...new Set([epochs[0], Math.round((epochs[0] + epochs.at(-1)) / 2), epochs.at(-1)])];
-    return draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told(series) }, axes(x, y, some, [0, top / 2, top]), paths, ends);
+    return draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told(series) }, axes(x, y, some, [0, top / 2, top], RIGHT), paths, ends);
   };
 
   const label = (name) => ({ train_loss: "training", val_loss: "validation", miou: "mIoU" })[name] || name.replaceAll("_", " ");
@@ -80,6 +86,7 @@
     const total = bins.reduce((sum, bin) => sum + bin.pixels, 0);
     const most = Math.max(...bins.map((bin) => bin.pixels));
     const error = bins.reduce((sum, bin) => sum + (bin.pixels / total) * Math.abs(bin.accuracy - bin.confidence), 0);
+    const gap = `${(100 * error).toFixed(2)} %`; // as noseam evaluate writes it
     const [x, y] = scales(0, 1, 1, 12);
     const dots = bins.map((bin) =>
       draw(
@@ -90,10 +97,10 @@
     );
     const path = draw("polyline", { class: "line line-0", points: bins.map((bin) => `${x(bin.confidence)},${y(bin.accuracy)}`).join(" ") });
     const ideal = draw("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) });
-    const text = `Expected calibration error: ${words.digits(error)}. Across: the probability stated; up: the share that is right; on the dashed line both agree. Larger dots hold more pixels.`;
-    const told = `Reliability; expected calibration error ${words.digits(error)}`;
+    const text = `Expected calibration error: ${gap}. Across: the probability stated; up: the share that is right; on the dashed line both agree. Larger dots hold more pixels.`;
+    const told = `Reliability; expected calibration error ${gap}`;
     const ticks = [0, 0.25, 0.5, 0.75, 1];
-    const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told }, axes(x, y, ticks, ticks), ideal, path, dots);
+    const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told }, axes(x, y, ticks, ticks, 12), ideal, path, dots);
     return [figure("Is it as sure as it should be", text, svg)];
   };
 

@@ -10,7 +10,7 @@
       "tr",
       {},
       make("th", { scope: "row" }, make("a", { href: noseam.route.link(index) }, named(image.name))),
-      make("td", {}, named(image.reason || "")),
+      make("td", {}, named(words.reason(image))),
       make("td", {}, named(image.advice || "")),
     );
   };

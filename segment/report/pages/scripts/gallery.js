@@ -51,7 +51,9 @@
     const first = page * PER_PAGE;
     cards.replaceChildren(...gallery.list.slice(first, first + PER_PAGE).map(noseam.card));
     found.textContent = sentence();
-    found.nextElementSibling.hidden = gallery.list.length === report.images.length;
+    const whole = gallery.list.length === report.images.length;
+    document.querySelector(".found [type=reset]").hidden = whole;
+    document.getElementById("printed").hidden = whole && pages() === 1;
     drawPager();
     clearTimeout(waiting);
     waiting = setTimeout(loadAll, CALM);

@@ -17,7 +17,7 @@
       if (!wanted) continue;
       const text = "show";
       const label = `Show the images: ${light.label}`;
-      item.querySelector(".count").append(" ", button(text, () => filters.set(wanted), { class: "link", "aria-label": label }));
+      item.querySelector(".count").append(light.level === "green" ? " " : "", button(text, () => filters.set(wanted), { class: "link", "aria-label": label }));
     }
   };
 

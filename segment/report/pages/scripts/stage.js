@@ -72,6 +72,11 @@
         element.replaceChildren(...MODES[mode]());
         zoom.reset();
       },
+      /** Say what covers the photo: the mask, or a kind of heat. */
+      say: (text) => {
+        panes.mask.querySelector(".caption").textContent = text;
+        canvas.setAttribute("aria-label", text);
+      },
       /** Set how much the mask covers, 0 to 1. */
       cover: (opacity) => {
         canvas.style.opacity = opacity;

@@ -23,12 +23,19 @@
     for (const one of group.children) one.setAttribute("aria-pressed", String(one.dataset.choice === key));
   };
 
+  const say = (text) => {
+    open.stage.say(text);
+    open.parts.covers.textContent = text;
+    open.parts.opacity.setAttribute("aria-label", `Opacity: ${text}`);
+  };
+
   const paint = () => {
     if (!open.layers) return;
     const shown = open.layers[chosen.shown] || chosen.shown === "classes" ? chosen.shown : "classes";
     noseam.paint(open.stage.canvas, open.layers, shown, chosen.hidden);
     open.parts.bar.replaceChildren(...(shown === "classes" ? [] : [make("h2", {}, SHOWN[shown]), heat.bar(shown, report.low_below)]));
     press(open.parts.shown, shown);
+    say(shown === "classes" ? "Mask" : SHOWN[shown]);
     page.dataset.painted = shown;
   };
 
@@ -73,14 +80,15 @@
     const { parts } = open;
     parts.modes = choices("How photo and mask lie", MODES, chosen.mode, arrange);
     parts.shown = choices("What the mask shows", { classes: SHOWN.classes }, "classes", show);
-    parts.opacity = make("input", { type: "range", min: 0, max: 100, value: 100 * chosen.opacity, "aria-label": "Opacity of the mask" });
+    parts.covers = make("span", {}, "Mask");
+    parts.opacity = make("input", { type: "range", min: 0, max: 100, value: 100 * chosen.opacity, "aria-label": "Opacity: Mask" });
     parts.opacity.addEventListener("input", () => cover(parts.opacity.value / 100));
     return make(
       "div",
       { class: "controls" },
       parts.modes,
       parts.shown,
-      make("label", { class: "opacity" }, "Mask", parts.opacity),
+      make("label", { class: "opacity" }, parts.covers, parts.opacity),
     );
   };
 
@@ -89,7 +97,7 @@
     open.parts.zoom,
     button("+", stage.zoom.in, { "aria-label": "Zoom in" }),
     button("Fit", stage.zoom.reset),
-    button("1:1", stage.zoom.native, { title: "A pixel of the preview is a pixel of the screen" }),
+    button("1:1 preview", stage.zoom.native, { title: "A pixel of the preview is a pixel of the screen" }),
   ];
 
   const probe = (event) => {
@@ -115,7 +123,7 @@
   };
 
   const noPreview = (image) => {
-    const why = image.state === "failed" ? image.reason : "There is no preview of this image.";
+    const why = image.state === "failed" ? words.reason(image) : "There is no preview of this image.";
     return make("div", { class: "work" }, make("div", { class: "stage-note" }, make("h2", {}, words.state(image.state)), named(why)));
   };
 
@@ -132,10 +140,13 @@
     return make("section", {}, make("dl", { class: "facts" }, rows));
   };
 
+  // In place of the stage.
+  const isSaidAbove = (image) => image.state === "failed" && !open.stage;
+
   const warnings = (image) => {
     const line = (text, level) => make("p", { class: `warning ${level}` }, named(text));
     const lines = [
-      image.reason && line(image.reason, STATES[image.state] || "unknown"),
+      image.reason && !isSaidAbove(image) && line(words.reason(image), STATES[image.state] || "unknown"),
       image.advice && line(image.advice, "unknown"),
       ...image.warnings.map((text) => line(text, "amber")),
     ].filter(Boolean);
@@ -143,7 +154,8 @@
   };
 
   const files = (image) => {
-    const link = ([kind, url]) => make("li", {}, make("a", { href: noseam.place(url), target: "_blank", rel: "noopener" }, kind));
+    const link = ([kind, url]) =>
+      make("li", {}, make("a", { href: noseam.place(url), target: "_blank", rel: "noopener" }, kind), " ", named(words.file(url), { class: "its-name" }));
     return image.masks.length > 0 && make("section", { class: "files" }, make("h2", {}, "Full size"), make("ul", {}, image.masks.map(link)));
   };
 

@@ -32,6 +32,32 @@
     return [name.slice(0, end), name.slice(end)];
   };
 
+  /** Return why an image failed, was skipped or made again, without its own path in front. */
+  words.reason = (image) => {
+    const reason = image.reason || "";
+    const start = reason.replaceAll("\\", "/").indexOf(`${image.name}: `);
+    const isItsPath = start === 0 || (start > 0 && "/\\".includes(reason[start - 1]) && !reason.slice(0, start).includes(": "));
+    return isItsPath ? reason.slice(start + image.name.length + 2) : reason;
+  };
+
+  /** Return a text of at most so many characters: start and end of a longer one, for the end often tells two names apart. */
+  words.shortened = (text, most) => {
+    const characters = [...text];
+    if (characters.length <= most) return text;
+    const end = Math.ceil((most - 1) / 2);
+    return `${characters.slice(0, most - 1 - end).join("")}…${characters.slice(-end).join("")}`;
+  };
+
+  /** Return the name of the file that a URL leads to. */
+  words.file = (url) => {
+    const last = url.slice(url.lastIndexOf("/") + 1);
+    try {
+      return decodeURIComponent(last);
+    } catch {
+      return last; // bytes that are no text
+    }
+  };
+
   /** Return the class of an id. */
   words.classOf = (id) => noseam.report.classes.find((row) => row.id === id) || { id, name: `class ${id}`, colour: [128, 128, 128] };
 })();
