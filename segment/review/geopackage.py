@@ -78,7 +78,7 @@ def write_geopackage(folder: Path, drafts: Iterable[Draft], classes: ClassTable)
         if several := sorted({str(mask.crs) for _, mask in windows} - {str(windows[0][1].crs)} if windows else ()):
             raise RequestError(
                 f"the masks lie in {windows[0][1].crs} and {several[0]}, and one GeoPackage is in one of them; segment "
-                "them into two output folders, or take --format crops or cvat"
+                "them into two output folders, or take --format label-studio, crops or cvat"
             )
         if windows:
             write_survey([mask for _, mask in windows], folder / FILE, _AS_THEY_ARE, layer=_LABELS)
@@ -96,8 +96,8 @@ def refuse_placeless(image: Reviewed) -> None:
     """
     if _placed(image)[0] is None:
         raise RequestError(
-            f"{image.label}: no georeference, which a GeoPackage needs; take --format crops or cvat, or place drone "
-            "photos with noseam segment --georef photo"
+            f"{image.label}: no georeference, which a GeoPackage needs; take --format label-studio, crops or cvat, or "
+            "place drone photos with noseam segment --georef photo"
         )
 
 
