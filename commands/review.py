@@ -13,6 +13,7 @@ from commands.exits import FAILED
 from commands.options import options_of, request_of
 from segment.record.logs import one_line
 from segment.review.request import ReviewRequest
+from tiler.grid.tiling import DEFAULT_INPUT_PX
 from tiler.words import counted
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def review(ctx: click.Context, /, **wanted: Any) -> None:
 
     OUT is the output folder of `noseam segment --confidence`. The windows are those in which the model doubts most,
     spread over images and classes. What comes back becomes crops in OUT/review/crops, which `noseam train` takes
-    beside others.
+    beside others; --input is the model's own, so that it goes on at its scale.
 
     \b
     Examples:
       noseam review masks/ --export 20 --format cvat
       noseam review masks/ --import from-cvat.zip
-      noseam train crops/ masks/review/crops --out better/ --base model/
+      noseam train crops/ masks/review/crops --out better/ --base model/ --input 512
     """
     from segment.record.progress import Meter
     from segment.review.export import Exported
@@ -120,4 +121,5 @@ def _taken_back(request: ReviewRequest, found: TakenBack) -> Iterator[str]:
         yield f"{counted(len(found.refused), 'window')} could not be taken, see above"
     if found.taken:
         yield f"crops: {found.crops}"
-        yield f"Next: noseam train YOUR_CROPS {found.crops} --out BETTER_MODEL --base MODEL"
+        same = f" --input {found.input_px}" if found.input_px not in {None, DEFAULT_INPUT_PX} else ""
+        yield f"Next: noseam train YOUR_CROPS {found.crops} --out BETTER_MODEL --base MODEL{same}"

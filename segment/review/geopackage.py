@@ -38,6 +38,8 @@ _STYLE = (
     "NULL, update_time FROM gpkg_geometry_columns, layer_styles WHERE table_name = 'windows' AND id = 1"
 )
 _COUNT = "UPDATE gpkg_ogr_contents SET feature_count = 2 WHERE table_name = 'layer_styles'"
+_ONE_CLASS = ("PRAGMA legacy_alter_table = ON", f"ALTER TABLE {_LABELS} DROP COLUMN class_id")
+"""Leaves the class of a polygon in `class_name` alone, so that nobody corrects an id that does not count."""
 _OUTLINE = """<!DOCTYPE qgis>
 <qgis version="3.22.0" styleCategories="Symbology">
 <renderer-v2 type="singleSymbol" symbollevels="0">
@@ -76,7 +78,7 @@ def write_geopackage(folder: Path, drafts: Iterable[Draft], classes: ClassTable)
         if several := sorted({str(mask.crs) for _, mask in windows} - {str(windows[0][1].crs)} if windows else ()):
             raise RequestError(
                 f"the masks lie in {windows[0][1].crs} and {several[0]}, and one GeoPackage is in one of them; segment "
-                "them into two output folders, or take --format crops or cvat"
+                "them into two output folders, or take --format label-studio, crops or cvat"
             )
         if windows:
             write_survey([mask for _, mask in windows], folder / FILE, _AS_THEY_ARE, layer=_LABELS)
@@ -94,15 +96,15 @@ def refuse_placeless(image: Reviewed) -> None:
     """
     if _placed(image)[0] is None:
         raise RequestError(
-            f"{image.label}: no georeference, which a GeoPackage needs; take --format crops or cvat, or place drone "
-            "photos with noseam segment --georef photo"
+            f"{image.label}: no georeference, which a GeoPackage needs; take --format label-studio, crops or cvat, or "
+            "place drone photos with noseam segment --georef photo"
         )
 
 
 class GeoPackageMasks:
     """Corrected polygons in a GeoPackage.
 
-    A class is told by its name, or by its id where the name is empty. Where polygons overlap, the later one counts.
+    A class is told by its name. Where polygons overlap, the later one counts.
     A polygon without a source, such as a new one, counts for each window that it lies in.
 
     Parameters
@@ -131,7 +133,7 @@ class GeoPackageMasks:
         try:
             layers = layers_of(path)
             lacking = [name for name in (_WINDOWS, _LABELS) if name not in layers]
-            expected = {_WINDOWS: {"name"}, _LABELS: {"class_id", "class_name", "source"}}
+            expected = {_WINDOWS: {"name"}, _LABELS: {"class_name", "source"}}
             lacking += [
                 f"{layer}.{field}"
                 for layer, fields in expected.items()
@@ -153,14 +155,12 @@ class GeoPackageMasks:
         crs, transform = _placed(image)
         transform = transform @ Affine.translation(known.col_off, known.row_off)
         outline = _outline(transform, known)
-        found_crs, shapes, (ids, names, sources) = self._read(
-            _LABELS, ["class_id", "class_name", "source"], bbox=tuple(outline.bounds)
-        )
+        found_crs, shapes, (names, sources) = self._read(_LABELS, ["class_name", "source"], bbox=tuple(outline.bounds))
         if found_crs is not None and crs is not None and CRS.from_user_input(found_crs) != crs:
             raise LabelError(f"{self._path}: layer {_LABELS} in {found_crs}, expected {crs} as exported")
         polygons = [
-            (shape, self._class(class_id, name, known))
-            for shape, class_id, name, source in zip(shapes, ids, names, sources, strict=True)
+            (shape, self._class(name, known))
+            for shape, name, source in zip(shapes, names, sources, strict=True)
             if shape is not None and not shape.is_empty and source in {None, "", known.name}
         ]
         labels = np.full((known.window_px, known.window_px), NO_LABEL, np.uint8)
@@ -170,15 +170,11 @@ class GeoPackageMasks:
             )
         return labels
 
-    def _class(self, class_id: Any, name: Any, known: Known) -> int:
+    def _class(self, name: Any, known: Known) -> int:
         if name in self._ids:
             return self._ids[name]
-        if not name and class_id in range(len(self._ids)):
-            return int(class_id)
-        raise LabelError(
-            f"{self._path}: a polygon in {known.name} has the class {name or class_id!r}; expected one of "
-            f"{', '.join(self._ids)}"
-        )
+        found = f"the class {name!r}" if name else "no class_name"
+        raise LabelError(f"{self._path}: a polygon in {known.name} has {found}; expected one of {', '.join(self._ids)}")
 
     def _read(self, layer: str, columns: list[str], **known: Any) -> tuple[Any, Any, list[Any]]:
         """Return CRS, shapes and columns of a layer."""
@@ -221,3 +217,5 @@ def _add_windows(path: Path, windows: Sequence[tuple[Known, Any]]) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(_STYLE, (_OUTLINE,))
         database.execute(_COUNT)
+        for statement in _ONE_CLASS:
+            database.execute(statement)

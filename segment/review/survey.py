@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,6 +38,8 @@ class Reviewed:
     """What stands beside the label mask of the measures of doubt."""
     window_px: int | None
     """Side of the source window that becomes one input of the model, source pixels; None: the mask does not say."""
+    input_px: int | None
+    """Side of that input, model pixels; None: the mask does not say."""
     reading: ReadingOptions
     """How the photo was read."""
 
@@ -56,8 +58,12 @@ class Survey:
     @property
     def window_px(self) -> int | None:
         """The window of most images."""
-        found = Counter(image.window_px for image in self.images if image.window_px)
-        return found.most_common(1)[0][0] if found else None
+        return _commonest(image.window_px for image in self.images)
+
+    @property
+    def input_px(self) -> int | None:
+        """The side of the model's input of most images."""
+        return _commonest(image.input_px for image in self.images)
 
     def measure(self, by: By) -> Measure | None:
         """Return which measure tells the doubt of all images; None: chance.
@@ -117,7 +123,12 @@ def _reviewed(label: Path, tags: Mapping[str, str], known: Mapping[str, Path], r
     candidates = [*filter(None, [known.get(name)]), *(root / name for root in roots)]
     source = next((path for path in candidates if path.is_file()), candidates[0] if candidates else Path(name))
     recipe = read_recipe(tags) or {}
-    return Reviewed(name, source, label, beside, _window(recipe, tags), _reading(recipe))
+    return Reviewed(name, source, label, beside, _window(recipe, tags), _input(recipe), _reading(recipe))
+
+
+def _commonest(sides: Iterable[int | None]) -> int | None:
+    found = Counter(side for side in sides if side)
+    return found.most_common(1)[0][0] if found else None
 
 
 def _window(recipe: Mapping[str, Any], tags: Mapping[str, str]) -> int | None:
@@ -130,6 +141,11 @@ def _window(recipe: Mapping[str, Any], tags: Mapping[str, str]) -> int | None:
         return round(int(cut["input"]) * source / model)
     except (KeyError, ValueError, TypeError, ZeroDivisionError):
         return None
+
+
+def _input(recipe: Mapping[str, Any]) -> int | None:
+    side = recipe.get("cut", {}).get("input")
+    return side if isinstance(side, int) else None
 
 
 def _reading(recipe: Mapping[str, Any]) -> ReadingOptions:

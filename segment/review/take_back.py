@@ -58,6 +58,8 @@ class TakenBack:
     """Names of windows without any label, which were left out."""
     refused: tuple[tuple[str, str], ...]
     """(name, reason) of windows that could not be taken."""
+    input_px: int | None
+    """Side of the input of the model that made the masks, model pixels; None: they do not say."""
 
 
 def take_back(request: ReviewRequest, advance: Advance = lambda done, total: None) -> TakenBack:
@@ -95,7 +97,7 @@ class _Taking:
     """One taking back."""
 
     def __init__(self, request: ReviewRequest, survey: Survey, crops: CropFolder) -> None:
-        self._request, self._crops = request, crops
+        self._request, self._crops, self._input_px = request, crops, survey.input_px
         self._images = {image.name: image for image in survey.images}
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -120,7 +122,9 @@ class _Taking:
         if taken:
             self._crops.finish(row.image for row in taken)
             add_corrected(self._request.folder, taken)
-        return TakenBack(self._request.crops, tuple(taken), tuple(unchanged), tuple(empty), tuple(refused))
+        return TakenBack(
+            self._request.crops, tuple(taken), tuple(unchanged), tuple(empty), tuple(refused), self._input_px
+        )
 
     def _take(self, known: Known, labels: NDArray[np.uint8]) -> Corrected:
         """Write the crop of a window: the model's window around it, without a label beyond it."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from transformers import SegformerForSemanticSegmentation
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from segment.errors import CheckpointError, ModelNameError
 from segment.model.checkpoint import locate_base
 from segment.model.config import Normalisation, class_entries, tiling_entry
 from segment.model.presets import Size, make_config
-from segment.model.weights import load_network
+from segment.model.weights import load_network, read_json
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
 
 _HEAD = "decode_head."
+_log = logging.getLogger(__name__)
 
 
 def load_base(
@@ -89,8 +91,8 @@ def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
     CheckpointError
         If weights of the config are missing, or others are there.
     """
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     network, report = SegformerForSemanticSegmentation.from_pretrained(
         checkpoint, use_safetensors=True, local_files_only=True, output_loading_info=True
     )
@@ -105,8 +107,18 @@ def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForS
     folder, normalisation = locate_base(base)
     network, report = load_network(folder, **class_entries(classes))
     _refuse_gaps(base, report)
+    _warn_of_another_input(base, read_json(folder / "config.json").get("tiling"), tiling)
     network.config.tiling, network.config.calibration = tiling_entry(tiling, classes), None
     return network.float(), normalisation
+
+
+def _warn_of_another_input(base: str, before: Any, tiling: Tiling) -> None:
+    """Say if the base saw windows of this size at another resolution, because all things change their size for it."""
+    if not isinstance(before, dict) or before.get("window_px") != tiling.window_px:
+        return
+    if (side := before.get("input_px", tiling.input_px)) != tiling.input_px:
+        _log.warning("%s saw windows of %s px at an input of %s px, and goes on at %d px, another scale; "
+                     "--input %s keeps its own", base, tiling.window_px, side, tiling.input_px, side)  # fmt: skip
 
 
 def _refuse_gaps(base: str, report: dict[str, Any]) -> None:

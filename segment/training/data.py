@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,7 @@ from segment.errors import TrainError
 from segment.training.dataset import Crop
 from tiler.classes import ClassTable
 from tiler.crops.index import CLASSES, INDEX, read_crop_index
+from tiler.crops.record import CORRECTED, read_records
 from tiler.words import counted
 
 _log = logging.getLogger(__name__)
@@ -86,14 +88,14 @@ def read_crop_set(*folders: Path) -> CropSet:
     where = " and ".join(str(folder / INDEX) for folder in folders)
     windows = sorted(set(table["window_px"]))
     if len(windows) != 1:
-        raise TrainError(f"{where}: crops of one window expected, found {windows or 'no crops'}")
+        raise TrainError(f"{where}: crops of one window expected, found {_windows_in_words(table)}")
     _warn_of_namesakes(table)
     return CropSet(
         folders=folders,
         classes=classes,
         window_px=int(windows[0]),
-        train=_split(where, table[table["split"] == "train"], classes, name="train"),
-        val=_split(where, table[table["split"] == "val"].assign(repeat=1), classes, name="val"),
+        train=_split(where, table[table["split"] == "train"], classes, name="train", folders=folders),
+        val=_split(where, table[table["split"] == "val"].assign(repeat=1), classes, name="val", folders=folders),
         gsd_m=_gsd_range(table[table["split"] == "train"]),
         digest=hasher.hexdigest()[:32],
     )
@@ -111,6 +113,18 @@ def _agreed(folder: Path, found: ClassTable, first: Path, classes: ClassTable | 
     )
 
 
+def _windows_in_words(table: pandas.DataFrame) -> str:
+    """Return which folder holds crops of which window, and what makes them equal."""
+    if table.empty:
+        return "no crops"
+    pairs = table[["folder", "window_px"]].drop_duplicates().itertuples(index=False)
+    found = ", ".join(f"{window} px in {folder}" for folder, window in pairs)
+    return (
+        f"{found}; noseam crop --window PX makes crops anew, and noseam review --import makes them as large as the "
+        "window of the model that made the masks"
+    )
+
+
 def _warn_of_namesakes(table: pandas.DataFrame) -> None:
     """Say if images of one name train in one folder and validate in another: they may be the same photo."""
     sides = table.groupby("source")["split"].nunique()
@@ -122,6 +136,13 @@ def _warn_of_namesakes(table: pandas.DataFrame) -> None:
         )  # fmt: skip
 
 
+def _what_splits(folders: Sequence[Path]) -> str:
+    """Return what gives both sides of the split crops."""
+    if any(record.fingerprint == CORRECTED for folder in folders for record in read_records(folder)):
+        return "add crops of noseam crop, or take back two images at least: noseam review OUT --import ... --split 0.8"
+    return "crop two at least"
+
+
 def _gsd_range(table: pandas.DataFrame) -> tuple[float, float] | None:
     known = table["gsd_m"].dropna()
     return None if known.empty else (float(known.min()), float(known.max()))
@@ -131,13 +152,13 @@ def _count_columns(classes: ClassTable) -> list[str]:
     return [f"px_{name}" for name in classes.names]
 
 
-def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: str) -> Split:
+def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: str, folders: Sequence[Path]) -> Split:
     repeated = table.loc[table.index.repeat(table["repeat"])]
     pixels = repeated[_count_columns(classes)].to_numpy(np.int64)
     if not pixels.any():
         raise TrainError(
             f"{where}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
-            "(the split is by image: crop two at least)"
+            f"(the split is by image: {_what_splits(folders)})"
         )
     crops = tuple(
         Crop(Path(folder, image), Path(folder, mask))

@@ -38,6 +38,11 @@ class Temperature:
     """Labelled pixels that it was found by."""
 
     @property
+    def at_bound(self) -> bool:
+        """Whether a likelier one lies beyond `TEMPERATURES`: the network is hardly trained."""
+        return self.value in TEMPERATURES
+
+    @property
     def entry(self) -> dict[str, float]:
         """The `calibration` entry of a checkpoint's config."""
         shares = {"ece_before": self.ece_before, "ece_after": self.ece_after}

@@ -246,8 +246,11 @@ def _calibrated(
         found = find_temperature(network, crops, classes, plan.arguments.device, plan.request.batch_size)
     network.config.calibration = found.entry if found else None
     if found is not None:
-        _log.info("confidence: temperature %.3g; expected calibration error %s %% before, %s %% after",
-                  found.value, percent(found.ece_before), percent(found.ece_after))  # fmt: skip
+        hardly = ", the end of what is tried: the model is hardly trained, and its confidence says little"
+        _log.info(
+            "confidence: temperature %.3g%s; expected calibration error %s %% before, %s %% after",
+            found.value, hardly if found.at_bound else "", percent(found.ece_before), percent(found.ece_after),
+        )  # fmt: skip
     return found
 
 

@@ -16,6 +16,8 @@ from segment.training.dataset import Crop, CropDataset, read_labels, read_pixels
 from tests.crop_folder import crop_folder
 from tests.make import noise
 from tests.models import class_table
+from tiler.crops.folder import RECORDS
+from tiler.crops.record import CORRECTED, Record, write_record
 from tiler.errors import CropIndexError, RasterReadError
 from tiler.grid.tiles import plan_grid
 from tiler.source.image import open_image
@@ -148,7 +150,7 @@ def test_crops_of_several_folders_train_together(tmp_path: Path, caplog: pytest.
 
 def test_folders_of_other_classes_or_windows_are_refused(tmp_path: Path) -> None:
     first, other = crop_folder(tmp_path / "a"), crop_folder(tmp_path / "b", side=32)
-    with pytest.raises(TrainError, match=r"crops of one window expected, found \[32, 64\]"):
+    with pytest.raises(TrainError, match=r"found 64 px in .*a, 32 px in .*b; noseam crop --window PX makes"):
         read_crop_set(first, other)
     for name in ("classes.csv", "crops.csv"):
         (other / name).write_text((other / name).read_text().replace("class 1", "tree"))
@@ -162,5 +164,10 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_set_without_validation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainError, match="0 val crops, none with a labelled pixel"):
-        read_crop_set(crop_folder(tmp_path / "crops", val=0))
+    crops = crop_folder(tmp_path / "crops", val=0)
+    with pytest.raises(TrainError, match=r"0 val crops, none with a labelled pixel.*crop two at least\)"):
+        read_crop_set(crops)
+    (crops / RECORDS).mkdir(exist_ok=True)
+    write_record(crops, Record("a.jpg", CORRECTED, ()))
+    with pytest.raises(TrainError, match=r"0 val crops.*noseam review OUT --import \.\.\. --split 0\.8"):
+        read_crop_set(crops)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from segment.training.temperature import best_temperature, find_temperature
+from segment.training.temperature import Temperature, best_temperature, find_temperature
 
 CPU = torch.device("cpu")
 
@@ -39,6 +39,7 @@ def test_labels_that_are_always_right_or_never_give_a_temperature_within_bounds(
     right = torch.arange(3).repeat(20)
     assert 0.05 <= best_temperature(logits, right) < 0.3
     assert best_temperature(logits, (right + 1) % 3) == 20
+    assert [Temperature(value, 0.6, 0.5, 60).at_bound for value in (0.05, 0.06, 1, 20)] == [True, False, False, True]
 
 
 class Coarse(nn.Module):

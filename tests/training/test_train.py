@@ -514,6 +514,16 @@ def test_a_whole_model_of_other_classes_is_a_base(tmp_path: Path) -> None:
     assert network.decode_head.classifier.out_channels == 2
 
 
+@pytest.mark.parametrize(("window", "side", "warned"), [(64, 128, True), (64, 64, False), (99, 128, False)])
+def test_a_base_that_saw_such_windows_at_another_scale_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, window: int, side: int, warned: bool
+) -> None:
+    folder = checkpoint_folder(tmp_path, classes=2, tiling=Tiling(window, side))
+    with caplog.at_level(logging.WARNING, "segment"):
+        load_base(str(folder), class_table(2), TILING, seed=0)
+    assert ("goes on at 64 px, another scale; --input 128 keeps its own" in caplog.text) == warned
+
+
 def test_a_base_without_some_encoder_weights_is_refused(tmp_path: Path) -> None:
     folder = checkpoint_folder(tmp_path, classes=2)
     stored = load_file(folder / "model.safetensors")

@@ -90,6 +90,7 @@ def test_corrected_drafts_become_crops_of_the_models_window(tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     assert "2 windows of 2 images taken" in result.output
     assert "1 window came back as exported and left out" in result.output
+    assert said(result).endswith("--base MODEL --input 64")  # what the masks say of their model
     crops = masks / "review/crops"
     with (crops / "crops.csv").open(newline="") as file:
         rows = {Path(row["mask"]).stem: row for row in csv.DictReader(file)}

@@ -84,6 +84,17 @@ class TestGeoPackage:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert styled == [("labels", 1), ("windows", 1)]
 
+    def test_one_column_alone_says_the_class(self, masks: Path) -> None:
+        import pyogrio
+
+        about = pyogrio.read_info(masks / "review/export-1/windows.gpkg", layer="labels")
+        assert list(about["fields"]) == ["class_name", "area_m2", "source", "model"]
+        name = windows(masks / "review/export-1")[0]["name"]
+        package = self.change(masks, f"UPDATE labels SET class_name = NULL WHERE source = '{name}'")
+        result = noseam("review", masks, "--import", package, "--take-unchanged")
+        assert result.exit_code == 3
+        assert f"a polygon in {name} has no class_name; expected one of class 0" in said(result)
+
     def change(self, masks: Path, statement: str) -> Path:
         package = masks / "review/export-1/windows.gpkg"
         with closing(sqlite3.connect(package)) as database, database:
