@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from segment.model.checkpoint import BUNDLED_MODELS
 from segment.plan.figures import about_time
 from segment.plan.scope import read_roots
+from segment.plan.shard import WHOLE
 from segment.record.begun import Begun
 from segment.report.areas import class_rows
 from segment.report.beside import confusion_of, learning_curve, read_evaluation, reliability_of
 from segment.report.content import Content
 from segment.report.images import image_rows
 from segment.report.lights import lights_of
-from segment.report.standing import Standing
+from segment.report.standing import Folder
 from tiler.classes import ClassTable
 from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
@@ -27,24 +29,21 @@ from tiler.words import readable
 _SETTINGS = ("strict", "channels", "value_range")
 
 
-def collect(
-    out: Path, runs: Sequence[Begun], images: Sequence[Standing], classes: ClassTable, evaluation: Path | None
-) -> Content:
+def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | None) -> Content:
     """Return what the report of an output folder says.
 
     Parameters
     ----------
     out : Path
         The output folder.
-    runs : sequence of Begun
-        What its last runs set out to do.
-    images : sequence of Standing
-        Its images.
+    found : Folder
+        What is known of it.
     classes : ClassTable
         Names and colours of the classes.
     evaluation : Path or None
         Folder of an evaluation of these masks; None: see `read_evaluation`.
     """
+    runs, images = found.runs, found.images
     rows = image_rows(out, images)
     classed, area_note = class_rows(out, images, classes)
     judged = read_evaluation(out, evaluation, (image.name for image in images))
@@ -54,6 +53,7 @@ def collect(
         title=_title(out),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         low_below=LOW_BELOW,
+        notes=tuple(_notes(model, found)),
         run=tuple(_run(out, runs, tags, len(images))),
         settings=tuple(_settings(tags)),
         versions=tuple(runs[0].versions.items()) if runs else (),
@@ -82,8 +82,22 @@ def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], im
     yield "masks", readable(str(out.absolute()))
     if runs:
         yield "machine", _all([run.host for run in runs])
-        if runs[0].command:
-            yield "command", shlex.join(("noseam", *runs[0].command))
+        if words := runs[0].command_for(WHOLE):
+            yield "command", shlex.join(words)
+
+
+def _notes(model: str, found: Folder) -> Iterator[str]:
+    """Yield what a reader is to know before anything else."""
+    if model in BUNDLED_MODELS:
+        yield "The model is a demonstration: it knows made-up scenes only, and its labels of real photos are poor."
+    count = found.runs[0].shard.count if found.runs else 1
+    if missing := count - len(found.runs):
+        yield f"{missing} of {count} shards have not run into this folder yet."
+    if found.gone:
+        yield (
+            f"Masks of photos that left the survey are not counted here: {len(found.gone):,}, such as {found.gone[0]}. "
+            "noseam segment --prune removes them."
+        )
 
 
 def _times(runs: Sequence[Begun]) -> Iterator[tuple[str, str]]:

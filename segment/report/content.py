@@ -129,6 +129,8 @@ class Content:
     """When the report was made, ISO 8601."""
     low_below: float
     """Confidence counts as low below this, 0 to 1."""
+    notes: tuple[str, ...] = ()
+    """What a reader is to know before anything else."""
     run: tuple[tuple[str, str], ...]
     """What was run, as pairs of label and text: model, device, engine, precision, dates, duration, end."""
     settings: tuple[tuple[str, str], ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from segment.report.content import ImageRow, Level, Light
 from tiler.doubt import KINDS
@@ -35,7 +36,7 @@ def lights_of(images: Sequence[ImageRow]) -> tuple[Light, ...]:
     always looked for, or that occurs.
     """
     kinds = [kind for kind in dict.fromkeys((*_ALWAYS, *KINDS)) if kind in _ALWAYS or _has(images, kind)]
-    found = [_measured(kind, images) if kind == "low confidence" else _light(kind, images, images) for kind in kinds]
+    found = [_OTHERS.get(kind, _of_all)(kind, images) for kind in kinds]
     return tuple(sorted(found, key=lambda light: _GRAVEST[light.level]))
 
 
@@ -48,6 +49,21 @@ def _measured(kind: str, images: Sequence[ImageRow]) -> Light:
     return Light(
         id=kind, label="Low confidence", level="unknown", count=0, of=0, says=says, thresholds=_THRESHOLDS,
     )  # fmt: skip
+
+
+def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
+    """Return the light of places, which is unknown while nobody has asked where images lie that do not say it."""
+    light = _of_all(kind, images)
+    silent = sum(bool(image.masks) and not image.footprint and kind not in image.doubts for image in images)
+    if not silent:
+        return light
+    says = f"Without a place: {silent:,} of {counted(len(images), 'image')}; "
+    says += "--georef photo places drone photos by their pose."
+    return replace(light, says=f"{light.says} {says}") if light.count else replace(light, says=says, level="unknown")
+
+
+def _of_all(kind: str, images: Sequence[ImageRow]) -> Light:
+    return _light(kind, images, images)
 
 
 def _light(kind: str, images: Sequence[ImageRow], looked_at: Sequence[ImageRow]) -> Light:
@@ -64,3 +80,7 @@ def _has(images: Sequence[ImageRow], kind: str) -> bool:
 
 def _is(image: ImageRow, kind: str) -> bool:
     return image.state == kind or kind in image.doubts
+
+
+_OTHERS = {"low confidence": _measured, "not placed": _placed}
+"""Lights that need more than a count."""

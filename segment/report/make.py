@@ -18,7 +18,7 @@ from segment.report.areas import class_table
 from segment.report.collect import collect
 from segment.report.missing import make_missing, without_previews
 from segment.report.page import write_pages
-from segment.report.standing import Standing, read_standing
+from segment.report.standing import Standing, read_folder
 from tiler.files.aside import make_aside
 from tiler.files.previews import REPORT, images_folder
 from tiler.words import counted
@@ -48,9 +48,11 @@ def make_report(out: Path, evaluation: Path | None, *, jobs: int, advance: Calla
     RecordError
         If a record cannot be read, or the report cannot be written.
     """
-    runs, images = read_standing(out)
+    found = read_folder(out)
+    images = found.images
     if not images:
         return None
+    found = replace(found, runs=tuple(map(_as_of_now, found.runs)))
     classes = class_table(out, images)
     try:
         folder = make_aside(out / REPORT)
@@ -59,7 +61,7 @@ def make_report(out: Path, evaluation: Path | None, *, jobs: int, advance: Calla
                 _log.info("%s: making the previews of %s", folder, counted(len(missing), "image"))
                 make_missing(out, missing, classes, jobs=jobs, advance=advance)
             _remove_others(out, images)
-            return write_pages(collect(out, [_as_of_now(run) for run in runs], images, classes, evaluation), folder)
+            return write_pages(collect(out, found, classes, evaluation), folder)
     except OSError as error:
         raise RecordError(f"{out}: the report cannot be written: {error.strerror or error}") from error
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from segment.plan.scope import read_roots
+from segment.plan.shares import shared_inputs
 from segment.record.begun import Begun, read_records
 from segment.record.manifest import MANIFEST, lines_after
 from tiler.files.names import product_kind
 from tiler.files.previews import PreviewFiles, preview_files
 from tiler.masks.products import products_below
 from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+from tiler.words import readable
 
 _THREADS = 8
 _NOTHING: Mapping[str, Any] = {}
@@ -54,10 +56,23 @@ class Standing:
         return None if self.masks is None else preview_files(out, self.masks.image)
 
 
-def read_standing(out: Path) -> tuple[list[Begun], list[Standing]]:
-    """Return what the last runs into an output folder set out to do, and what is known of each image.
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What is known of an output folder."""
 
-    The images are those of the last run of each shard, and those whose masks stand there.
+    runs: tuple[Begun, ...]
+    """What the last run of each shard, or of the whole survey, set out to do."""
+    images: tuple[Standing, ...]
+    """Its images."""
+    gone: tuple[str, ...]
+    """Images whose masks stand there, and that the survey did not have any more when it was looked at as a whole."""
+
+
+def read_folder(out: Path) -> Folder:
+    """Return what is known of an output folder.
+
+    The images are those of the last run of each shard, those of shards that never ran, and those whose masks stand
+    there; where the last runs saw the whole survey, masks of other images are `gone`.
 
     Raises
     ------
@@ -65,15 +80,20 @@ def read_standing(out: Path) -> tuple[list[Begun], list[Standing]]:
         If a manifest cannot be read.
     """
     runs = _last(read_records(out)[0])
-    planned = {name: size for begun in runs for name, size in begun.inputs.items()}
+    dealt = shared_inputs(out, runs[0].shard.count) if runs and runs[0].shard.count > len(runs) else {}
+    planned = {**dict.fromkeys(map(readable, dealt), 0.0)}
+    planned |= {name: size for begun in runs for name, size in begun.inputs.items()}
     lines = {str(line.get("image")): line for begun in runs for line in _lines(out, begun)}
     masks = _masks(out)
+    gone = tuple(name for name in masks if name not in planned) if runs and all(run.whole for run in runs) else ()
     roots = read_roots(out)
-    return runs, [
+    found = tuple(
         Standing(name, line, masks.get(name), _source(name, line, roots), size)
         for name, size in {**dict.fromkeys(masks, 0.0), **planned}.items()
+        if name not in gone
         for line in (lines.get(name, _NOTHING),)
-    ]
+    )
+    return Folder(tuple(runs), found, gone)
 
 
 def _last(records: list[Begun]) -> list[Begun]:

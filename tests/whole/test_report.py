@@ -62,6 +62,8 @@ def test_a_run_ends_with_a_report_and_names_it_first(survey: Path, tmp_path: Pat
     assert (out / "report" / "index.html").exists()
     found = said(out)
     assert {each["id"]: each["level"] for each in found["lights"]}["failed"] == "red"
+    (place,) = (each for each in found["lights"] if each["id"] == "not placed")
+    assert (place["level"], place["says"][:30]) == ("unknown", "Without a place: 1 of 3 images")
     assert [each["name"] for each in found["images"]] == ["a #?/IMG_1.jpg", "bad.jpg", "ortho.tif"]
     run = dict(found["run"])
     assert run["model"] == str(model)
@@ -117,6 +119,12 @@ def test_no_report_is_made_where_none_is_wanted_and_none_of_a_shard(survey: Path
     assert not (tmp_path / "out" / "report").exists()
     assert "report:" not in segment(survey, tmp_path / "parts", model, "--shard", "1/2")
     assert not (tmp_path / "parts" / "report" / "index.html").exists()
+    api.report(tmp_path / "parts")
+    found = said(tmp_path / "parts")
+    assert len(found["images"]) == 3
+    assert {each["state"] for each in found["images"]} > {"left"}
+    assert found["notes"] == ["1 of 2 shards have not run into this folder yet."]
+    assert "--shard" not in dict(found["run"])["command"]
     segment(survey, tmp_path / "parts", model, "--shard", "2/2")
     assert api.report(tmp_path / "parts") == tmp_path / "parts" / "report" / "index.html"
     assert [each["state"] for each in said(tmp_path / "parts")["images"]] == ["done", "failed", "done"]
@@ -159,7 +167,11 @@ def test_previews_of_photos_that_are_gone_go_too(survey: Path, tmp_path: Path, m
     segment(survey, out, model)
     assert (out / "report" / "images" / "ortho_photo.jpg").exists()
     (survey / "ortho.tif").unlink()
+    segment(survey, out, model)
+    assert [each["name"] for each in said(out)["images"]] == ["a #?/IMG_1.jpg", "bad.jpg"]
+    assert "photos that left the survey are not counted here: 1, such as ortho.tif" in said(out)["notes"][0]
     segment(survey, out, model, "--prune")
+    assert "notes" not in said(out)
     assert not (out / "report" / "images" / "ortho_photo.jpg").exists()
     assert [each["name"] for each in said(out)["images"]] == ["a #?/IMG_1.jpg", "bad.jpg"]
 
