@@ -42,7 +42,7 @@ _DRAWS = 5
 def main() -> None:
     """Read the command line, and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder of all that is made; scenes and masks are made but once")
+    parser.add_argument("folder", type=Path, help="folder of all that is made; the same command again goes on")
     parser.add_argument("--pools", type=int, default=3, help="pools of scenes")
     parser.add_argument("--photos", type=int, default=8, help="photos of a pool")
     parser.add_argument("--held", type=int, default=6, help="photos to evaluate on")
@@ -160,8 +160,8 @@ def _after(
     for folder, share in ((crops, 2 / 3), (others[0], 1 / 3)):
         _repeat(folder / "crops.csv", round(share * wanted.steps * BATCH))
     noseam.train([crops, *others], model, base=MODEL, max_steps=wanted.steps, lr=wanted.lr, warmup=0.1,
-                 input_px=INPUT_PX, batch_size=BATCH, seed=seed, fresh=True)  # fmt: skip
-    noseam.segment(held / "images", masks, model=str(model), tile="512", overwrite=True, report=False)
+                 input_px=INPUT_PX, batch_size=BATCH, seed=seed)  # fmt: skip
+    noseam.segment(held / "images", masks, model=str(model), tile="512", report=False)
     return _scores(held, masks)
 
 
