@@ -70,7 +70,7 @@ class ChannelError(TilerError, ValueError):
 class ColourError(ChannelError):
     """The channels of a file are sure to be no red, green and blue."""
 
-    advice = "save it as RGB; the reason says how"
+    advice = "save it as RGB, with any image program"
 
 
 class ClassTableError(TilerError, ValueError):

@@ -198,7 +198,7 @@ class Tiling:
         if low / _FAR < source_gsd_m / scale < high * _FAR:
             return ""
         seen = source_gsd_m / scale
-        times = f"{float(f'{max(seen / high, low / seen):.2g}'):,g} times as {'large' if seen > high else 'small'}"
+        times = f"{_many(max(seen / high, low / seen))} times as {'large' if seen > high else 'small'}"
         size = (
             f"its pixels are {lengths(source_gsd_m)}"
             if self.gsd_m is None
@@ -209,6 +209,10 @@ class Tiling:
         if source_gsd_m > MAX_SCALE * nearest:
             return f"{found}, so labels are likely wrong; the image is too coarse for this model"
         return f"{found}, so labels are likely wrong; --gsd {nearest:.2g} brings it to the scale of the model"
+
+
+def _many(ratio: float) -> str:
+    return f"{float(f'{ratio:.2g}'):g}" if ratio < 1000 else "more than 1,000"
 
 
 @dataclass(frozen=True, kw_only=True)
