@@ -93,9 +93,9 @@ def _notes(model: str, found: Folder) -> Iterator[str]:
     count = found.runs[0].shard.count if found.runs else 1
     if missing := count - len(found.runs):
         yield f"{missing} of {count} shards have not run into this folder yet."
-    if found.gone:
+    if gone := found.gone:
         yield (
-            f"Masks of photos that left the survey are not counted here: {len(found.gone):,}, such as {found.gone[0]}. "
+            f"Masks of photos that left the survey are not counted here: {len(gone):,}, such as {gone[0].name}. "
             "noseam segment --prune removes them."
         )
 

@@ -60,7 +60,7 @@ def make_report(out: Path, evaluation: Path | None, *, jobs: int, advance: Calla
             if missing := without_previews(out, images):
                 _log.info("%s: making the previews of %s", folder, counted(len(missing), "image"))
                 make_missing(out, missing, classes, jobs=jobs, advance=advance)
-            _remove_others(out, images)
+            _remove_others(out, (*images, *found.gone))
             return write_pages(collect(out, found, classes, evaluation), folder)
     except OSError as error:
         raise RecordError(f"{out}: the report cannot be written: {error.strerror or error}") from error

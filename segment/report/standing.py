@@ -64,7 +64,7 @@ class Folder:
     """What the last run of each shard, or of the whole survey, set out to do."""
     images: tuple[Standing, ...]
     """Its images."""
-    gone: tuple[str, ...]
+    gone: tuple[Standing, ...]
     """Images whose masks stand there, and that the survey did not have any more when it was looked at as a whole."""
 
 
@@ -81,19 +81,20 @@ def read_folder(out: Path) -> Folder:
     """
     runs = _last(read_records(out)[0])
     dealt = shared_inputs(out, runs[0].shard.count) if runs and runs[0].shard.count > len(runs) else {}
-    planned = {**dict.fromkeys(map(readable, dealt), 0.0)}
+    planned = dict.fromkeys(map(readable, dealt), 0.0)
     planned |= {name: size for begun in runs for name, size in begun.inputs.items()}
     lines = {str(line.get("image")): line for begun in runs for line in _lines(out, begun)}
     masks = _masks(out)
-    gone = tuple(name for name in masks if name not in planned) if runs and all(run.whole for run in runs) else ()
     roots = read_roots(out)
-    found = tuple(
+    found = [
         Standing(name, line, masks.get(name), _source(name, line, roots), size)
         for name, size in {**dict.fromkeys(masks, 0.0), **planned}.items()
-        if name not in gone
         for line in (lines.get(name, _NOTHING),)
-    )
-    return Folder(tuple(runs), found, gone)
+    ]
+    whole = bool(runs) and all(run.whole for run in runs)
+    there = tuple(image for image in found if not whole or image.name in planned)
+    gone = tuple(image for image in found if whole and image.name not in planned)
+    return Folder(tuple(runs), there, gone)
 
 
 def _last(records: list[Begun]) -> list[Begun]:
