@@ -63,6 +63,7 @@ def test_where_pytorch_fails_another_exact_engine_is_the_reference() -> None:
     assert rounded.agreement == 1 - 50 / TRUTH.size
 
 
+@NEEDS_TORCH  # or the advice is to install it
 def test_the_text_says_what_auto_takes_and_has_80_columns() -> None:
     verdicts = judge(
         [
