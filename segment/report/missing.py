@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from segment.report.standing import Masks, Standing
+from segment.report.standing import Standing
 from tiler.classes import ClassTable
 from tiler.errors import TilerError
 from tiler.files.names import product_kind
 from tiler.grid.seams import read_model_shape
-from tiler.previews.make import Reading, make_previews
+from tiler.masks.provenance import read_recipe, reading_of
+from tiler.masks.standing import Masks
+from tiler.previews.make import make_previews
 from tiler.previews.write import previews_of
 from tiler.source.raster import FINGERPRINT_KEY
-from tiler.source.stretch import read_stretch
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +59,8 @@ def _make(out: Path, image: Standing, classes: ClassTable) -> None:
     assert image.source is not None
     assert image.masks is not None
     tags = image.masks.tags
-    channels = tuple(int(channel) for channel in tags.get("NOSEAM_CHANNELS", "").split(",") if channel)
-    stretch = read_stretch(tags.get("NOSEAM_VALUES", ""))
-    values = None if stretch is None else (stretch.low, stretch.high)
-    reading = Reading(read_model_shape(tags), channels, values)
-    make_previews(image.source, dict(_planes(image.masks)), files, classes, tags[FINGERPRINT_KEY], reading)
+    reading, model_shape = reading_of(read_recipe(tags) or {}), read_model_shape(tags)
+    make_previews(image.source, dict(_planes(image.masks)), files, classes, tags[FINGERPRINT_KEY], model_shape, reading)
 
 
 def _planes(masks: Masks) -> Iterator[tuple[str, Path]]:

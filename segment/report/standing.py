@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,11 @@ from segment.plan.scope import read_roots
 from segment.plan.shares import shared_inputs
 from segment.record.begun import Begun, read_records
 from segment.record.manifest import MANIFEST, lines_after
-from tiler.files.names import product_kind
 from tiler.files.previews import PreviewFiles, preview_files
-from tiler.masks.products import products_below
-from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_tags
+from tiler.masks.standing import Masks, masks_below
 from tiler.words import readable
 
-_THREADS = 8
 _NOTHING: Mapping[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """The masks of one image."""
-
-    image: Path
-    """Place of the image below its source, without its suffix."""
-    label: Path
-    """Its label mask."""
-    products: tuple[Path, ...]
-    """All its masks and polygons."""
-    tags: Mapping[str, str]
-    """What the label mask says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ def read_folder(out: Path) -> Folder:
     planned = dict.fromkeys(map(readable, dealt), 0.0)
     planned |= {name: size for begun in runs for name, size in begun.inputs.items()}
     lines = {str(line.get("image")): line for begun in runs for line in _lines(out, begun)}
-    masks = _masks(out)
+    masks = {each.source: each for each in masks_below(out)}
     roots = read_roots(out)
     found = [
         Standing(name, line, masks.get(name), _source(name, line, roots), size)
@@ -107,23 +89,6 @@ def _last(records: list[Begun]) -> list[Begun]:
 
 def _lines(out: Path, begun: Begun) -> Iterator[dict[str, Any]]:
     return lines_after(out / begun.shard.mark(MANIFEST), begun.manifest_bytes)
-
-
-def _masks(out: Path) -> dict[str, Masks]:
-    """Return the masks that stand in an output folder, by the image that they name."""
-    found = products_below(out)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        told = pool.map(_told, found, found.values())
-    return {each.tags[SOURCE_KEY]: each for each in told if each is not None}
-
-
-def _told(image: Path, products: Iterable[Path]) -> Masks | None:
-    products = tuple(products)
-    for label in (path for path in products if product_kind(path) == "label"):
-        tags = read_tags(label)
-        if is_made_by_noseam(tags) and SOURCE_KEY in tags:
-            return Masks(image, label, products, tags)
-    return None
 
 
 def _source(name: str, line: Mapping[str, Any], roots: Iterable[Path]) -> Path | None:

@@ -13,10 +13,10 @@ from segment.plan.scope import read_roots
 from segment.record.manifest import MANIFEST, lines_after
 from segment.review.request import By, Measure
 from tiler.classes import ClassTable
-from tiler.files.names import PNG, TIFF, product_kind
+from tiler.files.names import PNG, TIFF
 from tiler.masks.own_classes import own_class_table
-from tiler.masks.products import products_below
-from tiler.masks.provenance import SOURCE_KEY, is_made_by_noseam, read_recipe, read_tags
+from tiler.masks.provenance import SOURCE_KEY, read_recipe, reading_of
+from tiler.masks.standing import masks_below
 from tiler.source.options import ReadingOptions
 
 _MEASURES: tuple[Measure, ...] = ("confidence", "disagreement")
@@ -99,12 +99,7 @@ def read_survey(out: Path) -> Survey:
         If a record of it cannot be read.
     """
     known, roots = _paths(out), read_roots(out)
-    images = []
-    for products in products_below(out).values():
-        for label in products:
-            tags = read_tags(label) if product_kind(label) == "label" else {}
-            if is_made_by_noseam(tags) and SOURCE_KEY in tags:
-                images.append(_reviewed(label, tags, known, roots))
+    images = [_reviewed(masks.label, masks.tags, known, roots) for masks in masks_below(out)]
     classes = own_class_table([image.label for image in images], out)
     if classes is None:
         raise RequestError(f"{out}: no label mask of noseam found; expected the output folder of `noseam segment`")
@@ -123,7 +118,7 @@ def _reviewed(label: Path, tags: Mapping[str, str], known: Mapping[str, Path], r
     candidates = [*filter(None, [known.get(name)]), *(root / name for root in roots)]
     source = next((path for path in candidates if path.is_file()), candidates[0] if candidates else Path(name))
     recipe = read_recipe(tags) or {}
-    return Reviewed(name, source, label, beside, _window(recipe, tags), _input(recipe), _reading(recipe))
+    return Reviewed(name, source, label, beside, _window(recipe, tags), _input(recipe), reading_of(recipe))
 
 
 def _commonest(sides: Iterable[int | None]) -> int | None:
@@ -146,11 +141,6 @@ def _window(recipe: Mapping[str, Any], tags: Mapping[str, str]) -> int | None:
 def _input(recipe: Mapping[str, Any]) -> int | None:
     side = recipe.get("cut", {}).get("input")
     return side if isinstance(side, int) else None
-
-
-def _reading(recipe: Mapping[str, Any]) -> ReadingOptions:
-    channels, values = recipe.get("channels") or (), recipe.get("value_range")
-    return ReadingOptions(channels=tuple(channels), value_range=None if values is None else tuple(values))
 
 
 def _paths(out: Path) -> dict[str, Path]:

@@ -14,6 +14,7 @@ import rasterio
 from tiler.files.names import JPEG, PNG
 from tiler.masks.jpeg_text import read_jpeg_text
 from tiler.masks.png import read_text
+from tiler.source.options import ReadingOptions
 from tiler.source.raster import FINGERPRINT_KEY, gdal_environment
 
 SOURCE_KEY = "SOURCE"
@@ -94,3 +95,9 @@ def read_recipe(tags: Mapping[str, str]) -> Mapping[str, Any] | None:
     except (KeyError, ValueError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("cut", {}), dict) else None
+
+
+def reading_of(recipe: Mapping[str, Any]) -> ReadingOptions:
+    """Return how the image of a mask was read, by its recipe; the defaults where that says nothing."""
+    channels, values = recipe.get("channels") or (), recipe.get("value_range")
+    return ReadingOptions(channels=tuple(channels), value_range=None if values is None else tuple(values))

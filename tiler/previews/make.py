@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,20 @@ from tiler.masks.labels import LabelReader, open_labels
 from tiler.previews.canvas import MaskCanvas, PhotoCanvas, preview_shape, shown_grid
 from tiler.previews.write import Preview, write_previews
 from tiler.source.image import ImageReader, open_image
+from tiler.source.options import ReadingOptions
 from tiler.source.raster import gdal_environment
 
 _BAND_PIXELS, _BAND_ROWS = 2**24, 512
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the network saw an image, so that its previews show the same."""
-
-    model_shape: tuple[int, int]
-    """(height, width) of the model grid."""
-    channels: tuple[int, ...] = ()
-    """See `open_image`."""
-    value_range: tuple[float, float] | None = None
-    """See `open_image`."""
-
-
 def make_previews(
-    image: Path, masks: Mapping[str, Path], files: PreviewFiles, classes: ClassTable, of: str, reading: Reading
+    image: Path,
+    masks: Mapping[str, Path],
+    files: PreviewFiles,
+    classes: ClassTable,
+    of: str,
+    model_shape: tuple[int, int],
+    reading: ReadingOptions,
 ) -> None:
     """Write the previews of an image: the very bytes that a run writes which makes them beside the masks.
 
@@ -52,8 +46,10 @@ def make_previews(
         Colours of the classes.
     of : str
         Fingerprint of the label mask.
-    reading : Reading
-        How the network saw the image.
+    model_shape : tuple of int
+        (height, width) of the model grid.
+    reading : ReadingOptions
+        How the image was read.
 
     Raises
     ------
@@ -62,9 +58,9 @@ def make_previews(
     OSError
         If a preview cannot be written.
     """
-    options = {"channels": reading.channels, "value_range": reading.value_range}
-    with gdal_environment(), open_image(image, **options) as reader:  # type: ignore[arg-type]
-        model_shape = shown_grid(reading.model_shape, reader.info.shape)
+    opened = open_image(image, channels=reading.channels, value_range=reading.value_range)
+    with gdal_environment(), opened as reader:
+        model_shape = shown_grid(model_shape, reader.info.shape)
         photo = _photo(reader, model_shape)
         planes = {kind: _sampled(path, reader.info.shape, preview_shape(model_shape)) for kind, path in masks.items()}
     labels = planes.pop("label")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from tiler.source.raster import RasterInfo
 
 _PERCENTILES = (2.0, 98.0)
 _LITTLE_CONTRAST = 16
-_TEXT = re.compile(r"(\S+) to (\S+) became 0 to 255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,6 @@ class Stretch:
             return np.zeros(values.shape, np.uint8)
         levels = np.clip((values.astype(np.float64) - self.low) * (255 / span), 0, 255)
         return np.rint(np.where(np.isnan(levels), 0, levels)).astype(np.uint8)
-
-
-def read_stretch(text: str) -> Stretch | None:
-    """Return the stretch that `str` made into a text; None where it says none."""
-    found = _TEXT.fullmatch(text)
-    return Stretch(float(found[1]), float(found[2])) if found else None
 
 
 _UNCHANGED = Stretch(0, 255)
