@@ -35,7 +35,7 @@ class Standing:
 
     def previews(self, out: Path) -> PreviewFiles | None:
         """Return where its previews lie; None where it has no masks."""
-        return None if self.masks is None else preview_files(out, self.masks.image)
+        return None if self.masks is None else preview_files(out, Path(self.masks.source))
 
 
 @dataclass(frozen=True, slots=True)

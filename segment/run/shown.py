@@ -56,7 +56,7 @@ class Shown:
         try:
             with watch("previews"):
                 make_aside(out / REPORT)
-                write_previews(preview_files(out, self._plan.found.relative.with_suffix("")), preview, classes, of)
+                write_previews(preview_files(out, Path(self._plan.source_text)), preview, classes, of)
         except OSError as error:
             _log.debug("%s: its previews cannot be written: %s", self._plan.found.path, error)
 

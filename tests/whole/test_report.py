@@ -20,7 +20,7 @@ from tiler.files.walk import walk_survey
 from tiler.masks.labels import open_labels
 from tiler.previews.write import previews_of
 
-PHOTO = "images/a%20%23%3F/IMG_1"
+PHOTO = "images/a%20%23%3F/IMG_1.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +107,11 @@ def test_the_previews_of_a_run_are_those_that_the_report_makes(survey: Path, tmp
 def test_a_report_shows_masks_that_were_made_again(survey: Path, tmp_path: Path, model: Path) -> None:
     out, files = tmp_path / "out", tmp_path / "out" / "report" / "images"
     segment(survey, out, model)
-    old = (files / "ortho_layers.js").read_bytes()
+    old = (files / "ortho.tif_layers.js").read_bytes()
     segment(survey, out, model, "--no-report", "--window", 200)
-    assert (files / "ortho_layers.js").read_bytes() == old
+    assert (files / "ortho.tif_layers.js").read_bytes() == old
     assert noseam("report", out).exit_code == 0
-    assert (files / "ortho_layers.js").read_bytes() != old
+    assert (files / "ortho.tif_layers.js").read_bytes() != old
 
 
 def test_no_report_is_made_where_none_is_wanted_and_none_of_a_shard(survey: Path, tmp_path: Path, model: Path) -> None:
@@ -165,14 +165,14 @@ def test_an_evaluation_beside_the_masks_is_shown(tmp_path: Path, model: Path) ->
 def test_previews_of_photos_that_are_gone_go_too(survey: Path, tmp_path: Path, model: Path) -> None:
     out = tmp_path / "out"
     segment(survey, out, model)
-    assert (out / "report" / "images" / "ortho_photo.jpg").exists()
+    assert (out / "report" / "images" / "ortho.tif_photo.jpg").exists()
     (survey / "ortho.tif").unlink()
     segment(survey, out, model)
     assert [each["name"] for each in said(out)["images"]] == ["a #?/IMG_1.jpg", "bad.jpg"]
     assert "photos that left the survey are not counted here: 1, such as ortho.tif" in said(out)["notes"][0]
     segment(survey, out, model, "--prune")
     assert "notes" not in said(out)
-    assert not (out / "report" / "images" / "ortho_photo.jpg").exists()
+    assert not (out / "report" / "images" / "ortho.tif_photo.jpg").exists()
     assert [each["name"] for each in said(out)["images"]] == ["a #?/IMG_1.jpg", "bad.jpg"]
 
 
@@ -240,6 +240,17 @@ def test_previews_say_of_which_masks_they_are(survey: Path, tmp_path: Path, mode
 
     out = tmp_path / "out"
     segment(survey / "ortho.tif", out, model)
-    known = previews_of(preview_files(out, Path("ortho")))
+    known = previews_of(preview_files(out, Path("ortho.tif")))
     assert known is not None
     assert known[0] == read_tags(out / "ortho_label.tif")["NOSEAM_FINGERPRINT"]
+
+
+def test_images_of_one_name_and_another_suffix_have_previews_of_their_own(
+    survey: Path, tmp_path: Path, model: Path
+) -> None:
+    out = tmp_path / "out"
+    Image.fromarray(noise(90, 120, 3, seed=5)).save(survey / "ortho.jpg")
+    segment(survey, out, model)
+    one, other = image(out, "ortho.jpg"), image(out, "ortho.tif")
+    assert (one["preview"], other["preview"]) == ([120, 90], [300, 200])
+    assert one["photo"] != other["photo"]

@@ -155,7 +155,7 @@ def of_photos(photos: Path, model: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def without(found: dict[str, bytes], stem: str) -> dict[str, bytes]:
-    return {name: data for name, data in found.items() if not Path(name).name.startswith(f"{stem}_")}
+    return {name: data for name, data in found.items() if not Path(name).name.startswith((f"{stem}_", f"{stem}.jpg_"))}
 
 
 def test_an_image_that_always_kills_its_worker_alone_fails(

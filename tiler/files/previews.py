@@ -1,7 +1,7 @@
 """Names of the previews of an image, and of the folder of the report that shows them.
 
-The previews of `day1/IMG_7.JPG` lie in the output folder: `report/images/day1/IMG_7_photo.jpg`, `IMG_7_thumb.jpg` and
-`IMG_7_layers.js`.
+The previews of `day1/IMG_7.JPG` lie in the output folder: `report/images/day1/IMG_7.JPG_photo.jpg`,
+`IMG_7.JPG_thumb.jpg` and `IMG_7.JPG_layers.js`. The suffix tells `IMG_7.JPG` and `IMG_7.tif` apart.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def preview_files(out: Path, image: Path) -> PreviewFiles:
     out : Path
         The output folder.
     image : Path
-        Place of the image below its source, without its suffix.
+        Place of the image below its source, as its masks tell it.
     """
     folder = images_folder(out) / image.parent
     photo, thumb, layers = (folder / f"{image.name}_{what}" for what in ("photo.jpg", "thumb.jpg", "layers.js"))
