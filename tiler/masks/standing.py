@@ -18,8 +18,6 @@ _THREADS = 8
 class Masks:
     """The masks of one image."""
 
-    image: Path
-    """Place of the image below its source, without its suffix."""
     label: Path
     """Its label mask."""
     products: tuple[Path, ...]
@@ -36,12 +34,12 @@ class Masks:
 def masks_below(folder: Path) -> tuple[Masks, ...]:
     """Return the label masks of noseam below a folder, in the order of their names; see `products_below`."""
     labels = [
-        (image, path, products)
-        for image, products in products_below(folder).items()
+        (path, products)
+        for products in products_below(folder).values()
         for path in products
         if product_kind(path) == "label"
     ]
     with ThreadPoolExecutor(_THREADS) as pool:
-        tags = pool.map(read_tags, (path for _, path, _ in labels))
+        tags = pool.map(read_tags, (path for path, _ in labels))
         found = [Masks(*each, told) for each, told in zip(labels, tags, strict=True)]
     return tuple(masks for masks in found if is_made_by_noseam(masks.tags) and SOURCE_KEY in masks.tags)
