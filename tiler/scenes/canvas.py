@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.scenes.eye import Eye, Light
 from tiler.scenes.shapes import Metres, Shape
 
 _BLOCK_PX = 256
@@ -68,12 +69,24 @@ class Canvas:
         Ground sample distance, metres per pixel.
     shift : tuple of int
         Start of the noise, see `Patch`.
+    eye : Eye
+        The camera; things that know its place lean away from it.
+    light : Light
+        Sun and sky, for things that cast their own shadows.
     """
 
-    def __init__(self, shape: tuple[int, int], *, gsd_m: float, shift: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        *,
+        gsd_m: float,
+        shift: tuple[int, int],
+        eye: Eye = Eye(),
+        light: Light = Light(),
+    ) -> None:
         self.pixels: NDArray[np.uint8] = np.zeros((*shape, 3), np.uint8)
         self.labels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
-        self.gsd_m = gsd_m
+        self.gsd_m, self.eye, self.light = gsd_m, eye, light
         self._shift = shift
 
     @property
