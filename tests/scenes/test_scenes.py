@@ -19,7 +19,7 @@ from tiler.scenes.request import GSD_M, SceneOptions
 from tiler.scenes.scene import make_scene
 from tiler.scenes.shapes import Shape, blob, box, ellipse, union
 from tiler.scenes.survey import make_survey
-from tiler.scenes.things import ID
+from tiler.scenes.thing import ID
 from tiler.source.raster import read_info
 
 RED = materials.plain((200, 20, 20), grain=0)

@@ -12,10 +12,10 @@ from PIL import Image, ImageFilter
 
 from tiler.scenes import materials
 from tiler.scenes.canvas import Canvas
-from tiler.scenes.layout import Layout, plan_layout
-from tiler.scenes.request import GSD_M
+from tiler.scenes.layout import plan_layout
+from tiler.scenes.request import GSD_M, World
 from tiler.scenes.shapes import box, union
-from tiler.scenes.things import ID, Random, Thing
+from tiler.scenes.thing import ID, Layout, Random, Thing
 
 _CHUNK_ROWS = 1024
 _MEADOW, _THINGS = 0.25, 0.5
@@ -40,6 +40,7 @@ def make_scene(
     *,
     seed: int | tuple[int, ...],
     gsd_m: float = GSD_M,
+    world: World = "neighbourhood",
     advance: Callable[[float], None] = lambda share: None,
 ) -> Scene:
     """Return a scene.
@@ -52,6 +53,8 @@ def make_scene(
         The same seed, size and ground sample distance give the same bytes.
     gsd_m : float
         Ground sample distance, metres per pixel.
+    world : str
+        What kind of scene.
     advance : callable
         Called now and then with the share of the work that is done, below 1.
 
@@ -63,8 +66,9 @@ def make_scene(
     random = np.random.default_rng(seed)
     shift = random.integers(0, 2**20, 2)
     canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
-    layout = plan_layout(canvas.shape_m, random)
-    _paint_meadow(canvas, random, lambda share: advance(_MEADOW * share))
+    layout = plan_layout(canvas.shape_m, random, world)
+    if layout.meadow:
+        _paint_meadow(canvas, random, lambda share: advance(_MEADOW * share))
     for done, thing in enumerate(layout.things):
         advance(_MEADOW + _THINGS * done / len(layout.things))
         if thing.shadow:

@@ -122,7 +122,9 @@ def _tasks(folder: Path, request: SceneOptions, shares: Path) -> Iterator[object
 
 def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
-    scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
+    scene = make_scene(
+        *request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m, world=request.world, advance=note
+    )
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
     Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
@@ -161,7 +163,9 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 
 def _write_orthomosaic(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
-    scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
+    scene = make_scene(
+        *request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m, world=request.world, advance=note
+    )
     name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)
     east = _CORNER[0] + (index - request.photos) * 1.05 * scene.labels.shape[1] * scene.gsd_m
