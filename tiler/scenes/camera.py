@@ -55,7 +55,7 @@ class Camera:
 def draw_camera(random: Random) -> Camera:
     """Return a random camera, from a careful one in good light to a shaken one in bad light."""
     exposure = math.exp(random.normal(0.05, 0.22))
-    warmth, tint = random.normal(0, 0.045), random.normal(0, 0.02)
+    warmth, tint = random.normal(0.01, 0.035), random.normal(0, 0.012)
     shaken, soft = random.random() < 0.25, random.random() < 0.3
     bearing, way = random.uniform(0, 2 * math.pi), random.uniform(1, 7) if shaken else 0.0
     fringe = random.integers(-1, 2, 2) if random.random() < 0.25 else (0, 0)
@@ -163,9 +163,11 @@ def _noise_bank() -> NDArray[np.float32]:
 
 def _noise(shape: tuple[int, ...], camera: Camera, start: NDArray[np.int64]) -> NDArray[np.float32]:
     fine, coarse = _noise_bank()
-    mixed = np.float32(camera.noise) * ((1 - camera.coarse) * fine + camera.coarse * coarse)
+    mixed = camera.noise * ((1 - camera.coarse) * fine + camera.coarse * coarse)
     repeats = shape[0] // _NOISE_PX + 2, shape[1] // _NOISE_PX + 2, 1
-    tiled: NDArray[np.float32] = np.tile(mixed.astype(np.float32), repeats)[start[0] :, start[1] :][: shape[0], : shape[1]]
+    tiled: NDArray[np.float32] = np.tile(mixed.astype(np.float32), repeats)[start[0] :, start[1] :][
+        : shape[0], : shape[1]
+    ]
     return tiled
 
 

@@ -69,24 +69,18 @@ class Canvas:
         Ground sample distance, metres per pixel.
     shift : tuple of int
         Start of the noise, see `Patch`.
-    eye : Eye
-        The camera; things that know its place lean away from it.
-    light : Light
-        Sun and sky, for things that cast their own shadows.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        *,
-        gsd_m: float,
-        shift: tuple[int, int],
-        eye: Eye = Eye(),
-        light: Light = Light(),
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], *, gsd_m: float, shift: tuple[int, int]) -> None:
         self.pixels: NDArray[np.uint8] = np.zeros((*shape, 3), np.uint8)
         self.labels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
-        self.gsd_m, self.eye, self.light = gsd_m, eye, light
+        self.gsd_m = gsd_m
+        self.eye = Eye()
+        """The camera; things that know its place lean away from it."""
+        self.light = Light()
+        """Sun and sky."""
+        self.shaded: NDArray[np.uint8] | None = None
+        """How far each pixel lies in a shadow, 0 to 255, where shadows that overlap must not darken twice."""
         self._shift = shift
 
     @property
@@ -133,6 +127,7 @@ class Canvas:
             self.pixels[rows, cols] = np.clip(mixed + 0.5, 0, 255)
             if label is not None:
                 self.labels[rows, cols][distance < 0] = label
+                self._light_again(rows, cols, cover * opacity)
 
     def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
         """Darken a shape, such as a shadow on the ground, and shift it to blue, because the sky lights shadows."""
@@ -140,7 +135,19 @@ class Canvas:
         for rows, cols, _, distance in self._blocks(shape, soft_m):
             cover = np.clip(0.5 - distance / max(soft_m, self.gsd_m), 0, 1)[..., np.newaxis]
             below = self.pixels[rows, cols].astype(np.float32)
-            self.pixels[rows, cols] = below * (1 - cover * (1 - tint)) + np.float32(0.5)
+            if self.shaded is None:
+                self.pixels[rows, cols] = below * (1 - cover * (1 - tint)) + np.float32(0.5)
+                continue
+            before = self.shaded[rows, cols]
+            lit = 1 - before[..., np.newaxis] * ((1 - tint) / np.float32(255))
+            after = np.maximum(cover, before[..., np.newaxis] / np.float32(255))
+            self.pixels[rows, cols] = np.minimum(below * ((1 - after * (1 - tint)) / lit) + np.float32(0.5), 255)
+            self.shaded[rows, cols] = after[..., 0] * 255
+
+    def _light_again(self, rows: slice, cols: slice, cover: Metres) -> None:
+        """Note that what was just painted lies in no shadow yet."""
+        if self.shaded is not None and (before := self.shaded[rows, cols]).any():
+            self.shaded[rows, cols] = before * (1 - cover[..., 0])
 
     def _blocks(self, shape: Shape, margin_m: float) -> Iterator[tuple[slice, slice, Patch, Metres]]:
         """Yield the blocks that a shape may touch, small enough for the processor's cache."""

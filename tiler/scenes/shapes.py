@@ -102,7 +102,7 @@ def polygon(corners: Sequence[Point]) -> Shape:
     """Return a convex outline by its corners, in either sense; beyond a corner its distance is too short."""
     points = np.asarray(corners, np.float32)
     following = np.roll(points, -1, axis=0)
-    if float((points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]).sum()) > 0:
+    if float((points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]).sum()) < 0:
         points, following = points[::-1], np.roll(points[::-1], -1, axis=0)
     ways = following - points
     lengths = np.maximum(np.hypot(ways[:, 0], ways[:, 1]), 1e-6)
@@ -111,7 +111,7 @@ def polygon(corners: Sequence[Point]) -> Shape:
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
 
     def distance(y: Metres, x: Metres) -> Metres:
-        farthest = out_y[0] * y + (out_x[0] * x - offsets[0])
+        farthest: Metres = out_y[0] * y + (out_x[0] * x - offsets[0])
         for side in range(1, len(offsets)):
             farthest = np.maximum(farthest, out_y[side] * y + (out_x[side] * x - offsets[side]))
         return farthest

@@ -185,7 +185,7 @@ def _area(points: Sequence[Point]) -> float:
 def _normal(corners: Sequence[Place], closed: bool) -> Place:
     """Return the unit normal (y, x, z) of a plate, outwards if it is of a closed body, else upwards."""
     first, second, third = (np.asarray(corner) for corner in corners[:3])
-    y, x, z = np.cross(second - first, third - first)  # right-handed in (y, x, z): counterclockwise on the picture is up
+    y, x, z = np.cross(second - first, third - first)  # counterclockwise is up
     length = math.sqrt(float(y * y + x * x + z * z)) or 1.0
     flip = -1.0 if not closed and z < 0 else 1.0
     return flip * float(y) / length, flip * float(x) / length, flip * float(z) / length
