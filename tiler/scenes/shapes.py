@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Metres = NDArray[np.floating[Any]]
+Random = np.random.Generator
 Point = tuple[float, float]
 _BEARINGS = 2048
 """Directions in which the outline of a blob is tabulated."""

@@ -35,6 +35,8 @@ class Plate:
     """How much of what is below is hidden."""
     shadow: bool = True
     """Whether it casts a shadow."""
+    rim: float = 0.0
+    """If given, only an edge of this width is painted, such as a tyre, metres."""
 
     def paint(self, canvas: Canvas) -> None:
         """Paint it, unless it turns its back to the camera."""
@@ -42,7 +44,8 @@ class Plate:
         if self.closed and _area(seen) >= 0:
             return
         lit = shaded(self.material, canvas.light.on(_normal(self.corners, self.closed)))
-        canvas.paint(polygon(seen), lit, self.label, opacity=self.opacity)
+        shape = ring(polygon(seen), self.rim) if self.rim else polygon(seen)
+        canvas.paint(shape, lit, self.label, opacity=self.opacity)
 
     def cast(self, light: Light) -> Shape:
         """Return its shadow."""
@@ -56,7 +59,7 @@ class Rod:
     start: Place
     end: Place
     radius: float
-    colour: Colour
+    look: Colour | Material
     label: int | None = None
     folds: float = 0.0
     """Strength of the folds of cloth."""
@@ -68,7 +71,7 @@ class Rod:
         radius = self.radius * canvas.eye.zoom((self.start[2] + self.end[2]) / 2)
         thin = min(2 * radius / canvas.gsd_m, 1.0)
         shape = capsule(first, second, max(radius, canvas.gsd_m / 2))
-        canvas.paint(shape, _round(self.colour, first, second, radius, canvas.light, self.folds), self.label,
+        canvas.paint(shape, _round(self.look, first, second, radius, canvas.light, self.folds), self.label,
                      opacity=thin)  # fmt: skip
 
     def cast(self, light: Light) -> Shape:
@@ -191,9 +194,8 @@ def _normal(corners: Sequence[Place], closed: bool) -> Place:
     return flip * float(y) / length, flip * float(x) / length, flip * float(z) / length
 
 
-def _round(colour: Colour, first: Point, second: Point, radius: float, light: Light, folds: float) -> Material:
+def _round(look: Colour | Material, first: Point, second: Point, radius: float, light: Light, folds: float) -> Material:
     """Return the look of a bar: its side towards the sun is bright, the other dark."""
-    base = np.asarray(colour, np.float32)
     dy, dx = second[0] - first[0], second[1] - first[1]
     squared = max(dy * dy + dx * dx, 1e-12)
     depth = np.float32(0.10 + 0.35 * (1 - light.shadow))
@@ -203,7 +205,7 @@ def _round(colour: Colour, first: Point, second: Point, radius: float, light: Li
         share = np.clip((y * dy + x * dx) / squared, 0, 1)
         side = ((y - share * dy) * light.sun[0] + (x - share * dx) * light.sun[1]) / max(radius, 1e-3)
         bright = (0.97 - depth * np.clip(side, -1, 1))[..., np.newaxis]
-        colours: Metres = base * bright
+        colours: Metres = (look(patch) if callable(look) else np.asarray(look, np.float32)) * bright
         return colours * (1 + folds * patch.noise("clumps", 4)) if folds else colours
 
     return material
