@@ -49,7 +49,8 @@ class Plate:
 
     def cast(self, light: Light) -> Shape:
         """Return its shadow."""
-        return polygon([light.cast(corner) for corner in self.corners])
+        shadow = polygon([light.cast(corner) for corner in self.corners])
+        return ring(shadow, self.rim) if self.rim else shadow
 
 
 @dataclass(frozen=True, slots=True)
