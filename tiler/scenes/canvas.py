@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.scenes.noise import Cells, cells, texture
 from tiler.scenes.shapes import Metres, Shape
 
 _BLOCK_PX = 256
@@ -32,6 +33,32 @@ class Patch:
     """Pixel centres to the right, metres, shape (1, m)."""
     shift: tuple[int, int]
     """Where the scene's noise starts, cells; another scene starts elsewhere."""
+    gsd_m: float = _GRAIN_M
+    """Ground sample distance, metres per pixel."""
+
+    def texture(self, size_m: float, *, steep: float = 1.6, salt: int = 0) -> Metres:
+        """Return noise of mean 0 whose features are so large, shape (n, m).
+
+        Its deviation is 1, and less where features are smaller than a pixel, as in a photo. The steeper, the fewer
+        details lie within a feature. Another salt gives other noise.
+        """
+        rows, cols = (
+            axis.ravel().astype(np.float64) / size_m + start / 8
+            for axis, start in zip((self.y, self.x), self.shift, strict=True)
+        )
+        return texture(rows, cols, steep=steep, salt=salt) * np.float32(self.sharpness(size_m))
+
+    def sharpness(self, size_m: float) -> float:
+        """Return how much of the contrast of so small details the camera sees, 0 to 1."""
+        return min(1.0, size_m / (1.5 * self.gsd_m))
+
+    def cells(self, size_m: float, angle: float = 0.0, *, long: float = 1.0) -> Cells:
+        """Return cells of such a size; `long` times as long along the angle, radians."""
+        sine, cosine = math.sin(angle), math.cos(angle)
+        start = np.float32(self.shift[0] % 997), np.float32(self.shift[1] % 991)
+        along = self.x * np.float32(cosine / size_m / long) + self.y * np.float32(sine / size_m / long) + start[0]
+        across = self.y * np.float32(cosine / size_m) - self.x * np.float32(sine / size_m) + start[1]
+        return cells(across, along)
 
     def noise(self, roughness: Roughness, zoom: float = 1.0) -> Metres:
         """Return noise of mean 0 and deviation 1, shape (n, m, 1); features are `zoom` times as large."""
@@ -121,6 +148,16 @@ class Canvas:
             if label is not None:
                 self.labels[rows, cols][distance < 0] = label
 
+    def cover(self, shape: Shape, material: Material, label: int, opacity: Callable[[Patch], Metres]) -> None:
+        """Label a shape whole, and hide what is below as much as `opacity` says, shape (n, m), such as by twigs."""
+        for rows, cols, patch, distance in self._blocks(shape, 0.0):
+            inside = np.clip(0.5 - distance / self.gsd_m, 0, 1)
+            if inside.any():
+                below = self.pixels[rows, cols].astype(np.float32)
+                mixed = below + (material(patch) - below) * (inside * opacity(patch))[..., np.newaxis]
+                self.pixels[rows, cols] = np.clip(mixed + 0.5, 0, 255)
+                self.labels[rows, cols][distance < 0] = label
+
     def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
         """Darken a shape, such as a shadow on the ground, and shift it to blue, because the sky lights shadows."""
         tint = np.array([factor * 0.96, factor, factor * 1.1], np.float32)
@@ -144,7 +181,7 @@ class Canvas:
                 middle = shape.distance(y[len(y) // 2 :][:1], x[:, x.shape[1] // 2 :][:, :1])
                 if float(middle.max()) > _BLOCK_PX * self.gsd_m + margin_m:
                     continue
-                yield rows, cols, Patch(y, x, self._shift), shape.distance(y, x)
+                yield rows, cols, Patch(y, x, self._shift, self.gsd_m), shape.distance(y, x)
 
     def _centres(self, pixels: slice) -> Metres:
         return ((np.arange(pixels.start, pixels.stop) + 0.5) * self.gsd_m).astype(np.float32)
