@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.scenes.eye import Eye, Light
 from tiler.scenes.noise import Cells, cells, texture
 from tiler.scenes.shapes import Metres, Shape
 
@@ -84,6 +85,11 @@ def _bank(roughness: Roughness) -> Metres:
     return scaled
 
 
+def moved(material: Material, dy: float, dx: float) -> Material:
+    """Return the same material elsewhere, metres."""
+    return lambda patch: material(replace(patch, y=patch.y - np.float32(dy), x=patch.x - np.float32(dx)))
+
+
 class Canvas:
     """A picture and its labels.
 
@@ -101,6 +107,12 @@ class Canvas:
         self.pixels: NDArray[np.uint8] = np.zeros((*shape, 3), np.uint8)
         self.labels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
         self.gsd_m = gsd_m
+        self.eye = Eye()
+        """The camera; things that know its place lean away from it."""
+        self.light = Light()
+        """Sun and sky."""
+        self.shaded: NDArray[np.uint8] | None = None
+        """How far each pixel lies in a shadow, 0 to 255, where shadows that overlap must not darken twice."""
         self._shift = shift
 
     @property
@@ -138,7 +150,7 @@ class Canvas:
         for rows, cols, patch, distance in self._blocks(shape, 3 * ragged_m):
             advance(rows.start / len(self.labels))
             if ragged_m:
-                distance = distance + ragged_m * patch.noise("clumps", 2)[..., 0]
+                distance = distance + np.float32(ragged_m) * self._ragged(patch, ragged_m)
             cover = np.clip(0.5 - distance / self.gsd_m, 0, 1)[..., np.newaxis]
             if not cover.any():
                 continue
@@ -147,6 +159,7 @@ class Canvas:
             self.pixels[rows, cols] = np.clip(mixed + 0.5, 0, 255)
             if label is not None:
                 self.labels[rows, cols][distance < 0] = label
+                self._light_again(rows, cols, cover * opacity)
 
     def cover(self, shape: Shape, material: Material, label: int, opacity: Callable[[Patch], Metres]) -> None:
         """Label a shape whole, and hide what is below as much as `opacity` says, shape (n, m), such as by twigs."""
@@ -154,9 +167,10 @@ class Canvas:
             inside = np.clip(0.5 - distance / self.gsd_m, 0, 1)
             if inside.any():
                 below = self.pixels[rows, cols].astype(np.float32)
-                mixed = below + (material(patch) - below) * (inside * opacity(patch))[..., np.newaxis]
-                self.pixels[rows, cols] = np.clip(mixed + 0.5, 0, 255)
+                share = (inside * opacity(patch))[..., np.newaxis]
+                self.pixels[rows, cols] = np.clip(below + (material(patch) - below) * share + 0.5, 0, 255)
                 self.labels[rows, cols][distance < 0] = label
+                self._light_again(rows, cols, share)
 
     def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
         """Darken a shape, such as a shadow on the ground, and shift it to blue, because the sky lights shadows."""
@@ -164,7 +178,24 @@ class Canvas:
         for rows, cols, _, distance in self._blocks(shape, soft_m):
             cover = np.clip(0.5 - distance / max(soft_m, self.gsd_m), 0, 1)[..., np.newaxis]
             below = self.pixels[rows, cols].astype(np.float32)
-            self.pixels[rows, cols] = below * (1 - cover * (1 - tint)) + np.float32(0.5)
+            if self.shaded is None:
+                self.pixels[rows, cols] = below * (1 - cover * (1 - tint)) + np.float32(0.5)
+                continue
+            before = self.shaded[rows, cols]
+            lit = 1 - before[..., np.newaxis] * ((1 - tint) / np.float32(255))
+            after = np.maximum(cover, before[..., np.newaxis] / np.float32(255))
+            self.pixels[rows, cols] = np.minimum(below * ((1 - after * (1 - tint)) / lit) + np.float32(0.5), 255)
+            self.shaded[rows, cols] = after[..., 0] * 255
+
+    def _ragged(self, patch: Patch, ragged_m: float) -> Metres:
+        if self.shaded is None:
+            return patch.noise("clumps", 2)[..., 0]
+        return patch.texture(6 * ragged_m, steep=1.5, salt=31)
+
+    def _light_again(self, rows: slice, cols: slice, cover: Metres) -> None:
+        """Note that what was just painted lies in no shadow yet."""
+        if self.shaded is not None and (before := self.shaded[rows, cols]).any():
+            self.shaded[rows, cols] = before * (1 - cover[..., 0])
 
     def _blocks(self, shape: Shape, margin_m: float) -> Iterator[tuple[slice, slice, Patch, Metres]]:
         """Yield the blocks that a shape may touch, small enough for the processor's cache."""

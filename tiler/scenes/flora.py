@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tiler.scenes.canvas import Canvas, Material, Patch
+from tiler.scenes.canvas import Canvas, Material, Patch, moved
 from tiler.scenes.noise import by_chance
 from tiler.scenes.shapes import Metres, Point, Shape, blob, box, radial, turn
 from tiler.scenes.thing import ID, Random, Thing
@@ -63,6 +63,21 @@ def leaves(
     return material
 
 
+def _crown(at: Point, height_m: float, outline: Shape, material: Material, name: str, ragged_m: float) -> Thing:
+    """Return a crown on a trunk: seen from near by, it leans away from the camera."""
+
+    def paint(canvas: Canvas) -> None:
+        seen = canvas.eye.lift((*at, 0.6 * height_m))
+        dy, dx = seen[0] - at[0], seen[1] - at[1]
+        if math.hypot(dy, dx) > 0.4 * outline.reach_m:
+            canvas.paint(
+                _stick(at, seen, 0.06 * outline.reach_m + 0.06), _bark(np.array((80, 66, 54), np.float32)), ID[name]
+            )
+        canvas.paint(outline.moved(dy, dx), moved(material, dy, dx), ID[name], ragged_m=ragged_m)
+
+    return Thing(height_m, outline, paint, lift_m=0.35 * height_m)
+
+
 def broadleaf(at: Point, radius: float, sun: Point, random: Random, *, name: str = "tree") -> Thing:
     """Return a tree in leaf: a crown of clumps, lit from one side."""
     outline = blob(at, 0.92 * radius, random, rough=random.uniform(0.06, 0.16))
@@ -95,11 +110,7 @@ def conifer(at: Point, radius: float, sun: Point, random: Random) -> Thing:
         level += 0.9 * patch.texture(needle, salt=2) + 0.7 - 1.1 * far / np.float32(radius)
         return toned(table, level)
 
-    return Thing(
-        radius * random.uniform(2.0, 4.0),
-        outline,
-        lambda canvas: canvas.paint(outline, material, ID["tree"], ragged_m=0.04),
-    )
+    return _crown(at, radius * random.uniform(2.0, 4.0), outline, material, "tree", 0.04)
 
 
 def _spokes(radius: float, random: Random, *, count: int, depth: float) -> Metres:
@@ -125,13 +136,28 @@ def bare_tree(at: Point, radius: float, sun: Point, random: Random) -> Thing:
     def fine(patch: Patch) -> Metres:
         return toned(haze, 0.8 * patch.texture(0.05) + 0.8 * patch.texture(0.4, salt=1))
 
+    height_m = radius * random.uniform(1.2, 2.2)
+
     def paint(canvas: Canvas) -> None:
-        canvas.cover(outline, fine, ID["bald-tree"], lambda patch: _tangle(patch, twig_m, angle) * dense)
+        _shade_twigs(canvas, twigs, height_m)
+        seen = canvas.eye.lift((*at, 0.6 * height_m))
+        dy, dx = seen[0] - at[0], seen[1] - at[1]
+        canvas.cover(outline.moved(dy, dx), fine, ID["bald-tree"], lambda patch: _tangle(patch, twig_m, angle) * dense)
+        canvas.paint(_stick(at, seen, 1.5 * thick), _bark(bark), ID["bald-tree"])
         for branch, light in twigs:
             if 2 * branch.reach_m > 3 * canvas.gsd_m:
-                canvas.paint(branch, _bark(bark * light))
+                canvas.paint(branch.moved(dy, dx), _bark(bark * light))
 
-    return Thing(radius * random.uniform(1.2, 2.2), outline, paint, shadow=False)
+    return Thing(height_m, outline, paint, shadow=False)
+
+
+def _shade_twigs(canvas: Canvas, twigs: list[tuple[Shape, float]], height_m: float) -> None:
+    way = 0.6 * height_m * canvas.light.length
+    for branch, _ in twigs[::2]:
+        if 2 * branch.reach_m > 6 * canvas.gsd_m:
+            canvas.shade(
+                branch.moved(canvas.light.sun[0] * way, canvas.light.sun[1] * way), 0.5 + 0.5 * canvas.light.shadow
+            )
 
 
 def _tangle(patch: Patch, size: float, angle: float) -> Metres:

@@ -31,7 +31,14 @@ class SceneOptions:
         unit="HEIGHT WIDTH",
         least=64,
     )
-    gsd_m: float = option(GSD_M, "A side of a pixel covers METRES of ground.", unit="METRES", least=0.005, most=0.5)
+    gsd_m: float = option(GSD_M, "A side of a pixel covers METRES of ground.", unit="METRES", least=0.003, most=0.5)
+    gsd_to_m: float | None = option(
+        None,
+        "If given, each photo has a ground sample distance of its own, between --gsd and METRES.",
+        unit="METRES",
+        least=0.003,
+        most=0.5,
+    )
     seed: int = option(0, "Another seed gives other scenes.", unit="N", least=0)
     world: World = option(
         "neighbourhood",
@@ -46,10 +53,11 @@ class SceneOptions:
     def key(self) -> str:
         """What a survey's folder says that it holds; another text is another survey."""
         # It names a class as an earlier version did, so that folders of that version count as made.
+        to = "" if self.gsd_to_m is None else f", gsd_to_m={self.gsd_to_m}"
         world = "" if self.world == "neighbourhood" else f", world={self.world}"
         return (
             f"SurveyRequest(photos={self.photos}, photo_shape={self.photo_shape}, orthomosaics={self.orthomosaics}, "
-            f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed}{world})"
+            f"orthomosaic_shape={self.orthomosaic_shape}, gsd_m={self.gsd_m}, seed={self.seed}{to}{world})"
         )
 
 

@@ -128,6 +128,46 @@ def around(shape: Shape, width_m: float) -> Shape:
     return Shape(shape.centre, shape.reach_m + width_m, lambda y, x: np.abs(shape.distance(y, x)) - width_m / 2)
 
 
+def polygon(corners: Sequence[Point]) -> Shape:
+    """Return a convex outline by its corners, in either sense; beyond a corner its distance is too short."""
+    points = np.asarray(corners, np.float32)
+    following = np.roll(points, -1, axis=0)
+    if float((points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]).sum()) < 0:
+        points, following = points[::-1], np.roll(points[::-1], -1, axis=0)
+    ways = following - points
+    lengths = np.maximum(np.hypot(ways[:, 0], ways[:, 1]), 1e-6)
+    out_y, out_x = ways[:, 1] / lengths, -ways[:, 0] / lengths
+    offsets = out_y * points[:, 0] + out_x * points[:, 1]
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        farthest: Metres = out_y[0] * y + (out_x[0] * x - offsets[0])
+        for side in range(1, len(offsets)):
+            farthest = np.maximum(farthest, out_y[side] * y + (out_x[side] * x - offsets[side]))
+        return farthest
+
+    return Shape((float(centre[0]), float(centre[1])), float(np.abs(points - centre).max()), distance)
+
+
+def capsule(first: Point, second: Point, radius: float) -> Shape:
+    """Return all that lies within a radius of the line between two points."""
+    dy, dx = second[0] - first[0], second[1] - first[1]
+    squared = max(dy * dy + dx * dx, 1e-12)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        v, u = y - first[0], x - first[1]
+        share = np.clip((v * dy + u * dx) / squared, 0, 1)
+        to_edge: Metres = np.hypot(v - share * dy, u - share * dx) - radius
+        return to_edge
+
+    return Shape(((first[0] + second[0]) / 2, (first[1] + second[1]) / 2), max(abs(dy), abs(dx)) / 2 + radius, distance)
+
+
+def ring(shape: Shape, width: float) -> Shape:
+    """Return the edge of a shape, so wide, inwards."""
+    return Shape(shape.centre, shape.reach_m, lambda y, x: np.abs(shape.distance(y, x) + width / 2) - width / 2)
+
+
 def union(shapes: Sequence[Shape]) -> Shape:
     """Return the outline of several shapes together."""
     rows, cols = [shape.centre[0] for shape in shapes], [shape.centre[1] for shape in shapes]

@@ -28,7 +28,6 @@ IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
 _MARKER = ".noseam-scenes"
 _UNFINISHED = "unfinished"
 _TRUTH_MARK = "made-up truth"
-_QUALITY = 92
 _SENSOR_M, _FOCAL_M = 0.0132, 0.0088
 """Width of the sensor and focal length of a common 1-inch drone camera."""
 _ORIGIN = (47.0707, 15.4395)
@@ -127,11 +126,19 @@ def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) 
     )
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
-    Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
+    Image.fromarray(scene.pixels).save(path, quality=scene.quality, exif=exif, xmp=xmp)
     made_here = PngImagePlugin.PngInfo()
     made_here.add_itxt(FINGERPRINT_KEY, _TRUTH_MARK)  # so that no run takes the truth for photos
     Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1, pnginfo=made_here)
     note(1)
+
+
+def _gsd_m(request: SceneOptions, index: int) -> float:
+    """Return the ground sample distance of a photo; each doubling is as likely as any other."""
+    if request.gsd_to_m is None:
+        return request.gsd_m
+    share = np.random.default_rng((request.seed, index, 1)).uniform()
+    return float(request.gsd_m * (request.gsd_to_m / request.gsd_m) ** share)
 
 
 def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
