@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.scenes.eye import Eye, Light
+from tiler.scenes.noise import Cells, cells, texture
 from tiler.scenes.shapes import Metres, Shape
 
 _BLOCK_PX = 256
@@ -33,6 +34,32 @@ class Patch:
     """Pixel centres to the right, metres, shape (1, m)."""
     shift: tuple[int, int]
     """Where the scene's noise starts, cells; another scene starts elsewhere."""
+    gsd_m: float = _GRAIN_M
+    """Ground sample distance, metres per pixel."""
+
+    def texture(self, size_m: float, *, steep: float = 1.6, salt: int = 0) -> Metres:
+        """Return noise of mean 0 whose features are so large, shape (n, m).
+
+        Its deviation is 1, and less where features are smaller than a pixel, as in a photo. The steeper, the fewer
+        details lie within a feature. Another salt gives other noise.
+        """
+        rows, cols = (
+            axis.ravel().astype(np.float64) / size_m + start / 8
+            for axis, start in zip((self.y, self.x), self.shift, strict=True)
+        )
+        return texture(rows, cols, steep=steep, salt=salt) * np.float32(self.sharpness(size_m))
+
+    def sharpness(self, size_m: float) -> float:
+        """Return how much of the contrast of so small details the camera sees, 0 to 1."""
+        return min(1.0, size_m / (1.5 * self.gsd_m))
+
+    def cells(self, size_m: float, angle: float = 0.0, *, long: float = 1.0) -> Cells:
+        """Return cells of such a size; `long` times as long along the angle, radians."""
+        sine, cosine = math.sin(angle), math.cos(angle)
+        start = np.float32(self.shift[0] % 997), np.float32(self.shift[1] % 991)
+        along = self.x * np.float32(cosine / size_m / long) + self.y * np.float32(sine / size_m / long) + start[0]
+        across = self.y * np.float32(cosine / size_m) - self.x * np.float32(sine / size_m) + start[1]
+        return cells(across, along)
 
     def noise(self, roughness: Roughness, zoom: float = 1.0) -> Metres:
         """Return noise of mean 0 and deviation 1, shape (n, m, 1); features are `zoom` times as large."""
@@ -56,6 +83,11 @@ def _bank(roughness: Roughness) -> Metres:
     noise = np.fft.irfft2(white * frequency ** -_EXPONENTS[roughness], s=(_BANK_PX, _BANK_PX))
     scaled: Metres = (noise / noise.std()).astype(np.float32)
     return scaled
+
+
+def moved(material: Material, dy: float, dx: float) -> Material:
+    """Return the same material elsewhere, metres."""
+    return lambda patch: material(replace(patch, y=patch.y - np.float32(dy), x=patch.x - np.float32(dx)))
 
 
 class Canvas:
@@ -118,7 +150,7 @@ class Canvas:
         for rows, cols, patch, distance in self._blocks(shape, 3 * ragged_m):
             advance(rows.start / len(self.labels))
             if ragged_m:
-                distance = distance + ragged_m * patch.noise("clumps", 2)[..., 0]
+                distance = distance + np.float32(ragged_m) * self._ragged(patch, ragged_m)
             cover = np.clip(0.5 - distance / self.gsd_m, 0, 1)[..., np.newaxis]
             if not cover.any():
                 continue
@@ -128,6 +160,17 @@ class Canvas:
             if label is not None:
                 self.labels[rows, cols][distance < 0] = label
                 self._light_again(rows, cols, cover * opacity)
+
+    def cover(self, shape: Shape, material: Material, label: int, opacity: Callable[[Patch], Metres]) -> None:
+        """Label a shape whole, and hide what is below as much as `opacity` says, shape (n, m), such as by twigs."""
+        for rows, cols, patch, distance in self._blocks(shape, 0.0):
+            inside = np.clip(0.5 - distance / self.gsd_m, 0, 1)
+            if inside.any():
+                below = self.pixels[rows, cols].astype(np.float32)
+                share = (inside * opacity(patch))[..., np.newaxis]
+                self.pixels[rows, cols] = np.clip(below + (material(patch) - below) * share + 0.5, 0, 255)
+                self.labels[rows, cols][distance < 0] = label
+                self._light_again(rows, cols, share)
 
     def shade(self, shape: Shape, factor: float, *, soft_m: float = 0.08) -> None:
         """Darken a shape, such as a shadow on the ground, and shift it to blue, because the sky lights shadows."""
@@ -143,6 +186,11 @@ class Canvas:
             after = np.maximum(cover, before[..., np.newaxis] / np.float32(255))
             self.pixels[rows, cols] = np.minimum(below * ((1 - after * (1 - tint)) / lit) + np.float32(0.5), 255)
             self.shaded[rows, cols] = after[..., 0] * 255
+
+    def _ragged(self, patch: Patch, ragged_m: float) -> Metres:
+        if self.shaded is None:
+            return patch.noise("clumps", 2)[..., 0]
+        return patch.texture(6 * ragged_m, steep=1.5, salt=31)
 
     def _light_again(self, rows: slice, cols: slice, cover: Metres) -> None:
         """Note that what was just painted lies in no shadow yet."""
@@ -164,7 +212,7 @@ class Canvas:
                 middle = shape.distance(y[len(y) // 2 :][:1], x[:, x.shape[1] // 2 :][:, :1])
                 if float(middle.max()) > _BLOCK_PX * self.gsd_m + margin_m:
                     continue
-                yield rows, cols, Patch(y, x, self._shift), shape.distance(y, x)
+                yield rows, cols, Patch(y, x, self._shift, self.gsd_m), shape.distance(y, x)
 
     def _centres(self, pixels: slice) -> Metres:
         return ((np.arange(pixels.start, pixels.stop) + 0.5) * self.gsd_m).astype(np.float32)

@@ -110,12 +110,10 @@ def _paint_meadow(canvas: Canvas, random: Random, advance: Callable[[float], Non
 def _cast_shadow(canvas: Canvas, thing: Thing) -> None:
     """Darken where a thing hides the sun: its outline, swept along the ground."""
     light = canvas.light
-    length = thing.height_m * light.length
+    start, length = thing.lift_m * light.length, (thing.height_m - thing.lift_m) * light.length
     steps = max(math.ceil(length / max(0.5 * thing.outline.reach_m, 0.2)), 1)
-    swept = [
-        thing.outline.moved(light.sun[0] * length * step / steps, light.sun[1] * length * step / steps)
-        for step in range(1, steps + 1)
-    ]
+    ways = [start + length * step / steps for step in range(1, steps + 1)]
+    swept = [thing.outline.moved(light.sun[0] * way, light.sun[1] * way) for way in ways]
     canvas.shade(union(swept), light.shadow, soft_m=0.05 + light.blur * thing.height_m)
 
 

@@ -89,6 +89,11 @@ def blob(centre: Point, radius: float, generator: np.random.Generator, *, rough:
     phases = generator.uniform(0, 2 * math.pi, len(orders))
     bearings = np.arange(_BEARINGS)[:, np.newaxis] * (2 * math.pi / _BEARINGS)
     edge = (radius * (1 + (swings * np.cos(orders * bearings + phases)).sum(axis=1))).astype(np.float32)
+    return Shape(centre, radius * (1 + float(np.abs(swings).sum())), radial(centre, edge).distance)
+
+
+def radial(centre: Point, edge: Metres) -> Shape:
+    """Return an outline that reaches so far in each direction, float32 of shape (2048,); distance exact on the edge."""
 
     def distance(y: Metres, x: Metres) -> Metres:
         dy, dx = y - centre[0], x - centre[1]
@@ -96,7 +101,32 @@ def blob(centre: Point, radius: float, generator: np.random.Generator, *, rough:
         to_edge: Metres = np.hypot(dx, dy) - edge[bearing.astype(np.int32)]  # a negative index wraps, as a bearing does
         return to_edge
 
-    return Shape(centre, radius * (1 + float(np.abs(swings).sum())), distance)
+    return Shape(centre, float(edge.max()), distance)
+
+
+def wave(centre: Point, angle: float, generator: np.random.Generator, *, swing_m: float, reach_m: float) -> Shape:
+    """Return all that lies on one side of a line that winds; distance exact on the edge only."""
+    local = axes(centre, angle)
+    swings = swing_m * generator.uniform(0.3, 1, 3)
+    pitches, phases = reach_m * generator.uniform(0.3, 2, 3), generator.uniform(0, 2 * math.pi, 3)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        along, across = local(y, x)
+        for swing, pitch, phase in zip(swings, pitches, phases, strict=True):
+            across = across + np.float32(swing) * np.sin(along * np.float32(2 * math.pi / pitch) + np.float32(phase))
+        return across
+
+    return Shape(centre, 4 * reach_m, distance)
+
+
+def both(first: Shape, second: Shape) -> Shape:
+    """Return the outline of what two shapes share."""
+    return Shape(first.centre, first.reach_m, lambda y, x: np.maximum(first.distance(y, x), second.distance(y, x)))
+
+
+def around(shape: Shape, width_m: float) -> Shape:
+    """Return a band along the edge of a shape, half of it on each side."""
+    return Shape(shape.centre, shape.reach_m + width_m, lambda y, x: np.abs(shape.distance(y, x)) - width_m / 2)
 
 
 def polygon(corners: Sequence[Point]) -> Shape:

@@ -30,6 +30,8 @@ class Thing:
     """Paint it."""
     shadow: bool = True
     """Whether it casts a shadow; flat things and parts of others do not."""
+    lift_m: float = 0.0
+    """How far above the ground it begins, metres, as a crown does; what is below lets the sun through."""
 
 
 @dataclass(frozen=True, slots=True)
