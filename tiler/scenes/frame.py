@@ -50,7 +50,7 @@ def any_colour(random: Random, *, neutral: float = 0.5) -> Metres:
     """Return the colour of something bought: black, grey or white with a share of `neutral`, else any hue."""
     if random.random() < neutral:
         return np.asarray([pick(random, _NEUTRAL)] * 3, np.float32) + random.normal(0, 4, 3).astype(np.float32)
-    return hue(random, float(random.uniform(0.35, 0.95)), float(random.uniform(0.2, 0.95)))
+    return hue(random, float(random.beta(1.6, 1.6) * 0.9 + 0.08), float(random.uniform(0.15, 0.92)))
 
 
 def hue(random: Random, saturation: float, value: float) -> Metres:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -65,7 +64,9 @@ def draw_outfit(random: Random, at: Point) -> Outfit:
 
 def person(at: Point, angle: float, random: Random) -> Thing:
     """Return somebody who stands, walks, sits, crouches or lies, of any age."""
-    frame = Frame(at, angle, float(random.choice((random.uniform(0.55, 0.85), random.uniform(0.9, 1.06)), p=(0.25, 0.75))))
+    frame = Frame(
+        at, angle, float(random.choice((random.uniform(0.55, 0.85), random.uniform(0.9, 1.06)), p=(0.25, 0.75)))
+    )
     outfit = draw_outfit(random, at)
     joints = pick(random, (_upright, _upright, _upright, _upright, _seated, _crouched, _lying))(frame, random)
     parts = list(body(joints, outfit, frame.scale))
@@ -244,7 +245,9 @@ def dog(at: Point, angle: float, random: Random) -> Thing:
     """Return a dog of any size and coat, on its legs, seated or stretched out."""
     frame = Frame(at, angle, float(random.uniform(0.55, 1.15)))
     coat = pick(random, ((236, 232, 224), (236, 232, 224), (36, 32, 30), (96, 62, 38), (190, 146, 92), (130, 126, 122)))
-    look = _spotted(coat, (30, 26, 26), 0.4) if coat[0] > 200 and random.random() < 0.6 else materials.plain(coat, grain=8)
+    look = (
+        _spotted(coat, (30, 26, 26), 0.4) if coat[0] > 200 and random.random() < 0.6 else materials.plain(coat, grain=8)
+    )
     face = materials.plain((122, 74, 44), grain=6) if random.random() < 0.4 else look
     low = float(pick(random, (0.42, 0.42, 0.42, 0.15)))
     bend, wag = random.normal(0, 0.12), random.normal(0, 0.15)

@@ -89,7 +89,14 @@ def _shell(frame: Frame, kind: _Kind, paint: Material) -> Iterator[Part]:
         for side in (-1, 1):
             yield Rod(frame.place(u, side * (wide - 0.4), 0.3), frame.place(u, side * (wide - 0.29), 0.3), 0.3,
                       (24, 24, 26), _CAR)  # fmt: skip
-    outline = [(-half, -0.62), (-half + 0.18, -0.92), (-half + 0.7, -1), (half - 0.9, -1), (half - 0.25, -0.86), (half, -0.5)]
+    outline = [
+        (-half, -0.62),
+        (-half + 0.18, -0.92),
+        (-half + 0.7, -1),
+        (half - 0.9, -1),
+        (half - 0.25, -0.86),
+        (half, -0.5),
+    ]
     outline += [(u, -v) for u, v in reversed(outline)]
     low = [frame.place(u, v * wide, 0.2) for u, v in outline]
     high = [frame.place(u * 0.985, v * wide * 0.97, _hood(u, kind)) for u, v in outline]
@@ -136,7 +143,9 @@ def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Itera
         yield Rod(frame.place(-half + 0.1, side * wide * 0.8, z), frame.place(-half + 0.05, side * wide * 0.55, z), 0.06,
                   (176, 26, 24), _CAR, shadow=False)  # fmt: skip
         u = kind.cabin[3] * kind.length - half - 0.35
-        yield Rod(frame.place(u, side * wide, kind.belt), frame.place(u, side * (wide + 0.13), kind.belt), 0.07, colour, _CAR)
+        yield Rod(
+            frame.place(u, side * wide, kind.belt), frame.place(u, side * (wide + 0.13), kind.belt), 0.07, colour, _CAR
+        )
     if random.random() < 0.35:
         for side in (-1, 1):
             start, end = (frame.place(share * kind.length - half, side * wide * 0.66, kind.roof + 0.04)
