@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tiler.scenes import flora, gardens, houses, terrain, vehicles
+from tiler.scenes import fences, flora, gardens, houses, terrain, vehicles
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.country import fields, railway, shore, wood
 from tiler.scenes.shapes import Metres, Point, Shape, around, blob, box, turn, wave
