@@ -55,7 +55,8 @@ def any_colour(random: Random, *, neutral: float = 0.5) -> Metres:
 
 def hue(random: Random, saturation: float, value: float) -> Metres:
     """Return a colour of any hue."""
-    return 255 * np.asarray(colorsys.hsv_to_rgb(float(random.uniform()), saturation, value), np.float32)
+    colour: Metres = 255 * np.asarray(colorsys.hsv_to_rgb(float(random.uniform()), saturation, value), np.float32)
+    return colour
 
 
 def wood(random: Random) -> Metres:
