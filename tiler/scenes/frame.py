@@ -65,7 +65,7 @@ def wood(random: Random) -> Metres:
     dark = np.asarray((92, 62, 42))
     share, depth = random.uniform(0, 1, 2)
     mixed = (fresh * (1 - share) + grey * share) * (1 - 0.6 * depth) + dark * 0.6 * depth
-    return (mixed * random.uniform(0.75, 1.15)).astype(np.float32)
+    return np.asarray(mixed * random.uniform(0.75, 1.15), np.float32)
 
 
 def any_angle(random: Random) -> float:
