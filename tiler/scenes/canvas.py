@@ -44,7 +44,7 @@ class Patch:
         details lie within a feature. Another salt gives other noise.
         """
         rows, cols = (
-            axis.ravel().astype(np.float64) / size_m + start / 8
+            axis.ravel().astype(np.float64) / size_m + (start / 8 + 65536)
             for axis, start in zip((self.y, self.x), self.shift, strict=True)
         )
         return texture(rows, cols, steep=steep, salt=salt) * np.float32(self.sharpness(size_m))

@@ -11,7 +11,7 @@ from tiler.scenes.canvas import Canvas, Material, Patch, moved
 from tiler.scenes.noise import by_chance
 from tiler.scenes.shapes import Metres, Point, Shape, blob, box, radial, turn
 from tiler.scenes.thing import ID, Random, Thing
-from tiler.scenes.tones import Colour, mixed, pick, ramp, toned
+from tiler.scenes.tones import Colour, clipped, mixed, pick, ramp, toned
 
 _LEAVES = (
     (62, 92, 30), (44, 70, 28), (84, 112, 40), (104, 130, 50), (36, 58, 30), (74, 88, 48), (120, 136, 60), (58, 78, 62),
@@ -19,6 +19,7 @@ _LEAVES = (
 _AUTUMN = ((170, 120, 40), (150, 80, 34), (110, 44, 40), (186, 150, 60), (94, 40, 48))
 _NEEDLES = ((30, 50, 34), (44, 66, 40), (58, 82, 70), (70, 92, 84), (48, 62, 34), (80, 88, 50))
 _BARK = ((110, 94, 78), (84, 70, 58), (136, 124, 112), (66, 56, 50), (150, 142, 134), (96, 78, 56))
+_TRUNK = np.array((80, 66, 54), np.float32)
 _GRASSES = ((120, 128, 60), (150, 140, 90), (92, 112, 60), (164, 154, 110), (70, 96, 50), (140, 150, 130))
 _BLOSSOMS = ((226, 200, 60), (200, 90, 150), (236, 232, 226), (160, 110, 190), (210, 80, 60), (230, 150, 60))
 
@@ -45,19 +46,16 @@ def leaves(
     def material(patch: Patch) -> Metres:
         side = (patch.y - at[0]) * np.float32(sun[0] / radius) + (patch.x - at[1]) * np.float32(sun[1] / radius)
         clumps = patch.cells(clump_m, turned)
-        level = np.float32(-dome) * np.clip(side, -1.2, 1.2)
+        level: Metres = np.float32(-dome) * np.clip(side, -1.2, 1.2)
         level = level - (clumps.down * np.float32(toward_y) + clumps.right * np.float32(toward_x)) * np.float32(relief)
         level -= np.clip(1 - clumps.edge * 5, 0, 1) * np.float32(gaps)
         single = patch.cells(leaf_m, turned + 0.5)
-        level += np.float32(scatter * patch.sharpness(leaf_m)) * (
-            by_chance(single.index) - np.clip(1.2 - 5 * single.edge, 0, 1)
-        )
+        seen = np.float32(patch.sharpness(leaf_m))
+        level += scatter * seen * (by_chance(single.index) - np.clip(1.2 - 5 * single.edge, 0, 1))
         level += 0.35 * patch.texture(0.6 * clump_m, salt=2) + 0.25
         colours = toned(table, level)
         if dots:
-            colours = mixed(
-                colours, petals, (by_chance(single.index, 2) > 1.3) * (level > 0) * np.float32(patch.sharpness(leaf_m))
-            )
+            colours = mixed(colours, petals, (by_chance(single.index, 2) > 1.3) * (level > 0) * seen)
         return colours
 
     return material
@@ -81,14 +79,10 @@ def _crown(at: Point, height_m: float, outline: Shape, material: Material, name:
 def broadleaf(at: Point, radius: float, sun: Point, random: Random, *, name: str = "tree") -> Thing:
     """Return a tree in leaf: a crown of clumps, lit from one side."""
     outline = blob(at, 0.92 * radius, random, rough=random.uniform(0.06, 0.16))
-    leafy = leaves(leaf_colour(random), at, radius, sun, random, clump_m=random.uniform(0.25, 0.9) * min(radius, 2) / 2 + 0.1,
-                   leaf_m=random.uniform(0.04, 0.14))  # fmt: skip
+    clump_m, leaf_m = 0.1 + random.uniform(0.12, 0.45) * min(radius, 2), random.uniform(0.04, 0.14)
+    leafy = leaves(leaf_colour(random), at, radius, sun, random, clump_m=clump_m, leaf_m=leaf_m)
     ragged = min(random.uniform(0.04, 0.14), 0.06 * radius)
-    return Thing(
-        radius * random.uniform(1.2, 2.4),
-        outline,
-        lambda canvas: canvas.paint(outline, leafy, ID[name], ragged_m=ragged),
-    )
+    return _crown(at, radius * random.uniform(1.2, 2.4), outline, leafy, name, ragged)
 
 
 def conifer(at: Point, radius: float, sun: Point, random: Random) -> Thing:
@@ -152,7 +146,8 @@ def bare_tree(at: Point, radius: float, sun: Point, random: Random) -> Thing:
 
 
 def _shade_twigs(canvas: Canvas, twigs: list[tuple[Shape, float]], height_m: float) -> None:
-    way = 0.6 * height_m * canvas.light.length
+    light = canvas.light
+    way = 0.6 * height_m * light.length
     for branch, _ in twigs[::2]:
         if 2 * branch.reach_m > 6 * canvas.gsd_m:
             canvas.shade(
@@ -164,7 +159,7 @@ def _tangle(patch: Patch, size: float, angle: float) -> Metres:
     """Return how much thin twigs hide, 0 to 1: the edges of long cells in two directions."""
     wide = max(1.0, 0.7 * patch.gsd_m / size)
     first, second = (patch.cells(10 * size, angle + turned, long=3).edge for turned in (0.0, 1.3))
-    return np.clip(1.4 - np.minimum(first, second) * np.float32(14 / wide), 0.25, 1)
+    return clipped(1.4 - np.minimum(first, second) * np.float32(14 / wide), 0.25, 1)
 
 
 def _bark(colour: Metres) -> Material:
@@ -204,8 +199,8 @@ def _stick(start: Point, end: Point, width: float) -> Shape:
 def shrub(at: Point, radius: float, sun: Point, random: Random) -> Thing:
     """Return a shrub, a clipped ball or a cushion of flowers."""
     outline = blob(at, radius, random, rough=random.choice((0.03, 0.12, 0.22)))
-    leafy = leaves(leaf_colour(random, autumn=0.18), at, radius, sun, random, clump_m=random.uniform(0.12, 0.7) * min(radius, 1) + 0.03,
-                   leaf_m=random.uniform(0.015, 0.09))  # fmt: skip
+    clump_m, leaf_m = 0.03 + random.uniform(0.12, 0.7) * min(radius, 1), random.uniform(0.015, 0.09)
+    leafy = leaves(leaf_colour(random, autumn=0.18), at, radius, sun, random, clump_m=clump_m, leaf_m=leaf_m)
     ragged = random.uniform(0.02, 0.07) * min(radius, 1)
     return Thing(radius * random.uniform(0.6, 1.3), outline,
                  lambda canvas: canvas.paint(outline, leafy, ID["vegetation"], ragged_m=ragged))  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiler.scenes.neighbourhood import plan_neighbourhood
 from tiler.scenes.request import World
 from tiler.scenes.thing import Layout, Random
+from tiler.scenes.worlds import plan_varied
 
 
 def plan_layout(shape_m: tuple[float, float], random: Random, world: World) -> Layout:
@@ -19,4 +20,4 @@ def plan_layout(shape_m: tuple[float, float], random: Random, world: World) -> L
     world : str
         What kind of scene.
     """
-    return plan_neighbourhood(shape_m, random)
+    return plan_varied(shape_m, random) if world == "varied" else plan_neighbourhood(shape_m, random)

@@ -98,8 +98,8 @@ def _cell_table() -> tuple[Whole, Metres, Metres, Metres]:
             index = np.where(nearer, rows * count + cols, index)
             down, right = np.where(nearer, y, down), np.where(nearer, x, right)
     edge = (second - best) / 2
-    flat = (table.astype(np.float32).ravel() for table in (edge, down, right))
-    return index.ravel().astype(np.int16), *flat
+    flat = [table.astype(np.float32).ravel() for table in (edge, down, right)]
+    return index.ravel().astype(np.int16), flat[0], flat[1], flat[2]
 
 
 def cells(down: Metres, right: Metres) -> Cells:

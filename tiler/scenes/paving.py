@@ -12,7 +12,7 @@ from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.noise import Whole, by_chance
 from tiler.scenes.shapes import Metres
 from tiler.scenes.thing import Random
-from tiler.scenes.tones import contrast, grey, mixed, pick, toned
+from tiler.scenes.tones import clipped, contrast, grey, mixed, pick, toned
 
 _STONES = (
     (150, 146, 140), (186, 182, 174), (206, 200, 188), (118, 118, 120), (92, 92, 96), (172, 150, 124),
@@ -75,7 +75,7 @@ def _stains(random: Random) -> Callable[[Patch], Metres]:
     size, bound, depth = random.uniform(0.15, 1.5), random.uniform(0.8, 2.0), random.uniform(0.3, 1.4)
 
     def spots(patch: Patch) -> Metres:
-        return np.clip((patch.texture(size, steep=2.4, salt=8) - bound) * 2, 0, 1) * np.float32(depth)
+        return depth * clipped((patch.texture(size, steep=2.4, salt=8) - bound) * 2, 0, 1)
 
     return spots
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,10 +13,13 @@ from tiler.scenes.shapes import Metres, Point
 from tiler.scenes.thing import Random
 from tiler.scenes.tones import Colour, contrast, mixed, pick, ramp, toned
 
+Extra = Callable[[Patch, Metres], Metres]
+"""Changes the colours of a patch, shape (n, m, 3)."""
 _LUSH = ((58, 96, 26), (84, 124, 36), (44, 74, 24), (104, 136, 52), (70, 92, 40))
 _DRY = ((150, 138, 92), (128, 118, 78), (168, 154, 112), (112, 106, 84), (120, 122, 66))
 _EARTH = (
-    (98, 76, 56), (70, 54, 42), (128, 100, 72), (150, 124, 94), (110, 66, 46), (84, 70, 60), (172, 152, 120), (60, 44, 34),
+    (98, 76, 56), (70, 54, 42), (128, 100, 72), (150, 124, 94), (110, 66, 46), (84, 70, 60), (172, 152, 120),
+    (60, 44, 34),
 )  # fmt: skip
 _MULCH = ((124, 62, 44), (92, 56, 38), (66, 44, 32), (140, 84, 56), (108, 80, 58))
 _PEBBLES = (
@@ -23,6 +27,11 @@ _PEBBLES = (
     (140, 132, 120), (188, 186, 184),
 )  # fmt: skip
 _SANDS = ((214, 196, 158), (196, 174, 134), (226, 216, 190), (176, 158, 124))
+_FIELDS: dict[str, tuple[str, tuple[Colour, ...] | None, tuple[float, float], float]] = {
+    "ploughed": ("dirt", None, (0.3, 0.8), 0.0), "stubble": ("grass", _DRY, (0.12, 0.3), 0.3),
+    "crop": ("vegetation", _LUSH, (0.2, 0.8), 0.8), "young": ("dirt", _LUSH, (0.3, 0.9), -0.5),
+}  # fmt: skip
+"""Class of each kind of field, colours of its rows (None: the earth's), metres from row to row, and their share."""
 _PETALS = ((236, 214, 60), (240, 240, 232), (170, 120, 190), (150, 90, 50), (196, 150, 60))
 
 
@@ -34,9 +43,8 @@ def lawn(random: Random) -> Material:
     blade, clump, patchy = random.uniform(0.008, 0.03), random.uniform(0.06, 0.3), random.uniform(0.8, 4.0)
     sharp = random.uniform(0.5, 1.0), random.uniform(0.2, 0.8), random.uniform(0.1, 0.5)
     bias, steep = random.normal(0.2, 0.5), random.uniform(1.2, 2.0)
-    extras = [
-        each(random) for each, chance in ((_stripes, 0.15), (_worn, 0.35), (_dots, 0.4)) if random.random() < chance
-    ]
+    kinds = ((_stripes, 0.15), (_worn, 0.35), (_dots, 0.4))
+    extras = [each(random) for each, chance in kinds if random.random() < chance]
 
     def material(patch: Patch) -> Metres:
         level = sharp[0] * patch.texture(blade, steep=1.2) + sharp[1] * patch.texture(clump, salt=1)
@@ -50,22 +58,21 @@ def lawn(random: Random) -> Material:
     return material
 
 
-def _stripes(random: Random):
+def _stripes(random: Random) -> Extra:
     """Return the bands of a mower: lighter and darker by turns."""
     width, angle, change = random.uniform(0.35, 1.2), random.uniform(0, math.pi), random.uniform(0.04, 0.12)
 
     def apply(patch: Patch, colour: Metres) -> Metres:
         across = patch.y * np.float32(math.cos(angle) / width) - patch.x * np.float32(math.sin(angle) / width)
         across = across + np.float32(0.15) * patch.texture(1.5, salt=12)
-        return (
-            colour
-            * (1 + np.float32(change) * np.clip(8 * np.sin(across * np.float32(math.pi)), -1, 1))[..., np.newaxis]
-        )
+        bands = np.clip(8 * np.sin(across * np.float32(math.pi)), -1, 1)[..., np.newaxis]
+        striped: Metres = colour * (1 + np.float32(change) * bands)
+        return striped
 
     return apply
 
 
-def _worn(random: Random):
+def _worn(random: Random) -> Extra:
     """Return spots where the soil shows through."""
     table, size = contrast(pick(_EARTH + _DRY, random), 0.5), random.uniform(0.15, 1.5)
     bound = random.uniform(0.8, 2.2)
@@ -77,7 +84,7 @@ def _worn(random: Random):
     return apply
 
 
-def _dots(random: Random):
+def _dots(random: Random) -> Extra:
     """Return petals or fallen leaves, thick in some places."""
     colour_of_dots = pick(_PETALS, random)
     size, share = random.uniform(0.03, 0.1), random.uniform(1.2, 2.6)
@@ -136,23 +143,25 @@ def pebbles(random: Random, sun: Point, *, size_m: float | None = None) -> Mater
 
 def _pieces(family: list[Metres], size: float, random: Random, sun: Point, *, long: float, gap: Colour) -> Material:
     """Return a ground of pieces that lie side by side, each lit from the side of the sun, dark between them."""
-    table = ramp([colour for colour in sorted(family, key=lambda each: float(np.sum(each)))])
+    table = ramp(sorted(family, key=lambda each: float(np.sum(each))))
     angle, dome, dirty = random.uniform(0, math.pi), random.uniform(0.2, 0.7), random.uniform(0, 0.5)
     mean, depth = np.mean(family, axis=0).astype(np.float32) * 0.85, random.uniform(0.12, 0.3)
     gap = np.asarray(gap, np.float32)
-    light_y, light_x = (np.float32(-dome * part) for part in (
-        sun[0] * math.cos(angle) - sun[1] * math.sin(angle), sun[1] * math.cos(angle) + sun[0] * math.sin(angle)))  # fmt: skip
+    sine, cosine = math.sin(angle), math.cos(angle)
+    light_y, light_x = (
+        np.float32(dome * (sun[1] * sine - sun[0] * cosine)),
+        np.float32(-dome * (sun[1] * cosine + sun[0] * sine)),
+    )
     tufts = pick(_LUSH, random) if random.random() < 0.3 else None
 
     def material(patch: Patch) -> Metres:
         found = patch.cells(size, angle, long=long)
         seen = np.float32(patch.sharpness(size * 1.5))
         light = 1 + found.down * light_y + found.right * light_x + np.float32(0.06) * patch.texture(0.02, salt=2)
-        colour = toned(table, 1.2 * by_chance(found.index)) * light[..., np.newaxis]
+        colour: Metres = toned(table, 1.2 * by_chance(found.index)) * light[..., np.newaxis]
         colour = mixed(colour, gap, np.clip(1 - found.edge / np.float32(depth), 0, 0.9))
-        clouds = np.float32(dirty * 0.3) * patch.texture(1.2, salt=3) + np.float32(0.25) * (1 - seen) * patch.texture(
-            0.05, salt=5
-        )
+        clouds = np.float32(dirty * 0.3) * patch.texture(1.2, salt=3)
+        clouds += np.float32(0.25) * (1 - seen) * patch.texture(0.05, salt=5)
         colour = (mean + (colour - mean) * seen) * (1 + clouds)[..., np.newaxis]
         if tufts is not None:
             colour = mixed(colour, tufts, np.clip(1.5 * patch.texture(0.4, salt=4) - 2.6, 0, 0.8))
@@ -179,18 +188,11 @@ def sand(random: Random) -> Material:
 
 def field(random: Random, angle: float) -> tuple[Material, str]:
     """Return a field and its class: ploughed earth, stubble, or a crop in rows."""
-    kind = random.choice(("ploughed", "stubble", "crop", "young"), p=(0.3, 0.2, 0.25, 0.25))
+    kind = random.choice(list(_FIELDS), p=(0.3, 0.2, 0.25, 0.25))
+    name, family, pitches, bias = _FIELDS[kind]
+    pitch, bias = random.uniform(*pitches), bias + random.normal(0, 0.15)
     earth = pick(_EARTH, random, spread=10)
-    rows_of = {
-        "ploughed": earth * 0.72,
-        "stubble": pick(_DRY, random),
-        "crop": pick(_LUSH, random),
-        "young": pick(_LUSH, random),
-    }
-    pitch = {"ploughed": random.uniform(0.3, 0.8), "stubble": random.uniform(0.12, 0.3), "crop": random.uniform(0.2, 0.8),
-             "young": random.uniform(0.3, 0.9)}[kind]  # fmt: skip
-    ground, rows = contrast(earth, 0.6), contrast(rows_of[kind], 0.7)
-    bias = {"ploughed": 0.0, "stubble": 0.3, "crop": 0.8, "young": -0.5}[kind] + random.normal(0, 0.15)
+    ground, rows = contrast(earth, 0.6), contrast(earth * 0.72 if family is None else pick(family, random), 0.7)
 
     def material(patch: Patch) -> Metres:
         across = patch.y * np.float32(math.cos(angle) / pitch) - patch.x * np.float32(math.sin(angle) / pitch)
@@ -207,4 +209,4 @@ def field(random: Random, angle: float) -> tuple[Material, str]:
         tracks = np.clip(20 * np.abs(np.mod(across * np.float32(pitch / 18), 1) - 0.5) - 9.6, 0, 0.8)
         return mixed(mixed(toned(ground, level), toned(rows, level), share), earth * 0.8, tracks)
 
-    return material, {"ploughed": "dirt", "stubble": "grass", "crop": "vegetation", "young": "dirt"}[kind]
+    return material, name

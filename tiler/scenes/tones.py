@@ -20,7 +20,8 @@ def pick(family: Sequence[Colour], random: Random, *, spread: float = 7.0) -> Me
     first, second = (np.asarray(family[index], np.float32) for index in random.integers(0, len(family), 2))
     share = np.float32(random.uniform())
     off = np.float32(random.normal(0, spread)) + random.normal(0, spread / 3, 3).astype(np.float32)
-    return np.clip(first * share + second * (1 - share) + off, 6, 250).astype(np.float32)
+    colour: Metres = np.clip(first * share + second * (1 - share) + off, 6, 250).astype(np.float32)
+    return colour
 
 
 def grey(random: Random, least: float, most: float, *, hue: float = 5.0) -> Metres:
@@ -47,7 +48,14 @@ def contrast(colour: Colour, amount: float) -> Metres:
 def toned(table: Metres, level: Metres) -> Metres:
     """Return the colours of a ramp at levels of mean 0 and deviation 1: shape (n, m) gives (n, m, 3)."""
     step = np.clip(level * np.float32(_DEVIATION) + np.float32(_STEPS / 2), 0, _STEPS - 1).astype(np.uint8)
-    return table.take(step, axis=0)
+    colours: Metres = table.take(step, axis=0)
+    return colours
+
+
+def clipped(level: Metres, least: float, most: float) -> Metres:
+    """Return levels within bounds."""
+    within: Metres = np.clip(level, np.float32(least), np.float32(most))
+    return within
 
 
 def mixed(first: Metres, second: Metres, share: Metres) -> Metres:

@@ -17,6 +17,7 @@ _WATERS = (
     (34, 52, 80), (60, 96, 110),
 )  # fmt: skip
 _SKIES = ((150, 170, 196), (196, 204, 212), (110, 130, 160))
+_GLINT = np.full(3, 250, np.float32)
 _POOLS = ((110, 196, 226), (70, 160, 206), (150, 214, 236), (190, 224, 240), (60, 130, 180), (130, 206, 200))
 
 
@@ -45,7 +46,7 @@ def water(random: Random) -> Material:
         )
         colour = mixed(colour, sky, mirrors * (1 + 0.6 * patch.texture(6, steep=3, salt=5) + 0.4 * ripple * crest))
         sparks = crest + 1.2 * patch.texture(3, steep=3, salt=6) + 0.8 * patch.texture(0.05, salt=8) > 2 * glitter
-        return mixed(colour, np.float32(250), sparks * np.float32(0.9))
+        return mixed(colour, _GLINT, sparks * np.float32(0.9))
 
     return material
 
