@@ -10,8 +10,8 @@ import pytest
 from tiler.scenes.camera import Camera, draw_camera, photograph
 
 PLAIN = Camera(
-    balance=(1, 1, 1), gamma=1, contrast=0, haze=0, colour=1, vignette=0, blur=0, motion=(0, 0), fringe=(0, 0),
-    noise=0, coarse=0, sharpen=0, quality=90,
+    brightness=None, balance=(1, 1, 1), gamma=1, contrast=0, haze=0, colour=1, vignette=0, blur=0, motion=(0, 0),
+    fringe=(0, 0), noise=0, coarse=0, sharpen=0, quality=90,
 )  # fmt: skip
 
 
@@ -37,6 +37,16 @@ def test_cameras_differ() -> None:
         photograph(a_square(), draw_camera(random), random).mean() for random in map(np.random.default_rng, range(12))
     ]
     assert max(means) > 1.3 * min(means)
+
+
+def test_a_camera_exposes_dark_and_bright_scenes_alike() -> None:
+    means = [
+        photograph(
+            (a_square() * light).astype(np.uint8), replace(PLAIN, brightness=100.0), np.random.default_rng(0)
+        ).mean()
+        for light in (0.4, 1.0, 1.3)
+    ]
+    assert means == pytest.approx([100, 100, 100], abs=3)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -131,7 +131,8 @@ MAKERS: list[tuple[Maker, set[str], str]] = [
     (furniture.obstacle, {"obstacle", "vegetation"}, "obstacle"),
     (furniture.terrace, {"obstacle", "person"}, "obstacle"),
     *[(maker, {"obstacle", "vegetation"}, "obstacle") for maker in (
-        seats.table, seats.chair, seats.lounger, seats.parasol, seats.sail, seats.bench, clutter.box, clutter.pot,
+        seats.table, seats.chair, seats.lounger, seats.bench, furniture.parasol, furniture.sail, clutter.box,
+        clutter.pot,
         clutter.cover, clutter.board, clutter.hose, clutter.ball, clutter.post, clutter.goal, clutter.toys,
         site.container, site.pallets, site.playing)],
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables, chairs and what shades them; the labels call them obstacles."""
+"""Tables, chairs and benches; the labels call them obstacles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tiler.scenes import materials
 from tiler.scenes.canvas import Material
-from tiler.scenes.frame import Frame, any_colour, pick, wood
+from tiler.scenes.frame import Frame, any_colour, wood
 from tiler.scenes.shapes import Point
 from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle, solid
 from tiler.scenes.thing import ID, Random, Thing
@@ -114,41 +114,3 @@ def bench(at: Point, angle: float, random: Random) -> Thing:
     look = any_look(random, at, angle)
     parts = list(slab(Frame(at, angle), length, width, 0.0 if high < 0.25 else high - 0.08, high, look))
     return solid(at, length / 2, high, lambda eye: parts)
-
-
-def parasol(at: Point, angle: float, random: Random) -> Thing:
-    """Return a parasol, open or shut."""
-    frame, colour = Frame(at, angle), any_colour(random, neutral=0.45)
-    pole = Rod(frame.place(0, 0, 0), frame.place(0, 0, 2.4), 0.025, (200, 200, 198), _OBSTACLE)
-    foot = Disc(frame.place(0, 0, 0.05), 0.5, 0.5, materials.plain((120, 120, 120), grain=5), _OBSTACLE)
-    if random.random() < 0.35:
-        shut = Rod(
-            frame.place(0, 0, 1.1),
-            frame.place(0, 0, 2.35),
-            float(random.uniform(0.08, 0.14)),
-            colour,
-            _OBSTACLE,
-            folds=0.1,
-        )
-        return solid(at, 0.3, 2.4, lambda eye: (foot, pole, shut))
-    radius, sides = float(random.uniform(0.9, 1.9)), int(pick(random, (4, 6, 8)))
-    rim = [frame.place(radius * math.cos(turn), radius * math.sin(turn), 2.05)
-           for turn in (2 * math.pi * step / sides for step in range(sides))]  # fmt: skip
-    top = frame.place(0, 0, 2.5)
-    cloth = materials.plain(colour, grain=3)
-    fields: list[Part] = [Plate((rim[step], rim[(step + 1) % sides], top), cloth, _OBSTACLE) for step in range(sides)]
-    return solid(at, radius, 2.5, lambda eye: (foot, pole, *fields))
-
-
-def sail(at: Point, angle: float, random: Random) -> Thing:
-    """Return a sun sail or an awning on posts."""
-    frame, cloth = Frame(at, angle), materials.speckled(any_colour(random, neutral=0.6), grain=2, clumps=3, clouds=4)
-    count = int(pick(random, (3, 4)))
-    turns = [2 * math.pi * (step + random.uniform(-0.2, 0.2)) / count for step in range(count)]
-    radius = random.uniform(1.2, 2.8)
-    corners = tuple(
-        frame.place(radius * math.cos(turn), radius * math.sin(turn), random.uniform(1.8, 3.0)) for turn in turns
-    )
-    parts: list[Part] = [Rod((y, x, 0.0), (y, x, z), 0.03, (120, 122, 124), _OBSTACLE) for y, x, z in corners]
-    parts.append(Plate(corners, cloth, _OBSTACLE))
-    return solid(at, radius, 3.0, lambda eye: parts)
