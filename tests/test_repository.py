@@ -60,7 +60,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/polygons/features.py": "too short: one value and its columns, which every format shares",
     "tiler/scenes/layout.py": "too short: it only names the worlds",
     "tiler/scenes/neighbourhood.py": "too long: one plan of a village, street by street",
-    "tiler/scenes/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/source/part.py": "too short: one stand-in for an open dataset",
     "tiler/source/shut_off.py": "too short: it must run before GDAL starts, so it imports nothing",
     "tiler/stitch/cover.py": "too short: one rule on the order of tiles",

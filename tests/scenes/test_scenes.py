@@ -169,3 +169,15 @@ def test_an_orthomosaic_lies_somewhere_and_has_empty_corners(survey: Path) -> No
 def test_a_scene_has_its_own_resolution() -> None:
     assert make_scene(64, 64, seed=0).gsd_m == GSD_M
     assert math.isclose(make_scene(64, 64, seed=0, gsd_m=0.1).gsd_m, 0.1)
+
+
+def test_photos_of_a_varied_survey_have_ground_sample_distances_of_their_own(tmp_path: Path) -> None:
+    request = SceneOptions(photos=3, photo_shape=(64, 96), gsd_m=0.01, gsd_to_m=0.08, seed=5)
+    make_survey(tmp_path, request, jobs=1)
+    gsds = []
+    for path in sorted((tmp_path / "images").iterdir()):
+        with Image.open(path) as photo:
+            altitude = float(photo.info["xmp"].decode().split('RelativeAltitude="')[1].split('"')[0])
+        gsds.append(altitude * 13.2 / (8.8 * 96))
+    assert len({round(gsd, 4) for gsd in gsds}) == 3
+    assert all(0.0099 < gsd < 0.0801 for gsd in gsds)

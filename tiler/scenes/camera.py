@@ -24,8 +24,10 @@ _NOISE_PX = 512
 class Camera:
     """How a photo is taken; every photo has a camera of its own."""
 
+    brightness: float | None
+    """Mean grey value that the exposure aims at; None leaves the light as it is."""
     balance: tuple[float, float, float]
-    """Red, green and blue are brighter by these factors: exposure times white balance."""
+    """Red, green and blue are brighter by these factors."""
     gamma: float
     """Middle tones are darker above 1, brighter below."""
     contrast: float
@@ -54,25 +56,25 @@ class Camera:
 
 def draw_camera(random: Random) -> Camera:
     """Return a random camera, from a careful one in good light to a shaken one in bad light."""
-    exposure = math.exp(random.normal(0.05, 0.22))
     warmth, tint = random.normal(0.01, 0.035), random.normal(0, 0.012)
-    shaken, soft = random.random() < 0.25, random.random() < 0.3
-    bearing, way = random.uniform(0, 2 * math.pi), random.uniform(1, 7) if shaken else 0.0
+    shaken, soft = random.random() < 0.2, random.random() < 0.25
+    bearing, way = random.uniform(0, 2 * math.pi), random.uniform(1, 6) if shaken else 0.0
     fringe = random.integers(-1, 2, 2) if random.random() < 0.25 else (0, 0)
     return Camera(
-        balance=(exposure * (1 + warmth + tint), exposure * (1 - tint), exposure * (1 - warmth + tint)),
-        gamma=math.exp(random.normal(0, 0.22)),
-        contrast=float(random.uniform(0, 0.8)),
+        brightness=float(np.clip(random.normal(110, 17), 60, 165)),
+        balance=(1 + warmth + tint, 1 - tint, 1 - warmth + tint),
+        gamma=math.exp(random.normal(0, 0.2)),
+        contrast=float(random.uniform(0, 0.7)),
         haze=float(random.exponential(0.04)) if random.random() < 0.5 else 0.0,
-        colour=float(random.uniform(0.45, 1.35)),
+        colour=float(random.uniform(0.4, 1.25)),
         vignette=float(random.uniform(0, 0.45)) if random.random() < 0.6 else 0.0,
-        blur=float(random.uniform(0.8, 2.2)) if soft else float(random.uniform(0.0, 0.7)),
+        blur=float(random.uniform(0.75, 1.6)) if soft else float(random.uniform(0.3, 0.75)),
         motion=(way * math.sin(bearing), way * math.cos(bearing)),
         fringe=(int(fringe[0]), int(fringe[1])),
-        noise=float(random.gamma(1.6, 2.0)),
+        noise=float(random.gamma(1.6, 1.4)),
         coarse=float(random.uniform(0, 0.8)),
-        sharpen=float(random.uniform(0.3, 1.6)) if random.random() < 0.6 else 0.0,
-        quality=int(random.integers(55, 98)),
+        sharpen=float(random.uniform(0.2, 1.0)) if random.random() < 0.5 else 0.0,
+        quality=int(random.integers(55, 80) if random.random() < 0.2 else random.integers(80, 98)),
     )
 
 
@@ -81,30 +83,44 @@ def photograph(
 ) -> Pixels:
     """Return the picture that a camera takes, shape (height, width, 3); `advance` gets the share that is done."""
     taken = np.empty_like(pixels)
+    curves = _curves(camera, _exposure(pixels, camera))
     starts = random.integers(0, _NOISE_PX, (len(pixels) // _CHUNK_ROWS + 1, 2))
     for index, top in enumerate(range(0, len(pixels), _CHUNK_ROWS)):
         advance(top / len(pixels))
         first, last = max(top - _MARGIN_ROWS, 0), min(top + _CHUNK_ROWS + _MARGIN_ROWS, len(pixels))
-        rows = _optics(pixels[first:last], camera)[top - first :][: min(_CHUNK_ROWS, len(pixels) - top)]
+        rows = _optics(pixels[first:last], camera, curves)[top - first :][: min(_CHUNK_ROWS, len(pixels) - top)]
         light = _falloff(rows.shape[:2], top, len(pixels), camera.vignette) * rows
         light += _noise(rows.shape, camera, starts[index])
         taken[top : top + len(rows)] = _sharpened(np.clip(light + np.float32(0.5), 0, 255).astype(np.uint8), camera)
     return taken
 
 
-def _optics(pixels: Pixels, camera: Camera) -> Pixels:
+def _optics(pixels: Pixels, camera: Camera, curves: Pixels) -> Pixels:
     """Return pixels after haze, exposure, curve, saturation and blur."""
-    picture = Image.fromarray(pixels).point([int(value) for value in _curves(camera).T.ravel()])
+    picture = Image.fromarray(pixels).point([int(value) for value in curves.T.ravel()])
     if camera.blur > 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(camera.blur))
     toned = np.asarray(ImageEnhance.Color(picture).enhance(camera.colour))
     return _fringed(_shaken(toned, camera.motion), camera.fringe)
 
 
-def _curves(camera: Camera) -> Pixels:
+def _exposure(pixels: Pixels, camera: Camera) -> float:
+    """Return the factor of light with which the picture becomes as bright as the camera aims at."""
+    if camera.brightness is None:
+        return 1.0
+    share = np.bincount(pixels[::8, ::8].ravel(), minlength=256) / pixels[::8, ::8].size
+    least, most = 0.2, 5.0
+    for _ in range(10):
+        middle = math.sqrt(least * most)
+        dark = share @ _curves(camera, middle).mean(axis=1) < camera.brightness
+        least, most = (middle, most) if dark else (least, middle)
+    return math.sqrt(least * most)
+
+
+def _curves(camera: Camera, exposure: float) -> Pixels:
     """Return the table from painted to taken values, shape (256, 3)."""
     light = np.arange(256)[:, np.newaxis] / 255 * (1 - camera.haze) + 0.8 * camera.haze
-    light = np.clip(light * camera.balance, 0, None) ** camera.gamma
+    light = np.clip(light * np.multiply(camera.balance, exposure), 0, None) ** camera.gamma
     light = np.minimum(light, 0.8 + 0.2 * np.tanh((light - 0.8) / 0.2))  # bright things clip softly
     curved = np.clip(light, 0, 1)
     curved = curved * curved * (3 - 2 * curved)

@@ -115,8 +115,8 @@ def _rails(frame: Frame, length: float, low: float, high: float, random: Random)
     thick = random.uniform(0.01, 0.06)
     yield Plate(_face(frame, length, low, high), materials.plain(colour), _FENCE, opacity=0.04, shadow=False)
     for z in np.linspace(low + 0.35, high, int(random.integers(1, 4))):
-        ends = (frame.place(side * length / 2, 0, float(z)) for side in (-1, 1))
-        yield Rod(*ends, float(thick), colour, _FENCE)
+        start, end = (frame.place(side * length / 2, 0, float(z)) for side in (-1, 1))
+        yield Rod(start, end, float(thick), colour, _FENCE)
     yield from _poles(frame, length, low, high, random, colour * 0.85)
 
 

@@ -55,7 +55,8 @@ def any_colour(random: Random, *, neutral: float = 0.5) -> Metres:
 
 def hue(random: Random, saturation: float, value: float) -> Metres:
     """Return a colour of any hue."""
-    return 255 * np.asarray(colorsys.hsv_to_rgb(float(random.uniform()), saturation, value), np.float32)
+    colour: Metres = 255 * np.asarray(colorsys.hsv_to_rgb(float(random.uniform()), saturation, value), np.float32)
+    return colour
 
 
 def wood(random: Random) -> Metres:
@@ -64,7 +65,7 @@ def wood(random: Random) -> Metres:
     dark = np.asarray((92, 62, 42))
     share, depth = random.uniform(0, 1, 2)
     mixed = (fresh * (1 - share) + grey * share) * (1 - 0.6 * depth) + dark * 0.6 * depth
-    return (mixed * random.uniform(0.75, 1.15)).astype(np.float32)
+    return np.asarray(mixed * random.uniform(0.75, 1.15), np.float32)
 
 
 def any_angle(random: Random) -> float:

@@ -42,10 +42,11 @@ class Outfit:
 
 def draw_outfit(random: Random, at: Point) -> Outfit:
     """Return random clothes."""
-    shirt: Colour | Material = any_colour(random, neutral=0.55)
+    cloth = any_colour(random, neutral=0.55)
+    shirt: Colour | Material = cloth
     if random.random() < 0.22:
         pitch = random.uniform(0.04, 0.12)
-        shirt = materials.striped(materials.plain(shirt), at, any_angle(random), pitch_m=pitch, line_m=pitch / 2,
+        shirt = materials.striped(materials.plain(cloth), at, any_angle(random), pitch_m=pitch, line_m=pitch / 2,
                                   change=float(random.uniform(-90, 90)))  # fmt: skip
     hat = pick(random, ("", "", "", "", "cap", "brim", "helmet"))
     return Outfit(
@@ -206,7 +207,8 @@ def _lying(frame: Frame, random: Random) -> Joints:
         spread, out = random.uniform(0.08, 0.3), random.uniform(0.22, 0.6)
         places |= {
             f"foot_{side}": (-0.85, sign * spread, 0.1), f"toe_{side}": (-0.92, sign * (spread + 0.06), 0.12),
-            f"knee_{side}": (-0.42, sign * (spread + random.uniform(0, 0.1)), 0.14), f"hip_{side}": (0, sign * 0.09, 0.13),
+            f"knee_{side}": (-0.42, sign * (spread + random.uniform(0, 0.1)), 0.14),
+            f"hip_{side}": (0, sign * 0.09, 0.13),
             f"shoulder_{side}": (0.5, sign * 0.17, 0.14),
             f"elbow_{side}": (0.5 + random.uniform(-0.25, 0.25), sign * (out + 0.05), 0.1),
             f"hand_{side}": (random.uniform(0, 0.95), sign * out, 0.1),
@@ -222,7 +224,8 @@ def riding(frame: Frame) -> Joints:
         places |= {
             f"foot_{side}": (0.08 + sign * 0.1, sign * 0.13, 0.3 + sign * 0.12),
             f"toe_{side}": (0.22 + sign * 0.1, sign * 0.14, 0.28 + sign * 0.12),
-            f"knee_{side}": (0.2 + sign * 0.05, sign * 0.13, 0.72 + sign * 0.1), f"hip_{side}": (-0.2, sign * 0.09, 0.98),
+            f"knee_{side}": (0.2 + sign * 0.05, sign * 0.13, 0.72 + sign * 0.1),
+            f"hip_{side}": (-0.2, sign * 0.09, 0.98),
             f"shoulder_{side}": (0.12, sign * 0.18, 1.42), f"elbow_{side}": (0.26, sign * 0.27, 1.2),
             f"hand_{side}": (0.42, sign * 0.26, 1.02),
         }  # fmt: skip
@@ -236,7 +239,8 @@ def _spotted(coat: Colour, spots: Colour, share: float) -> Material:
 
     def material(patch: Patch) -> Metres:
         spot = np.clip((patch.noise("clouds", 0.4) - share) * 6, 0, 1)
-        return first * (1 - spot) + second * spot + 4 * patch.noise("grain")
+        colours: Metres = first * (1 - spot) + second * spot + 4 * patch.noise("grain")
+        return colours
 
     return material
 

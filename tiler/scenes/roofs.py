@@ -147,7 +147,7 @@ def _weather(random: Random) -> Callable[[Metres, Patch], Metres]:
     def worn(colours: Metres, patch: Patch) -> Metres:
         colours = colours * (1 + np.float32(cloud) * patch.texture(size, salt=7))[..., np.newaxis]
         if lichen < 9:
-            colours = mixed(colours, np.float32((206, 204, 194)), (patch.texture(spot, salt=8) - lichen) * 4)
+            colours = mixed(colours, np.asarray((206, 204, 194)), (patch.texture(spot, salt=8) - lichen) * 4)
         if moss < 9:
             colours = mixed(colours, green, (patch.texture(0.7, salt=9) - moss) * 1.5)
         return colours

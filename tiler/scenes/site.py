@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tiler.scenes import materials
+from tiler.scenes.canvas import Material
 from tiler.scenes.frame import Frame, any_angle, any_colour, hue, pick, wood
 from tiler.scenes.roofs import sheets
 from tiler.scenes.shapes import Metres, Point
@@ -20,8 +21,8 @@ _MARKER, _OBSTACLE = ID["ar-marker"], ID["obstacle"]
 def marker(at: Point, angle: float, random: Random) -> Thing:
     """Return a ground control marker: a pale square with a black ring and a two-coloured core, often weighted down."""
     frame, side = Frame(at, angle), float(random.uniform(0.45, 1.0))
-    paper = np.float32(pick(random, ((240, 242, 244), (206, 226, 240), (190, 216, 234), (232, 230, 222))))
-    ink = np.float32(pick(random, ((16, 17, 20), (22, 26, 36), (40, 40, 42))))
+    paper = np.asarray(pick(random, ((240, 242, 244), (206, 226, 240), (190, 216, 234), (232, 230, 222))))
+    ink = np.asarray(pick(random, ((16, 17, 20), (22, 26, 36), (40, 40, 42))))
     sheet, black = materials.plain(paper, grain=3), materials.plain(ink, grain=3)
     parts: list[Part] = [_level(frame, ((-side / 2, -side / 2), (side / 2, side / 2)), sheet, _MARKER)]
     if random.random() < 0.2:
@@ -33,14 +34,14 @@ def marker(at: Point, angle: float, random: Random) -> Thing:
     return solid(at, side, 0.085, lambda eye: parts)
 
 
-def _level(frame: Frame, corners: tuple[Point, Point], look: materials.Material, label: int | None) -> Plate:
+def _level(frame: Frame, corners: tuple[Point, Point], look: Material, label: int | None) -> Plate:
     (u, v), (s, t) = corners
     return Plate(
         tuple(frame.place(*place, 0.02) for place in ((u, v), (s, v), (s, t), (u, t))), look, label, shadow=False
     )
 
 
-def _target(frame: Frame, radius: float, sheet: materials.Material, black: materials.Material,
+def _target(frame: Frame, radius: float, sheet: Material, black: Material,
             random: Random) -> Iterator[Part]:  # fmt: skip
     """Yield a black ring, and in it two black quarters that face each other."""
     middle = frame.place(0, 0, 0.02)
@@ -60,7 +61,7 @@ def _weights(frame: Frame, side: float, random: Random) -> Iterator[Part]:
     """Yield stones, bricks or bags that hold the corners down; labellers counted most of them in."""
     if random.random() < 0.4:
         return
-    colour = np.float32(pick(random, ((222, 196, 120), (206, 176, 150), (160, 156, 150), (120, 120, 122))))
+    colour = np.asarray(pick(random, ((222, 196, 120), (206, 176, 150), (160, 156, 150), (120, 120, 122))))
     label = _MARKER if random.random() < 0.65 else _OBSTACLE
     long, wide = float(random.uniform(0.1, 0.28)) * side / 0.7, float(random.uniform(0.08, 0.14)) * side / 0.7
     for u in (-1, 1):
@@ -81,7 +82,7 @@ def container(at: Point, angle: float, random: Random) -> Thing:
     look = sheets(random)(at, angle) if random.random() < 0.4 else materials.speckled(side, grain=3, clumps=5, clouds=4)
     parts: list[Part] = list(prism(rectangle(at, length, width, angle), 0, high, look, look, _OBSTACLE))
     if skip:
-        load = materials.speckled(np.float32((140, 122, 104)) * random.uniform(0.5, 1.3), grain=22, clumps=26, clouds=6)
+        load = materials.speckled(np.asarray((140, 122, 104)) * random.uniform(0.5, 1.3), grain=22, clumps=26, clouds=6)
         inner = rectangle(at, length - 0.2, width - 0.2, angle)
         parts.append(Plate(tuple((*point, high) for point in inner), load, _OBSTACLE, shadow=False))
     return solid(at, length / 2 + 0.3, high, lambda eye: parts)
@@ -103,8 +104,9 @@ def pallets(at: Point, angle: float, random: Random) -> Thing:
         high = float(random.uniform(0.14, 1.2))
         parts += prism(rectangle(spot, 1.2, 0.8, turned), 0, high, slats, slats, _OBSTACLE)
         if random.random() < 0.6:
-            load = materials.slabs(materials.speckled(any_colour(random, neutral=0.8), grain=5, clumps=5, clouds=0), spot,
-                                   turned, pitch_m=float(random.uniform(0.1, 0.4)), line_m=0.015, change=-50)  # fmt: skip
+            brick = materials.speckled(any_colour(random, neutral=0.8), grain=5, clumps=5, clouds=0)
+            pitch = float(random.uniform(0.1, 0.4))
+            load = materials.slabs(brick, spot, turned, pitch_m=pitch, line_m=0.015, change=-50)
             parts += prism(
                 rectangle(spot, 1.1, 0.75, turned), high, high + float(random.uniform(0.2, 0.9)), load, load, _OBSTACLE
             )
@@ -120,33 +122,38 @@ def _pipes(frame: Frame, colour: Metres, random: Random) -> Iterator[Part]:
 
 
 def playing(at: Point, angle: float, random: Random) -> Thing:
-    """Return what children play on: a slide on a tower, a trampoline, or a sandpit's frame."""
-    frame, colour = Frame(at, angle), hue(random, 0.7, 0.8)
-    kind = int(random.integers(3))
-    if kind == 0:
-        wide = float(random.uniform(2, 4.2))
-        dark = materials.plain((34, 36, 40), grain=3)
-        parts: list[Part] = [Disc(frame.place(0, 0, 0.8), wide, wide, dark, _OBSTACLE),
-                             Disc(frame.place(0, 0, 0.82), wide, wide, materials.plain(colour), None, rim=0.3)]  # fmt: skip
-        parts += [Rod(frame.place(wide / 2 * math.cos(turn), wide / 2 * math.sin(turn), 0),
-                      frame.place(wide / 2 * math.cos(turn), wide / 2 * math.sin(turn), 2.2), 0.03, (70, 72, 74), _OBSTACLE)
-                  for turn in np.arange(0, 2 * math.pi, math.pi / 3)]  # fmt: skip
-        return solid(at, wide / 2, 2.2, lambda eye: parts)
-    if kind == 1:
-        chute = tuple(
-            frame.place(u, v, z)
-            for u, v, z in ((0.6, -0.25, 1.5), (0.6, 0.25, 1.5), (2.8, 0.25, 0.2), (2.8, -0.25, 0.2))
-        )
-        plain = materials.plain(wood(random), grain=6)
-        parts = [*prism(rectangle(at, 1.2, 1.2, angle), 0, 1.5, plain, plain, _OBSTACLE),
-                 Plate(chute, materials.plain(colour), _OBSTACLE)]  # fmt: skip
-        parts += [Rod(frame.place(u, v, 0), frame.place(u, v, 2.4), 0.06, wood(random), _OBSTACLE)
-                  for u in (-0.6, 0.6) for v in (-0.6, 0.6)]  # fmt: skip
-        return solid(at, 2.8, 2.4, lambda eye: parts)
-    size = float(random.uniform(1, 2.4))
-    plank = wood(random)
-    parts = []
-    for turned in range(4):
-        spot = frame.point(size / 2 * math.cos(turned * math.pi / 2), size / 2 * math.sin(turned * math.pi / 2))
-        parts += block(spot, size + 0.15, 0.18, angle + (turned + 1) * math.pi / 2, 0, 0.25, plank, _OBSTACLE, grain=7)
+    """Return what children play on: a trampoline, a slide on a tower, or a sandpit's frame."""
+    return pick(random, (_trampoline, _slide, _sandpit))(at, angle, random)
+
+
+def _trampoline(at: Point, angle: float, random: Random) -> Thing:
+    frame, wide = Frame(at, angle), float(random.uniform(2, 4.2))
+    edge = materials.plain(hue(random, 0.7, 0.8))
+    parts: list[Part] = [
+        Disc(frame.place(0, 0, 0.8), wide, wide, materials.plain((34, 36, 40), grain=3), _OBSTACLE),
+        Disc(frame.place(0, 0, 0.82), wide, wide, edge, None, rim=0.3),
+    ]
+    for turn in np.arange(0, 2 * math.pi, math.pi / 3):
+        u, v = wide / 2 * math.cos(turn), wide / 2 * math.sin(turn)
+        parts.append(Rod(frame.place(u, v, 0), frame.place(u, v, 2.2), 0.03, (70, 72, 74), _OBSTACLE))
+    return solid(at, wide / 2, 2.2, lambda eye: parts)
+
+
+def _slide(at: Point, angle: float, random: Random) -> Thing:
+    frame, plain = Frame(at, angle), materials.plain(wood(random), grain=6)
+    edges = ((0.6, -0.25, 1.5), (0.6, 0.25, 1.5), (2.8, 0.25, 0.2), (2.8, -0.25, 0.2))
+    chute = Plate(tuple(frame.place(*edge) for edge in edges), materials.plain(hue(random, 0.7, 0.8)), _OBSTACLE)
+    parts: list[Part] = [*prism(rectangle(at, 1.2, 1.2, angle), 0, 1.5, plain, plain, _OBSTACLE), chute]
+    for u in (-0.6, 0.6):
+        for v in (-0.6, 0.6):
+            parts.append(Rod(frame.place(u, v, 0), frame.place(u, v, 2.4), 0.06, wood(random), _OBSTACLE))
+    return solid(at, 2.8, 2.4, lambda eye: parts)
+
+
+def _sandpit(at: Point, angle: float, random: Random) -> Thing:
+    frame, size, plank = Frame(at, angle), float(random.uniform(1, 2.4)), wood(random)
+    parts: list[Part] = []
+    for turned in (step * math.pi / 2 for step in range(4)):
+        spot = frame.point(size / 2 * math.cos(turned), size / 2 * math.sin(turned))
+        parts += block(spot, size + 0.15, 0.18, angle + turned + math.pi / 2, 0, 0.25, plank, _OBSTACLE, grain=7)
     return solid(at, size, 0.25, lambda eye: parts)

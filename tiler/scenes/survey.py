@@ -122,7 +122,11 @@ def _tasks(folder: Path, request: SceneOptions, shares: Path) -> Iterator[object
 def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
     scene = make_scene(
-        *request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m, world=request.world, advance=note
+        *request.photo_shape,
+        seed=(request.seed, index),
+        gsd_m=_gsd_m(request, index),
+        world=request.world,
+        advance=note,
     )
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
@@ -171,7 +175,12 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 def _write_orthomosaic(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
     scene = make_scene(
-        *request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m, world=request.world, advance=note
+        *request.orthomosaic_shape,
+        seed=(request.seed, index),
+        gsd_m=request.gsd_m,
+        world=request.world,
+        mosaic=True,
+        advance=note,
     )
     name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)

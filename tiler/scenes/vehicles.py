@@ -138,10 +138,10 @@ def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Itera
     half, wide = kind.length / 2, kind.width / 2
     for side in (-1, 1):
         z = kind.belt - 0.15
-        yield Rod(frame.place(half - 0.3, side * wide * 0.72, z), frame.place(half - 0.12, side * wide * 0.62, z), 0.07,
-                  (226, 228, 226), _CAR, shadow=False)  # fmt: skip
-        yield Rod(frame.place(-half + 0.1, side * wide * 0.8, z), frame.place(-half + 0.05, side * wide * 0.55, z), 0.06,
-                  (176, 26, 24), _CAR, shadow=False)  # fmt: skip
+        front = frame.place(half - 0.3, side * wide * 0.72, z), frame.place(half - 0.12, side * wide * 0.62, z)
+        yield Rod(*front, 0.07, (226, 228, 226), _CAR, shadow=False)
+        rear = frame.place(-half + 0.1, side * wide * 0.8, z), frame.place(-half + 0.05, side * wide * 0.55, z)
+        yield Rod(*rear, 0.06, (176, 26, 24), _CAR, shadow=False)
         u = kind.cabin[3] * kind.length - half - 0.35
         yield Rod(
             frame.place(u, side * wide, kind.belt), frame.place(u, side * (wide + 0.13), kind.belt), 0.07, colour, _CAR
