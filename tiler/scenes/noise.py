@@ -21,6 +21,8 @@ _CELL = 32
 """Size of a cell, entries."""
 _JITTER = 0.8
 """Share of a cell within which its seed lies at random."""
+_STEEPS = (1.2, 1.6, 2.2, 3.0)
+"""How steep noise may be; each needs a table."""
 _SALTS = (7919, 5413)
 
 
@@ -35,11 +37,14 @@ def _smooth(steep: float) -> Metres:
     return scaled
 
 
-def texture(rows: Metres, cols: Metres, *, steep: float, salt: int) -> Metres:
-    """Return noise of shape (n, m) at places given in features, shapes (n,) and (m,), both growing."""
+def texture(rows: Metres, cols: Metres, *, steep: float, salt: int, fine: bool) -> Metres:
+    """Return noise of shape (n, m) at places given in features, shapes (n,) and (m,), both growing.
+
+    Fine noise has cells no larger than a pixel, and needs no values between them.
+    """
     down, right = (axis * _FEATURE + salt * step for axis, step in zip((rows, cols), _SALTS, strict=True))
-    bank = _smooth(steep)
-    if (down[-1] - down[0]) >= len(down):  # finer than the picture
+    bank = _smooth(min(_STEEPS, key=lambda each: abs(each - steep)))
+    if fine:
         nearest: Metres = bank[np.ix_(down.astype(np.int64) % _SIDE, right.astype(np.int64) % _SIDE)]
         return nearest
     lines = _between(bank[np.ix_(_span(down), _span(right))], down, 0)
@@ -65,14 +70,28 @@ def _between(bank: Metres, places: Metres, axis: int) -> Metres:
 class Cells:
     """What lies at each pixel in a ground of cells, such as pebbles or leaves; arrays of shape (n, m)."""
 
-    index: Whole
-    """Number of the cell, 0 to 1023."""
-    edge: Metres
-    """Distance to the next cell, in cells: 0 on the joint, about 0.5 in the middle."""
-    down: Metres
-    """How far the pixel lies below the middle of its cell, in cells."""
-    right: Metres
-    """How far it lies right of it."""
+    places: Whole
+    """Entries of the table."""
+
+    @property
+    def index(self) -> Whole:
+        """Number of the cell, 0 to 1023."""
+        return _cell_table()[0].take(self.places)
+
+    @property
+    def edge(self) -> Metres:
+        """Distance to the next cell, in cells: 0 on the joint, about 0.5 in the middle."""
+        return _cell_table()[1].take(self.places)
+
+    @property
+    def down(self) -> Metres:
+        """How far the pixel lies below the middle of its cell, in cells."""
+        return _cell_table()[2].take(self.places)
+
+    @property
+    def right(self) -> Metres:
+        """How far it lies right of it."""
+        return _cell_table()[3].take(self.places)
 
 
 @cache
@@ -106,9 +125,7 @@ def cells(down: Metres, right: Metres) -> Cells:
     """Return the cells at places given in cells, float32 of shape (n, m)."""
     rows = (down * np.float32(_CELL)).astype(np.int32) & (_SIDE - 1)
     cols = (right * np.float32(_CELL)).astype(np.int32) & (_SIDE - 1)
-    flat = rows * _SIDE + cols
-    index, *rest = _cell_table()
-    return Cells(index.take(flat), *(table.take(flat) for table in rest))
+    return Cells(rows * _SIDE + cols)
 
 
 @cache
