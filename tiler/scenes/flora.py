@@ -34,13 +34,13 @@ def leaves(
 ) -> Material:
     """Return a crown: leaves in clumps that shade each other, on a dome that the sun lights from one side."""
     base = np.asarray(colour, np.float32)
-    bright = np.minimum(base * random.uniform(1.3, 1.9) + (26, 26, 4), 250)
-    table = ramp([base * 0.12, base * random.uniform(0.3, 0.5), base, bright])
+    bright = np.minimum(base * random.uniform(1.4, 2.3) + (36, 38, 8), 250)
+    table = ramp([base * 0.14, base * random.uniform(0.4, 0.65), base * random.uniform(1, 1.3), bright])
     turned = random.uniform(0, math.pi)
     sine, cosine = math.sin(turned), math.cos(turned)
     toward_y, toward_x = sun[0] * cosine - sun[1] * sine, sun[1] * cosine + sun[0] * sine
     dome, relief, gaps = random.uniform(0.25, 1.0), random.uniform(0.8, 2.0), random.uniform(0.4, 1.3)
-    scatter, dots = random.uniform(0.5, 1.1), random.random() < 0.12
+    scatter, dots = random.uniform(0.6, 1.4), random.random() < 0.12
     petals = pick(_BLOSSOMS, random)
 
     def material(patch: Patch) -> Metres:
@@ -52,7 +52,7 @@ def leaves(
         single = patch.cells(leaf_m, turned + 0.5)
         seen = np.float32(patch.sharpness(leaf_m))
         level += scatter * seen * (by_chance(single.index) - np.clip(1.2 - 5 * single.edge, 0, 1))
-        level += 0.35 * patch.texture(0.6 * clump_m, salt=2) + 0.25
+        level += 0.35 * patch.texture(0.6 * clump_m, salt=2) + 0.4
         colours = toned(table, level)
         if dots:
             colours = mixed(colours, petals, (by_chance(single.index, 2) > 1.3) * (level > 0) * seen)
@@ -123,7 +123,7 @@ def bare_tree(at: Point, radius: float, sun: Point, random: Random) -> Thing:
     outline = radial(at, _spokes(radius, random, count=tips, depth=random.uniform(0.1, 0.6)))
     bark, thick = pick(_BARK, random, spread=10), radius * random.uniform(0.02, 0.05)
     twigs = list(_branches(at, radius, thick, random, count=tips))
-    haze, dense = ramp([bark * 0.4, bark * 0.8, bark * 1.4]), random.uniform(0.15, 0.6)
+    haze, dense = ramp([bark * 0.3, bark * 0.8, bark * 1.5]), random.uniform(0.3, 0.95)
     twig_m = random.uniform(0.02, 0.05)
     angle = random.uniform(0, 3)
 
@@ -175,7 +175,7 @@ def _branches(at: Point, radius: float, thick: float, random: Random, *, count: 
             length = radius * random.uniform(0.2, 0.34)
             end = _step(start, turned, length)
             yield _stick(start, end, width), random.uniform(0.6, 1.3)
-            for side in random.choice((-1, 1), int(random.integers(1, 4))):
+            for side in random.choice((-1, 1), int(random.integers(2, 6))):
                 fork = _between(start, end, random.uniform(0.2, 1))
                 branch = _step(fork, turned + side * random.uniform(0.4, 1.0), length * random.uniform(0.5, 1.1))
                 yield _stick(fork, branch, 0.5 * width), random.uniform(0.6, 1.4)
@@ -236,10 +236,10 @@ def thicket(outline: Shape, height_m: float, sun: Point, random: Random, *, name
 
 def boulder(at: Point, radius: float, sun: Point, random: Random) -> Thing:
     """Return a rock: facets that the sun lights, with lichen."""
-    outline = blob(at, radius, random, rough=random.uniform(0.08, 0.2))
+    outline = radial(at, _angular(radius, random))
     base = pick(((150, 146, 138), (112, 108, 104), (170, 158, 140), (86, 84, 84), (128, 110, 92)), random, spread=14)
     table = ramp([base * 0.25, base * 0.8, base * 1.15, np.minimum(base * 1.4 + 16, 252)])
-    facet, turned = radius * random.uniform(0.4, 1.0), random.uniform(0, 3)
+    facet, turned = radius * random.uniform(0.25, 0.9), random.uniform(0, 3)
     rough, moss = random.uniform(0.3, 0.9), random.uniform(0.6, 3.0)
     green = pick(((86, 92, 50), (160, 160, 130), (60, 64, 44)), random)
 
@@ -254,3 +254,17 @@ def boulder(at: Point, radius: float, sun: Point, random: Random) -> Thing:
     return Thing(
         radius * random.uniform(0.4, 0.9), outline, lambda canvas: canvas.paint(outline, material, ID["rocks"])
     )
+
+
+def _angular(radius: float, random: Random) -> Metres:
+    """Return how far an outline of straight edges reaches in each direction, see `radial`."""
+    count = int(random.integers(5, 11))
+    corners = np.sort((np.arange(count) + random.uniform(0.1, 0.9, count)) / count) * 2 * math.pi
+    reach = radius * random.uniform(0.6, 1.0, count)
+    y, x = reach * np.sin(corners), reach * np.cos(corners)
+    bearings = np.linspace(0, 2 * math.pi, 2048, endpoint=False)
+    after = np.searchsorted(corners, bearings) % count
+    before = after - 1
+    across_y, across_x = y[after] - y[before], x[after] - x[before]
+    far = (x[before] * across_y - y[before] * across_x) / (np.cos(bearings) * across_y - np.sin(bearings) * across_x)
+    return np.clip(far, 0.3 * radius, 1.1 * radius).astype(np.float32)

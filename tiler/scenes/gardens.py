@@ -75,6 +75,19 @@ def lawn(site: Site, area: Area) -> None:
         stepping_stones(site, shape)
     if site.chance(0.5):
         terrain.trees(site, shape, int(site.random.integers(1, 3)))
+    if site.chance(0.25):
+        enclose(site, area)
+
+
+def enclose(site: Site, area: Area) -> None:
+    """Place a fence or a wall on some sides of an area."""
+    maker = fences.fence if site.chance(0.6) else fences.wall
+    for along, across, length, turned in (
+        (0.0, 0.5, area.length, 0.0), (0.0, -0.5, area.length, 0.0), (0.5, 0.0, area.width, math.pi / 2),
+    ):  # fmt: skip
+        if site.chance(0.5):
+            at = area.place(along * area.length, across * area.width)
+            site.add(*maker(at, length, area.angle + turned, site.random))
 
 
 def molehills(site: Site, shape: Shape) -> None:
@@ -214,10 +227,10 @@ def hedge(site: Site, area: Area) -> None:
     random, turned = site.random, area.angle + site.random.choice((0, math.pi / 2))
     length = random.uniform(1, 2.5) * max(area.length, area.width)
     kind = random.random()
-    if kind < 0.4:
+    if kind < 0.25:
         shape = box(area.at, length, random.uniform(0.4, 1.3), turned, corner=0.15)
         site.add(flora.thicket(shape, random.uniform(0.6, 2.0), site.sun, random))
-    elif kind < 0.7:
+    elif kind < 0.75:
         site.add(*fences.fence(area.at, length, turned, random))
     else:
         site.add(*fences.wall(area.at, length, turned, random))
@@ -243,8 +256,8 @@ def planters(site: Site, area: Area) -> None:
 
 
 ZONES: tuple[tuple[Callable[[Site, Area], None], float], ...] = (
-    (lawn, 0.17), (terrace, 0.15), (bed, 0.24), (rockery, 0.04), (pond, 0.05), (pool, 0.03), (path, 0.1),
-    (drive, 0.08), (building, 0.09), (hedge, 0.09), (grove, 0.06), (court, 0.02),
+    (lawn, 0.14), (terrace, 0.2), (bed, 0.24), (rockery, 0.03), (pond, 0.05), (pool, 0.035), (path, 0.09),
+    (drive, 0.08), (building, 0.12), (hedge, 0.12), (grove, 0.07), (court, 0.02),
     (planters, 0.05),
 )  # fmt: skip
 """What a garden is made of, each with its weight."""

@@ -31,6 +31,7 @@ def asphalt(random: Random) -> Material:
     weights = random.uniform(0.35, 1.0), random.uniform(0.1, 0.4), random.uniform(0.1, 0.5), random.uniform(0.0, 0.4)
     cracks = _cracks(random) if random.random() < 0.5 else None
     stains = _stains(random) if random.random() < 0.6 else None
+    chips = _chips(random) if random.random() < 0.5 else None
 
     def material(patch: Patch) -> Metres:
         level = weights[0] * patch.texture(stone) + weights[1] * patch.texture(coarse, salt=1)
@@ -39,6 +40,8 @@ def asphalt(random: Random) -> Material:
             level = level - stains(patch)
         if cracks:
             level = level - cracks(patch)
+        if chips:
+            level = level + chips(patch)
         return toned(table, level)
 
     return material
@@ -54,6 +57,17 @@ def concrete(random: Random) -> Material:
         return toned(table, level - stains(patch))
 
     return material
+
+
+def _chips(random: Random) -> Callable[[Patch], Metres]:
+    """Return stones that are brighter than the tar around them."""
+    size, bound, bright = random.uniform(0.012, 0.035), random.uniform(0.7, 2.2), random.uniform(1.0, 3.5)
+
+    def stones(patch: Patch) -> Metres:
+        found = patch.cells(size)
+        return (by_chance(found.index) > bound) * (found.edge > 0.1) * np.float32(bright * patch.sharpness(size))
+
+    return stones
 
 
 def _cracks(random: Random) -> Callable[[Patch], Metres]:

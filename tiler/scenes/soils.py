@@ -145,7 +145,8 @@ def _pieces(family: list[Metres], size: float, random: Random, sun: Point, *, lo
     """Return a ground of pieces that lie side by side, each lit from the side of the sun, dark between them."""
     table = ramp(sorted(family, key=lambda each: float(np.sum(each))))
     angle, dome, dirty = random.uniform(0, math.pi), random.uniform(0.2, 0.7), random.uniform(0, 0.5)
-    mean, depth = np.mean(family, axis=0).astype(np.float32) * 0.85, random.uniform(0.12, 0.3)
+    mean, depth = np.mean(family, axis=0).astype(np.float32) * 0.85, random.uniform(0.05, 0.26)
+    round_share, stray = random.uniform(0, 1), random.uniform(0.9, 1.8)
     gap = np.asarray(gap, np.float32)
     sine, cosine = math.sin(angle), math.cos(angle)
     light_y, light_x = (
@@ -156,10 +157,12 @@ def _pieces(family: list[Metres], size: float, random: Random, sun: Point, *, lo
 
     def material(patch: Patch) -> Metres:
         found = patch.cells(size, angle, long=long)
+        round_off = 0.66 - np.hypot(found.down, found.right)
+        edge = np.minimum(found.edge, round_off * np.float32(round_share) + found.edge * np.float32(1 - round_share))
         seen = np.float32(patch.sharpness(size * 1.5))
         light = 1 + found.down * light_y + found.right * light_x + np.float32(0.06) * patch.texture(0.02, salt=2)
-        colour: Metres = toned(table, 1.2 * by_chance(found.index)) * light[..., np.newaxis]
-        colour = mixed(colour, gap, np.clip(1 - found.edge / np.float32(depth), 0, 0.9))
+        colour: Metres = toned(table, stray * by_chance(found.index) + 0.3) * light[..., np.newaxis]
+        colour = mixed(colour, gap, np.clip(1 - edge / np.float32(depth), 0, 0.9))
         clouds = np.float32(dirty * 0.3) * patch.texture(1.2, salt=3)
         clouds += np.float32(0.25) * (1 - seen) * patch.texture(0.05, salt=5)
         colour = (mean + (colour - mean) * seen) * (1 + clouds)[..., np.newaxis]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tiler.scenes import flora, paving, soils, waters
 from tiler.scenes.canvas import Canvas, Material
-from tiler.scenes.shapes import Point, Shape, around, blob, box, turn
+from tiler.scenes.shapes import Point, Shape, around, blob, box, turn, union
 from tiler.scenes.thing import Random, Thing, ground
 
 _LAYER_M = 1e-5
@@ -210,16 +210,28 @@ def phantom(site: Site) -> Thing:
     random = site.random
     at = random.uniform(-0.1, 1.1) * site.shape_m[0], random.uniform(-0.1, 1.1) * site.shape_m[1]
     size = random.uniform(0.15, 0.5) * min(site.shape_m)
-    kind = random.choice(("house", "mast", "crown"))
+    kind = random.choice(("house", "mast", "crown", "truss"))
     if kind == "house":
         shape = box(at, 2 * size, size, site.any_angle())
     elif kind == "mast":
         shape = box(at, 6 * size, random.uniform(0.05, 0.8), site.any_angle())
+    elif kind == "truss":
+        shape = union(_bars(site, at, size))
     else:
         shape = blob(at, size, random, rough=0.2)
 
-    def paint(canvas: Canvas) -> None:
-        canvas.shade(shape, canvas.light.shadow, soft_m=random_soft)
+    soft_m = random.uniform(0.02, 0.4)
 
-    random_soft = random.uniform(0.02, 0.4)
+    def paint(canvas: Canvas) -> None:
+        canvas.shade(shape, canvas.light.shadow, soft_m=soft_m)
+
     return Thing(0.3, shape, paint, shadow=False)
+
+
+def _bars(site: Site, at: Point, size: float) -> list[Shape]:
+    random, turned = site.random, site.any_angle()
+    bars = []
+    for _ in range(int(random.integers(4, 10))):
+        bearing = turned + random.choice((0, 0.5, -0.5, math.pi / 2)) + random.normal(0, 0.1)
+        bars.append(box(at, 6 * size, random.uniform(0.1, 0.9), bearing).moved(*random.uniform(-size, size, 2)))
+    return bars

@@ -10,7 +10,7 @@ from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.noise import by_chance
 from tiler.scenes.shapes import Metres
 from tiler.scenes.thing import Random
-from tiler.scenes.tones import contrast, mixed, pick, ramp, toned
+from tiler.scenes.tones import clipped, contrast, mixed, pick, ramp, toned
 
 _WATERS = (
     (38, 36, 24), (58, 54, 34), (24, 26, 24), (64, 72, 52), (52, 66, 74), (82, 92, 88), (40, 62, 58), (96, 86, 60),
@@ -79,11 +79,12 @@ def pool(random: Random) -> Material:
 def lily(random: Random) -> Material:
     """Return leaves that float: round, green, close to each other."""
     size = random.uniform(0.1, 0.3)
-    table = contrast(pick(((70, 104, 40), (96, 116, 60), (52, 78, 36)), random), 0.6)
+    table = contrast(pick(((70, 104, 40), (96, 116, 60), (52, 78, 36), (150, 170, 130)), random), 0.7)
 
     def material(patch: Patch) -> Metres:
         found = patch.cells(size, 0.2)
-        level = 0.8 * by_chance(found.index) + 0.4 * patch.texture(0.03) - np.clip(1.5 - 8 * found.edge, 0, 1) * 2.5
+        gap = clipped(8 * np.hypot(found.down, found.right) - 2.6, 0, 1)
+        level = 0.8 * by_chance(found.index) + 0.4 * patch.texture(0.03) - gap * 2.5
         return toned(table, level)
 
     return material

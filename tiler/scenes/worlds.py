@@ -10,7 +10,7 @@ import numpy as np
 from tiler.scenes import fences, flora, gardens, houses, terrain, vehicles
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.country import fields, railway, shore, wood
-from tiler.scenes.shapes import Metres, Point, Shape, around, blob, box, turn, wave
+from tiler.scenes.shapes import Metres, Point, around, blob, box, turn, wave
 from tiler.scenes.site import container, pallets
 from tiler.scenes.terrain import Area, Site
 from tiler.scenes.thing import Layout, Random, Thing, ground, marking, touches
@@ -43,9 +43,13 @@ def plan_varied(shape_m: tuple[float, float], random: Random) -> Layout:
 
 def near_garden(site: Site) -> None:
     """Plan a garden as seen from near by."""
-    site.lay(site.everything, site.surface({"lawn": 0.4, "pavers": 0.22, "asphalt": 0.2, "pebbles": 0.08, "soil": 0.1}))
+    site.lay(
+        site.everything, site.surface({"lawn": 0.36, "pavers": 0.28, "asphalt": 0.24, "pebbles": 0.08, "soil": 0.04})
+    )
     area = terrain.whole(site)
     size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    for _ in range(int(site.random.integers(0, 3))):
+        _beside(site, size, terrain.PAVED if site.chance(0.7) else SIDES)
     count = round(size ** site.random.uniform(0.7, 1.15) * 2 * site.random.uniform(0.5, 1.2))
     gardens.garden(site, area, count=count)
 
@@ -59,12 +63,8 @@ def yard(site: Site) -> None:
     for _ in range(int(random.integers(0, 4))):  # mended places
         spot = area.part(*random.uniform(-0.5, 0.5, 2) * size, *random.uniform(0.05, 0.5, 2) * size)
         site.lay(spot.outline(), site.surface(terrain.PAVED))
-    for _ in range(int(random.integers(0, 4))):  # what lies beside
-        away = random.uniform(0.1, 0.55) * size
-        bearing = site.any_angle()
-        at = site.middle[0] + away * math.cos(bearing), site.middle[1] - away * math.sin(bearing)
-        side = wave(at, bearing + math.pi, random, swing_m=0.03 * size, reach_m=size)
-        border(site, side, Area(at, size, 0.5 * size, bearing))
+    for _ in range(int(random.integers(0, 4))):
+        _beside(site, size, SIDES)
     if site.chance(0.5):
         _bays(site, area)
     if site.chance(0.5):
@@ -72,11 +72,16 @@ def yard(site: Site) -> None:
     gardens.visitors(site, area, random.uniform(0.3, 1.2))
 
 
-def border(site: Site, side: Shape, area: Area) -> None:
-    """Lay what lies beyond an edge: a bed, a lawn, gravel, with its kerb and plants."""
-    random = site.random
-    site.lay(side, site.surface({"lawn": 0.3, "pebbles": 0.3, "mulch": 0.15, "soil": 0.15, "pavers": 0.1}))
+def _beside(site: Site, size: float, weights: dict[str, float]) -> None:
+    """Lay what lies beyond a line through the scene: a bed, a lawn, gravel, with its kerb and plants."""
+    random, bearing = site.random, site.any_angle()
+    away = random.uniform(0.05, 0.55) * size
+    at = site.middle[0] - away * math.cos(bearing), site.middle[1] + away * math.sin(bearing)
+    side = wave(at, bearing, random, swing_m=random.choice((0, 0.03, 0.06)) * size, reach_m=size)
+    site.lay(side, site.surface(weights))
     terrain.edge(site, side)
+    if weights is terrain.PAVED:
+        return
     if site.chance(0.6):
         terrain.plant(site, side, int(random.integers(3, 40)), sizes=(0.2, 1.3))
     if site.chance(0.3):
@@ -84,6 +89,8 @@ def border(site: Site, side: Shape, area: Area) -> None:
         site.add(flora.thicket(band, random.uniform(0.3, 1.4), site.sun, random))
     if site.chance(0.3):
         terrain.trees(site, side, int(random.integers(1, 6)))
+    if site.chance(0.3):
+        site.add(*fences.fence(at, min(2 * size, 30.0), bearing, random))
 
 
 def _bays(site: Site, area: Area) -> None:
@@ -180,9 +187,11 @@ def heap(site: Site, at: Point, radius: float) -> Thing:
     return Thing(0.5 * radius, outline, made.paint)
 
 
+SIDES = {"lawn": 0.32, "pebbles": 0.33, "mulch": 0.14, "soil": 0.09, "pavers": 0.12}
+"""What lies beside paved ground, each with its weight."""
 NEAR: tuple[tuple[Callable[[Site], None], float], ...] = (
-    (near_garden, 0.47), (yard, 0.26), (shore, 0.08), (fields, 0.06), (wood, 0.04), (railway, 0.02),
-    (building_site, 0.07),
+    (near_garden, 0.55), (yard, 0.27), (shore, 0.05), (fields, 0.04), (wood, 0.03), (railway, 0.015),
+    (building_site, 0.035),
 )  # fmt: skip
 WIDE: tuple[tuple[Callable[[Site], None], float], ...] = (
     (streets, 0.4), (near_garden, 0.1), (yard, 0.1), (fields, 0.16), (wood, 0.1), (shore, 0.08), (railway, 0.03),
