@@ -11,8 +11,9 @@ from tiler.scenes.shapes import Point
 
 Place = tuple[float, float, float]
 """(y, x, z) of a point in space, metres; z grows upwards from the ground."""
-_NEAREST = 0.72
-"""Nothing stands higher than this share of the camera's height; what is taller is seen as if it were not."""
+_TRUE, _TALLEST = 0.35, 0.6
+"""Shares of the camera's height: up to the first, heights are seen as they are; above they are pressed together, so
+that nothing reaches the second. A camera flies above the roofs, whatever the photo's width."""
 _BRIGHTEST = 1.35
 
 
@@ -27,7 +28,11 @@ class Eye:
 
     def zoom(self, z: float) -> float:
         """Return how many times as large something is seen at a height as on the ground."""
-        return 1 / (1 - min(z / self.height_m, _NEAREST))
+        share = z / self.height_m
+        if share > _TRUE:
+            room = _TALLEST - _TRUE
+            share = _TRUE + room * (1 - math.exp((_TRUE - share) / room))
+        return 1 / (1 - share)
 
     def lift(self, place: Place) -> Point:
         """Return where on the ground (y, x) a point in space is seen."""

@@ -52,7 +52,7 @@ def visitors(site: Site, area: Area, crowded: float) -> None:
     for maker, often in makers:
         for at in site.spots(whole, 0.5, int(random.poisson(often * share))):
             site.add(maker(at, site.any_angle(), random))
-    for at in site.spots(whole, 1.0, int(random.poisson(0.6 * share))):
+    for at in site.spots(whole, 1.0, int(random.poisson(1.1 * share))):
         group(site, at)
 
 

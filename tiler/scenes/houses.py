@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.eye import Eye
 from tiler.scenes.facades import Build, downpipe, ends_of, openings, wall_plates
 from tiler.scenes.frame import Frame, pick
@@ -66,9 +66,9 @@ def greenhouse(at: Point, angle: float, random: Random) -> list[Thing]:
     """Return a greenhouse or a roof of glass: the labels call it an obstacle."""
     length, width, walls = random.uniform(2.5, 7), random.uniform(2, 4), random.uniform(1.5, 2.6)
     glass = np.asarray(pick(random, ((170, 200, 190), (196, 210, 210), (150, 176, 160), (210, 216, 206))), np.float32)
-    pane = materials.speckled(glass, grain=3, clumps=5, clouds=8)
+    pane = looks.speckled(glass, grain=3, clumps=5, clouds=8)
     pitch, change = float(random.uniform(0.6, 1.2)), float(random.choice((-90, 45)))
-    bars = materials.slabs(pane, at, angle, pitch_m=pitch, line_m=0.05, change=change)
+    bars = looks.slabs(pane, at, angle, pitch_m=pitch, line_m=0.05, change=change)
     kind = str(pick(random, ("gable", "pent")))
     build = Build(Frame(at, angle), length, width, walls, float(random.uniform(0.3, 0.9)), 0.1, kind)
     parts: list[Part] = []

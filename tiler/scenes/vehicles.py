@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.eye import Eye, Place
 from tiler.scenes.frame import Frame, any_colour, hue, pick
 from tiler.scenes.people import body, draw_outfit, riding
 from tiler.scenes.shapes import Metres, Point, axes
-from tiler.scenes.solids import Disc, Part, Plate, Rod, block, solid
+from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle, solid
 from tiler.scenes.thing import ID, Random, Thing
 
 _CAR, _BICYCLE = ID["car"], ID["bicycle"]
 _PAINTS = ((232, 233, 234), (232, 233, 234), (28, 29, 32), (28, 29, 32), (150, 154, 158), (96, 100, 106), (60, 64, 70))
-_GLASS = materials.plain((30, 36, 42), grain=2)
-_DARK = materials.plain((22, 23, 25), grain=3)
+_GLASS = looks.plain((30, 36, 42), grain=2)
+_DARK = looks.plain((22, 23, 25), grain=3)
 
 Section = tuple[float, float, float]
 """(u, half width, z): across a body, at u metres from its middle, the body is so wide and high."""
@@ -59,7 +59,7 @@ def _sheen(colour: Metres, at: Point, angle: float, random: Random) -> Material:
     def material(patch: Patch) -> Metres:
         along, across = local(patch.y, patch.x)
         wave = np.cos(along * np.float32(2 / pitch) + across * np.float32(0.8 / pitch) + np.float32(phase))
-        colours: Metres = colour + np.float32(depth) * wave[..., np.newaxis] + 1.5 * patch.noise("grain")
+        colours: Metres = colour + np.float32(depth) * wave[..., np.newaxis]
         return colours
 
     return material
@@ -68,9 +68,9 @@ def _sheen(colour: Metres, at: Point, angle: float, random: Random) -> Material:
 def car(at: Point, angle: float, random: Random) -> Thing:
     """Return a car of any kind, a van, a lorry or a trailer."""
     chance = random.random()
-    if chance < 0.06:
+    if chance < 0.025:
         return _lorry(at, angle, random)
-    if chance < 0.1:
+    if chance < 0.04:
         return _trailer(at, angle, random)
     kind = pick(random, _KINDS)
     frame = Frame(at, angle, float(random.uniform(0.94, 1.06)))
@@ -158,9 +158,11 @@ def _lorry(at: Point, angle: float, random: Random) -> Thing:
     length, wide = random.uniform(6, 9), 2.4
     colour, load = any_colour(random, neutral=0.5), any_colour(random, neutral=0.6)
     high = float(random.choice((1.2, random.uniform(2.4, 3.4))))
+    pitch = float(random.uniform(0.3, 1.2))
+    ribs = looks.striped(looks.plain(load, grain=4), at, angle, pitch_m=pitch, line_m=0.06, change=-40)
     parts: list[Part] = [
         *block(frame.point(length / 2 - 1, 0), 2.0, wide * 0.95, angle, 0.3, 2.5, colour, _CAR),
-        *block(frame.point(-1.1, 0), length - 2.2, wide, angle, 0.5, high, load, _CAR),
+        *prism(rectangle(frame.point(-1.1, 0), length - 2.2, wide, angle), 0.5, high, ribs, ribs, _CAR),
         Plate(tuple(frame.place(length / 2 + u, v, z) for u, v, z in (
             (0.02, -1.05, 1.3), (0.02, 1.05, 1.3), (-0.2, 1.0, 2.3), (-0.2, -1.0, 2.3))), _GLASS, _CAR),
     ]  # fmt: skip
@@ -184,7 +186,7 @@ def _trailer(at: Point, angle: float, random: Random) -> Thing:
 def _inset(frame: Frame, length: float, wide: float, colour: Metres) -> Plate:
     corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
     places = tuple(frame.place(u * (length / 2 - 0.07), v * (wide / 2 - 0.07), 0.9) for u, v in corners)
-    return Plate(places, materials.speckled(colour * 0.6, grain=10, clumps=8, clouds=0), _CAR, shadow=False)
+    return Plate(places, looks.speckled(colour * 0.6, grain=10, clumps=8, clouds=0), _CAR, shadow=False)
 
 
 def bicycle(at: Point, angle: float, random: Random) -> Thing:
@@ -215,10 +217,10 @@ def _cycle(frame: Frame, flat: float, colour: Metres, eye: Eye) -> Iterator[Part
     for u in (-0.52, 0.52):
         steps = [2 * math.pi * step / 14 for step in range(14)]
         rim = tuple(place(u + 0.34 * math.cos(step), 0.34 + 0.34 * math.sin(step)) for step in steps)
-        yield Plate(rim, materials.plain((52, 52, 54)), _BICYCLE, opacity=0.22, shadow=False)
+        yield Plate(rim, looks.plain((52, 52, 54)), _BICYCLE, opacity=0.22, shadow=False)
         if _thickness([eye.lift(point) for point in rim]) < 0.1:  # on edge
             yield Rod(place(u - 0.32, 0.34), place(u + 0.32, 0.34), tyre / 2, (26, 26, 28), _BICYCLE)
-        yield Plate(rim, materials.plain((24, 24, 26)), None, rim=tyre)
+        yield Plate(rim, looks.plain((24, 24, 26)), None, rim=tyre)
     tubes = (((-0.05, 0.3), (-0.2, 0.86)), ((-0.05, 0.3), (0.36, 0.82)), ((-0.17, 0.76), (0.35, 0.86)),
              ((-0.52, 0.34), (-0.05, 0.3)), ((-0.52, 0.34), (-0.17, 0.76)), ((0.52, 0.34), (0.36, 0.95)))  # fmt: skip
     for start, end in tubes:
