@@ -46,7 +46,7 @@ def garden(site: Site, area: Area, *, count: int, crowded: float = 1.0) -> None:
 def visitors(site: Site, area: Area, crowded: float) -> None:
     """Place people in groups, dogs, bicycles, markers and furniture."""
     random = site.random
-    share = crowded * min(area.length * area.width / 150, 10)
+    share = crowded * min((area.length * area.width / 150) ** 0.6, 6)
     whole = area.outline()
     makers = ((people.dog, 0.12), (vehicles.bicycle, 0.3), (furniture.obstacle, 1.6), (marker, 0.25), (playing, 0.05))
     for maker, often in makers:

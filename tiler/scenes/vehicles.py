@@ -77,31 +77,39 @@ def car(at: Point, angle: float, random: Random) -> Thing:
     chosen = hue(random, random.uniform(0.4, 0.95), random.uniform(0.2, 0.8)) if random.random() < 0.3 else None
     colour = np.asarray(pick(random, _PAINTS), np.float32) * random.uniform(0.85, 1.05) if chosen is None else chosen
     paint = _sheen(colour, at, angle, random)
-    roof = _GLASS if random.random() < 0.15 else paint
-    parts = [*_shell(frame, kind, paint), *_cabin(frame, kind, paint, roof), *_details(frame, kind, colour, random)]
+    glass = _sheen(np.asarray((34, 40, 46), np.float32) * random.uniform(0.6, 1.6), at, angle, random)
+    roof = glass if random.random() < 0.15 else paint
+    power = float(random.uniform(3.4, 5.5))
+    parts = [
+        *_shell(frame, kind, paint, power),
+        *_cabin(frame, kind, paint, roof, glass),
+        *_details(frame, kind, colour, random),
+    ]
     return solid(at, kind.length * 0.6, kind.roof, lambda eye: parts)
 
 
-def _shell(frame: Frame, kind: _Kind, paint: Material) -> Iterator[Part]:
+def _oval(half: float, wide: float, power: float, count: int) -> list[tuple[float, float]]:
+    """Return (u, v) of a rectangle with round corners, counterclockwise on the picture: the higher the power, the squarer."""
+    turns = [2 * math.pi * (step + 0.5) / count for step in range(count)]
+    signed = [
+        (math.copysign(abs(value) ** (2 / power), value) for value in (math.cos(turn), -math.sin(turn)))
+        for turn in turns
+    ]
+    return [(half * u, wide * v) for u, v in signed]
+
+
+def _shell(frame: Frame, kind: _Kind, paint: Material, power: float) -> Iterator[Part]:
     """Yield wheels and lower body, rounded at both ends."""
     half, wide = kind.length / 2, kind.width / 2
     for u in (-0.31 * kind.length, 0.31 * kind.length):
         for side in (-1, 1):
             yield Rod(frame.place(u, side * (wide - 0.4), 0.3), frame.place(u, side * (wide - 0.29), 0.3), 0.3,
                       (24, 24, 26), _CAR)  # fmt: skip
-    outline = [
-        (-half, -0.62),
-        (-half + 0.18, -0.92),
-        (-half + 0.7, -1),
-        (half - 0.9, -1),
-        (half - 0.25, -0.86),
-        (half, -0.5),
-    ]
-    outline += [(u, -v) for u, v in reversed(outline)]
-    low = [frame.place(u, v * wide, 0.2) for u, v in outline]
-    high = [frame.place(u * 0.985, v * wide * 0.97, _hood(u, kind)) for u, v in outline]
+    outline = _oval(half, wide, power, 24)
+    low = [frame.place(0.97 * u, 0.97 * v, 0.2) for u, v in outline]
+    high = [frame.place(0.985 * u, 0.95 * v, _hood(u, kind)) for u, v in outline]
     yield from _skin(low, high, paint)
-    yield Plate(tuple(high[::-1]), paint, _CAR)
+    yield Plate(tuple(high), paint, _CAR)
 
 
 def _hood(u: float, kind: _Kind) -> float:
@@ -109,28 +117,23 @@ def _hood(u: float, kind: _Kind) -> float:
 
 
 def _skin(low: Sequence[Place], high: Sequence[Place], paint: Material) -> Iterator[Plate]:
-    """Yield the sides between two closed lines of corners, counterclockwise on the picture or clockwise alike."""
+    """Yield the sides between two closed lines of corners, counterclockwise on the picture."""
     pairs = list(zip(low, high, strict=True))
     for (a, b), (c, d) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
-        yield Plate((a, c, d, b), paint, _CAR)
+        yield Plate((a, c, d, b), paint, _CAR, closed=True)
 
 
-def _cabin(frame: Frame, kind: _Kind, paint: Material, roof: Material) -> Iterator[Part]:
+def _cabin(frame: Frame, kind: _Kind, paint: Material, roof: Material, glass: Material) -> Iterator[Part]:
     """Yield the windows all round, the pillars and the roof."""
-    u = [share * kind.length - kind.length / 2 for share in kind.cabin]
-    low, high = kind.width / 2 * 0.92, kind.width / 2 * 0.74
-    belt = kind.belt
-    base = [frame.place(u[0], -low * 0.94, belt), frame.place(u[0], low * 0.94, belt),
-            frame.place(u[3], low * 0.9, belt - 0.05), frame.place(u[3], -low * 0.9, belt - 0.05)]  # fmt: skip
-    top = [frame.place(u[1], -high, kind.roof), frame.place(u[1], high, kind.roof),
-           frame.place(u[2], high, kind.roof), frame.place(u[2], -high, kind.roof)]  # fmt: skip
-    for here in range(4):
-        there = (here + 1) % 4
-        yield Plate((base[here], base[there], top[there], top[here]), _GLASS, _CAR)
-    for here in range(4):
-        yield Rod(base[here], top[here], 0.05, (40, 42, 44), _CAR, shadow=False)
-        yield Rod(top[here], top[(here + 1) % 4], 0.05, (60, 62, 64), _CAR, shadow=False)
-    yield Plate(tuple(top), roof, _CAR)
+    rear, rear_top, front_top, front = (share * kind.length - kind.length / 2 for share in kind.cabin)
+    low, high = kind.width / 2 * 0.9, kind.width / 2 * 0.72
+    base, top = _oval(1, low, 5, 16), _oval(1, high, 5, 16)
+    sill = [frame.place(rear + (u + 1) / 2 * (front - rear), v, kind.belt - 0.03) for u, v in base]
+    edge = [frame.place(rear_top + (u + 1) / 2 * (front_top - rear_top), v, kind.roof) for u, v in top]
+    yield from _skin(sill, edge, glass)
+    for here in (2, 5, 6, 9, 10, 13):
+        yield Rod(sill[here], edge[here], 0.035, paint, _CAR, shadow=False)
+    yield Plate(tuple(edge), roof, _CAR)
 
 
 def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Iterator[Part]:
@@ -174,9 +177,10 @@ def _trailer(at: Point, angle: float, random: Random) -> Thing:
     frame = Frame(at, angle)
     length, wide = random.uniform(1.8, 5.0), random.uniform(1.3, 2.1)
     high = float(pick(random, (0.9, 1.4, 2.3)))
+    seams = looks.slabs(looks.plain(any_colour(random, neutral=0.6)), at, angle, pitch_m=0.6, line_m=0.03, change=-30)
     parts: list[Part] = [
         Rod(frame.place(length / 2, 0, 0.4), frame.place(length / 2 + 1.1, 0, 0.4), 0.06, (70, 72, 74), _CAR),
-        *block(at, length, wide, angle, 0.3, high, any_colour(random, neutral=0.6), _CAR),
+        *prism(rectangle(at, length, wide, angle), 0.3, high, seams, seams, _CAR),
     ]
     if high < 1:
         parts.append(_inset(frame, length, wide, any_colour(random, neutral=0.7)))
