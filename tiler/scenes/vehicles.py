@@ -89,13 +89,13 @@ def car(at: Point, angle: float, random: Random) -> Thing:
 
 
 def _oval(half: float, wide: float, power: float, count: int) -> list[tuple[float, float]]:
-    """Return (u, v) of a rectangle with round corners, counterclockwise on the picture: the higher the power, the squarer."""
-    turns = [2 * math.pi * (step + 0.5) / count for step in range(count)]
-    signed = [
-        (math.copysign(abs(value) ** (2 / power), value) for value in (math.cos(turn), -math.sin(turn)))
-        for turn in turns
-    ]
-    return [(half * u, wide * v) for u, v in signed]
+    """Return (u, v) of a rectangle with round corners, counterclockwise; the higher the power, the squarer."""
+    corners = []
+    for step in range(count):
+        turn = 2 * math.pi * (step + 0.5) / count
+        u, v = (math.copysign(abs(value) ** (2 / power), value) for value in (math.cos(turn), -math.sin(turn)))
+        corners.append((half * u, wide * v))
+    return corners
 
 
 def _shell(frame: Frame, kind: _Kind, paint: Material, power: float) -> Iterator[Part]:
@@ -141,9 +141,9 @@ def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Itera
     half, wide = kind.length / 2, kind.width / 2
     for side in (-1, 1):
         z = kind.belt - 0.15
-        front = frame.place(half - 0.3, side * wide * 0.72, z), frame.place(half - 0.12, side * wide * 0.62, z)
+        front = frame.place(half - 0.42, side * wide * 0.7, z), frame.place(half - 0.25, side * wide * 0.56, z)
         yield Rod(*front, 0.07, (226, 228, 226), _CAR, shadow=False)
-        rear = frame.place(-half + 0.1, side * wide * 0.8, z), frame.place(-half + 0.05, side * wide * 0.55, z)
+        rear = frame.place(-half + 0.3, side * wide * 0.72, z), frame.place(-half + 0.2, side * wide * 0.5, z)
         yield Rod(*rear, 0.06, (176, 26, 24), _CAR, shadow=False)
         u = kind.cabin[3] * kind.length - half - 0.35
         yield Rod(
