@@ -76,5 +76,6 @@ def draw_light(sun: Point, random: np.random.Generator) -> Light:
 def draw_eye(shape_m: tuple[float, float], random: np.random.Generator) -> Eye:
     """Return the camera above a photo of (height, width) metres, of a random focal length, near the photo's middle."""
     side = max(shape_m)
-    at = random.normal(0.5, 0.06, 2) * shape_m
+    tilt = 0.35 if random.random() < 0.12 else 0.07  # aslant, the ground below it is off the middle
+    at = random.normal(0.5, tilt, 2) * shape_m
     return Eye((float(at[0]), float(at[1])), float(side * random.uniform(0.6, 1.0)))

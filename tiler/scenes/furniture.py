@@ -15,6 +15,7 @@ from tiler.scenes.seats import bench, chair, lounger, table
 from tiler.scenes.shapes import Point
 from tiler.scenes.solids import Disc, Part, Plate, Rod, solid
 from tiler.scenes.thing import ID, Random, Thing
+from tiler.scenes.tools import tool
 
 Maker = Callable[[Point, float, Random], Thing]
 
@@ -62,7 +63,7 @@ def sail(at: Point, angle: float, random: Random) -> Thing:
 
 _MAKERS: tuple[Maker, ...] = (
     table, chair, chair, lounger, parasol, sail, bench, bench, box, box, pot, pot, cover, cover, board, board,
-    hose, ball, post, goal, toys,
+    hose, ball, post, goal, toys, tool, tool, tool, tool,
 )  # fmt: skip
 
 

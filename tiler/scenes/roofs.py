@@ -29,7 +29,7 @@ def tiles(random: Random) -> Covering:
     bulge, step, stray = random.uniform(0.1, 1.1), random.uniform(0.6, 2.0), random.uniform(0.15, 0.8)
     shift = random.choice((0.0, 0.5))
     rough, streak = random.uniform(0.2, 0.8), random.uniform(0.0, 0.6)
-    worn = _weather(random)
+    worn, guards = _weather(random), _guards(random)
 
     def covering(at: Point, angle: float) -> Material:
         local = axes(at, angle)
@@ -48,7 +48,7 @@ def tiles(random: Random) -> Covering:
             streaks = patch.cells(0.03, angle + math.pi / 2, long=12)
             level += np.float32(streak * patch.sharpness(0.06)) * by_chance(streaks.index, 5)
             level += rough * (0.6 * patch.texture(0.01, salt=10) + 0.6 * patch.texture(0.06, salt=11))
-            return worn(toned(table, level), patch)
+            return worn(toned(table, level + guards(patch, along, across)), patch)
 
         return material
 
@@ -61,7 +61,7 @@ def slates(random: Random) -> Covering:
     width = random.uniform(0.15, 1.1)
     row = width * random.uniform(0.4, 1.2)
     joint, stray, rough = random.uniform(0.006, 0.03), random.uniform(0.1, 0.7), random.uniform(0.2, 0.7)
-    worn = _weather(random)
+    worn, guards = _weather(random), _guards(random)
 
     def covering(at: Point, angle: float) -> Material:
         local = axes(at, angle)
@@ -81,7 +81,7 @@ def slates(random: Random) -> Covering:
                 + rough * patch.texture(0.012)
                 + 0.3 * patch.texture(0.2, salt=11)
             )
-            return worn(toned(table, level), patch)
+            return worn(toned(table, level + guards(patch, along, across)), patch)
 
         return material
 
@@ -146,6 +146,22 @@ def pitched(random: Random) -> Covering:
     """Return what may cover a sloping roof."""
     maker = random.choice(4, p=(0.56, 0.18, 0.18, 0.08))
     return (tiles, slates, sheets, felt)[maker](random)
+
+
+def _guards(random: Random) -> Callable[[Patch, Metres, Metres], Metres | float]:
+    """Return the dots that guards against sliding snow make, in staggered rows, on some roofs."""
+    if random.random() < 0.75:
+        return lambda patch, along, across: 0.0
+    pitch, row, size = random.uniform(0.5, 1.1), random.uniform(0.7, 1.6), random.uniform(0.05, 0.1)
+    change = random.choice((-1.6, 1.6))
+
+    def dots(patch: Patch, along: Metres, across: Metres) -> Metres:
+        line = np.floor(across / np.float32(row))
+        beside = np.mod(along + line * np.float32(pitch / 2), np.float32(pitch))
+        here = (beside < size) & (across - line * np.float32(row) < size)
+        return here.astype(np.float32) * np.float32(change * patch.sharpness(size))
+
+    return dots
 
 
 def _weather(random: Random) -> Callable[[Metres, Patch], Metres]:
