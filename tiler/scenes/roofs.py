@@ -159,7 +159,8 @@ def _guards(random: Random) -> Callable[[Patch, Metres, Metres], Metres | float]
         line = np.floor(across / np.float32(row))
         beside = np.mod(along + line * np.float32(pitch / 2), np.float32(pitch))
         here = (beside < size) & (across - line * np.float32(row) < size)
-        return here.astype(np.float32) * np.float32(change * patch.sharpness(size))
+        found: Metres = here.astype(np.float32) * np.float32(change * patch.sharpness(size))
+        return found
 
     return dots
 
