@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tiler.scenes import clutter, fences, furniture, houses, materials, people, seats, site, vehicles
+from tiler.scenes import clutter, fences, furniture, houses, materials, people, seats, site, tools, vehicles
 from tiler.scenes.canvas import Canvas
 from tiler.scenes.eye import Eye, Light
 from tiler.scenes.shapes import Point, box
@@ -134,7 +134,7 @@ MAKERS: list[tuple[Maker, set[str], str]] = [
         seats.table, seats.chair, seats.lounger, seats.bench, furniture.parasol, furniture.sail, clutter.box,
         clutter.pot,
         clutter.cover, clutter.board, clutter.hose, clutter.ball, clutter.post, clutter.goal, clutter.toys,
-        site.container, site.pallets, site.playing)],
+        tools.tool, site.container, site.pallets, site.playing)],
 ]  # fmt: skip
 
 

@@ -6,13 +6,15 @@ import math
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
+from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.eye import Place
 from tiler.scenes.frame import Frame, any_angle, any_colour, pick
 from tiler.scenes.seats import any_look
-from tiler.scenes.shapes import Point
+from tiler.scenes.shapes import Metres, Point
 from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle, solid
 from tiler.scenes.thing import ID, Random, Thing
+from tiler.scenes.tones import mixed
 
 _OBSTACLE, _PLANT = ID["obstacle"], ID["vegetation"]
 
@@ -36,15 +38,15 @@ def pot(at: Point, angle: float, random: Random) -> Thing:
     sides = 12 if random.random() < 0.7 else 4
     turns = [2 * math.pi * step / sides for step in range(sides)]
     ring = [frame.point(wide / 2 * math.cos(turn), wide / 2 * math.sin(turn)) for turn in turns]
-    plain = materials.plain(colour, grain=4)
+    plain = looks.plain(colour, grain=4)
     parts: list[Part] = list(prism(ring, 0, high, plain, plain, _OBSTACLE))
-    inside = materials.speckled(
+    inside = looks.speckled(
         np.asarray((60, 48, 38)) if random.random() < 0.6 else colour * 0.7, grain=12, clumps=8, clouds=0
     )
     parts.append(Disc(frame.place(0, 0, high), wide * 0.8, wide * 0.8, inside, _OBSTACLE, shadow=False))
     if random.random() < 0.6:
         leaf = pick(random, ((76, 104, 48), (104, 124, 60), (150, 70, 90), (60, 84, 50)))
-        green = materials.speckled(leaf, grain=24, clumps=20, clouds=0)
+        green = looks.speckled(leaf, grain=24, clumps=20, clouds=0)
         for _ in range(int(random.integers(2, 6))):
             u, v = random.normal(0, wide * 0.16, 2)
             spot = frame.place(u, v, high + random.uniform(0.05, 0.5) * wide)
@@ -58,12 +60,12 @@ def cover(at: Point, angle: float, random: Random) -> Thing:
     colour = np.asarray(
         pick(random, ((110, 80, 66), (84, 84, 86), (150, 146, 140), (60, 60, 62), (190, 186, 178))), np.float32
     )
-    iron = materials.speckled(colour, grain=7, clumps=6, clouds=0)
-    ribs = materials.slabs(iron, at, angle, pitch_m=0.07, line_m=0.02, change=float(random.uniform(-40, 20)))
+    iron = looks.speckled(colour, grain=7, clumps=6, clouds=0)
+    ribs = looks.slabs(iron, at, angle, pitch_m=0.07, line_m=0.02, change=float(random.uniform(-40, 20)))
     if random.random() < 0.6:
         parts: list[Part] = [
             Disc((*at, 0.01), wide, wide, ribs, _OBSTACLE, shadow=False),
-            Disc((*at, 0.01), wide, wide, materials.plain(colour * 0.6), None, rim=0.03, shadow=False),
+            Disc((*at, 0.01), wide, wide, looks.plain(colour * 0.6), None, rim=0.03, shadow=False),
         ]
     else:
         parts = [
@@ -78,9 +80,18 @@ def board(at: Point, angle: float, random: Random) -> Thing:
     look = any_look(random, at, angle)
     if random.random() < 0.3:
         colour = any_colour(random, neutral=0.1)
-        look = materials.blended(look, materials.plain(colour), by="clumps", zoom=4)
+        look = _patchwork(look, looks.plain(colour))
     parts = [Plate(tuple((*point, 0.03) for point in rectangle(at, length, width, angle)), look, _OBSTACLE)]
     return solid(at, length / 2, 0.08, lambda eye: parts)
+
+
+def _patchwork(first: Material, second: Material) -> Material:
+    """Return two materials in spots beside each other."""
+
+    def material(patch: Patch) -> Metres:
+        return mixed(first(patch), second(patch), np.clip(3 * patch.texture(0.12, salt=34), 0, 1))
+
+    return material
 
 
 def hose(at: Point, angle: float, random: Random) -> Thing:
@@ -112,7 +123,7 @@ def post(at: Point, angle: float, random: Random) -> Thing:
     if random.random() < 0.5:
         wide = random.uniform(0.2, 0.5)
         face = tuple(frame.place(0.03, v * wide, high - z) for v, z in ((-1, 0.5), (1, 0.5), (1, 0), (-1, 0)))
-        parts.append(Plate(face, materials.plain(any_colour(random, neutral=0.4)), _OBSTACLE))
+        parts.append(Plate(face, looks.plain(any_colour(random, neutral=0.4)), _OBSTACLE))
     return solid(at, 0.5, high, lambda eye: parts)
 
 

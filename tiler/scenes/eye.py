@@ -11,8 +11,9 @@ from tiler.scenes.shapes import Point
 
 Place = tuple[float, float, float]
 """(y, x, z) of a point in space, metres; z grows upwards from the ground."""
-_NEAREST = 0.72
-"""Nothing stands higher than this share of the camera's height; what is taller is seen as if it were not."""
+_TRUE, _TALLEST = 0.35, 0.6
+"""Shares of the camera's height: up to the first, heights are seen as they are; above they are pressed together, so
+that nothing reaches the second. A camera flies above the roofs, whatever the photo's width."""
 _BRIGHTEST = 1.35
 
 
@@ -27,7 +28,11 @@ class Eye:
 
     def zoom(self, z: float) -> float:
         """Return how many times as large something is seen at a height as on the ground."""
-        return 1 / (1 - min(z / self.height_m, _NEAREST))
+        share = z / self.height_m
+        if share > _TRUE:
+            room = _TALLEST - _TRUE
+            share = _TRUE + room * (1 - math.exp((_TRUE - share) / room))
+        return 1 / (1 - share)
 
     def lift(self, place: Place) -> Point:
         """Return where on the ground (y, x) a point in space is seen."""
@@ -65,11 +70,12 @@ def draw_light(sun: Point, random: np.random.Generator) -> Light:
     if random.random() < 0.22:
         return Light(sun, length=0.6, shadow=float(random.uniform(0.86, 1.0)), blur=0.5)
     length = float(min(math.exp(random.normal(-0.35, 0.7)), 4.0))
-    return Light(sun, length, shadow=float(random.uniform(0.16, 0.62)), blur=float(random.uniform(0.01, 0.06)))
+    return Light(sun, length, shadow=float(random.uniform(0.22, 0.68)), blur=float(random.uniform(0.01, 0.06)))
 
 
 def draw_eye(shape_m: tuple[float, float], random: np.random.Generator) -> Eye:
     """Return the camera above a photo of (height, width) metres, of a random focal length, near the photo's middle."""
     side = max(shape_m)
-    at = random.normal(0.5, 0.06, 2) * shape_m
+    tilt = 0.35 if random.random() < 0.12 else 0.07  # aslant, the ground below it is off the middle
+    at = random.normal(0.5, tilt, 2) * shape_m
     return Eye((float(at[0]), float(at[1])), float(side * random.uniform(0.6, 1.0)))

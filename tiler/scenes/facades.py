@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material
 from tiler.scenes.eye import Place
 from tiler.scenes.frame import Frame, any_colour, pick, wood
@@ -48,11 +48,11 @@ def _facade(random: Random, build: Build) -> Material:
     chance = random.random()
     if chance < 0.68:
         colour = np.asarray(pick(random, _PLASTER), np.float32) + random.normal(0, 8, 3)
-        return materials.speckled(colour, grain=2, clumps=2, clouds=2)
+        return looks.speckled(colour, grain=2, clumps=2, clouds=2)
     boards = wood(random) if chance < 0.9 else np.asarray((150, 88, 70), np.float32)
     pitch = float(random.uniform(0.05, 0.2))
-    base = materials.speckled(boards, grain=4, clumps=4, clouds=0)
-    return materials.striped(base, build.frame.at, build.frame.angle + math.pi / 2 * int(random.integers(2)),
+    base = looks.speckled(boards, grain=4, clumps=4, clouds=0)
+    return looks.striped(base, build.frame.at, build.frame.angle + math.pi / 2 * int(random.integers(2)),
                              pitch_m=pitch, line_m=pitch / 4, change=-45)  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def openings(build: Build, random: Random) -> Iterator[Plate]:
         for low in floors:
             at = random.uniform(0.6, 1.6)
             while at < room - 1.2:
-                is_door = low == 0 and random.random() < 0.22
+                is_door = low == 0 and random.random() < 0.35
                 width = random.uniform(0.85, 1.1) if is_door else random.uniform(0.7, 2.4)
                 sill, top = (0.03, 2.05) if is_door else (low + random.choice((0.9, 0.9, 0.1)), low + 2.1)
                 if at + width < room - 0.3 and top < build.walls and random.random() < (0.3 if small else 0.7):
@@ -118,7 +118,7 @@ def _opening(start: Place, end: Place, shares: tuple[float, float], heights: tup
             z = heights[high] + (inset if high == 0 else -inset)
             y, x = (start[axis] + along * (end[axis] - start[axis]) + float(outward[axis]) for axis in (0, 1))
             places.append((y, x, z))
-        yield Plate(tuple(places), materials.plain(colour, grain=3), label, closed=True, shadow=False)
+        yield Plate(tuple(places), looks.plain(colour, grain=3), label, closed=True, shadow=False)
 
 
 def downpipe(build: Build, random: Random) -> Rod:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material
 from tiler.scenes.eye import Eye
 from tiler.scenes.frame import Frame, any_colour, pick, wood
@@ -66,7 +66,7 @@ def _poles(frame: Frame, length: float, low: float, high: float, random: Random,
 def _mesh(frame: Frame, length: float, low: float, high: float, random: Random) -> Iterator[Part]:
     """Yield a fence of wire."""
     colour = np.asarray(pick(random, _STEEL[:4]), np.float32)
-    net = materials.speckled(colour, grain=16, clumps=6, clouds=0)
+    net = looks.speckled(colour, grain=16, clumps=6, clouds=0)
     yield Plate(_face(frame, length, low, high), net, _FENCE, opacity=float(random.uniform(0.12, 0.45)), shadow=False)
     for z in np.linspace(low + 0.05, high, int(random.integers(2, 7))):
         yield Rod(frame.place(-length / 2, 0, z), frame.place(length / 2, 0, z), 0.005, colour, _FENCE)
@@ -76,7 +76,7 @@ def _mesh(frame: Frame, length: float, low: float, high: float, random: Random) 
 def _bars(frame: Frame, length: float, low: float, high: float, random: Random) -> Iterator[Part]:
     """Yield a railing of upright bars between two rails."""
     colour = np.asarray(pick(random, _STEEL), np.float32) * random.uniform(0.8, 1.15)
-    yield Plate(_face(frame, length, low, high), materials.plain(colour), _FENCE, opacity=0.05, shadow=False)
+    yield Plate(_face(frame, length, low, high), looks.plain(colour), _FENCE, opacity=0.05, shadow=False)
     pitch = max(random.uniform(0.09, 0.3), length / 90)
     for u in _steps(length, pitch):
         yield Rod(frame.place(u, 0, low), frame.place(u, 0, high), 0.012, colour, _FENCE)
@@ -91,14 +91,14 @@ def _boards(frame: Frame, length: float, low: float, high: float, random: Random
     yield from _poles(frame, length, low, high * 0.9, random, colour * 0.7)
     gap = random.uniform(0.0, 0.08) if random.random() < 0.5 else 0.0
     board = random.uniform(0.08, 0.2)
-    lines = materials.striped(materials.speckled(colour, grain=6, clumps=6, clouds=0), frame.at, frame.angle,
+    lines = looks.striped(looks.speckled(colour, grain=6, clumps=6, clouds=0), frame.at, frame.angle,
                               pitch_m=board + gap, line_m=0.015, change=-60)  # fmt: skip
     if not gap or length / (board + gap) > 80:
         yield Plate(_face(frame, length, low, high, 0.02), lines, _FENCE, opacity=1.0 if not gap else 0.7)
         yield Rod(frame.place(-length / 2, 0, high), frame.place(length / 2, 0, high), 0.02, colour * 0.9, _FENCE)
         return
     yield Plate(_face(frame, length, low, high), lines, _FENCE, opacity=0.04, shadow=False)
-    plain = materials.speckled(colour, grain=6, clumps=6, clouds=0)
+    plain = looks.speckled(colour, grain=6, clumps=6, clouds=0)
     for u in _steps(length, board + gap):
         face = (
             frame.place(u, 0, low),
@@ -113,7 +113,7 @@ def _rails(frame: Frame, length: float, low: float, high: float, random: Random)
     """Yield two or three rails, or ropes, between posts."""
     colour = wood(random) if random.random() < 0.7 else any_colour(random, neutral=0.8)
     thick = random.uniform(0.01, 0.06)
-    yield Plate(_face(frame, length, low, high), materials.plain(colour), _FENCE, opacity=0.04, shadow=False)
+    yield Plate(_face(frame, length, low, high), looks.plain(colour), _FENCE, opacity=0.04, shadow=False)
     for z in np.linspace(low + 0.35, high, int(random.integers(1, 4))):
         start, end = (frame.place(side * length / 2, 0, float(z)) for side in (-1, 1))
         yield Rod(start, end, float(thick), colour, _FENCE)
@@ -132,7 +132,7 @@ def _masonry(random: Random, angle: float) -> Material:
     if chance < 0.45:
         return planks(random, angle)
     colour = np.asarray(pick(random, _STONE), np.float32) * random.uniform(0.8, 1.15)
-    return materials.speckled(colour, grain=7, clumps=8, clouds=5)
+    return looks.speckled(colour, grain=7, clumps=8, clouds=5)
 
 
 def wall(at: Point, length: float, angle: float, random: Random) -> list[Thing]:
@@ -165,7 +165,7 @@ def kerb(at: Point, length: float, angle: float, random: Random) -> Thing:
     """Return edge stones between two kinds of ground, as the labels call them: a wall."""
     wide, high = float(random.uniform(0.06, 0.3)), float(random.uniform(0.03, 0.18))
     colour = np.asarray(pick(random, _STONE), np.float32) * random.uniform(0.8, 1.15)
-    stones = materials.striped(materials.speckled(colour, grain=7, clumps=8, clouds=4), at, angle,
+    stones = looks.striped(looks.speckled(colour, grain=7, clumps=8, clouds=4), at, angle,
                                pitch_m=float(random.uniform(0.15, 1.0)), line_m=0.015, change=-70)  # fmt: skip
     parts = list(prism(rectangle(at, length, wide, angle), 0, high, stones, stones, _WALL))
     return solid(at, length / 2 + 0.1, high, lambda eye: parts)
@@ -176,7 +176,7 @@ def planter(at: Point, angle: float, random: Random) -> list[Thing]:
     length, width, high = random.uniform(0.8, 3.5), random.uniform(0.6, 1.6), float(random.uniform(0.15, 0.8))
     side = _masonry(random, angle)
     rim = float(random.uniform(0.05, 0.3))
-    earth = materials.speckled(
+    earth = looks.speckled(
         np.asarray((86, 66, 48), np.float32) * random.uniform(0.6, 1.4), grain=18, clumps=14, clouds=4
     )
     outer, inner = rectangle(at, length, width, angle), rectangle(at, length - 2 * rim, width - 2 * rim, angle)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.clutter import ball, board, box, cover, goal, hose, post, pot, toys
 from tiler.scenes.frame import Frame, any_colour, pick
 from tiler.scenes.people import person
@@ -15,6 +15,7 @@ from tiler.scenes.seats import bench, chair, lounger, table
 from tiler.scenes.shapes import Point
 from tiler.scenes.solids import Disc, Part, Plate, Rod, solid
 from tiler.scenes.thing import ID, Random, Thing
+from tiler.scenes.tools import tool
 
 Maker = Callable[[Point, float, Random], Thing]
 
@@ -26,7 +27,7 @@ def parasol(at: Point, angle: float, random: Random) -> Thing:
     """Return a parasol, open or shut."""
     frame, colour = Frame(at, angle), any_colour(random, neutral=0.45)
     pole = Rod(frame.place(0, 0, 0), frame.place(0, 0, 2.4), 0.025, (200, 200, 198), _OBSTACLE)
-    foot = Disc(frame.place(0, 0, 0.05), 0.5, 0.5, materials.plain((120, 120, 120), grain=5), _OBSTACLE)
+    foot = Disc(frame.place(0, 0, 0.05), 0.5, 0.5, looks.plain((120, 120, 120), grain=5), _OBSTACLE)
     if random.random() < 0.35:
         shut = Rod(
             frame.place(0, 0, 1.1),
@@ -41,14 +42,14 @@ def parasol(at: Point, angle: float, random: Random) -> Thing:
     rim = [frame.place(radius * math.cos(turn), radius * math.sin(turn), 2.05)
            for turn in (2 * math.pi * step / sides for step in range(sides))]  # fmt: skip
     top = frame.place(0, 0, 2.5)
-    cloth = materials.plain(colour, grain=3)
+    cloth = looks.plain(colour, grain=3)
     fields: list[Part] = [Plate((rim[step], rim[(step + 1) % sides], top), cloth, _OBSTACLE) for step in range(sides)]
     return solid(at, radius, 2.5, lambda eye: (foot, pole, *fields))
 
 
 def sail(at: Point, angle: float, random: Random) -> Thing:
     """Return a sun sail or an awning on posts."""
-    frame, cloth = Frame(at, angle), materials.speckled(any_colour(random, neutral=0.6), grain=2, clumps=3, clouds=4)
+    frame, cloth = Frame(at, angle), looks.speckled(any_colour(random, neutral=0.6), grain=2, clumps=3, clouds=4)
     count = int(pick(random, (3, 4)))
     turns = [2 * math.pi * (step + random.uniform(-0.2, 0.2)) / count for step in range(count)]
     radius = random.uniform(1.2, 2.8)
@@ -62,7 +63,7 @@ def sail(at: Point, angle: float, random: Random) -> Thing:
 
 _MAKERS: tuple[Maker, ...] = (
     table, chair, chair, lounger, parasol, sail, bench, bench, box, box, pot, pot, cover, cover, board, board,
-    hose, ball, post, goal, toys,
+    hose, ball, post, goal, toys, tool, tool, tool, tool,
 )  # fmt: skip
 
 

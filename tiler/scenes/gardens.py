@@ -46,13 +46,13 @@ def garden(site: Site, area: Area, *, count: int, crowded: float = 1.0) -> None:
 def visitors(site: Site, area: Area, crowded: float) -> None:
     """Place people in groups, dogs, bicycles, markers and furniture."""
     random = site.random
-    share = crowded * min(area.length * area.width / 150, 10)
+    share = crowded * min((area.length * area.width / 150) ** 0.6, 6)
     whole = area.outline()
     makers = ((people.dog, 0.12), (vehicles.bicycle, 0.3), (furniture.obstacle, 1.6), (marker, 0.25), (playing, 0.05))
     for maker, often in makers:
         for at in site.spots(whole, 0.5, int(random.poisson(often * share))):
             site.add(maker(at, site.any_angle(), random))
-    for at in site.spots(whole, 1.0, int(random.poisson(0.6 * share))):
+    for at in site.spots(whole, 1.0, int(random.poisson(1.1 * share))):
         group(site, at)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.eye import Eye
 from tiler.scenes.facades import Build, downpipe, ends_of, openings, wall_plates
 from tiler.scenes.frame import Frame, pick
@@ -28,7 +28,23 @@ def house(at: Point, sides_m: tuple[float, float], angle: float, random: Random)
     rise = {"gable": width / 2, "hip": width / 2, "pent": width, "flat": 0.0}[kind] * math.tan(pitch)
     build = Build(Frame(at, turned), length, width, float(random.uniform(2.4, 5.8)), float(rise),
                    float(random.uniform(0.1, 0.8)), kind)  # fmt: skip
-    return [_raised(build, random)]
+    made = [_raised(build, random)]
+    if random.random() < 0.35:
+        made += _wing(build, random)
+    return made
+
+
+def _wing(build: Build, random: Random) -> list[Thing]:
+    """Return a lower part of a house, or a garage, that stands out at a right angle."""
+    length, width = random.uniform(0.3, 0.7) * build.length, random.uniform(0.4, 0.7) * build.width
+    u = random.uniform(-0.5, 0.5) * (build.length - length)
+    v = random.choice((-1, 1)) * (build.width / 2 + random.uniform(0.1, 0.5) * width)
+    at, angle = build.frame.point(u, v), build.frame.angle
+    if random.random() < 0.5:
+        return flat_roof(at, (length, width), angle, random)
+    lower = Build(Frame(at, angle + math.pi / 2), width, length, build.walls * float(random.uniform(0.6, 1.0)),
+                  build.rise * float(random.uniform(0.3, 0.8)), build.eaves, "gable")  # fmt: skip
+    return [_raised(lower, random)]
 
 
 def shed(at: Point, angle: float, random: Random) -> list[Thing]:
@@ -66,9 +82,9 @@ def greenhouse(at: Point, angle: float, random: Random) -> list[Thing]:
     """Return a greenhouse or a roof of glass: the labels call it an obstacle."""
     length, width, walls = random.uniform(2.5, 7), random.uniform(2, 4), random.uniform(1.5, 2.6)
     glass = np.asarray(pick(random, ((170, 200, 190), (196, 210, 210), (150, 176, 160), (210, 216, 206))), np.float32)
-    pane = materials.speckled(glass, grain=3, clumps=5, clouds=8)
+    pane = looks.speckled(glass, grain=3, clumps=5, clouds=8)
     pitch, change = float(random.uniform(0.6, 1.2)), float(random.choice((-90, 45)))
-    bars = materials.slabs(pane, at, angle, pitch_m=pitch, line_m=0.05, change=change)
+    bars = looks.slabs(pane, at, angle, pitch_m=pitch, line_m=0.05, change=change)
     kind = str(pick(random, ("gable", "pent")))
     build = Build(Frame(at, angle), length, width, walls, float(random.uniform(0.3, 0.9)), 0.1, kind)
     parts: list[Part] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.eye import Eye, Place
 from tiler.scenes.frame import Frame, any_angle, any_colour, pick
@@ -46,7 +46,7 @@ def draw_outfit(random: Random, at: Point) -> Outfit:
     shirt: Colour | Material = cloth
     if random.random() < 0.22:
         pitch = random.uniform(0.04, 0.12)
-        shirt = materials.striped(materials.plain(cloth), at, any_angle(random), pitch_m=pitch, line_m=pitch / 2,
+        shirt = looks.striped(looks.plain(cloth), at, any_angle(random), pitch_m=pitch, line_m=pitch / 2,
                                   change=float(random.uniform(-90, 90)))  # fmt: skip
     hat = pick(random, ("", "", "", "", "cap", "brim", "helmet"))
     return Outfit(
@@ -135,7 +135,7 @@ def _head(joints: Joints, outfit: Outfit, scale: float) -> Iterator[Part]:
     head, back = joints["head"], joints["crown"]
     yield Rod(head, head, 0.105 * scale, outfit.skin, _PERSON)
     if outfit.hat == "brim":
-        yield Disc(back, 0.4 * scale, 0.4 * scale, materials.plain(outfit.hat_colour), _PERSON)
+        yield Disc(back, 0.4 * scale, 0.4 * scale, looks.plain(outfit.hat_colour), _PERSON)
     covered = outfit.hair if not outfit.hat else outfit.hat_colour
     yield Rod(back, back, (0.112 if outfit.hat != "helmet" else 0.13) * scale, covered, _PERSON, folds=0.06)
 
@@ -238,8 +238,8 @@ def _spotted(coat: Colour, spots: Colour, share: float) -> Material:
     first, second = np.asarray(coat, np.float32), np.asarray(spots, np.float32)
 
     def material(patch: Patch) -> Metres:
-        spot = np.clip((patch.noise("clouds", 0.4) - share) * 6, 0, 1)
-        colours: Metres = first * (1 - spot) + second * spot + 4 * patch.noise("grain")
+        spot = np.clip((patch.texture(0.05, steep=2.4, salt=33) - share) * 5, 0, 1)[..., np.newaxis]
+        colours: Metres = first * (1 - spot) + second * spot
         return colours
 
     return material
@@ -249,10 +249,8 @@ def dog(at: Point, angle: float, random: Random) -> Thing:
     """Return a dog of any size and coat, on its legs, seated or stretched out."""
     frame = Frame(at, angle, float(random.uniform(0.55, 1.15)))
     coat = pick(random, ((236, 232, 224), (236, 232, 224), (36, 32, 30), (96, 62, 38), (190, 146, 92), (130, 126, 122)))
-    look = (
-        _spotted(coat, (30, 26, 26), 0.4) if coat[0] > 200 and random.random() < 0.6 else materials.plain(coat, grain=8)
-    )
-    face = materials.plain((122, 74, 44), grain=6) if random.random() < 0.4 else look
+    look = _spotted(coat, (30, 26, 26), 0.4) if coat[0] > 200 and random.random() < 0.6 else looks.plain(coat, grain=8)
+    face = looks.plain((122, 74, 44), grain=6) if random.random() < 0.4 else look
     low = float(pick(random, (0.42, 0.42, 0.42, 0.15)))
     bend, wag = random.normal(0, 0.12), random.normal(0, 0.15)
     place = frame.place

@@ -28,7 +28,8 @@ def tiles(random: Random) -> Covering:
     width, row = random.uniform(0.18, 0.34), random.uniform(0.22, 0.42)
     bulge, step, stray = random.uniform(0.1, 1.1), random.uniform(0.6, 2.0), random.uniform(0.15, 0.8)
     shift = random.choice((0.0, 0.5))
-    worn = _weather(random)
+    rough, streak = random.uniform(0.2, 0.8), random.uniform(0.0, 0.6)
+    worn, guards = _weather(random), _guards(random)
 
     def covering(at: Point, angle: float) -> Material:
         local = axes(at, angle)
@@ -44,7 +45,10 @@ def tiles(random: Random) -> Covering:
             wave = np.cos((beside - column) * np.float32(2 * math.pi))
             level = level + np.float32(bulge * patch.sharpness(width / 2)) * wave
             level -= np.float32(step * patch.sharpness(row / 2)) * (down - line < 0.16)
-            return worn(toned(table, level + 0.3 * patch.texture(0.02)), patch)
+            streaks = patch.cells(0.03, angle + math.pi / 2, long=12)
+            level += np.float32(streak * patch.sharpness(0.06)) * by_chance(streaks.index, 5)
+            level += rough * (0.6 * patch.texture(0.01, salt=10) + 0.6 * patch.texture(0.06, salt=11))
+            return worn(toned(table, level + guards(patch, along, across)), patch)
 
         return material
 
@@ -56,8 +60,8 @@ def slates(random: Random) -> Covering:
     table = contrast(pick(_DULL, random, spread=8), random.uniform(0.25, 0.6))
     width = random.uniform(0.15, 1.1)
     row = width * random.uniform(0.4, 1.2)
-    joint, stray = random.uniform(0.006, 0.03), random.uniform(0.1, 0.7)
-    worn = _weather(random)
+    joint, stray, rough = random.uniform(0.006, 0.03), random.uniform(0.1, 0.7), random.uniform(0.2, 0.7)
+    worn, guards = _weather(random), _guards(random)
 
     def covering(at: Point, angle: float) -> Material:
         local = axes(at, angle)
@@ -71,8 +75,13 @@ def slates(random: Random) -> Covering:
             level = np.float32(stray * patch.sharpness(width)) * by_chance((line * 131 + column * 37).astype(np.int32))
             wide = max(joint, 0.4 * patch.gsd_m)
             on_joint = ((down - line) * np.float32(row) < wide) | ((beside - column) * np.float32(width) < wide)
-            level = level - np.float32(1.4 * patch.sharpness(3 * joint)) * on_joint + 0.25 * patch.texture(0.012)
-            return worn(toned(table, level), patch)
+            level = (
+                level
+                - np.float32(1.4 * patch.sharpness(3 * joint)) * on_joint
+                + rough * patch.texture(0.012)
+                + 0.3 * patch.texture(0.2, salt=11)
+            )
+            return worn(toned(table, level + guards(patch, along, across)), patch)
 
         return material
 
@@ -101,7 +110,10 @@ def sheets(random: Random) -> Covering:
                 level = ((place < seam) - 0.8 * ((place >= seam) & (place < 2 * seam))) * np.float32(
                     depth * patch.sharpness(0.1)
                 )
-            return rust(toned(table, level + glare * patch.texture(3.0, steep=3, salt=4)), patch)
+            return rust(
+                toned(table, level + glare * patch.texture(3.0, steep=3, salt=4) + 0.25 * patch.texture(0.05, salt=10)),
+                patch,
+            )
 
         return material
 
@@ -136,12 +148,29 @@ def pitched(random: Random) -> Covering:
     return (tiles, slates, sheets, felt)[maker](random)
 
 
+def _guards(random: Random) -> Callable[[Patch, Metres, Metres], Metres | float]:
+    """Return the dots that guards against sliding snow make, in staggered rows, on some roofs."""
+    if random.random() < 0.75:
+        return lambda patch, along, across: 0.0
+    pitch, row, size = random.uniform(0.5, 1.1), random.uniform(0.7, 1.6), random.uniform(0.05, 0.1)
+    change = random.choice((-1.6, 1.6))
+
+    def dots(patch: Patch, along: Metres, across: Metres) -> Metres:
+        line = np.floor(across / np.float32(row))
+        beside = np.mod(along + line * np.float32(pitch / 2), np.float32(pitch))
+        here = (beside < size) & (across - line * np.float32(row) < size)
+        found: Metres = here.astype(np.float32) * np.float32(change * patch.sharpness(size))
+        return found
+
+    return dots
+
+
 def _weather(random: Random) -> Callable[[Metres, Patch], Metres]:
     """Return what dirt, moss and lichen do to colours."""
     cloud, size = random.uniform(0.0, 0.14), random.uniform(0.8, 4.0)
     lichen = random.uniform(1.4, 2.4) if random.random() < 0.4 else 9.0
     spot = random.uniform(0.02, 0.07)
-    moss = random.uniform(0.4, 2.2) if random.random() < 0.4 else 9.0
+    moss = random.uniform(0.5, 2.0) if random.random() < 0.4 else 9.0
     green = pick(((84, 92, 52), (60, 66, 40), (110, 108, 84), (140, 138, 126)), random)
 
     def worn(colours: Metres, patch: Patch) -> Metres:
@@ -149,7 +178,9 @@ def _weather(random: Random) -> Callable[[Metres, Patch], Metres]:
         if lichen < 9:
             colours = mixed(colours, np.asarray((206, 204, 194)), (patch.texture(spot, salt=8) - lichen) * 4)
         if moss < 9:
-            colours = mixed(colours, green, (patch.texture(0.7, salt=9) - moss) * 1.5)
+            colours = mixed(
+                colours, green, 0.8 * patch.texture(0.5, salt=9) + 0.5 * patch.texture(0.04, salt=12) - moss
+            )
         return colours
 
     return worn

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material
 from tiler.scenes.eye import Eye, Place
 from tiler.scenes.facades import PANES, Build
@@ -99,8 +99,8 @@ def _extras(build: Build, random: Random) -> Iterator[Part]:
     room = build.length * (0.34 if build.kind == "hip" else 0.42)
     run = build.width / 2 if build.kind != "pent" else build.width
     if random.random() < 0.14:
-        cells = materials.plain((26, 34, 58), grain=2)
-        panel = materials.slabs(cells, build.frame.at, build.frame.angle, pitch_m=1.0, line_m=0.05, change=70)
+        cells = looks.plain((26, 34, 58), grain=2)
+        panel = looks.slabs(cells, build.frame.at, build.frame.angle, pitch_m=1.0, line_m=0.05, change=70)
         yield Plate(patch(random.uniform(-0.2, 0.2) * room, room, (0.2, 0.75)), panel, _ROOF, shadow=False)
     elif random.random() < 0.65 and build.length > 5:
         pane, rim = (np.asarray(pick(random, PANES), np.float32) for _ in range(2))
@@ -110,14 +110,14 @@ def _extras(build: Build, random: Random) -> Iterator[Part]:
             long = random.uniform(1.0, 1.6) / run
             yield Plate(
                 patch(u, 1.06, (start - 0.05, start + long + 0.12)),
-                materials.plain(flashing, grain=5),
+                looks.plain(flashing, grain=5),
                 _WINDOW,
                 shadow=False,
             )
-            yield Plate(patch(u, 0.9, (start, start + long)), materials.plain(rim * 0.5, grain=3), None, shadow=False)
+            yield Plate(patch(u, 0.9, (start, start + long)), looks.plain(rim * 0.5, grain=3), None, shadow=False)
             yield Plate(
                 patch(u, 0.66, (start + 0.1 / run, start + long - 0.1 / run)),
-                materials.plain(pane, grain=3),
+                looks.plain(pane, grain=3),
                 None,
                 shadow=False,
             )
@@ -152,16 +152,14 @@ def flat(build: Build, random: Random) -> Callable[[Eye], Iterable[Part]]:
         stones = pebbles(random, (1.0, 0.0), size_m=float(random.uniform(0.012, 0.05)))
         name, covering = "gravel", lambda at, angle: stones
     elif chance < 0.5:
-        grass = materials.speckled(
-            hue(random, 0.3, 0.45) * 0.3 + np.asarray((70, 84, 44)), grain=12, clumps=12, clouds=5
-        )
+        grass = looks.speckled(hue(random, 0.3, 0.45) * 0.3 + np.asarray((70, 84, 44)), grain=12, clumps=12, clouds=5)
         name, covering = "vegetation", lambda at, angle: grass
     else:
         covering = (felt if chance < 0.84 else sheets)(random)
     things = list(_on_flat(build, random))
 
     def parts(eye: Eye) -> Iterator[Part]:
-        rim = materials.plain(metal, grain=3)
+        rim = looks.plain(metal, grain=3)
         yield from prism(rectangle(at, length, width, angle), build.walls - 0.25, build.walls + rise, rim, rim, _ROOF)
         look = covering(eye.lift((*at, build.walls)), angle)
         inside = tuple(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material
 from tiler.scenes.frame import Frame, any_colour, wood
 from tiler.scenes.shapes import Point
@@ -22,15 +22,15 @@ def any_look(random: Random, at: Point, angle: float) -> Material:
     chance = random.random()
     if chance < 0.4:
         pitch = float(random.uniform(0.06, 0.16))
-        base = materials.speckled(wood(random), grain=5, clumps=6, clouds=0)
-        return materials.striped(base, at, angle + math.pi / 2, pitch_m=pitch, line_m=0.012, change=-70)
+        base = looks.speckled(wood(random), grain=5, clumps=6, clouds=0)
+        return looks.striped(base, at, angle + math.pi / 2, pitch_m=pitch, line_m=0.012, change=-70)
     colour = any_colour(random, neutral=0.7)
     if chance < 0.55:
         pitch = float(random.uniform(0.05, 0.14))
-        return materials.striped(
-            materials.plain(colour), at, angle, pitch_m=pitch, line_m=pitch / 2, change=float(random.uniform(-60, 60))
+        return looks.striped(
+            looks.plain(colour), at, angle, pitch_m=pitch, line_m=pitch / 2, change=float(random.uniform(-60, 60))
         )
-    return materials.speckled(colour, grain=float(random.uniform(1, 9)), clumps=4, clouds=0)
+    return looks.speckled(colour, grain=float(random.uniform(1, 9)), clumps=4, clouds=0)
 
 
 def legs(frame: Frame, length: float, width: float, high: float, colour: object) -> Iterator[Rod]:

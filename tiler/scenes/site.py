@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material
 from tiler.scenes.frame import Frame, any_angle, any_colour, hue, pick, wood
 from tiler.scenes.roofs import sheets
@@ -23,7 +23,7 @@ def marker(at: Point, angle: float, random: Random) -> Thing:
     frame, side = Frame(at, angle), float(random.uniform(0.45, 1.0))
     paper = np.asarray(pick(random, ((240, 242, 244), (206, 226, 240), (190, 216, 234), (232, 230, 222))))
     ink = np.asarray(pick(random, ((16, 17, 20), (22, 26, 36), (40, 40, 42))))
-    sheet, black = materials.plain(paper, grain=3), materials.plain(ink, grain=3)
+    sheet, black = looks.plain(paper, grain=3), looks.plain(ink, grain=3)
     parts: list[Part] = [_level(frame, ((-side / 2, -side / 2), (side / 2, side / 2)), sheet, _MARKER)]
     if random.random() < 0.2:
         quarter = side / 2 * float(random.uniform(0.7, 1.0))
@@ -79,10 +79,10 @@ def container(at: Point, angle: float, random: Random) -> Thing:
     length, width = (float(random.uniform(3, 5)), 2.0) if skip else (float(pick(random, (3.0, 6.06, 12.2))), 2.44)
     high = 1.4 if skip else 2.6
     side = any_colour(random, neutral=0.35)
-    look = sheets(random)(at, angle) if random.random() < 0.4 else materials.speckled(side, grain=3, clumps=5, clouds=4)
+    look = sheets(random)(at, angle) if random.random() < 0.4 else looks.speckled(side, grain=3, clumps=5, clouds=4)
     parts: list[Part] = list(prism(rectangle(at, length, width, angle), 0, high, look, look, _OBSTACLE))
     if skip:
-        load = materials.speckled(np.asarray((140, 122, 104)) * random.uniform(0.5, 1.3), grain=22, clumps=26, clouds=6)
+        load = looks.speckled(np.asarray((140, 122, 104)) * random.uniform(0.5, 1.3), grain=22, clumps=26, clouds=6)
         inner = rectangle(at, length - 0.2, width - 0.2, angle)
         parts.append(Plate(tuple((*point, high) for point in inner), load, _OBSTACLE, shadow=False))
     return solid(at, length / 2 + 0.3, high, lambda eye: parts)
@@ -99,14 +99,14 @@ def pallets(at: Point, angle: float, random: Random) -> Thing:
     for place in range(int(random.integers(1, 4))):
         turned = angle + random.normal(0, 0.06)
         spot = frame.point(place * 1.4 - 1.4, float(random.normal(0, 0.1)))
-        slats = materials.striped(materials.speckled(wood(random), grain=5, clumps=5, clouds=0), spot, turned,
+        slats = looks.striped(looks.speckled(wood(random), grain=5, clumps=5, clouds=0), spot, turned,
                                   pitch_m=0.16, line_m=0.05, change=-80)  # fmt: skip
         high = float(random.uniform(0.14, 1.2))
         parts += prism(rectangle(spot, 1.2, 0.8, turned), 0, high, slats, slats, _OBSTACLE)
         if random.random() < 0.6:
-            brick = materials.speckled(any_colour(random, neutral=0.8), grain=5, clumps=5, clouds=0)
+            brick = looks.speckled(any_colour(random, neutral=0.8), grain=5, clumps=5, clouds=0)
             pitch = float(random.uniform(0.1, 0.4))
-            load = materials.slabs(brick, spot, turned, pitch_m=pitch, line_m=0.015, change=-50)
+            load = looks.slabs(brick, spot, turned, pitch_m=pitch, line_m=0.015, change=-50)
             parts += prism(
                 rectangle(spot, 1.1, 0.75, turned), high, high + float(random.uniform(0.2, 0.9)), load, load, _OBSTACLE
             )
@@ -128,9 +128,9 @@ def playing(at: Point, angle: float, random: Random) -> Thing:
 
 def _trampoline(at: Point, angle: float, random: Random) -> Thing:
     frame, wide = Frame(at, angle), float(random.uniform(2, 4.2))
-    edge = materials.plain(hue(random, 0.7, 0.8))
+    edge = looks.plain(hue(random, 0.7, 0.8))
     parts: list[Part] = [
-        Disc(frame.place(0, 0, 0.8), wide, wide, materials.plain((34, 36, 40), grain=3), _OBSTACLE),
+        Disc(frame.place(0, 0, 0.8), wide, wide, looks.plain((34, 36, 40), grain=3), _OBSTACLE),
         Disc(frame.place(0, 0, 0.82), wide, wide, edge, None, rim=0.3),
     ]
     for turn in np.arange(0, 2 * math.pi, math.pi / 3):
@@ -140,9 +140,9 @@ def _trampoline(at: Point, angle: float, random: Random) -> Thing:
 
 
 def _slide(at: Point, angle: float, random: Random) -> Thing:
-    frame, plain = Frame(at, angle), materials.plain(wood(random), grain=6)
+    frame, plain = Frame(at, angle), looks.plain(wood(random), grain=6)
     edges = ((0.6, -0.25, 1.5), (0.6, 0.25, 1.5), (2.8, 0.25, 0.2), (2.8, -0.25, 0.2))
-    chute = Plate(tuple(frame.place(*edge) for edge in edges), materials.plain(hue(random, 0.7, 0.8)), _OBSTACLE)
+    chute = Plate(tuple(frame.place(*edge) for edge in edges), looks.plain(hue(random, 0.7, 0.8)), _OBSTACLE)
     parts: list[Part] = [*prism(rectangle(at, 1.2, 1.2, angle), 0, 1.5, plain, plain, _OBSTACLE), chute]
     for u in (-0.6, 0.6):
         for v in (-0.6, 0.6):

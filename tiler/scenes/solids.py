@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Canvas, Material, Patch
 from tiler.scenes.eye import Eye, Light, Place
 from tiler.scenes.materials import Colour
@@ -166,7 +166,7 @@ def rectangle(at: Point, length: float, width: float, angle: float) -> list[Poin
 def block(at: Point, length: float, width: float, angle: float, low: float, high: float, colour: Colour,
           label: int | None, *, grain: float = 4.0) -> Iterator[Plate]:  # fmt: skip
     """Yield a box of one colour."""
-    plain = materials.plain(colour, grain=grain)
+    plain = looks.plain(colour, grain=grain)
     yield from prism(rectangle(at, length, width, angle), low, high, plain, plain, label)
 
 
@@ -207,6 +207,9 @@ def _round(look: Colour | Material, first: Point, second: Point, radius: float, 
         side = ((y - share * dy) * light.sun[0] + (x - share * dx) * light.sun[1]) / max(radius, 1e-3)
         bright = (0.97 - depth * np.clip(side, -1, 1))[..., np.newaxis]
         colours: Metres = (look(patch) if callable(look) else np.asarray(look, np.float32)) * bright
-        return colours * (1 + folds * patch.noise("clumps", 4)) if folds else colours
+        if not folds:
+            return colours
+        level = patch.texture(0.07, salt=31) + 0.5 * patch.texture(0.015, salt=32)
+        return colours * (1 + np.float32(folds) * level)[..., np.newaxis]
 
     return material

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.scenes import materials
+from tiler.scenes import looks
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.eye import Eye, Place
 from tiler.scenes.frame import Frame, any_colour, hue, pick
 from tiler.scenes.people import body, draw_outfit, riding
 from tiler.scenes.shapes import Metres, Point, axes
-from tiler.scenes.solids import Disc, Part, Plate, Rod, block, solid
+from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle, solid
 from tiler.scenes.thing import ID, Random, Thing
 
 _CAR, _BICYCLE = ID["car"], ID["bicycle"]
 _PAINTS = ((232, 233, 234), (232, 233, 234), (28, 29, 32), (28, 29, 32), (150, 154, 158), (96, 100, 106), (60, 64, 70))
-_GLASS = materials.plain((30, 36, 42), grain=2)
-_DARK = materials.plain((22, 23, 25), grain=3)
+_GLASS = looks.plain((30, 36, 42), grain=2)
+_DARK = looks.plain((22, 23, 25), grain=3)
 
 Section = tuple[float, float, float]
 """(u, half width, z): across a body, at u metres from its middle, the body is so wide and high."""
@@ -59,7 +59,7 @@ def _sheen(colour: Metres, at: Point, angle: float, random: Random) -> Material:
     def material(patch: Patch) -> Metres:
         along, across = local(patch.y, patch.x)
         wave = np.cos(along * np.float32(2 / pitch) + across * np.float32(0.8 / pitch) + np.float32(phase))
-        colours: Metres = colour + np.float32(depth) * wave[..., np.newaxis] + 1.5 * patch.noise("grain")
+        colours: Metres = colour + np.float32(depth) * wave[..., np.newaxis]
         return colours
 
     return material
@@ -68,40 +68,48 @@ def _sheen(colour: Metres, at: Point, angle: float, random: Random) -> Material:
 def car(at: Point, angle: float, random: Random) -> Thing:
     """Return a car of any kind, a van, a lorry or a trailer."""
     chance = random.random()
-    if chance < 0.06:
+    if chance < 0.025:
         return _lorry(at, angle, random)
-    if chance < 0.1:
+    if chance < 0.04:
         return _trailer(at, angle, random)
     kind = pick(random, _KINDS)
     frame = Frame(at, angle, float(random.uniform(0.94, 1.06)))
     chosen = hue(random, random.uniform(0.4, 0.95), random.uniform(0.2, 0.8)) if random.random() < 0.3 else None
     colour = np.asarray(pick(random, _PAINTS), np.float32) * random.uniform(0.85, 1.05) if chosen is None else chosen
     paint = _sheen(colour, at, angle, random)
-    roof = _GLASS if random.random() < 0.15 else paint
-    parts = [*_shell(frame, kind, paint), *_cabin(frame, kind, paint, roof), *_details(frame, kind, colour, random)]
+    glass = _sheen(np.asarray((34, 40, 46), np.float32) * random.uniform(0.6, 1.6), at, angle, random)
+    roof = glass if random.random() < 0.15 else paint
+    power = float(random.uniform(3.4, 5.5))
+    parts = [
+        *_shell(frame, kind, paint, power),
+        *_cabin(frame, kind, paint, roof, glass),
+        *_details(frame, kind, colour, random),
+    ]
     return solid(at, kind.length * 0.6, kind.roof, lambda eye: parts)
 
 
-def _shell(frame: Frame, kind: _Kind, paint: Material) -> Iterator[Part]:
+def _oval(half: float, wide: float, power: float, count: int) -> list[tuple[float, float]]:
+    """Return (u, v) of a rectangle with round corners, counterclockwise; the higher the power, the squarer."""
+    corners = []
+    for step in range(count):
+        turn = 2 * math.pi * (step + 0.5) / count
+        u, v = (math.copysign(abs(value) ** (2 / power), value) for value in (math.cos(turn), -math.sin(turn)))
+        corners.append((half * u, wide * v))
+    return corners
+
+
+def _shell(frame: Frame, kind: _Kind, paint: Material, power: float) -> Iterator[Part]:
     """Yield wheels and lower body, rounded at both ends."""
     half, wide = kind.length / 2, kind.width / 2
     for u in (-0.31 * kind.length, 0.31 * kind.length):
         for side in (-1, 1):
             yield Rod(frame.place(u, side * (wide - 0.4), 0.3), frame.place(u, side * (wide - 0.29), 0.3), 0.3,
                       (24, 24, 26), _CAR)  # fmt: skip
-    outline = [
-        (-half, -0.62),
-        (-half + 0.18, -0.92),
-        (-half + 0.7, -1),
-        (half - 0.9, -1),
-        (half - 0.25, -0.86),
-        (half, -0.5),
-    ]
-    outline += [(u, -v) for u, v in reversed(outline)]
-    low = [frame.place(u, v * wide, 0.2) for u, v in outline]
-    high = [frame.place(u * 0.985, v * wide * 0.97, _hood(u, kind)) for u, v in outline]
+    outline = _oval(half, wide, power, 24)
+    low = [frame.place(0.97 * u, 0.97 * v, 0.2) for u, v in outline]
+    high = [frame.place(0.985 * u, 0.95 * v, _hood(u, kind)) for u, v in outline]
     yield from _skin(low, high, paint)
-    yield Plate(tuple(high[::-1]), paint, _CAR)
+    yield Plate(tuple(high), paint, _CAR)
 
 
 def _hood(u: float, kind: _Kind) -> float:
@@ -109,28 +117,23 @@ def _hood(u: float, kind: _Kind) -> float:
 
 
 def _skin(low: Sequence[Place], high: Sequence[Place], paint: Material) -> Iterator[Plate]:
-    """Yield the sides between two closed lines of corners, counterclockwise on the picture or clockwise alike."""
+    """Yield the sides between two closed lines of corners, counterclockwise on the picture."""
     pairs = list(zip(low, high, strict=True))
     for (a, b), (c, d) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
-        yield Plate((a, c, d, b), paint, _CAR)
+        yield Plate((a, c, d, b), paint, _CAR, closed=True)
 
 
-def _cabin(frame: Frame, kind: _Kind, paint: Material, roof: Material) -> Iterator[Part]:
+def _cabin(frame: Frame, kind: _Kind, paint: Material, roof: Material, glass: Material) -> Iterator[Part]:
     """Yield the windows all round, the pillars and the roof."""
-    u = [share * kind.length - kind.length / 2 for share in kind.cabin]
-    low, high = kind.width / 2 * 0.92, kind.width / 2 * 0.74
-    belt = kind.belt
-    base = [frame.place(u[0], -low * 0.94, belt), frame.place(u[0], low * 0.94, belt),
-            frame.place(u[3], low * 0.9, belt - 0.05), frame.place(u[3], -low * 0.9, belt - 0.05)]  # fmt: skip
-    top = [frame.place(u[1], -high, kind.roof), frame.place(u[1], high, kind.roof),
-           frame.place(u[2], high, kind.roof), frame.place(u[2], -high, kind.roof)]  # fmt: skip
-    for here in range(4):
-        there = (here + 1) % 4
-        yield Plate((base[here], base[there], top[there], top[here]), _GLASS, _CAR)
-    for here in range(4):
-        yield Rod(base[here], top[here], 0.05, (40, 42, 44), _CAR, shadow=False)
-        yield Rod(top[here], top[(here + 1) % 4], 0.05, (60, 62, 64), _CAR, shadow=False)
-    yield Plate(tuple(top), roof, _CAR)
+    rear, rear_top, front_top, front = (share * kind.length - kind.length / 2 for share in kind.cabin)
+    low, high = kind.width / 2 * 0.9, kind.width / 2 * 0.72
+    base, top = _oval(1, low, 5, 16), _oval(1, high, 5, 16)
+    sill = [frame.place(rear + (u + 1) / 2 * (front - rear), v, kind.belt - 0.03) for u, v in base]
+    edge = [frame.place(rear_top + (u + 1) / 2 * (front_top - rear_top), v, kind.roof) for u, v in top]
+    yield from _skin(sill, edge, glass)
+    for here in (2, 5, 6, 9, 10, 13):
+        yield Rod(sill[here], edge[here], 0.035, paint, _CAR, shadow=False)
+    yield Plate(tuple(edge), roof, _CAR)
 
 
 def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Iterator[Part]:
@@ -138,9 +141,9 @@ def _details(frame: Frame, kind: _Kind, colour: Metres, random: Random) -> Itera
     half, wide = kind.length / 2, kind.width / 2
     for side in (-1, 1):
         z = kind.belt - 0.15
-        front = frame.place(half - 0.3, side * wide * 0.72, z), frame.place(half - 0.12, side * wide * 0.62, z)
+        front = frame.place(half - 0.42, side * wide * 0.7, z), frame.place(half - 0.25, side * wide * 0.56, z)
         yield Rod(*front, 0.07, (226, 228, 226), _CAR, shadow=False)
-        rear = frame.place(-half + 0.1, side * wide * 0.8, z), frame.place(-half + 0.05, side * wide * 0.55, z)
+        rear = frame.place(-half + 0.3, side * wide * 0.72, z), frame.place(-half + 0.2, side * wide * 0.5, z)
         yield Rod(*rear, 0.06, (176, 26, 24), _CAR, shadow=False)
         u = kind.cabin[3] * kind.length - half - 0.35
         yield Rod(
@@ -158,9 +161,11 @@ def _lorry(at: Point, angle: float, random: Random) -> Thing:
     length, wide = random.uniform(6, 9), 2.4
     colour, load = any_colour(random, neutral=0.5), any_colour(random, neutral=0.6)
     high = float(random.choice((1.2, random.uniform(2.4, 3.4))))
+    pitch = float(random.uniform(0.3, 1.2))
+    ribs = looks.striped(looks.plain(load, grain=4), at, angle, pitch_m=pitch, line_m=0.06, change=-40)
     parts: list[Part] = [
         *block(frame.point(length / 2 - 1, 0), 2.0, wide * 0.95, angle, 0.3, 2.5, colour, _CAR),
-        *block(frame.point(-1.1, 0), length - 2.2, wide, angle, 0.5, high, load, _CAR),
+        *prism(rectangle(frame.point(-1.1, 0), length - 2.2, wide, angle), 0.5, high, ribs, ribs, _CAR),
         Plate(tuple(frame.place(length / 2 + u, v, z) for u, v, z in (
             (0.02, -1.05, 1.3), (0.02, 1.05, 1.3), (-0.2, 1.0, 2.3), (-0.2, -1.0, 2.3))), _GLASS, _CAR),
     ]  # fmt: skip
@@ -172,9 +177,10 @@ def _trailer(at: Point, angle: float, random: Random) -> Thing:
     frame = Frame(at, angle)
     length, wide = random.uniform(1.8, 5.0), random.uniform(1.3, 2.1)
     high = float(pick(random, (0.9, 1.4, 2.3)))
+    seams = looks.slabs(looks.plain(any_colour(random, neutral=0.6)), at, angle, pitch_m=0.6, line_m=0.03, change=-30)
     parts: list[Part] = [
         Rod(frame.place(length / 2, 0, 0.4), frame.place(length / 2 + 1.1, 0, 0.4), 0.06, (70, 72, 74), _CAR),
-        *block(at, length, wide, angle, 0.3, high, any_colour(random, neutral=0.6), _CAR),
+        *prism(rectangle(at, length, wide, angle), 0.3, high, seams, seams, _CAR),
     ]
     if high < 1:
         parts.append(_inset(frame, length, wide, any_colour(random, neutral=0.7)))
@@ -184,7 +190,7 @@ def _trailer(at: Point, angle: float, random: Random) -> Thing:
 def _inset(frame: Frame, length: float, wide: float, colour: Metres) -> Plate:
     corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
     places = tuple(frame.place(u * (length / 2 - 0.07), v * (wide / 2 - 0.07), 0.9) for u, v in corners)
-    return Plate(places, materials.speckled(colour * 0.6, grain=10, clumps=8, clouds=0), _CAR, shadow=False)
+    return Plate(places, looks.speckled(colour * 0.6, grain=10, clumps=8, clouds=0), _CAR, shadow=False)
 
 
 def bicycle(at: Point, angle: float, random: Random) -> Thing:
@@ -215,10 +221,10 @@ def _cycle(frame: Frame, flat: float, colour: Metres, eye: Eye) -> Iterator[Part
     for u in (-0.52, 0.52):
         steps = [2 * math.pi * step / 14 for step in range(14)]
         rim = tuple(place(u + 0.34 * math.cos(step), 0.34 + 0.34 * math.sin(step)) for step in steps)
-        yield Plate(rim, materials.plain((52, 52, 54)), _BICYCLE, opacity=0.22, shadow=False)
+        yield Plate(rim, looks.plain((52, 52, 54)), _BICYCLE, opacity=0.22, shadow=False)
         if _thickness([eye.lift(point) for point in rim]) < 0.1:  # on edge
             yield Rod(place(u - 0.32, 0.34), place(u + 0.32, 0.34), tyre / 2, (26, 26, 28), _BICYCLE)
-        yield Plate(rim, materials.plain((24, 24, 26)), None, rim=tyre)
+        yield Plate(rim, looks.plain((24, 24, 26)), None, rim=tyre)
     tubes = (((-0.05, 0.3), (-0.2, 0.86)), ((-0.05, 0.3), (0.36, 0.82)), ((-0.17, 0.76), (0.35, 0.86)),
              ((-0.52, 0.34), (-0.05, 0.3)), ((-0.52, 0.34), (-0.17, 0.76)), ((0.52, 0.34), (0.36, 0.95)))  # fmt: skip
     for start, end in tubes:
