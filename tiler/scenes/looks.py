@@ -10,7 +10,7 @@ from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.materials import Colour
 from tiler.scenes.shapes import Metres, Point, axes
 
-_SIZES = {"grain": 0.01, "clumps": 0.05, "clouds": 0.6}
+_SIZES = {"grain": 0.008, "clumps": 0.04, "clouds": 0.9}
 """Sizes of the features of the noise, metres."""
 
 

@@ -124,6 +124,7 @@ def felt(random: Random) -> Covering:
     """Return bitumen or a membrane on a flat roof: one grey with the laps of sheets, puddles and dirt."""
     table = contrast(grey(random, 40, 215, hue=5), random.uniform(0.15, 0.45))
     pitch, grain = random.uniform(0.9, 1.6), random.uniform(0.1, 0.7)
+    cloudy = random.uniform(0, 0.35)
     puddle, deep = random.uniform(0.4, 2.0), random.uniform(0.2, 1.2)
     worn = _weather(random)
 
@@ -135,7 +136,7 @@ def felt(random: Random) -> Covering:
             lap = np.mod(along, np.float32(pitch)) < max(0.05, patch.gsd_m)
             level = grain * patch.texture(0.012) - np.float32(0.7 * patch.sharpness(0.08)) * lap
             level -= deep * np.clip((patch.texture(1.8, steep=2.6, salt=3) - puddle) * 3, 0, 1)
-            return worn(toned(table, level + 0.4 * patch.texture(2.5, salt=5)), patch)
+            return worn(toned(table, level + cloudy * patch.texture(2.5, steep=2.4, salt=5)), patch)
 
         return material
 
@@ -167,14 +168,14 @@ def _guards(random: Random) -> Callable[[Patch, Metres, Metres], Metres | float]
 
 def _weather(random: Random) -> Callable[[Metres, Patch], Metres]:
     """Return what dirt, moss and lichen do to colours."""
-    cloud, size = random.uniform(0.0, 0.14), random.uniform(0.8, 4.0)
+    cloud, size = random.uniform(0.0, 0.09), random.uniform(1.5, 5.0)
     lichen = random.uniform(1.4, 2.4) if random.random() < 0.4 else 9.0
     spot = random.uniform(0.02, 0.07)
     moss = random.uniform(0.5, 2.0) if random.random() < 0.4 else 9.0
     green = pick(((84, 92, 52), (60, 66, 40), (110, 108, 84), (140, 138, 126)), random)
 
     def worn(colours: Metres, patch: Patch) -> Metres:
-        colours = colours * (1 + np.float32(cloud) * patch.texture(size, salt=7))[..., np.newaxis]
+        colours = colours * (1 + np.float32(cloud) * patch.texture(size, steep=2.6, salt=7))[..., np.newaxis]
         if lichen < 9:
             colours = mixed(colours, np.asarray((206, 204, 194)), (patch.texture(spot, salt=8) - lichen) * 4)
         if moss < 9:

@@ -18,7 +18,7 @@ from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle,
 from tiler.scenes.thing import ID, Random, Thing
 
 _CAR, _BICYCLE = ID["car"], ID["bicycle"]
-_PAINTS = ((232, 233, 234), (232, 233, 234), (28, 29, 32), (28, 29, 32), (150, 154, 158), (96, 100, 106), (60, 64, 70))
+_PAINTS = ((232, 233, 234), (232, 233, 234), (44, 46, 52), (36, 40, 56), (150, 154, 158), (96, 100, 106), (60, 64, 70))
 _GLASS = looks.plain((30, 36, 42), grain=2)
 _DARK = looks.plain((22, 23, 25), grain=3)
 
@@ -54,12 +54,13 @@ _KINDS = (
 def _sheen(colour: Metres, at: Point, angle: float, random: Random) -> Material:
     """Return paint that reflects the sky: a broad band along or across is brighter."""
     local = axes(at, angle + random.uniform(-0.6, 0.6))
-    pitch, phase, depth = random.uniform(1.2, 4.0), random.uniform(0, 6.3), random.uniform(4, 40)
+    pitch, phase, depth = random.uniform(0.8, 4.0), random.uniform(0, 6.3), random.uniform(8, 46)
+    sky = np.asarray((0.9, 1.0, 1.12), np.float32)
 
     def material(patch: Patch) -> Metres:
         along, across = local(patch.y, patch.x)
         wave = np.cos(along * np.float32(2 / pitch) + across * np.float32(0.8 / pitch) + np.float32(phase))
-        colours: Metres = colour + np.float32(depth) * wave[..., np.newaxis]
+        colours: Metres = colour + np.float32(depth) * np.maximum(wave, np.float32(-0.5))[..., np.newaxis] * sky
         return colours
 
     return material
