@@ -23,9 +23,9 @@ def scenes(**wanted: Any) -> None:
     the class table to OUT/classes.csv.
 
     \b
-    Example:
+    Examples:
       noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
-      noseam scenes varied/ --photos 200 --photo-size 1000 1500 --world varied --gsd 0.004 --gsd-to 0.03
+      noseam scenes varied/ --world varied --gsd 0.004 --gsd-to 0.03
     """
     from segment.record.progress import SCENES_SIGN_S, Meter
     from tiler.scenes.survey import IMAGES, TRUTH, make_survey

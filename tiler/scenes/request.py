@@ -34,8 +34,9 @@ class SceneOptions:
     gsd_m: float = option(GSD_M, "A side of a pixel covers METRES of ground.", unit="METRES", least=0.003, most=0.5)
     gsd_to_m: float | None = option(
         None,
-        "If given, each photo has a ground sample distance of its own, between --gsd and METRES.",
+        "Each photo has a ground sample distance of its own, between --gsd and METRES.",
         unit="METRES",
+        shown="that of --gsd",
         least=0.003,
         most=0.5,
     )
