@@ -181,3 +181,23 @@ def test_photos_of_a_varied_survey_have_ground_sample_distances_of_their_own(tmp
         gsds.append(altitude * 13.2 / (8.8 * 96))
     assert len({round(gsd, 4) for gsd in gsds}) == 3
     assert all(0.0099 < gsd < 0.0801 for gsd in gsds)
+
+
+def test_a_varied_scene_is_the_same_again_and_has_a_class_everywhere() -> None:
+    for seed in range(3):
+        first, again = (make_scene(200, 300, seed=seed, gsd_m=0.03, world="varied") for _ in range(2))
+        assert np.array_equal(first.pixels, again.pixels)
+        assert np.array_equal(first.labels, again.labels)
+        assert first.labels.min() >= 1
+        assert first.labels.max() < DRONE_CLASSES.names.index("conflicting")
+
+
+def test_a_mosaic_of_a_varied_world_shows_no_facades() -> None:
+    """It is seen from straight above, so a wall of a house hides behind its roof."""
+    aslant, above = (
+        sum(int((make_scene(300, 450, seed=seed, gsd_m=0.06, world="varied", mosaic=mosaic).labels == ID["door"]).sum())
+            for seed in range(6))
+        for mosaic in (False, True)
+    )  # fmt: skip
+    assert aslant > 0
+    assert above == 0

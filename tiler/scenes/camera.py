@@ -64,7 +64,7 @@ def draw_camera(random: Random) -> Camera:
         brightness=float(np.clip(random.normal(110, 17), 60, 165)),
         balance=(1 + warmth + tint, 1 - tint, 1 - warmth + tint),
         gamma=math.exp(random.normal(0, 0.2)),
-        contrast=float(random.uniform(0, 0.5)),
+        contrast=float(random.uniform(0, 0.35)),
         haze=float(random.exponential(0.04)) if random.random() < 0.5 else 0.0,
         colour=float(random.uniform(0.35, 1.1)),
         vignette=float(random.uniform(0, 0.45)) if random.random() < 0.6 else 0.0,
@@ -73,7 +73,7 @@ def draw_camera(random: Random) -> Camera:
         fringe=(int(fringe[0]), int(fringe[1])),
         noise=float(random.gamma(1.6, 1.4)),
         coarse=float(random.uniform(0, 0.8)),
-        sharpen=float(random.uniform(0.2, 1.0)) if random.random() < 0.5 else 0.0,
+        sharpen=float(random.uniform(0.2, 0.9)) if random.random() < 0.45 else 0.0,
         quality=int(random.integers(55, 80) if random.random() < 0.2 else random.integers(80, 98)),
     )
 
