@@ -15,6 +15,8 @@ from tiler.scenes.materials import Colour
 from tiler.scenes.shapes import Metres, Point, Shape, capsule, ellipse, polygon, ring, turn, union
 from tiler.scenes.thing import Thing
 
+_SEEN = 0.12
+"""A bar that covers less than this share of a pixel's width is not seen."""
 _OVERCAST = 0.97
 """Shadows that keep this much light are not seen."""
 
@@ -43,8 +45,11 @@ class Plate:
         seen = [canvas.eye.lift(corner) for corner in self.corners]
         if self.closed and _area(seen) >= 0:
             return
+        shape = polygon(seen)
+        if 2 * shape.reach_m < canvas.gsd_m / 2:
+            return
+        shape = ring(shape, self.rim) if self.rim else shape
         lit = shaded(self.material, canvas.light.on(_normal(self.corners, self.closed)))
-        shape = ring(polygon(seen), self.rim) if self.rim else polygon(seen)
         canvas.paint(shape, lit, self.label, opacity=self.opacity)
 
     def cast(self, light: Light) -> Shape:
@@ -71,6 +76,8 @@ class Rod:
         first, second = canvas.eye.lift(self.start), canvas.eye.lift(self.end)
         radius = self.radius * canvas.eye.zoom((self.start[2] + self.end[2]) / 2)
         thin = min(2 * radius / canvas.gsd_m, 1.0)
+        if thin < _SEEN:
+            return
         shape = capsule(first, second, max(radius, canvas.gsd_m / 2))
         canvas.paint(shape, _round(self.look, first, second, radius, canvas.light, self.folds), self.label,
                      opacity=thin)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from tiler.scenes.canvas import Canvas, Material
 from tiler.scenes.shapes import Point, Shape, around, blob, box, turn, union
 from tiler.scenes.thing import Random, Thing, ground
 
+_SQUARE_M = 4.0
 _LAYER_M = 1e-5
 """Layers of ground differ by so much, so that later ones lie on earlier ones."""
 
@@ -58,8 +60,8 @@ class Site:
     """Share of trees without leaves: the season."""
     things: list[Thing] = field(default_factory=list)
     """What was placed."""
-    taken: list[tuple[Point, float]] = field(default_factory=list)
-    """Places and radii of what stands there already."""
+    taken: dict[tuple[int, int], list[tuple[Point, float]]] = field(default_factory=lambda: defaultdict(list))
+    """Places and radii of what stands there already, by each square of ground that they touch."""
 
     @property
     def middle(self) -> Point:
@@ -89,7 +91,8 @@ class Site:
 
     def take(self, at: Point, radius: float) -> None:
         """Mark a place as taken."""
-        self.taken.append((at, radius))
+        for square in _squares(at, radius):
+            self.taken[square].append((at, radius))
 
     def spots(self, shape: Shape, radius: float, count: int, *, apart: float = 1.0) -> Iterator[Point]:
         """Yield up to so many random free places within a shape, and take them."""
@@ -107,7 +110,11 @@ class Site:
 
     def free(self, at: Point, radius: float) -> bool:
         """Return whether nothing stands so near to a place."""
-        return all(math.hypot(at[0] - y, at[1] - x) > radius + other for (y, x), other in self.taken)
+        return all(
+            math.hypot(at[0] - y, at[1] - x) > radius + other
+            for square in _squares(at, radius)
+            for (y, x), other in self.taken.get(square, ())
+        )
 
     def surface(self, weights: dict[str, float]) -> tuple[Material, str]:
         """Return a random ground and its class, of kinds that have such weights."""
@@ -119,6 +126,14 @@ class Site:
         turned = self.any_angle() if angle is None else angle
         material, name = GROUNDS[kind]
         return material(self, turned), name
+
+
+def _squares(at: Point, radius: float) -> Iterator[tuple[int, int]]:
+    """Yield the squares of ground that a disc touches."""
+    rows, cols = (
+        range(math.floor((middle - radius) / _SQUARE_M), math.floor((middle + radius) / _SQUARE_M) + 1) for middle in at
+    )
+    return ((row, col) for row in rows for col in cols)
 
 
 GROUNDS: dict[str, tuple[Callable[[Site, float], Material], str]] = {
