@@ -119,6 +119,7 @@ MAKERS: list[tuple[Maker, set[str], str]] = [
     (people.dog, {"dog"}, "dog"),
     (vehicles.car, {"car"}, "car"),
     (vehicles.bicycle, {"bicycle", "person"}, "bicycle"),
+    (vehicles.bicycles, {"bicycle", "person"}, "bicycle"),
     (site.marker, {"ar-marker", "obstacle"}, "ar-marker"),
     (a_fence, {"fence", "fence-pole"}, "fence"),
     (a_wall, {"wall", "fence", "fence-pole"}, "wall"),

@@ -48,10 +48,12 @@ def visitors(site: Site, area: Area, crowded: float) -> None:
     random = site.random
     share = crowded * min((area.length * area.width / 150) ** 0.6, 6)
     whole = area.outline()
-    makers = ((people.dog, 0.2), (vehicles.bicycle, 0.6), (furniture.obstacle, 2.4), (marker, 0.6), (playing, 0.05))
+    makers = ((people.dog, 0.2), (furniture.obstacle, 2.4), (marker, 0.6), (playing, 0.05))
     for maker, often in makers:
         for at in site.spots(whole, 0.5, int(random.poisson(often * share))):
             site.add(maker(at, site.any_angle(), random))
+    for at in site.spots(whole, 0.9, int(random.poisson(0.6 * share))):
+        site.add(*vehicles.bicycles(at, site.any_angle(), random))
     for at in site.spots(whole, 1.0, int(random.poisson(2.0 * share))):
         group(site, at)
 

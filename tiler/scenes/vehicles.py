@@ -212,6 +212,22 @@ def bicycle(at: Point, angle: float, random: Random) -> Thing:
     return solid(at, 1.3, 1.7 if ridden else max(1.0 * flat, 0.15), build)
 
 
+def bicycles(at: Point, angle: float, random: Random) -> list[Thing]:
+    """Return a bicycle, or a row of them."""
+    count = int(random.choice((1, 2, 3, 5), p=(0.7, 0.14, 0.1, 0.06)))
+    if count == 1:
+        return [bicycle(at, angle, random)]
+    frame, pitch = Frame(at, angle), random.uniform(0.45, 0.8)
+    lean = random.choice((-1, 1)) * random.uniform(0.05, 0.3)
+    return [_parked(frame.point(random.normal(0, 0.08), place * pitch), angle, lean, random) for place in range(count)]
+
+
+def _parked(at: Point, angle: float, lean: float, random: Random) -> Thing:
+    frame = Frame(at, float(angle + random.normal(0, 0.06)), 1.0, float(lean + random.normal(0, 0.04)))
+    colour = any_colour(random, neutral=0.45)
+    return solid(at, 1.3, 1.0, lambda eye: _cycle(frame, 1.0, colour, eye))
+
+
 def _cycle(frame: Frame, flat: float, colour: Metres, eye: Eye) -> Iterator[Part]:
     """Yield a bicycle; `flat` below 1 makes it lie."""
 
