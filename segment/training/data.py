@@ -38,6 +38,12 @@ class Split:
     labelled: int
     """Labelled source pixels of the different crops."""
 
+    @property
+    def class_frequencies(self) -> list[float]:
+        """Share of each class among the labelled pixels that an epoch shows, six digits each; their sum is 1."""
+        counts = self.pixels.sum(axis=0)
+        return [float(f"{share:.6g}") for share in counts / counts.sum()]
+
 
 @dataclass(frozen=True, slots=True)
 class CropSet:

@@ -225,6 +225,7 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     best = newest.with_name(f"checkpoint-{record['best_global_step']}")
     folder = newest.with_name("model")
     network = load_state(best)
+    network.config.class_frequencies = plan.crops.train.class_frequencies
     temperature = _calibrated(plan, network, normalisation)
     write_checkpoint(network.cpu(), folder, normalisation, plan.request.input_px, half=plan.request.half)
     write_class_table(folder / CLASSES, plan.crops.classes)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import (
     SegformerForImageClassification,
@@ -134,6 +135,14 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
     card = (trained.out / "README.md").read_text()
     assert f"divided by a temperature of {entry['temperature']:.4g}" in card
     assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
+
+
+def test_a_trained_model_says_how_often_each_class_showed(trained: TrainRequest) -> None:
+    stored = json.loads((trained.out / "config.json").read_text())["class_frequencies"]
+    labels = [np.asarray(Image.open(path)) for path in (trained.crops[0] / "train/masks").glob("*.png")]
+    counts = np.bincount(np.concatenate([each.ravel() for each in labels]), minlength=256)[:2]
+    np.testing.assert_allclose(stored, counts / counts.sum(), atol=1e-6)
+    assert describe_checkpoint(str(trained.out))
 
 
 def test_a_base_does_not_hand_on_its_temperature(trained: TrainRequest) -> None:
