@@ -22,7 +22,7 @@ from segment.report.request import ReportRequest
 from segment.review.request import By, ReviewFormat, ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
-from segment.training.request import Schedule, TrainRequest
+from segment.training.request import Balance, Loss, Recipe, Schedule, TrainRequest
 from tiler.crops.plan import CropFormat, CropOptions
 from tiler.crops.request import CropRequest
 from tiler.files.beside import SidecarGroup
@@ -104,23 +104,32 @@ def train(
     base: str = TrainRequest.base,
     epochs: float = TrainRequest.epochs,
     max_steps: int | None = TrainRequest.max_steps,
-    lr: float = TrainRequest.lr,
-    schedule: Schedule = TrainRequest.schedule,
-    warmup: float = TrainRequest.warmup,
-    weight_decay: float = TrainRequest.weight_decay,
+    validate_every: int | None = TrainRequest.validate_every,
+    patience: int | None = TrainRequest.patience,
+    recipe: Recipe = TrainRequest.recipe,
+    lr: float | None = TrainRequest.lr,
+    head_lr_factor: float | None = TrainRequest.head_lr_factor,
+    schedule: Schedule | None = TrainRequest.schedule,
+    warmup: float | None = TrainRequest.warmup,
+    weight_decay: float | None = TrainRequest.weight_decay,
+    ema: float | None = TrainRequest.ema,
+    loss: Loss = TrainRequest.loss,
+    ohem: float = TrainRequest.ohem,
+    class_weights: Balance = TrainRequest.class_weights,
     batch_size: int = TrainRequest.batch_size,
     accumulate: int = TrainRequest.accumulate,
     input_px: int = TrainRequest.input_px,
     overlap: float = TrainRequest.overlap,
-    class_weights: bool = TrainRequest.class_weights,
     augment: bool = TrainRequest.augment,
     device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
     precision: Precision = TrainRequest.precision,
     workers: int | Literal["auto"] = TrainRequest.workers,
+    threads: int | None = TrainRequest.threads,
     seed: int = TrainRequest.seed,
     half: bool = TrainRequest.half,
     tensorboard: bool = TrainRequest.tensorboard,
     fresh: bool = TrainRequest.fresh,
+    extend: bool = TrainRequest.extend,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on crops, or go on with its training.

@@ -18,7 +18,8 @@ from segment.model.weights import load_network, read_json
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
 
-_HEAD = "decode_head."
+HEAD = "decode_head."
+"""What the names of the head's weights begin with."""
 _log = logging.getLogger(__name__)
 
 
@@ -123,9 +124,9 @@ def _warn_of_another_input(base: str, before: Any, tiling: Tiling) -> None:
 
 def _refuse_gaps(base: str, report: dict[str, Any]) -> None:
     lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    encoder = sorted(str(key) for key in lacking if not str(key).startswith(_HEAD))
+    encoder = sorted(str(key) for key in lacking if not str(key).startswith(HEAD))
     if encoder:
         raise CheckpointError(
             f"{base}: {len(encoder)} weights of the encoder are missing or of another shape, such as "
-            f"{', '.join(encoder[:3])}; only the head ({_HEAD}*) may be"
+            f"{', '.join(encoder[:3])}; only the head ({HEAD}*) may be"
         )

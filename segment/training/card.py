@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from segment.model.presets import Size
 from segment.training.data import CropSet, Split
+from segment.training.recipe import recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
 from tiler.extra import version_of
@@ -16,8 +17,8 @@ from tiler.grid.tiling import Tiling
 from tiler.words import lengths
 
 _OPTIONS = {"input_px": "input"}
-_ASIDE = {"crops", "fresh"}
-_ON_OFF = {"class_weights": ("--class-weights", ""), "augment": ("", "--no-augment"),
+_ASIDE = {"crops", "fresh", "extend"}
+_ON_OFF = {"augment": ("", "--no-augment"),
            "tensorboard": ("--tensorboard", ""), "half": ("--half", "")}  # fmt: skip
 
 
@@ -25,8 +26,10 @@ _ON_OFF = {"class_weights": ("--class-weights", ""), "augment": ("", "--no-augme
 class Facts:
     """What a model card tells."""
 
+    asked: TrainRequest
+    """What the user asked for."""
     request: TrainRequest
-    """The recipe."""
+    """The same, with what the recipe says where nothing was asked."""
     crops: CropSet
     """The data."""
     tiling: Tiling
@@ -34,9 +37,9 @@ class Facts:
     precision: str
     """Arithmetic of the training."""
     steps: int
-    """Steps of the optimizer."""
+    """Steps of the optimizer that were taken."""
     scores: Mapping[str, Any]
-    """The Trainer's log entry of the best epoch: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
+    """The Trainer's log entry of the best validation: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
     temperature: Temperature | None = None
     """What makes its confidence come true; None: it was not found."""
 
@@ -73,8 +76,8 @@ On the validation crops, at the network's input resolution, each crop alone, aft
 {_class_lines(facts)}
 | **mean over the classes above that the validation crops show** | **{100 * scores["eval_miou"]:.1f}** |
 
-Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. The epoch was chosen by these same
-crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every epoch.
+Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. That moment was chosen by these
+same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation.
 {calibration_lines(facts.temperature)}
 ## Data
 
@@ -88,13 +91,9 @@ Crops are squares of {facts.crops.window_px} source pixels, seen at {request.inp
 
 ## Recipe
 
-    {_command(request)}
+    {_command(facts.asked)}
 
-AdamW, learning rate {request.lr:g} ({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay
-{request.weight_decay:g}, {request.batch_size * request.accumulate} crops per step and device, {facts.steps} steps,
-{facts.precision}, seed {request.seed}. Cross entropy over labelled pixels\
-{", classes balanced by median frequency" if request.class_weights else ""}; \
-{"turned, mirrored and recoloured crops" if request.augment else "crops as they are"}.
+{recipe_in_prose(request, steps=facts.steps, precision=facts.precision)}
 Versions: {_versions()}.
 """
 

@@ -25,6 +25,9 @@ MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
 _REQUEST, _NORMALISATION = "request.json", "normalisation.json"
+_GOING_ON = "going-on"
+"""A file that stands beside these while a training goes on past an end at which it had left its model."""
+_EXTENDABLE = {"steps", "patience"}
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,7 @@ class TrainState:
         return self.folder / "state"
 
 
-def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainState:
+def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool, extend: bool = False) -> TrainState:
     """Return where the training in an output folder stands; changes nothing.
 
     Parameters
@@ -56,6 +59,8 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
         Settings that decide the result, JSON-able.
     fresh : bool
         Start over, whatever is there of an earlier training.
+    extend : bool
+        The training may have had another end.
 
     Raises
     ------
@@ -69,15 +74,21 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
         return TrainState(out, False, None)
     if fresh:
         return TrainState(out, False, None)
-    finished = all((out / name).exists() for name in MODEL_FILES)
+    finished = all((out / name).exists() for name in MODEL_FILES) and not (state / _GOING_ON).exists()
     newest = next((path for path in _checkpoints(state) if is_whole(path)), None)
     if finished or newest is not None:
-        _refuse_changes(state / _REQUEST, request)
+        changed = _changes(state / _REQUEST, request)
+        if changed.keys() - (_EXTENDABLE if extend else set()):
+            raise TrainError(_refusal(out, changed))
+        finished &= not changed
     return TrainState(out, finished, newest)
 
 
 def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, *, fresh: bool) -> None:
-    """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours."""
+    """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours.
+
+    A model that an earlier end left stays until the next one replaces it.
+    """
     if fresh:
         shutil.rmtree(state.checkpoints, ignore_errors=True)
         for name in _OURS:
@@ -87,8 +98,15 @@ def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalis
         if not is_whole(path):
             _log.warning("%s was written in part only, and is removed", path)
             shutil.rmtree(path)
+    if (state.folder / MODEL_FILES[-1]).exists():
+        (state.checkpoints / _GOING_ON).touch()
     write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")
+
+
+def end(out: Path) -> None:
+    """Remember that the model of a training is that of its last end."""
+    (out / "state" / _GOING_ON).unlink(missing_ok=True)
 
 
 def read_normalisation(state: TrainState) -> Normalisation:
@@ -150,19 +168,23 @@ def _checkpoints(state: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def _refuse_changes(path: Path, request: Mapping[str, Any]) -> None:
+def _changes(path: Path, request: Mapping[str, Any]) -> dict[str, str]:
+    """Return what changed of the settings of a training, in words, by name."""
     try:
         before = json.loads(path.read_bytes())
     except ValueError as error:
         raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
     now = json.loads(json.dumps(request))
-    changed = [
-        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+    return {
+        key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
-    ]
-    if changed:
-        raise TrainError(
-            f"{path.parent.parent} holds a training with other settings: {'; '.join(changed)}. "
-            "--fresh starts over, or choose another folder"
-        )
+    }
+
+
+def _refusal(out: Path, changed: Mapping[str, str]) -> str:
+    extend = "" if changed.keys() - _EXTENDABLE else "--extend goes on to the new end, "
+    return (
+        f"{out} holds a training with other settings: {'; '.join(changed.values())}. "
+        f"{extend}--fresh starts over, or choose another folder"
+    )
