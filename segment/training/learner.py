@@ -16,6 +16,7 @@ from segment.errors import TrainError
 from segment.training.average import Average
 from segment.training.base import HEAD
 from segment.training.loss import Objective
+from segment.training.readers import read_by_readers
 
 _CHECK_STEPS = 50
 
@@ -84,6 +85,14 @@ class Learner(Trainer):  # type: ignore[misc]
         super().save_model(output_dir, _internal_call)
         if self._average is not None and self.args.should_save:
             self._average.write(Path(output_dir or self.args.output_dir))
+
+    def get_train_dataloader(self) -> Any:
+        """Return the loader of the crops to train on."""
+        return read_by_readers(super().get_train_dataloader())
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Return the loader of the crops to validate on."""
+        return read_by_readers(super().get_eval_dataloader(eval_dataset))
 
     def compute_loss(self, model: nn.Module, inputs: Mapping[str, Tensor], return_outputs: bool = False,
                      num_items_in_batch: Any = None) -> Any:  # fmt: skip

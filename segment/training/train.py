@@ -27,6 +27,7 @@ from segment.training.ending import TrainResult, has_ended, refuse_to_end_at_onc
 from segment.training.learner import Learner
 from segment.training.loss import Objective, balance_classes
 from segment.training.plan import TrainPlan, plan_training
+from segment.training.readers import readers_end
 from segment.training.recipe import recipe_in_words
 from segment.training.request import TrainRequest
 from segment.training.scores import Scores, history_rows, publisher
@@ -169,7 +170,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
         compute_metrics=Scores(len(plan.crops.classes)),
         callbacks=[watch],
     )
-    with _explained():
+    with _explained(), readers_end():
         learner.train(resume_from_checkpoint=None if state.newest is None else str(state.newest))
     learner.accelerator.wait_for_everyone()  # the main process writes the last state
     return state.checkpoints / f"checkpoint-{learner.state.global_step}"
