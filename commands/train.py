@@ -34,7 +34,7 @@ def train(**wanted: Any) -> None:
     from segment.steps import train
 
     request = request_of(TrainRequest, wanted)
-    with Meter("steps", quiet=quiet()) as count:
+    with Meter("steps", quiet=quiet(), goes_on=True) as count:
         result = train(request, count)
     if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
         return

@@ -14,9 +14,9 @@ from transformers import PrinterCallback, Trainer
 
 from segment.errors import TrainError
 from segment.training.average import Average
-from segment.training.base import HEAD
 from segment.training.loss import Objective
 from segment.training.readers import read_by_readers
+from segment.training.warm import HEAD
 
 _CHECK_STEPS = 50
 
