@@ -51,7 +51,8 @@ def test_one_new_name_can_be_given_twice_and_a_class_renamed() -> None:
 
 def test_a_name_with_a_comma_stands_in_quotes_and_the_last_equals_sign_counts() -> None:
     assert RemapOptions(map=('"wet, sand",a=b=soil',)).merges == (Merge(("wet, sand", "a=b"), "soil"),)
-    assert remap_classes(TABLE, RemapOptions(map=('"wet, sand",road=soil',)))[0].names == ("unlabeled", "grass", "tree", "soil")
+    merged = remap_classes(TABLE, RemapOptions(map=('"wet, sand",road=soil',)))[0]
+    assert merged.names == ("unlabeled", "grass", "tree", "soil")
 
 
 @pytest.mark.parametrize(
