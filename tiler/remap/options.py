@@ -71,3 +71,7 @@ def _merge(text: str) -> Merge:
 
 def _names(text: str) -> Iterable[str]:
     return (name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row)
+
+
+AS_IT_IS = RemapOptions()
+"""No class is left out or merged."""
