@@ -34,6 +34,7 @@ from tiler.grid.tiling import TilingOptions
 from tiler.option import gather
 from tiler.photo.options import PoseOptions, YawSource
 from tiler.polygons.request import PolygonOptions, PolygonsRequest
+from tiler.remap.options import RemapOptions
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def crop(
     out: AnyPath,
     *,
     classes: AnyPath | None = CropRequest.classes,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
     jobs: int | None = CropRequest.jobs,
     window_px: int = CropOptions.window_px,
     overlap: float = CropOptions.overlap,
@@ -66,6 +69,7 @@ def crop(
     skip_empty: bool = CropOptions.skip_empty,
     balance: bool = CropOptions.balance,
     format: CropFormat = CropOptions.format,
+    scale_masks: bool = CropOptions.scale_masks,
     channels: Sequence[int] | str = ReadingOptions.channels,
     value_range: tuple[float, float] | None = ReadingOptions.value_range,
     progress: Progress | None = None,
@@ -456,6 +460,9 @@ def evaluate(
     *,
     shifted: AnyPath | None = EvaluateRequest.shifted,
     classes: AnyPath | None = EvaluateRequest.classes,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
+    scale_masks: bool = EvaluateRequest.scale_masks,
     seam_px: int = EvaluateRequest.seam_px,
     out: AnyPath | None = EvaluateRequest.out,
     progress: Progress | None = None,

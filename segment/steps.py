@@ -301,8 +301,8 @@ def crop(
 
     # Absolute, because the worker processes of an earlier call may stand in another folder.
     images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
-    return make_crops(images, masks, out, request.crops, classes=_table(request.classes), jobs=request.jobs or -1,
-                      hold=hold_folder, advance=advance)  # fmt: skip
+    return make_crops(images, masks, out, request.crops, classes=_table(request.classes), remap=request.remap,
+                      jobs=request.jobs or -1, hold=hold_folder, advance=advance)  # fmt: skip
 
 
 @_no_warnings()
@@ -347,7 +347,8 @@ def evaluate(request: EvaluateRequest, advance: Progress = unheard) -> Evaluatio
 
     with nullcontext() if request.out is None else hold_folder(request.out):
         found = evaluate(request.predicted, request.truth, shifted=request.shifted, classes=_table(request.classes),
-                         seam_px=request.seam_px, advance=advance)  # fmt: skip
+                         remap=request.remap, scale_masks=request.scale_masks, seam_px=request.seam_px,
+                         advance=advance)  # fmt: skip
         if request.out is not None:
             write_report(found, request.out)
     return found
