@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, get_args
 
 from segment.model.presets import Size
+from segment.training.balance import FoundBalance
 from segment.training.data import CropSet, Split
 from segment.training.recipe import recipe_in_prose
 from segment.training.request import TrainRequest
@@ -42,6 +43,8 @@ class Facts:
     """The Trainer's log entry of the best validation: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
     temperature: Temperature | None = None
     """What makes its confidence come true; None: it was not found."""
+    balance: FoundBalance | None = None
+    """The strength to which its classes are best balanced; None: it was not found."""
 
 
 def model_card(facts: Facts) -> str:
@@ -78,7 +81,7 @@ On the validation crops, at the network's input resolution, each crop alone, aft
 
 Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. That moment was chosen by these
 same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation.
-{calibration_lines(facts.temperature)}
+{calibration_lines(facts.temperature)}{balance_lines(facts.balance)}
 ## Data
 
 | | crops | sources | labelled pixels |
@@ -127,6 +130,11 @@ Confidence is calibrated: logits are divided by a temperature of {found.value:.4
 It was found by {found.pixels:,} labelled pixels of the same crops. There the expected calibration error of the best
 class's probability (15 bins) is {100 * found.ece_before:.2f} % without it and {100 * found.ece_after:.2f} % with it.
 """
+
+
+def balance_lines(found: FoundBalance | None) -> str:
+    """Return a paragraph on balanced classes, and an empty line; empty where their best balance is not known."""
+    return "" if found is None else f"\n`segment --balance-classes auto` balances classes by {found}.\n"
 
 
 def _resolution(facts: Facts) -> str:

@@ -20,6 +20,7 @@ from segment.guard.lock import hold_folder
 from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
 from segment.training.average import Average, read_mean
+from segment.training.balance import FoundBalance, find_balance
 from segment.training.base import load_base, load_state, refuse_missing
 from segment.training.card import Facts, model_card
 from segment.training.dataset import CropDataset
@@ -43,7 +44,7 @@ from segment.training.state import (
     read_state,
     trainer_state,
 )
-from segment.training.temperature import Temperature, find_temperature
+from segment.training.temperature import Temperature, find_temperature, sampled_logits
 from segment.training.watch import Advance, Watch
 from tiler.classes import write_class_table
 from tiler.errors import NoseamError
@@ -228,14 +229,13 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     if plan.request.ema:
         network.load_state_dict(read_mean(best))
     network.config.class_frequencies = plan.crops.train.class_frequencies
-    temperature = _calibrated(plan, network, normalisation)
+    temperature, balance = _calibrated(plan, network, normalisation)
     write_checkpoint(network.cpu(), folder, normalisation, plan.request.input_px, half=plan.request.half)
     write_class_table(folder / CLASSES, plan.crops.classes)
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
-    facts = Facts(
-        plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores, temperature
-    )
+    facts = Facts(plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores,
+                  temperature, balance)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
     publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))
     publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
@@ -245,16 +245,20 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
 
 def _calibrated(
     plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisation: Normalisation
-) -> Temperature | None:
-    """Find the temperature of a network by the validation crops, and let its config tell it."""
+) -> tuple[Temperature | None, FoundBalance | None]:
+    """Find temperature and balance of a network by the validation crops, and let its config tell them."""
     crops, classes = _dataset(plan, normalisation, train=False), len(plan.crops.classes)
     with _explained():
-        found = find_temperature(network, crops, classes, plan.arguments.device, plan.request.batch_size)
+        sampled = sampled_logits(network, crops, classes, plan.arguments.device, plan.request.batch_size)
+    found, balance = find_temperature(*sampled), find_balance(*sampled, plan.crops.train.class_frequencies)
     network.config.calibration = found.entry if found else None
+    network.config.class_balance = balance.entry if balance else None
     if found is not None:
         hardly = ", the end of what is tried: the model is hardly trained, and its confidence says little"
         _log.info(
             "confidence: temperature %.3g%s; expected calibration error %s %% before, %s %% after",
             found.value, hardly if found.at_bound else "", percent(found.ece_before), percent(found.ece_after),
         )  # fmt: skip
-    return found
+    if balance is not None:
+        _log.info("segment --balance-classes auto: %s", balance)
+    return found, balance

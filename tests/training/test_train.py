@@ -138,6 +138,15 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
     assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
 
 
+def test_a_trained_model_says_how_its_classes_are_best_balanced(trained: TrainRequest) -> None:
+    entry = json.loads((trained.out / "config.json").read_text())["class_balance"]
+    assert set(entry) == {"strength", "miou_before", "miou_after"}
+    assert entry["miou_after"] >= entry["miou_before"] > 0
+    found = describe_checkpoint(str(trained.out))
+    assert found.balanced("auto").balance.strength == found.tuned_balance == entry["strength"]
+    assert f"auto` balances classes by T {entry['strength']:g}, by which" in (trained.out / "README.md").read_text()
+
+
 def test_a_trained_model_says_how_often_each_class_showed(trained: TrainRequest) -> None:
     stored = json.loads((trained.out / "config.json").read_text())["class_frequencies"]
     labels = [np.asarray(Image.open(path)) for path in (trained.crops[0] / "train/masks").glob("*.png")]
