@@ -23,6 +23,7 @@ from segment.review.request import By, ReviewFormat, ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
 from segment.training.request import Balance, Loss, Recipe, Schedule, TrainRequest
+from segment.training.variation import Variation
 from tiler.crops.plan import CropFormat, CropOptions
 from tiler.crops.request import CropRequest
 from tiler.files.beside import SidecarGroup
@@ -125,6 +126,13 @@ def train(
     input_px: int = TrainRequest.input_px,
     overlap: float = TrainRequest.overlap,
     augment: bool = TrainRequest.augment,
+    zoom: tuple[float, float] = Variation.zoom,
+    tilt: bool = Variation.tilt,
+    colour: float = Variation.colour,
+    shadow: float = Variation.shadow,
+    blur: float = Variation.blur,
+    noise: float = Variation.noise,
+    jpeg: float = Variation.jpeg,
     device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
     precision: Precision = TrainRequest.precision,
     workers: int | Literal["auto"] = TrainRequest.workers,

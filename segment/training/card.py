@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from segment.model.presets import Size
@@ -15,12 +15,10 @@ from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
 from tiler.extra import version_of
 from tiler.grid.tiling import Tiling
+from tiler.option import options_in
 from tiler.words import lengths
 
-_OPTIONS = {"input_px": "input"}
 _ASIDE = {"crops", "fresh", "extend"}
-_ON_OFF = {"augment": ("", "--no-augment"),
-           "tensorboard": ("--tensorboard", ""), "half": ("--half", "")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +150,14 @@ def _data_line(name: str, split: Split) -> str:
 def _command(request: TrainRequest) -> str:
     """Return the command line of a request, without the options that have their default."""
     words = ["noseam", "train", *map(str, request.crops)]
-    for field in fields(request):
-        value = getattr(request, field.name)
-        if field.name in _ASIDE or (field.default is not MISSING and value == field.default and field.name != "base"):
+    for asked in options_in(type(request)):
+        value = getattr(request if hasattr(request, asked.name) else request.variation, asked.name)
+        if asked.name in _ASIDE or (value == asked.default and asked.name != "base"):
             continue
-        if field.name in _ON_OFF:
-            words.append(_ON_OFF[field.name][0 if value else 1])
+        if asked.kind is bool:
+            words.append(asked.flag if value else f"--no-{asked.flag[2:]}")
         else:
-            words += [f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}", _text(value)]
+            words += [asked.flag, *map(_text, value if isinstance(value, tuple) else (value,))]
     return shlex.join(words)
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from segment.errors import TrainError
 from segment.training.dataset import Crop
+from segment.training.ground import Ground, Piece
 from tiler.classes import ClassTable
 from tiler.crops.index import CLASSES, INDEX, read_crop_index
 from tiler.crops.record import CORRECTED, read_records
+from tiler.grid.window import Window
 from tiler.words import counted
 
 _log = logging.getLogger(__name__)
@@ -158,6 +160,20 @@ def _count_columns(classes: ClassTable) -> list[str]:
     return [f"px_{name}" for name in classes.names]
 
 
+def _crops(table: pandas.DataFrame) -> list[Crop]:
+    """Return the crop of each row; rows of one folder and source share their ground."""
+    windows = table[["row_off", "col_off", "height", "width"]].to_numpy().tolist()
+    files = zip(table["folder"], table["image"], table["mask"], table["window_px"], strict=True)
+    pieces = [
+        Piece(Path(folder, image), Path(folder, mask), Window(*window), int(side))
+        for window, (folder, image, mask, side) in zip(windows, files, strict=True)
+    ]
+    beside = table.groupby(["folder", "source"]).indices
+    grounds = {place: Ground([pieces[index] for index in rows]) for place, rows in beside.items()}
+    places = zip(table["folder"], table["source"], strict=True)
+    return [Crop(piece, grounds[place]) for piece, place in zip(pieces, places, strict=True)]
+
+
 def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: str, folders: Sequence[Path]) -> Split:
     repeated = table.loc[table.index.repeat(table["repeat"])]
     pixels = repeated[_count_columns(classes)].to_numpy(np.int64)
@@ -166,10 +182,7 @@ def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: st
             f"{where}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
             f"(the split is by image: {_what_splits(folders)})"
         )
-    crops = tuple(
-        Crop(Path(folder, image), Path(folder, mask))
-        for folder, image, mask in zip(repeated["folder"], repeated["image"], repeated["mask"], strict=True)
-    )
+    crops = [crop for crop, times in zip(_crops(table), table["repeat"], strict=True) for _ in range(times)]
     sources = len(table[["folder", "source"]].drop_duplicates())
     labelled = int(table[_count_columns(classes)].to_numpy(np.int64).sum())
-    return Split(crops, pixels, files=len(table), sources=sources, labelled=labelled)
+    return Split(tuple(crops), pixels, files=len(table), sources=sources, labelled=labelled)

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import joblib
@@ -75,7 +75,8 @@ class TrainPlan:
                  "validate_every", "patience")  # fmt: skip
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
-        return {**asked, "precision": self.precision, "devices": devices, "steps": self.steps,
+        varied = asdict(self.request.variation) if self.request.augment else {}
+        return {**asked, **varied, "precision": self.precision, "devices": devices, "steps": self.steps,
                 "crops": self.crops.digest}  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from segment.engine.request import Precision
 from segment.errors import TrainError
+from segment.training.variation import Variation
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
 from tiler.option import REQUIRED, check, option
@@ -161,7 +162,11 @@ class TrainRequest:
         least=0,
         below=1,
     )
-    augment: bool = option(True, "Crops are turned, mirrored and recoloured at random.")
+    augment: bool = option(
+        True, "Crops change at random each time that they are shown; otherwise nothing does, whatever is said of how."
+    )
+    variation: Variation = Variation()
+    """How crops change."""
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", "Training runs on this device; on all GPUs: torchrun --nproc-per-node=gpu -m cli train ..."
     )

@@ -215,6 +215,7 @@ def _dataset(plan: TrainPlan, normalisation: Normalisation, *, train: bool) -> C
         input_px=plan.request.input_px,
         normalisation=normalisation,
         seed=plan.request.seed if train and plan.request.augment else None,
+        variation=plan.request.variation,
     )
 
 

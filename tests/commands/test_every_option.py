@@ -98,7 +98,9 @@ def another(asked: Asked, here: Path) -> Said:
         flag = asked.flag if value else f"--no-{asked.flag[2:]}"
         return Said(value, [flag], str(value).lower(), str(value))
     if get_origin(asked.kind) is tuple and asked.name not in WORDS:
-        return Said(tuple(map(get_args(asked.kind)[0], (96, 160))), [asked.flag, "96", "160"], "[96, 160]", "96 160")
+        low, high = (96, 160) if asked.option.most is None else (1, int(asked.option.most))
+        value = tuple(map(get_args(asked.kind)[0], (low, high)))
+        return Said(value, [asked.flag, str(low), str(high)], f"[{low}, {high}]", f"{low} {high}")
     text, value = WORDS.get(asked.name) or _one(asked, here)
     return Said(value, [asked.flag, text], repr(text), text)
 
