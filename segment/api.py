@@ -121,6 +121,8 @@ def train(
     loss: Loss = TrainRequest.loss,
     ohem: float = TrainRequest.ohem,
     class_weights: Balance = TrainRequest.class_weights,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
     batch_size: int = TrainRequest.batch_size,
     accumulate: int = TrainRequest.accumulate,
     input_px: int = TrainRequest.input_px,

@@ -151,11 +151,14 @@ def _command(request: TrainRequest) -> str:
     """Return the command line of a request, without the options that have their default."""
     words = ["noseam", "train", *map(str, request.crops)]
     for asked in options_in(type(request)):
-        value = getattr(request if hasattr(request, asked.name) else request.variation, asked.name)
+        holder = next(each for each in (request, request.variation, request.remap) if hasattr(each, asked.name))
+        value = getattr(holder, asked.name)
         if asked.name in _ASIDE or (value == asked.default and asked.name != "base"):
             continue
         if asked.kind is bool:
             words.append(asked.flag if value else f"--no-{asked.flag[2:]}")
+        elif get_args(asked.kind)[-1:] == (Ellipsis,):
+            words += [word for text in value for word in (asked.flag, text)]
         else:
             words += [asked.flag, *map(_text, value if isinstance(value, tuple) else (value,))]
     return shlex.join(words)

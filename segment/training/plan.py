@@ -76,8 +76,8 @@ class TrainPlan:
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
         varied = asdict(self.request.variation) if self.request.augment else {}
-        return {**asked, **varied, "precision": self.precision, "devices": devices, "steps": self.steps,
-                "crops": self.crops.digest}  # fmt: skip
+        return {**asked, **varied, **asdict(self.request.remap), "precision": self.precision, "devices": devices,
+                "steps": self.steps, "crops": self.crops.digest}  # fmt: skip
 
 
 def plan_training(asked: TrainRequest) -> TrainPlan:
@@ -89,7 +89,7 @@ def plan_training(asked: TrainRequest) -> TrainPlan:
         See `train`.
     """
     request = complete(asked)
-    crops = read_crop_set(*request.crops)
+    crops = read_crop_set(*request.crops, remap=request.remap)
     tiling = _tiling(crops, request)
     device = choose_device(request.device)
     precision = _choose_precision(device, request.precision)

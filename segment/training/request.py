@@ -13,6 +13,7 @@ from segment.training.variation import Variation
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
 from tiler.option import REQUIRED, check, option
+from tiler.remap.options import RemapOptions
 
 Schedule = Literal["linear", "poly", "cosine", "constant"]
 SCHEDULES: dict[Schedule, str] = {
@@ -141,6 +142,8 @@ class TrainRequest:
     class_weights: Balance = option(
         "none", "Rare classes weigh more in the cross entropy: by median frequency, or by its square root."
     )
+    remap: RemapOptions = RemapOptions()
+    """Which classes are left out or merged, as crops are read."""
     batch_size: int = option(4, "A device takes CROPS crops at a time.", unit="CROPS", least=1)
     accumulate: int = option(
         1,

@@ -211,7 +211,8 @@ def _name(error: Exception) -> str:
 def _dataset(plan: TrainPlan, normalisation: Normalisation, *, train: bool) -> CropDataset:
     return CropDataset(
         (plan.crops.train if train else plan.crops.val).crops,
-        classes=len(plan.crops.classes),
+        classes=len(plan.crops.in_masks),
+        lookup=plan.crops.lookup,
         input_px=plan.request.input_px,
         normalisation=normalisation,
         seed=plan.request.seed if train and plan.request.augment else None,

@@ -10,15 +10,21 @@ import pytest
 import torch
 from transformers import SegformerForSemanticSegmentation, TrainingArguments
 
+from segment.model.checkpoint import describe_checkpoint
+from segment.model.config import Normalisation
 from segment.model.presets import make_config
+from segment.training.dataset import CropDataset
 from segment.training.learner import Learner
 from segment.training.loss import Objective
 from segment.training.plan import plan_training
 from segment.training.recipe import complete, recipe_in_words, recipe_of
 from segment.training.request import TrainRequest
+from segment.training.train import train
 from tests.crop_folder import crop_folder
 from tests.models import class_table
+from tiler.errors import ClassTableError
 from tiler.grid.tiling import Tiling
+from tiler.remap.options import RemapOptions
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +95,34 @@ def test_long_epochs_are_judged_within(asked: TrainRequest, epoch: int, parts: i
     assert len(steps) == 2 * parts
     assert {epoch, 2 * epoch} <= set(steps)
     assert max(after - before for before, after in zip([0, *steps], steps, strict=False)) <= 500
+
+
+def test_classes_are_left_out_and_merged_as_crops_are_read(asked: TrainRequest, tmp_path: Path) -> None:
+    remap = RemapOptions(ignore=("class 0",), map=("class 1=roof",))
+    plan = plan_training(replace(asked, remap=remap))
+    plain = plan_training(asked)
+    assert plan.crops.classes.names == ("roof",)
+    assert plan.crops.train.pixels.tolist() == plain.crops.train.pixels[:, 1:].tolist()
+    assert plan.crops.train.labelled == int(plain.crops.train.pixels[:, 1].sum())
+    assert plan.settings != plain.settings
+    shown, whole = (
+        CropDataset(
+            crops.val.crops, classes=2, input_px=64, normalisation=Normalisation(), seed=None, lookup=crops.lookup
+        )[0]["labels"]
+        for crops in (plan.crops, plain.crops)
+    )
+    assert set(whole.flatten().tolist()) == {0, 1, 255}
+    assert torch.equal(shown, torch.where(whole == 1, 0, 255))
+
+
+def test_a_model_of_merged_classes_knows_these_alone(asked: TrainRequest, tmp_path: Path) -> None:
+    both = RemapOptions(map=("class 0,class 1=ground",))
+    request = replace(asked, remap=both, max_steps=1, out=tmp_path / "out")
+    train(request)
+    assert describe_checkpoint(str(request.out)).classes.names == ("ground",)
+    assert "--map 'class 0,class 1=ground'" in (request.out / "README.md").read_text()
+    with pytest.raises(ClassTableError, match=r"--ignore class 2: no such class; did you mean class"):
+        train(replace(request, remap=RemapOptions(ignore=("class 2",))))
 
 
 def learner(tmp_path: Path, factor: float) -> Learner:

@@ -50,6 +50,7 @@ from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
 from tiler.grid.tiling import Tiling
 from tiler.option import gather
+from tiler.remap.options import RemapOptions
 
 TILING = Tiling(64, 64, 0.25)
 
@@ -165,7 +166,10 @@ def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest)
 
 
 def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:
-    request = replace(trained, overlap=0.5, half=True, augment=False, class_weights="median", seed=3, precision="fp32")
+    remap = RemapOptions(ignore=("class 0",), map=("class 1=a, b",))
+    request = replace(
+        trained, remap=remap, overlap=0.5, half=True, augment=False, class_weights="median", seed=3, precision="fp32"
+    )
     crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
     card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores))
