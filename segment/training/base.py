@@ -15,6 +15,7 @@ from segment.model.checkpoint import locate_base
 from segment.model.config import Normalisation, class_entries, tiling_entry
 from segment.model.presets import Size, make_config
 from segment.model.weights import load_network, read_json, read_weights
+from segment.training.licence import Licence, licence_of
 from segment.training.warm import HEAD, names_of, take_over_classes, taken_over
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
@@ -53,6 +54,11 @@ def load_base(
         if (preset := _preset(base)) is not None:
             return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
         return _load(base, classes, tiling)
+
+
+def find_licence(base: str) -> Licence:
+    """Return what is known of the licence of a base that was found."""
+    return licence_of(base, None if _preset(base) is not None else locate_base(base)[0])
 
 
 def refuse_missing(base: str) -> None:

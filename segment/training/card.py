@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from segment.model.presets import Size
 from segment.training.balance import FoundBalance
 from segment.training.data import CropSet, Split
+from segment.training.licence import Licence
 from segment.training.recipe import recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
@@ -18,6 +18,7 @@ from tiler.grid.tiling import Tiling
 from tiler.option import options_in
 from tiler.words import lengths
 
+_CHOICE = "\nWhoever publishes this model chooses a licence and says so here; those of the images bear on it too."
 _ASIDE = {"crops", "fresh", "extend"}
 
 
@@ -39,6 +40,8 @@ class Facts:
     """Steps of the optimizer that were taken."""
     scores: Mapping[str, Any]
     """The Trainer's log entry of the best validation: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
+    licence: Licence
+    """The licence of the base."""
     temperature: Temperature | None = None
     """What makes its confidence come true; None: it was not found."""
     balance: FoundBalance | None = None
@@ -53,7 +56,7 @@ def model_card(facts: Facts) -> str:
 library_name: transformers
 pipeline_tag: image-segmentation
 tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
-# license: yours to choose; mind those of the base and of the images
+{facts.licence.front_matter()}
 ---
 
 # {request.out.absolute().name}
@@ -65,7 +68,7 @@ Images are cut like this: {facts.tiling}. Segment a folder of images with it:
 
 ## Licence
 
-Not said yet: whoever publishes this model chooses one and says so here. {_licence_of_base(request.base)}
+{facts.licence.sentence(request.base)}{_CHOICE if facts.licence.kind != "restricted" else ""}
 
 ## Figures
 
@@ -97,17 +100,6 @@ Crops are squares of {facts.crops.window_px} source pixels, seen at {request.inp
 {recipe_in_prose(request, steps=facts.steps, precision=facts.precision)}
 Versions: {_versions()}.
 """
-
-
-def _licence_of_base(base: str) -> str:
-    if base in get_args(Size):
-        return "It was trained from random weights, so no other model's licence bears on it."
-    if base.startswith("nvidia/"):
-        return (
-            "**Its base is NVIDIA's, whose licence does not allow commercial use; "
-            f"that of this model can allow no more.** See https://huggingface.co/{base}."
-        )
-    return "The licence of its base bears on it: many SegFormers grew from NVIDIA's, which are not for commercial use."
 
 
 def _class_lines(facts: Facts) -> str:

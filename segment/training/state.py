@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from segment.errors import TrainError
 from segment.model.config import Normalisation
+from segment.training.licence import Licence
 from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
@@ -24,7 +25,7 @@ MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
 """The files of a checkpoint folder. The config comes last: a folder that has it is whole."""
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
-_REQUEST, _NORMALISATION = "request.json", "normalisation.json"
+_REQUEST, _NORMALISATION, _LICENCE = "request.json", "normalisation.json", "licence.json"
 _GOING_ON = "going-on"
 """A file that stands beside these while a training goes on past an end at which it had left its model."""
 _EXTENDABLE = {"steps", "patience"}
@@ -84,7 +85,9 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool, extend: bo
     return TrainState(out, finished, newest)
 
 
-def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, *, fresh: bool) -> None:
+def begin(
+    state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, licence: Licence, *, fresh: bool
+) -> None:
     """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours.
 
     A model that an earlier end left stays until the next one replaces it.
@@ -100,6 +103,7 @@ def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalis
             shutil.rmtree(path)
     if (state.folder / MODEL_FILES[-1]).exists():
         (state.checkpoints / _GOING_ON).touch()
+    write_text(state.checkpoints / _LICENCE, json.dumps(asdict(licence)) + "\n")
     write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")
 
@@ -123,6 +127,14 @@ def read_normalisation(state: TrainState) -> Normalisation:
         return Normalisation(found["rescale"], tuple(found["mean"]), tuple(found["std"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+
+
+def read_licence(out: Path) -> Licence:
+    """Return the licence of the base of a training that has begun, as it was known then; nothing where that is lost."""
+    try:
+        return Licence(**json.loads((out / "state" / _LICENCE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Licence()
 
 
 def trainer_state(checkpoint: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
 from segment.training.average import Average, read_mean
 from segment.training.balance import FoundBalance, find_balance
-from segment.training.base import load_base, load_state, refuse_missing
+from segment.training.base import find_licence, load_base, load_state, refuse_missing
 from segment.training.card import Facts, model_card
 from segment.training.dataset import CropDataset
 from segment.training.ending import TrainResult, has_ended, refuse_to_end_at_once, result_of
@@ -40,6 +40,7 @@ from segment.training.state import (
     begin,
     end,
     publish,
+    read_licence,
     read_normalisation,
     read_state,
     trainer_state,
@@ -114,10 +115,11 @@ def _train(plan: TrainPlan, advance: Advance) -> TrainResult:
         return result
     if request.extend:
         refuse_to_end_at_once(plan, state)
+    licence = find_licence(request.base) if state.newest is None else read_licence(request.out)
     network, normalisation = _start(plan, state)
     with plan.arguments.main_process_first():
         if plan.arguments.should_save:
-            begin(state, plan.settings, normalisation, fresh=request.fresh)
+            begin(state, plan.settings, normalisation, licence, fresh=request.fresh)
     _announce(plan, state)
     newest = _run(plan, state, network, normalisation, advance)
     with plan.arguments.main_process_first():  # no process returns before the model is there
@@ -237,7 +239,7 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
     facts = Facts(plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores,
-                  temperature, balance)  # fmt: skip
+                  read_licence(out), temperature, balance)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
     publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))
     publish(folder, (CLASSES, CARD, *MODEL_FILES), out)

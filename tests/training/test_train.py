@@ -38,6 +38,7 @@ from segment.model.save import write_checkpoint
 from segment.training.base import load_base, load_state
 from segment.training.card import Facts, _command, model_card
 from segment.training.data import read_crop_set
+from segment.training.licence import Licence
 from segment.training.loss import balance_classes, pixel_loss
 from segment.training.plan import TrainPlan, _choose_precision, _for_cuda, _readers
 from segment.training.recipe import complete
@@ -172,7 +173,7 @@ def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainReq
     )
     crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
-    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores))
+    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores, Licence("random")))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
     arguments = shlex.split(command)[2:]
     parsed = train_command.make_context("train", arguments).params
