@@ -55,12 +55,11 @@ class Licence:
         if self.kind == "random" and base in get_args(Size):
             return f"It was trained from random weights, so {_NO_OTHER}."
         if self.kind == "random":
-            return (
-                f"Its base was trained from random weights, so {_NO_OTHER}{f' but {self.name}' if self.name else ''}."
-            )
+            own = f" and is under {self.name}" if self.name else ""
+            return f"Its base was trained from random weights{own}, so {_NO_OTHER}."
         if self.kind == "restricted":
             named = ", ".join(filter(None, (self.title or self.name, self.link)))
-            return f"**Non-commercial: its base has a {_NO_USE[0]} ({named}), so this model may not be used commercially.**"
+            return f"**Non-commercial: its base has a {_NO_USE[0]} ({named}), and so has this model.**"
         told = f"Its base says that it is under {self.name}. " if self.kind == "stated" else ""
         return (
             f"{told}The licence of its base bears on it: many SegFormers grew from NVIDIA's, which are not for "

@@ -51,13 +51,14 @@ def recipe_in_words(asked: TrainRequest) -> str:
 def recipe_in_prose(request: TrainRequest, *, steps: int, precision: str) -> str:
     """Return a paragraph on how a model was trained, for its card; of a request that is complete."""
     head = f", that of the head {request.head_lr_factor:g} times as much" if request.head_lr_factor != 1 else ""
-    mean = f" The model is a running mean of the weights (decay {request.ema:g})." if request.ema else ""
+    mean = f"The model is a running mean of the weights (decay {request.ema:g})." if request.ema else ""
     crops = f"crops {request.variation.words if request.augment else 'as they are'}"
     return f"""\
 By the recipe `{recipe_of(request)}` where the command does not say otherwise: AdamW, learning rate {request.lr:g}{head}
 ({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay {request.weight_decay:g},
 {request.batch_size * request.accumulate} crops per step and device, {steps} steps, {precision}, seed {request.seed}.
-{_loss(request)}; {crops}.{mean}"""
+{_loss(request)}; {crops}.
+{mean}"""
 
 
 def _loss(request: TrainRequest) -> str:

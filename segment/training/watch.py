@@ -91,11 +91,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if not (state.is_world_process_zero and rows):
             return
         row, now = rows[-1], time.monotonic()
-        left = (now - self._began) / max(self._steps, 1) * (state.max_steps - state.global_step)
-        _log.info("epoch %.3g, step %d of %d: loss %.4f, validation loss %.4f, mIoU %s %%, %s, about %s left",
+        seconds = (now - self._began) / max(self._steps, 1) * (state.max_steps - state.global_step)
+        left = f", about {duration(seconds)} left" if seconds else ""
+        _log.info("epoch %.3g, step %d of %d: loss %.4f, validation loss %.4f, mIoU %s %%, %s%s",
                   row["epoch"], row["step"], state.max_steps, row["train_loss"] or math.nan,
                   row["val_loss"] or math.nan, percent(row["miou"]),
-                  duration(now - self._judged), duration(left))  # fmt: skip
+                  duration(now - self._judged), left)  # fmt: skip
         self._judged = now
         self._publish(rows)
         if ends:
