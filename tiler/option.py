@@ -53,6 +53,8 @@ class Option:
     """Whether a path must lead to something."""
     positional: bool = False
     """Whether the command line takes it by its place, without a flag."""
+    between: str = ","
+    """What parts the texts of a tuple in a variable, where there is one text for all."""
     read: Callable[[str], Any] | None = None
     """Makes the value from a text, where the type alone does not tell how; raises ValueError of other texts."""
 

@@ -45,7 +45,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
     crops : sequence of Crop
         One per item; a crop that is used several times an epoch stands there as often.
     classes : int
-        Number of classes.
+        Number of classes in the masks.
     input_px : int
         Side of an item, model pixels.
     normalisation : Normalisation
@@ -54,6 +54,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         Augment, from this seed; None: show the crops as they are.
     variation : Variation
         How to augment.
+    lookup : ndarray of uint8, shape (256,), or None
+        The label to show for each id in the masks; None: the id itself.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         normalisation: Normalisation,
         seed: int | None,
         variation: Variation = _USUAL,
+        lookup: NDArray[np.uint8] | None = None,
     ) -> None:
         # In memory that the loader's workers share: those that stay for several epochs see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -73,6 +76,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         self._input_px = input_px
         self._seed = seed
         self._variation = variation
+        self._lookup = lookup
         std = np.array(normalisation.std, np.float32).reshape(3, 1, 1)
         self._gain = np.float32(normalisation.rescale) / std
         self._bias = -np.array(normalisation.mean, np.float32).reshape(3, 1, 1) / std
@@ -95,6 +99,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
             pixels, labels = self._as_it_is(crop)
         else:
             pixels, labels = self._varied(crop, np.random.default_rng((self._seed, self.epoch, index)))
+        if self._lookup is not None:
+            labels = self._lookup[labels]
         values = pixels.astype(np.float32) * self._gain + self._bias
         return {"pixel_values": torch.from_numpy(values), "labels": torch.from_numpy(labels.astype(np.int64))}
 

@@ -60,8 +60,11 @@ WORDS: dict[str, tuple[str, Any]] = {
     "channels": ("3,2,1", (3, 2, 1)),
     "sidecars": ("qml,aux", frozenset({"aux", "qml"})),
     "only": ("roof", ("roof",)),
+    "ignore": ("roof", ("roof",)),
+    "map": ("grass,tree=green", ("grass,tree=green",)),
     "shard": ("2/4", Shard(2, 4)),
     "workers": ("5", 5),
+    "balance_classes": ("0.5", 0.5),
     "resources": ("GPU=1", Resource("GPU", 1)),
 }
 """Text and value of an option whose type leads to none."""
