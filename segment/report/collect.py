@@ -26,7 +26,7 @@ from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
 from tiler.words import readable
 
-_SETTINGS = ("strict", "channels", "value_range")
+_SETTINGS = ("strict", "channels", "value_range", "balance_classes")
 
 
 def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | None) -> Content:

@@ -24,6 +24,7 @@ from tiler.errors import PairError, reason_of
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
+from tiler.masks.view import LabelView, same_aspect, size_in_words
 from tiler.photo.pose import photo_gsd_m
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
@@ -45,6 +46,8 @@ class CutTask:
     """How to cut."""
     classes: ClassTable | None
     """Ids and colours to expect in the mask."""
+    lookup: NDArray[np.uint8]
+    """The id that each id of the mask becomes, shape (256,)."""
     fingerprint: str
     """What the record says once all crops are there; see `Record.fingerprint`."""
 
@@ -101,16 +104,12 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
         open_image(task.pair.first, channels=reading.channels, value_range=reading.value_range) as image,
         open_labels(task.pair.second, task.classes) as labels,
     ):
-        if image.info.shape != labels.shape:
-            raise PairError(
-                f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
-                f"{_size(labels.shape)} (height x width); expected one size" + _turned(image.info)
-            )
-        labels.read(Window(0, 0, 1, labels.shape[1]))  # a damaged mask fails before older crops go
-        planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
+        view = _view(task, image.info, labels)
+        view.read(Window(0, 0, 1, view.shape[1]))  # a damaged mask fails before older crops go
+        planned = tuple(_row(task, window, image.info) for window in plan_crops(view.shape, task.request))
         old = begin(task.out, Record(task.source, "", planned))
         rows = []
-        for row, (pixels, mask) in zip(planned, _crops(image, labels, planned), strict=True):
+        for row, (pixels, mask) in zip(planned, _crops(image, view, planned), strict=True):
             row = replace(row, counts=_counts(mask))
             if _wanted(row, task.request):
                 write_crop(
@@ -123,6 +122,18 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
     return record, (*map(str, image.doubts), *image.notes)
+
+
+def _view(task: CutTask, info: RasterInfo, labels: LabelReader) -> LabelView:
+    """Return the mask in the size of its image, and in the classes of crops; raise where sizes differ unasked."""
+    if task.request.scale_masks or info.shape == labels.shape:
+        return LabelView(labels, shape=info.shape, lookup=task.lookup)
+    scalable = same_aspect(info.shape, labels.shape)
+    raise PairError(
+        f"{task.pair.first}: {size_in_words(info.shape)}, but its mask {task.pair.second} has "
+        f"{size_in_words(labels.shape)}; expected one size"
+        + ("; --scale-masks samples it at the size of the image" if scalable else _turned(info))
+    )
 
 
 def ground_sample_distance(info: RasterInfo) -> float | None:
@@ -142,27 +153,28 @@ def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:
 
 
 def _crops(
-    image: ImageReader, labels: LabelReader, rows: Sequence[CropRow]
+    image: ImageReader, labels: LabelView, rows: Sequence[CropRow]
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yield pixels and mask of each window; the mask is 255 where the image has no measurement."""
     for _, abreast in groupby((row.window for row in rows), key=lambda window: window.row_off):
         windows = list(abreast)
-        pixels = _read(image.pixels, windows, image.info)
-        masks = _read(labels.read, windows, labels.info)
-        valid = _read(image.valid, windows, image.info)
+        width = labels.shape[1]
+        pixels = _read(image.pixels, windows, image.info, width)
+        masks = _read(labels.read, windows, labels.info, width)
+        valid = _read(image.valid, windows, image.info, width)
         for crop, mask, real in zip(pixels, masks, valid, strict=True):
             yield crop, np.where(real, mask, np.uint8(NO_LABEL))
 
 
 def _read(
-    read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo
+    read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo, width: int
 ) -> Iterator[NDArray[Any]]:
     """Yield windows of the same rows, from one read of these rows where every read decodes from the top."""
     first = windows[0]
-    if info.driver not in _SEQUENTIAL or first.height * info.width * len(info.interpretations) > _BAND_BYTES:
+    if info.driver not in _SEQUENTIAL or first.height * width * len(info.interpretations) > _BAND_BYTES:
         yield from map(read, windows)
         return
-    band = read(Window(first.row_off, 0, first.height, info.width))
+    band = read(Window(first.row_off, 0, first.height, width))
     for window in windows:
         yield band[..., window.slices[1]]
 
@@ -176,7 +188,3 @@ def _wanted(row: CropRow, request: CropOptions) -> bool:
     if request.skip_empty and not row.labelled:
         return False
     return row.labelled >= request.min_labelled * row.window.height * row.window.width
-
-
-def _size(shape: tuple[int, int]) -> str:
-    return f"{shape[0]} x {shape[1]}"

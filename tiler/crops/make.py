@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from typing import Any
 
 from tiler.classes import ClassTable
-from tiler.crops.cut import CropOutcome, CutTask, cut_source
+from tiler.crops.classes import CropClasses, NamedBy, crop_classes
+from tiler.crops.cut import CropOutcome
 from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
 from tiler.crops.index import build_index, made_up_classes, write_crop_index
 from tiler.crops.plan import CropOptions
-from tiler.crops.record import CORRECTED, Record, discard, has_begun, read_record, read_records, record_path
-from tiler.errors import CropRequestError, NoPairError, OutputExistsError, reason_of
+from tiler.crops.record import CORRECTED, discard, read_records
+from tiler.crops.tasks import cut_sources
+from tiler.errors import CropRequestError, NoPairError, OutputExistsError
 from tiler.files.atomic import sweep
-from tiler.files.pairs import Pair, Pairs, pair_files
-from tiler.masks.own_classes import own_class_table
-from tiler.masks.provenance import digest, source_stamp
-
-NamedBy = Literal["the class table", "the masks", "nobody"]
-CROP_VERSION = 1
-"""Raised by one when a change of noseam changes crops, so that crops made before are made again."""
+from tiler.files.pairs import Pairs, pair_files
+from tiler.remap.options import AS_IT_IS, RemapOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +76,7 @@ def make_crops(
     request: CropOptions,
     *,
     classes: ClassTable | None,
+    remap: RemapOptions = AS_IT_IS,
     jobs: int = -1,
     hold: Callable[[Path], AbstractContextManager[Any]] = nullcontext,
     advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
@@ -105,6 +100,8 @@ def make_crops(
     classes : ClassTable or None
         Ids and colours in the masks; None: the masks hold ids. Their names and colours are those that noseam wrote
         into the masks, see `own_class_table`, or else made up.
+    remap : RemapOptions
+        Which classes are left out or merged; the masks of crops and `classes.csv` hold the classes that are left.
     jobs : int
         Number of processes; -1: one per core.
     hold : callable
@@ -123,7 +120,8 @@ def make_crops(
     PairError
         If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
     ClassTableError
-        If there is no class table and the masks name or colour their classes differently.
+        If there is no class table and the masks name or colour their classes differently, or if `remap` does not fit
+        the classes.
     OutputExistsError
         If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
@@ -138,20 +136,17 @@ def make_crops(
             raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
     _refuse_corrected(out)
-    named_by: NamedBy = "the class table"
-    if classes is None:
-        classes = own_class_table((pair.second for pair in pairs.pairs), masks if masks.is_dir() else masks.parent)
-        named_by = "nobody" if classes is None else "the masks"
+    meant = crop_classes(pairs.pairs, masks, classes, remap)
     with hold(out):
         (out / RECORDS).mkdir(parents=True, exist_ok=True)
         removed = _forget(out, pairs)
         outcomes = []
-        for outcome in _outcomes(pairs, out, request, classes, jobs):
+        for outcome in cut_sources(pairs.pairs, out, request, meant, jobs):
             outcomes.append(outcome)
             advance(outcome, len(outcomes), len(pairs.pairs))
         sweep(out, of_all=False)
         remove_empty_folders(out)
-        return _finish(out, request, classes, named_by, pairs, outcomes, removed)
+        return _finish(out, request, meant, pairs, outcomes, removed)
 
 
 def _refuse_corrected(out: Path) -> None:
@@ -174,86 +169,16 @@ def _forget(out: Path, pairs: Pairs) -> int:
     return len(known - present)
 
 
-def _outcomes(
-    pairs: Pairs, out: Path, request: CropOptions, classes: ClassTable | None, jobs: int
-) -> Iterator[CropOutcome]:
-    tasks = []
-    for pair in pairs.pairs:
-        try:
-            tasks.append(_task(pair, out, request, classes))
-        except OSError as error:  # a dangling link, or a file that vanished since the walk
-            yield CropOutcome(pair.first, "failed", reason_of(error, pair.first, pair.second))
-    yield from _run(tasks, jobs)
-
-
-def _task(pair: Pair, out: Path, request: CropOptions, classes: ClassTable | None) -> CutTask:
-    settings = asdict(request) | asdict(request.reading)
-    for name in ("split", "seed", "balance", "reading"):  # these change no crop, or stand in the settings already
-        del settings[name]
-    fingerprint = digest(
-        {
-            "crops": CROP_VERSION,
-            "sources": [source_stamp(path) for path in (pair.first, pair.second)],
-            "classes": classes and [classes.names, classes.colours],
-            "request": settings,
-        }
-    )
-    return CutTask(pair, out, request, classes, fingerprint)
-
-
-def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
-    waiting = {}
-    for task in tasks:
-        record = read_record(record_path(task.out, task.source))
-        if record is not None and _current(task, record):
-            yield CropOutcome(task.pair.first, "skipped", "its crops are there already", record)
-        else:
-            waiting[task.pair.first] = task
-    while waiting:
-        try:
-            for outcome in _parallel(list(waiting.values()), jobs):
-                del waiting[outcome.path]
-                yield outcome
-        except TerminatedWorkerError:
-            # Joblib does not say whose process died. So each source that had begun gets a process of its own.
-            for task in [task for task in waiting.values() if has_begun(task.out, task.source)] or list(
-                waiting.values()
-            ):
-                del waiting[task.pair.first]
-                yield _alone(task)
-
-
-def _current(task: CutTask, record: Record) -> bool:
-    return record.fingerprint == task.fingerprint and all((task.out / file).is_file() for file in record.files)
-
-
-def _parallel(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
-    processes = max(min(effective_n_jobs(jobs), len(tasks)), 1)
-    pool = Parallel(n_jobs=processes, backend="loky", return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    yield from pool(delayed(cut_source)(task) for task in tasks)
-
-
-def _alone(task: CutTask) -> CropOutcome:
-    try:
-        outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
-    except TerminatedWorkerError:
-        discard(task.out, task.source)
-        reason = f"{task.pair.first}: the process that cut it died; was there too little memory?"
-        return CropOutcome(task.pair.first, "failed", reason)
-    return outcome
-
-
 def _finish(
     out: Path,
     request: CropOptions,
-    classes: ClassTable | None,
-    named_by: NamedBy,
+    meant: CropClasses,
     pairs: Pairs,
     outcomes: Sequence[CropOutcome],
     removed: int,
 ) -> CropReport:
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
-    classes = classes or made_up_classes(records)
+    classes = meant.in_crops or made_up_classes(records)
     index = build_index(records, classes, request)
     write_crop_index(out, index, classes)
     train = int((index["split"] == "train").sum())
@@ -265,6 +190,6 @@ def _finish(
         val=len(index) - train,
         removed=removed,
         filtered=sum(record.filtered for record in records),
-        named_by=named_by,
+        named_by=meant.named_by,
         class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
     )

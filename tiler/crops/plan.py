@@ -47,6 +47,11 @@ class CropOptions:
         "Crops are stored in this format: png is lossless, jpeg has quality 95. GeoTIFFs stay GeoTIFFs, compressed "
         "likewise.",
     )
+    scale_masks: bool = option(
+        False,
+        "Masks of another size than their image are sampled at its size, by the nearest pixel, where width and height "
+        "have one ratio.",
+    )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tiler.crops.plan import CropOptions
 from tiler.errors import CropRequestError
 from tiler.option import REQUIRED, check, class_table, option
+from tiler.remap.options import RemapOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class CropRequest:
     jobs: int | None = option(None, "N images are cut at the same time.", unit="N", shown="one per core", least=1)
     crops: CropOptions = CropOptions()
     """How to cut, split and balance."""
+    remap: RemapOptions = RemapOptions()
+    """Which classes are left out or merged."""
 
     def __post_init__(self) -> None:
         check(self, CropRequestError)
