@@ -20,6 +20,11 @@ _WORST = 3
 def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
     """Return an evaluation as lines: classes, summary, seams, the grid, blocks, then what was not compared."""
     lines = []
+    if evaluation.truth_model:
+        lines.append(
+            f"two runs are compared: noseam made what was given as truth too, with the model {evaluation.truth_model}; "
+            "scores say how alike the two are, not how right"
+        )
     if evaluation.images and evaluation.judged:
         lines += metrics_as_lines(evaluation.metrics, evaluation.classes)
         lines += [*_reliability_lines(evaluation.reliability), *_seam_lines(evaluation.seams)]

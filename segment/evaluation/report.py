@@ -28,6 +28,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Return an evaluation as JSON-able values: shares of 1, None where undefined."""
     return {
         "images": len(evaluation.images),
+        "truth_model": evaluation.truth_model or None,
         **metrics_as_dict(evaluation.metrics, evaluation.classes),
         "seams": _seams_as_dict(evaluation.seams),
         "grid": _grid_as_dict(evaluation),

@@ -82,6 +82,8 @@ class Evaluation:
     """Predicted masks without a shifted one, where shifted ones were given."""
     only_shifted: tuple[Path, ...]
     """Shifted masks without predicted ones."""
+    truth_model: str = ""
+    """The model by which a run of noseam made what was given as truth; empty where none did."""
 
     @property
     def seam_miou(self) -> float:
@@ -161,6 +163,7 @@ def summed(
         only_truth=matched.only_truth,
         without_shifted=matched.without_shifted,
         only_shifted=matched.only_shifted,
+        truth_model=matched.truth_model,
     )
 
 
