@@ -43,6 +43,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
                 "miou": or_none(image.miou),
                 "grid": image.dependence and _counts_as_dict(image.dependence),
                 "blocks": _blocks_as_dict(image.blocks),
+                "doubts": list(map(str, image.doubts)),
             }
             for image in evaluation.images
         ],

@@ -16,6 +16,7 @@ from segment.evaluation.metrics import Metrics, measure
 from segment.evaluation.reliability import Reliability, no_levels, of_levels
 from segment.evaluation.seams import SeamScores, measure_seams
 from segment.evaluation.sides import Match
+from tiler.doubt import Doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class ImageScore:
     """How many of its labels depend on the grid; None without a shifted mask."""
     blocks: Blocks | None
     """How far tiles show; None for one tile, or if nobody knows where tiles lay."""
+    doubts: tuple[Doubt, ...] = ()
+    """What makes its mask doubtful, as `segment` found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +172,6 @@ def summed(
 
 def _score(counts: ImageCounts, none: NDArray[np.int64]) -> ImageScore:
     metrics = measure(none if counts.total is None else counts.total)
-    return ImageScore(counts.name, metrics.pixels, metrics.accuracy, metrics.miou, counts.dependence, counts.blocks)
+    return ImageScore(
+        counts.name, metrics.pixels, metrics.accuracy, metrics.miou, counts.dependence, counts.blocks, counts.doubts
+    )
