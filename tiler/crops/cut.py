@@ -25,7 +25,7 @@ from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
 from tiler.masks.view import LabelView, same_aspect, size_in_words
-from tiler.photo.pose import photo_gsd_m
+from tiler.photo.scale import photo_scale
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
 
@@ -137,8 +137,11 @@ def _view(task: CutTask, info: RasterInfo, labels: LabelReader) -> LabelView:
 
 
 def ground_sample_distance(info: RasterInfo) -> float | None:
-    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
-    return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
+    """Return the ground sample distance of an image, metres per pixel, where its georeference or its EXIF says it."""
+    if info.georeference.present:
+        return info.gsd_m
+    found = photo_scale(info.path, info.height, info.width)
+    return None if found is None else found.gsd_m
 
 
 def _turned(info: RasterInfo) -> str:
