@@ -117,14 +117,26 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
     )
 
 
-def photo_gsd_m(path: Path, height: int, width: int) -> float | None:
-    """Return the ground sample distance of a photo by its pose alone, metres per pixel; None where that says none.
+def photo_georeference(path: Path, height: int, width: int) -> Georeference:
+    """Return where a photo lies by its pose alone; a georeference that says nothing where the pose does not tell.
 
-    None too where the camera was tilted, see `Georeference.gsd_m`, and where the packages for poses are missing.
+    That is so too where the packages for poses are missing.
     """
     try:
-        return place_photo(path, height, width, PoseOptions()).georeference.gsd_m(height, width)
+        return place_photo(path, height, width, PoseOptions()).georeference
     except TilerError:  # a photo without a pose, which is no error here
+        return Georeference()
+
+
+def camera_position(path: Path) -> tuple[float, float] | None:
+    """Return latitude and longitude of the camera, degrees; None where the photo does not say them.
+
+    It is None too where the packages for poses are missing.
+    """
+    try:
+        require_extra("photo")
+        return _position(read_tags(path))
+    except TilerError:
         return None
 
 
