@@ -253,7 +253,7 @@ def _converted(value: Any, kind: Any, known: Option) -> Any:
         return (Path(value),)
     if isinstance(value, Iterable) and not isinstance(value, str) and get_origin(kind) in {tuple, frozenset}:
         several = tuple(value) if get_origin(kind) is tuple else frozenset(value)
-        return tuple(map(_as_path, several)) if kind == tuple[Path, ...] else several
+        return tuple(map(_as_path, several)) if get_args(kind)[0] is Path else several
     return value
 
 

@@ -118,6 +118,29 @@ def place_photo(path: Path, height: int, width: int, options: PoseOptions) -> Pl
     )
 
 
+def photo_georeference(path: Path, height: int, width: int) -> Georeference:
+    """Return where a photo lies by its pose alone; a georeference that says nothing where the pose does not tell.
+
+    That is so too where the packages for poses are missing.
+    """
+    try:
+        return place_photo(path, height, width, PoseOptions()).georeference
+    except TilerError:  # a photo without a pose, which is no error here
+        return Georeference()
+
+
+def camera_position(path: Path) -> tuple[float, float] | None:
+    """Return latitude and longitude of the camera, degrees; None where the photo does not say them.
+
+    It is None too where the packages for poses are missing.
+    """
+    try:
+        require_extra("photo")
+        return _position(read_tags(path))
+    except TilerError:
+        return None
+
+
 def _position(tags: PhotoTags) -> tuple[float, float]:
     latitude, longitude = tags.number(*LATITUDES), tags.number(*LONGITUDES)
     if latitude is None or longitude is None:
