@@ -37,9 +37,10 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
     """
     from segment.record.progress import Meter
     from segment.steps import crop
+    from tiler.crops.split_report import split_as_line, split_warnings
 
     request = request_of(CropRequest, wanted)
-    with Meter("images", quiet=quiet()) as count:
+    with Meter("images compared", quiet=quiet()) as looked, Meter("images", quiet=quiet()) as count:
 
         def advance(outcome: CropOutcome, done: int, total: int) -> None:
             count(done, total)
@@ -49,7 +50,7 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
                 _log.info("%s: %s", outcome.path, note)
 
         try:
-            report = crop(request, advance)
+            report = crop(request, advance, looked)
         except NoPairError as error:
             nothing_matched(ctx, str(error))
     for lone, what in ((report.only_images, "image without a mask"), (report.only_masks, "mask without an image")):
@@ -63,6 +64,9 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
         f"{len(report.only_images)} without a mask, {counted(len(report.only_masks), 'mask')} without an image"
         + (f"; deleted: crops of {counted(report.removed, 'image')} that are gone" if report.removed else "")
     )
+    click.echo(split_as_line(report.split))
+    for warning in split_warnings(report.split):
+        _log.warning("%s", warning)
     named = "without names: --classes gives them" if report.named_by == "nobody" else f"named by {report.named_by}"
     click.echo(f"{len(report.class_pixels)} classes, {named}")
     if bool(report.train) != bool(report.val):

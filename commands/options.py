@@ -84,8 +84,9 @@ def _reading(asked: Asked) -> dict[str, Any]:
         return {"type": Read(asked.option.read)}
     inner = get_args(asked.kind)
     if get_origin(asked.kind) is tuple:
-        many = inner[-1] is Ellipsis
-        return {"multiple": True, "type": _Names()} if many else {"nargs": len(inner), "type": number_type(asked)}
+        if inner[-1] is Ellipsis:
+            return {"multiple": True, "type": _Names(asked.option.between)}
+        return {"nargs": len(inner), "type": _path(asked) if inner[0] is Path else number_type(asked)}
     if asked.choices:
         return {"type": click.Choice(asked.choices)}
     if asked.kind in {int, float}:
@@ -128,6 +129,11 @@ class Read(click.ParamType[Any]):
 
 
 class _Names(click.types.StringParamType):
-    """One name of several; a variable holds them with commas between, because a name can hold a blank."""
+    """One name of several; a variable holds them with a mark between, because a name can hold a blank."""
 
-    envvar_list_splitter = ","
+    def __init__(self, between: str) -> None:
+        self._between = between
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the names that a variable holds."""
+        return rv.split(self._between)

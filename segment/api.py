@@ -22,9 +22,11 @@ from segment.report.request import ReportRequest
 from segment.review.request import By, ReviewFormat, ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
-from segment.training.request import Schedule, TrainRequest
+from segment.training.request import Balance, Loss, Recipe, Schedule, TrainRequest
+from segment.training.variation import Variation
 from tiler.crops.plan import CropFormat, CropOptions
 from tiler.crops.request import CropRequest
+from tiler.crops.split import SplitBy, SplitOptions
 from tiler.files.beside import SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import Format as PolygonFormat
@@ -34,6 +36,7 @@ from tiler.grid.tiling import TilingOptions
 from tiler.option import gather
 from tiler.photo.options import PoseOptions, YawSource
 from tiler.polygons.request import PolygonOptions, PolygonsRequest
+from tiler.remap.options import RemapOptions
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
@@ -57,15 +60,21 @@ def crop(
     out: AnyPath,
     *,
     classes: AnyPath | None = CropRequest.classes,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
     jobs: int | None = CropRequest.jobs,
     window_px: int = CropOptions.window_px,
     overlap: float = CropOptions.overlap,
     split: float = CropOptions.split,
+    split_by: SplitBy | None = SplitOptions.split_by,
+    val_list: AnyPath | None = SplitOptions.val_list,
+    val: tuple[AnyPath, AnyPath] | None = SplitOptions.val,
     seed: int = CropOptions.seed,
     min_labelled: float = CropOptions.min_labelled,
     skip_empty: bool = CropOptions.skip_empty,
     balance: bool = CropOptions.balance,
     format: CropFormat = CropOptions.format,
+    scale_masks: bool = CropOptions.scale_masks,
     channels: Sequence[int] | str = ReadingOptions.channels,
     value_range: tuple[float, float] | None = ReadingOptions.value_range,
     progress: Progress | None = None,
@@ -104,23 +113,41 @@ def train(
     base: str = TrainRequest.base,
     epochs: float = TrainRequest.epochs,
     max_steps: int | None = TrainRequest.max_steps,
-    lr: float = TrainRequest.lr,
-    schedule: Schedule = TrainRequest.schedule,
-    warmup: float = TrainRequest.warmup,
-    weight_decay: float = TrainRequest.weight_decay,
+    validate_every: int | None = TrainRequest.validate_every,
+    patience: int | None = TrainRequest.patience,
+    recipe: Recipe = TrainRequest.recipe,
+    lr: float | None = TrainRequest.lr,
+    head_lr_factor: float | None = TrainRequest.head_lr_factor,
+    schedule: Schedule | None = TrainRequest.schedule,
+    warmup: float | None = TrainRequest.warmup,
+    weight_decay: float | None = TrainRequest.weight_decay,
+    ema: float | None = TrainRequest.ema,
+    loss: Loss = TrainRequest.loss,
+    ohem: float = TrainRequest.ohem,
+    class_weights: Balance = TrainRequest.class_weights,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
     batch_size: int = TrainRequest.batch_size,
     accumulate: int = TrainRequest.accumulate,
     input_px: int = TrainRequest.input_px,
     overlap: float = TrainRequest.overlap,
-    class_weights: bool = TrainRequest.class_weights,
     augment: bool = TrainRequest.augment,
+    zoom: tuple[float, float] = Variation.zoom,
+    tilt: bool = Variation.tilt,
+    colour: float = Variation.colour,
+    shadow: float = Variation.shadow,
+    blur: float = Variation.blur,
+    noise: float = Variation.noise,
+    jpeg: float = Variation.jpeg,
     device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
     precision: Precision = TrainRequest.precision,
     workers: int | Literal["auto"] = TrainRequest.workers,
+    threads: int | None = TrainRequest.threads,
     seed: int = TrainRequest.seed,
     half: bool = TrainRequest.half,
     tensorboard: bool = TrainRequest.tensorboard,
     fresh: bool = TrainRequest.fresh,
+    extend: bool = TrainRequest.extend,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on crops, or go on with its training.
@@ -168,6 +195,7 @@ def plan(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = PlanRequest.grid_shift_px,
+    balance_classes: float | Literal["auto"] = PlanRequest.balance_classes,
     part_size: float = PlanRequest.part_size,
     strict: bool = PlanRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
@@ -251,6 +279,7 @@ def segment(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = SegmentRequest.grid_shift_px,
+    balance_classes: float | Literal["auto"] = SegmentRequest.balance_classes,
     part_size: float = SegmentRequest.part_size,
     strict: bool = SegmentRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
@@ -447,6 +476,9 @@ def evaluate(
     *,
     shifted: AnyPath | None = EvaluateRequest.shifted,
     classes: AnyPath | None = EvaluateRequest.classes,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
+    scale_masks: bool = EvaluateRequest.scale_masks,
     seam_px: int = EvaluateRequest.seam_px,
     out: AnyPath | None = EvaluateRequest.out,
     progress: Progress | None = None,

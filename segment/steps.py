@@ -91,7 +91,6 @@ def plan(request: SurveyRequest) -> Planned:
     NoseamError
         If the checkpoint cannot be used, an optional package is missing, or two images would write one output.
     """
-    from segment.model.checkpoint import describe_checkpoint
     from segment.plan.gone import find_gone
     from segment.plan.report import passed_over
     from segment.plan.scope import scope_of
@@ -109,7 +108,7 @@ def plan(request: SurveyRequest) -> Planned:
         require_extra("vector")
     if request.georef == "photo":
         require_extra("photo")
-    description = None if request.model is None else describe_checkpoint(request.model)
+    description = _described(request)
     try:
         asked = (Tiling(),) if description is None else (description.tiling, description.cost.balance_px)
         resolved = request.over(*asked)
@@ -130,6 +129,17 @@ def plan(request: SurveyRequest) -> Planned:
     for level, text in passed_over(walked, ours, request):
         _log.log(level, "%s", text)
     return Planned(description, resolved, ours, everything, scope)
+
+
+def _described(request: SurveyRequest) -> Description | None:
+    """Return the checkpoint that a user named, its classes balanced as asked; None if there is none."""
+    from segment.model.checkpoint import describe_checkpoint
+
+    if request.model is not None:
+        return describe_checkpoint(request.model).balanced(request.balance_classes)
+    if request.balance_classes:
+        raise RequestError("--balance-classes needs --model, which says how often training showed each class")
+    return None
 
 
 @_no_warnings()
@@ -293,7 +303,9 @@ def doctor(request: DoctorRequest, progress: Progress = unheard) -> Examination:
 
 @_no_warnings()
 def crop(
-    request: CropRequest, advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None
+    request: CropRequest,
+    advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
+    looked: Progress = unheard,
 ) -> CropReport:
     """Cut a survey and its masks into crops; see `make_crops` for what it raises."""
     from segment.guard.lock import hold_folder
@@ -301,8 +313,9 @@ def crop(
 
     # Absolute, because the worker processes of an earlier call may stand in another folder.
     images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
-    return make_crops(images, masks, out, request.crops, classes=_table(request.classes), jobs=request.jobs or -1,
-                      hold=hold_folder, advance=advance)  # fmt: skip
+    return make_crops(images, masks, out, request.crops, classes=_table(request.classes), remap=request.remap,
+                      sides=request.sides, jobs=request.jobs or -1, hold=hold_folder, advance=advance,
+                      looked=looked)  # fmt: skip
 
 
 @_no_warnings()
@@ -347,7 +360,8 @@ def evaluate(request: EvaluateRequest, advance: Progress = unheard) -> Evaluatio
 
     with nullcontext() if request.out is None else hold_folder(request.out):
         found = evaluate(request.predicted, request.truth, shifted=request.shifted, classes=_table(request.classes),
-                         seam_px=request.seam_px, advance=advance)  # fmt: skip
+                         remap=request.remap, scale_masks=request.scale_masks, seam_px=request.seam_px,
+                         advance=advance)  # fmt: skip
         if request.out is not None:
             write_report(found, request.out)
     return found

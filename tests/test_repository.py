@@ -41,6 +41,8 @@ OF_ANOTHER_LENGTH = {
     "segment/workers/blame.py": "too short: one question, answered by arithmetic alone",
     "segment/workers/start.py": "too short: dask loads it in every worker before the worker is there",
     "segment/workers/turns.py": "too short: one lock that knows nothing of tasks",
+    "tiler/crops/connected.py": "too short: one structure that the ways of telling places share",
+    "tiler/crops/ground.py": "too short: what a file says of its ground, for cutting and for telling places",
     "tiler/crops/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/doubt.py": "too short: one value, and how masks carry it",
     "tiler/extra.py": "too short: one function that four rooms call",

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-Group = Literal["input", "model", "output", "place", "polygons", "workers", "limits", "records", ""]
+Group = Literal["input", "variation", "model", "output", "place", "polygons", "workers", "limits", "records", ""]
 """Headings under which a long help lists its options; empty: under none."""
 _Request = TypeVar("_Request")
 _KEY = "option"
@@ -53,6 +53,8 @@ class Option:
     """Whether a path must lead to something."""
     positional: bool = False
     """Whether the command line takes it by its place, without a flag."""
+    between: str = ","
+    """What parts the texts of a tuple in a variable, where there is one text for all."""
     read: Callable[[str], Any] | None = None
     """Makes the value from a text, where the type alone does not tell how; raises ValueError of other texts."""
 
@@ -251,7 +253,7 @@ def _converted(value: Any, kind: Any, known: Option) -> Any:
         return (Path(value),)
     if isinstance(value, Iterable) and not isinstance(value, str) and get_origin(kind) in {tuple, frozenset}:
         several = tuple(value) if get_origin(kind) is tuple else frozenset(value)
-        return tuple(map(_as_path, several)) if kind == tuple[Path, ...] else several
+        return tuple(map(_as_path, several)) if get_args(kind)[0] is Path else several
     return value
 
 

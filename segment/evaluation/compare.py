@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from segment.errors import EvaluateError, RequestError
-from segment.evaluation.image import ImageCounts, check_names, count_image, open_masks
+from segment.errors import EvaluateError
+from segment.evaluation.image import ImageCounts, count_image, open_masks
+from segment.evaluation.meaning import Meaning, meaning_of
 from segment.evaluation.request import SEAM_PX
 from segment.evaluation.results import Evaluation, FailedPair, summed
 from segment.evaluation.sides import Sides, match
 from tiler.classes import ClassTable
-from tiler.errors import TilerError, reason_of
-from tiler.masks.labels import open_labels
+from tiler.errors import reason_of
+from tiler.remap.options import AS_IT_IS, RemapOptions
 
 MAX_THREADS = 8
 """Images compared at once at most; each takes about 100 MB."""
@@ -28,6 +28,8 @@ def evaluate(
     *,
     shifted: Path | None = None,
     classes: ClassTable | None = None,
+    remap: RemapOptions = AS_IT_IS,
+    scale_masks: bool = False,
     seam_px: int = SEAM_PX,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
@@ -42,6 +44,13 @@ def evaluate(
         are made as the predicted ones, but for `--grid-shift`.
     classes : ClassTable or None
         Names and colours; None: the names that the predicted masks carry, and no colours.
+    remap : RemapOptions
+        Which classes are left out or merged, in all masks. A pixel whose true class is left out counts nowhere. Where
+        such a class is predicted and the truth is another, the pixel counts as one without a prediction: it is wrong,
+        and counts against the true class alone. Masks that say they hold the classes that are left are read as they
+        are.
+    scale_masks : bool
+        Whether truth of another size is sampled at the size of the predicted mask, see `LabelView`.
     seam_px : int
         Width of the zones where tiles meet, model pixels.
     advance : callable
@@ -58,6 +67,8 @@ def evaluate(
         If `seam_px` is below 1, or there are neither truth nor shifted masks.
     RequestError
         If no class names are known, or the class table is of other classes than the masks.
+    ClassTableError
+        If `remap` does not fit the classes.
     PairError
         If the sides cannot be paired; `NoPairError` if two have no file in common.
     """
@@ -66,43 +77,25 @@ def evaluate(
     if truth is None and shifted is None:
         raise EvaluateError("nothing to compare the masks with; expected truth, shifted masks, or both")
     matched = match(predicted, truth, shifted)
-    comparison = _Comparison(_class_names(matched.images, classes), classes, seam_px)
+    comparison = _Comparison(meaning_of(matched.images, classes, remap), scale_masks, seam_px)
     results = comparison.run(matched.images, advance)
     return summed(
         [result for result in results if isinstance(result, ImageCounts)],
         [result for result in results if isinstance(result, FailedPair)],
         matched,
-        classes=comparison.names,
+        classes=comparison.meant.names,
         judged=truth is not None,
         shifted=shifted is not None,
         seam_px=seam_px,
     )
 
 
-def _class_names(images: Sequence[Sides], table: ClassTable | None) -> tuple[str, ...]:
-    """Return the class names of the table, else those of the first mask that carries any.
-
-    A table is compared with the first mask at once. So a table of another model is one error, not one per image.
-    """
-    for image in images[:1] if table else images:
-        with suppress(TilerError), open_labels(image.predicted, table) as labels:  # such a mask fails again in its turn
-            if own := labels.class_names:
-                check_names(labels, table.names if table else own, given=table is not None)
-                return table.names if table else own
-    if table is None:
-        raise RequestError(
-            f"{images[0].predicted}: the mask does not say its class names; "
-            "give them with --classes, a CSV with name,r,g,b"
-        )
-    return table.names
-
-
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     """What all images share."""
 
-    names: tuple[str, ...]
-    table: ClassTable | None
+    meant: Meaning
+    scale_masks: bool
     seam_px: int
 
     def run(self, images: Sequence[Sides], advance: Callable[[int, int], None]) -> list[ImageCounts | FailedPair]:
@@ -118,10 +111,8 @@ class _Comparison:
 
     def count(self, sides: Sides) -> ImageCounts | FailedPair:
         try:
-            with open_masks(sides, self.table) as masks:
-                for mask in filter(None, (masks.predicted, masks.shifted)):
-                    check_names(mask, self.names, given=self.table is not None)
-                return count_image(sides.name, masks, len(self.names), self.seam_px)
+            with open_masks(sides, self.meant, scale_masks=self.scale_masks) as masks:
+                return count_image(sides.name, masks, len(self.meant.names), self.seam_px)
         except Exception as error:  # one bad image costs only itself, whatever it raised
             others = [path for path in (sides.truth, sides.shifted) if path is not None]
             return FailedPair(sides.name, reason_of(error, sides.predicted, *others))

@@ -16,8 +16,8 @@ from segment.evaluation.metrics import confusion
 from tiler.classes import NO_LABEL
 from tiler.grid.seams import MODEL_SHAPE_KEY, TILE_KEY, read_grid
 from tiler.grid.tiles import Grid
-from tiler.masks.labels import LabelReader
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
+from tiler.masks.view import LabelView
 
 CONFIDENCE_BOUNDS = (0.0, 0.1, 0.3, 0.6, 1.0)
 """Confidence is counted between these: the lead of the best class over the second, (p1 - p2) / (p1 + p2)."""
@@ -134,7 +134,7 @@ def count_dependence(
     return Dependence(np.column_stack((pixels, pixels - pairs.diagonal())), by_confidence)
 
 
-def grids_of(labels: LabelReader, shifted: LabelReader) -> tuple[Grid, Grid]:
+def grids_of(labels: LabelView, shifted: LabelView) -> tuple[Grid, Grid]:
     """Return the grids of two masks that differ in nothing else.
 
     Raises

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.errors import EvaluateError, RequestError
+from segment.errors import EvaluateError
 from segment.evaluation.blocks import BlockCounter, Blocks
 from segment.evaluation.grid_dependence import Dependence, count_dependence, differences, grids_of
+from segment.evaluation.meaning import Meaning
 from segment.evaluation.metrics import confusion
 from segment.evaluation.reliability import Levels, count_levels, no_levels
 from segment.evaluation.seams import SeamCounts, count_seams
 from segment.evaluation.sides import Sides
-from tiler.classes import ClassTable
+from tiler.doubt import Doubt, read_doubts
 from tiler.errors import TilerError
 from tiler.grid.parts import BLOCK_PX
 from tiler.grid.seams import SeamBands, bands_of, read_grid
 from tiler.grid.window import Window
-from tiler.masks.labels import LabelReader, open_labels
+from tiler.masks.labels import open_labels
+from tiler.masks.view import LabelView, same_aspect, size_in_words
 
 COUNTED_PX = 2**22
 """Most pixels that are counted at once: 32 MB of indices."""
@@ -46,42 +47,59 @@ class ImageCounts:
     """Label changes at the same places of the shifted mask, whose tiles meet elsewhere; None where there is none."""
     levels: Levels | None = None
     """Labels by what the raster of confidence says of them; None without truth or such a raster."""
+    doubts: tuple[Doubt, ...] = ()
+    """What makes the judged mask doubtful, as its tags tell it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMasks:
     """The open masks of one image; they belong to one thread."""
 
-    predicted: LabelReader
+    predicted: LabelView
     """The mask that is judged."""
-    truth: LabelReader | None
+    truth: LabelView | None
     """The truth."""
-    shifted: LabelReader | None
+    shifted: LabelView | None
     """The mask under another grid."""
-    confidence: LabelReader | None
+    confidence: LabelView | None
     """The confidence of the mask that is judged; None where there is none, or it is of another making."""
 
 
 @contextmanager
-def open_masks(sides: Sides, table: ClassTable | None) -> Iterator[ImageMasks]:
-    """Open the masks of one image; see `open_labels` for the table and for what it raises."""
+def open_masks(sides: Sides, meant: Meaning, *, scale_masks: bool = False) -> Iterator[ImageMasks]:
+    """Open the masks of one image, in the classes that are compared.
+
+    Parameters
+    ----------
+    sides : Sides
+        The masks.
+    meant : Meaning
+        What their ids mean, and which classes are left of them.
+    scale_masks : bool
+        Whether truth of another size is sampled at the size of the predicted mask.
+
+    Raises
+    ------
+    TilerError
+        If a mask cannot be opened, see `open_labels`, or has another size; `RequestError` if it has other classes.
+    """
     with ExitStack() as stack:
-
-        def opened(path: Path | None, known: ClassTable | None = table) -> LabelReader | None:
-            return None if path is None else stack.enter_context(open_labels(path, known))
-
-        predicted = stack.enter_context(open_labels(sides.predicted, table))
-        truth, shifted = opened(sides.truth), opened(sides.shifted)
+        predicted = meant.open(sides.predicted, stack.enter_context)
+        shifted = None if sides.shifted is None else meant.open(sides.shifted, stack.enter_context)
+        truth = None
+        if sides.truth is not None:
+            shape = predicted.shape if scale_masks else None
+            truth = meant.open(sides.truth, stack.enter_context, shape=shape, checked=False)
         confidence = None
-        if shifted:
-            confidence = opened(sides.confidence, None)
-        else:
-            with suppress(TilerError):  # whatever else has such a name is none
-                confidence = _of_one_making(predicted, opened(sides.confidence, None))
+        if sides.confidence is not None:
+            with nullcontext() if shifted else suppress(TilerError):  # whatever else has such a name is none
+                confidence = LabelView(stack.enter_context(open_labels(sides.confidence, None)))
+        if not shifted:
+            confidence = _of_one_making(predicted, confidence)
         yield ImageMasks(predicted, truth, shifted, confidence)
 
 
-def _of_one_making(labels: LabelReader, confidence: LabelReader | None) -> LabelReader | None:
+def _of_one_making(labels: LabelView, confidence: LabelView | None) -> LabelView | None:
     """Return a raster of confidence if noseam made it with the labels."""
     if confidence is None or "CONFIDENCE" not in confidence.tags or confidence.shape != labels.shape:
         return None
@@ -140,31 +158,24 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
         counter.blocks() if counter else None,
         control.blocks() if control else None,
         levels if masks.truth and masks.confidence else None,
+        read_doubts(masks.predicted.tags),
     )
 
 
-def _read(mask: LabelReader | None, window: Window) -> NDArray[np.uint8] | None:
+def _read(mask: LabelView | None, window: Window) -> NDArray[np.uint8] | None:
     return None if mask is None else mask.read(window)
-
-
-def check_names(mask: LabelReader, expected: tuple[str, ...], *, given: bool) -> None:
-    """Raise if a mask's ids do not mean the expected classes; a given table may name them in other words."""
-    own, path = mask.class_names, mask.info.path
-    if own and len(own) != len(expected):
-        raise RequestError(f"{path}: the mask has {len(own)} classes; expected {len(expected)}, as in the class table")
-    for index, name in enumerate(own):
-        if name in expected and expected.index(name) != index:
-            raise RequestError(f"{path}: class {name} is {index} in the mask, {expected.index(name)} in the table")
-    if own and own != expected and not given:
-        raise RequestError(f"{path}: the mask has the classes {', '.join(own)}; expected {', '.join(expected)}")
 
 
 def _check_sizes(masks: ImageMasks) -> None:
     one = masks.predicted
     for other in (masks.truth, masks.shifted, masks.confidence):
         if other and other.shape != one.shape:
-            sizes = "{1} x {0} px but {2} is {4} x {3} px".format(*one.shape, other.info.path, *other.shape)
-            raise EvaluateError(f"{one.info.path} is {sizes}; expected one size")
+            raise EvaluateError(
+                f"{one.info.path} has {size_in_words(one.shape)}, but {other.info.path} has "
+                f"{size_in_words(other.shape)}; expected one size"
+                + "; --scale-masks samples truth at the size of masks"
+                * (other is masks.truth and same_aspect(one.shape, other.shape))
+            )
 
 
 def _bands(masks: ImageMasks, seam_px: int) -> tuple[SeamBands | None, SeamBands | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segment.errors import EvaluateError
 from tiler.option import REQUIRED, check, class_table, option
+from tiler.remap.options import RemapOptions
 
 SEAM_PX = 32
 """Width of the zones where tiles meet, where none is asked for, model pixels: one cell of the coarsest stage of a
@@ -37,6 +38,11 @@ class EvaluateRequest:
         exists=True,
     )
     classes: Path | None = class_table("the names in the masks; colours need it")
+    scale_masks: bool = option(
+        False,
+        "Truth of another size than the predicted mask is sampled at its size, by the nearest pixel, where width and "
+        "height have one ratio.",
+    )
     seam_px: int = option(
         SEAM_PX,
         "The zones where tiles meet have this width, in model pixels.",
@@ -51,6 +57,9 @@ class EvaluateRequest:
         shown="none",
         path="folder",
     )
+
+    remap: RemapOptions = RemapOptions()
+    """Which classes are left out or merged, on both sides."""
 
     def __post_init__(self) -> None:
         check(self, EvaluateError)

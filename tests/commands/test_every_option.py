@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -60,8 +61,11 @@ WORDS: dict[str, tuple[str, Any]] = {
     "channels": ("3,2,1", (3, 2, 1)),
     "sidecars": ("qml,aux", frozenset({"aux", "qml"})),
     "only": ("roof", ("roof",)),
+    "ignore": ("roof", ("roof",)),
+    "map": ("grass,tree=green", ("grass,tree=green",)),
     "shard": ("2/4", Shard(2, 4)),
     "workers": ("5", 5),
+    "balance_classes": ("0.5", 0.5),
     "resources": ("GPU=1", Resource("GPU", 1)),
 }
 """Text and value of an option whose type leads to none."""
@@ -94,8 +98,16 @@ def another(asked: Asked, here: Path) -> Said:
         value = not asked.default
         flag = asked.flag if value else f"--no-{asked.flag[2:]}"
         return Said(value, [flag], str(value).lower(), str(value))
+    if asked.kind == tuple[Path, Path]:
+        there = [here / "one", here / "other"]
+        for folder in there:
+            folder.mkdir(exist_ok=True)
+        texts = [str(folder) for folder in there]
+        return Said(tuple(there), [asked.flag, *texts], repr(texts), os.pathsep.join(texts))
     if get_origin(asked.kind) is tuple and asked.name not in WORDS:
-        return Said(tuple(map(get_args(asked.kind)[0], (96, 160))), [asked.flag, "96", "160"], "[96, 160]", "96 160")
+        low, high = (96, 160) if asked.option.most is None else (1, int(asked.option.most))
+        pair = tuple(map(get_args(asked.kind)[0], (low, high)))
+        return Said(pair, [asked.flag, str(low), str(high)], f"[{low}, {high}]", f"{low} {high}")
     text, value = WORDS.get(asked.name) or _one(asked, here)
     return Said(value, [asked.flag, text], repr(text), text)
 

@@ -169,8 +169,11 @@ def test_pairs_that_cannot_be_compared_fail_alone(folders: tuple[Path, Path]) ->
     assert str(truth / "damaged.png") in reasons["damaged"]
     assert f"{predicted / 'grid.png'} and {truth / 'grid.png'}: tag NOSEAM" in reasons["grid"]
     assert str(truth / "ids.png") in reasons["ids"]
-    assert "the truth has class id 7; expected 0 to 3, or 255" in reasons["ids"]
-    assert f"{predicted / 'size.png'} is 203 x 301 px but {truth / 'size.png'} is 30 x 20 px" in reasons["size"]
+    assert "class id 7 found; expected 0 to 3, or 255" in reasons["ids"]
+    assert (
+        f"{predicted / 'size.png'} has 203 x 301 pixels, but {truth / 'size.png'} has 30 x 20 pixels; exp"
+        in reasons["size"]
+    )
 
 
 def test_where_every_pair_fails_there_is_a_report_without_scores(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.folder import IMAGES, MASKS, remove_files
+from tiler.crops.ground import footprint_of, georeference_of, ground_sample_distance
 from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
 from tiler.crops.write import write_crop
@@ -24,7 +25,8 @@ from tiler.errors import PairError, reason_of
 from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
-from tiler.photo.pose import photo_gsd_m
+from tiler.masks.view import LabelView, same_aspect, size_in_words
+from tiler.source.footprint import Footprint
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
 
@@ -45,6 +47,8 @@ class CutTask:
     """How to cut."""
     classes: ClassTable | None
     """Ids and colours to expect in the mask."""
+    lookup: NDArray[np.uint8]
+    """The id that each id of the mask becomes, shape (256,)."""
     fingerprint: str
     """What the record says once all crops are there; see `Record.fingerprint`."""
 
@@ -72,6 +76,10 @@ class CropOutcome:
     """Wall time of cutting it, seconds."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
+    shape: tuple[int, int] | None = None
+    """(height, width) of the image, pixels; None unless it was cut now."""
+    ground: Footprint | None = None
+    """The ground that it shows; None unless it was cut now, and says it."""
 
 
 def cut_source(task: CutTask) -> CropOutcome:
@@ -84,7 +92,7 @@ def cut_source(task: CutTask) -> CropOutcome:
     try:
         with warnings.catch_warnings():  # a process of its own does not inherit the caller's filters
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            record, notes = _cut(task)
+            outcome = _cut(task)
     except Exception as error:  # whatever a library raises costs this source alone
         with suppress(OSError):
             if has_begun(task.out, task.source):
@@ -92,25 +100,21 @@ def cut_source(task: CutTask) -> CropOutcome:
         reason = reason_of(error, task.pair.first, task.pair.second)
         return CropOutcome(task.pair.first, "failed", reason, seconds=time.monotonic() - started)
     size = sum(path.stat().st_size for path in (task.pair.first, task.pair.second))
-    return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started, notes)
+    return replace(outcome, read_bytes=size, seconds=time.monotonic() - started)
 
 
-def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
+def _cut(task: CutTask) -> CropOutcome:
     reading = task.request.reading
     with (
         open_image(task.pair.first, channels=reading.channels, value_range=reading.value_range) as image,
         open_labels(task.pair.second, task.classes) as labels,
     ):
-        if image.info.shape != labels.shape:
-            raise PairError(
-                f"{task.pair.first}: {_size(image.info.shape)} pixels, but its mask {task.pair.second} has "
-                f"{_size(labels.shape)} (height x width); expected one size" + _turned(image.info)
-            )
-        labels.read(Window(0, 0, 1, labels.shape[1]))  # a damaged mask fails before older crops go
-        planned = tuple(_row(task, window, image.info) for window in plan_crops(labels.shape, task.request))
+        view = _view(task, image.info, labels)
+        view.read(Window(0, 0, 1, view.shape[1]))  # a damaged mask fails before older crops go
+        planned = tuple(_row(task, window, image.info) for window in plan_crops(view.shape, task.request))
         old = begin(task.out, Record(task.source, "", planned))
         rows = []
-        for row, (pixels, mask) in zip(planned, _crops(image, labels, planned), strict=True):
+        for row, (pixels, mask) in zip(planned, _crops(image, view, planned), strict=True):
             row = replace(row, counts=_counts(mask))
             if _wanted(row, task.request):
                 write_crop(
@@ -118,16 +122,26 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
                     side=task.request.window_px, lossy=task.request.format == "jpeg",
                 )  # fmt: skip
                 rows.append(row)
+        place = georeference_of(image.info)
         gsd_m = ground_sample_distance(image.info)
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
-    return record, (*map(str, image.doubts), *image.notes)
+    notes = (*map(str, image.doubts), *image.notes)
+    ground = footprint_of(image.info, place)
+    return CropOutcome(task.pair.first, "done", "", record, notes=notes, shape=image.info.shape, ground=ground)
 
 
-def ground_sample_distance(info: RasterInfo) -> float | None:
-    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
-    return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
+def _view(task: CutTask, info: RasterInfo, labels: LabelReader) -> LabelView:
+    """Return the mask in the size of its image, and in the classes of crops; raise where sizes differ unasked."""
+    if task.request.scale_masks or info.shape == labels.shape:
+        return LabelView(labels, shape=info.shape, lookup=task.lookup)
+    scalable = same_aspect(info.shape, labels.shape)
+    raise PairError(
+        f"{task.pair.first}: {size_in_words(info.shape)}, but its mask {task.pair.second} has "
+        f"{size_in_words(labels.shape)}; expected one size"
+        + ("; --scale-masks samples it at the size of the image" if scalable else _turned(info))
+    )
 
 
 def _turned(info: RasterInfo) -> str:
@@ -142,27 +156,28 @@ def _row(task: CutTask, window: Window, info: RasterInfo) -> CropRow:
 
 
 def _crops(
-    image: ImageReader, labels: LabelReader, rows: Sequence[CropRow]
+    image: ImageReader, labels: LabelView, rows: Sequence[CropRow]
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yield pixels and mask of each window; the mask is 255 where the image has no measurement."""
     for _, abreast in groupby((row.window for row in rows), key=lambda window: window.row_off):
         windows = list(abreast)
-        pixels = _read(image.pixels, windows, image.info)
-        masks = _read(labels.read, windows, labels.info)
-        valid = _read(image.valid, windows, image.info)
+        width = labels.shape[1]
+        pixels = _read(image.pixels, windows, image.info, width)
+        masks = _read(labels.read, windows, labels.info, width)
+        valid = _read(image.valid, windows, image.info, width)
         for crop, mask, real in zip(pixels, masks, valid, strict=True):
             yield crop, np.where(real, mask, np.uint8(NO_LABEL))
 
 
 def _read(
-    read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo
+    read: Callable[[Window], NDArray[Any]], windows: Sequence[Window], info: RasterInfo, width: int
 ) -> Iterator[NDArray[Any]]:
     """Yield windows of the same rows, from one read of these rows where every read decodes from the top."""
     first = windows[0]
-    if info.driver not in _SEQUENTIAL or first.height * info.width * len(info.interpretations) > _BAND_BYTES:
+    if info.driver not in _SEQUENTIAL or first.height * width * len(info.interpretations) > _BAND_BYTES:
         yield from map(read, windows)
         return
-    band = read(Window(first.row_off, 0, first.height, info.width))
+    band = read(Window(first.row_off, 0, first.height, width))
     for window in windows:
         yield band[..., window.slices[1]]
 
@@ -176,7 +191,3 @@ def _wanted(row: CropRow, request: CropOptions) -> bool:
     if request.skip_empty and not row.labelled:
         return False
     return row.labelled >= request.min_labelled * row.window.height * row.window.width
-
-
-def _size(shape: tuple[int, int]) -> str:
-    return f"{shape[0]} x {shape[1]}"

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib import effective_n_jobs
 
 from tiler.classes import ClassTable
-from tiler.crops.cut import CropOutcome, CutTask, cut_source
+from tiler.crops.choice import chosen, group_sources, keep, with_val_folder
+from tiler.crops.classes import CropClasses, NamedBy, crop_classes
+from tiler.crops.cut import CropOutcome
 from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
-from tiler.crops.index import build_index, made_up_classes, write_crop_index
+from tiler.crops.index import build_index, crops_of, made_up_classes, write_crop_index
+from tiler.crops.places import seen_by_both
 from tiler.crops.plan import CropOptions
-from tiler.crops.record import CORRECTED, Record, discard, has_begun, read_record, read_records, record_path
-from tiler.errors import CropRequestError, NoPairError, OutputExistsError, reason_of
+from tiler.crops.record import CORRECTED, discard, read_records
+from tiler.crops.split import BY_ITSELF, Grouping, SplitOptions, sides_of
+from tiler.crops.split_report import SplitReport
+from tiler.crops.tasks import cut_sources
+from tiler.errors import CropRequestError, NoPairError, OutputExistsError
 from tiler.files.atomic import sweep
-from tiler.files.pairs import Pair, Pairs, pair_files
-from tiler.masks.own_classes import own_class_table
-from tiler.masks.provenance import digest, source_stamp
-
-NamedBy = Literal["the class table", "the masks", "nobody"]
-CROP_VERSION = 1
-"""Raised by one when a change of noseam changes crops, so that crops made before are made again."""
+from tiler.files.pairs import Pairs, pair_files
+from tiler.remap.options import AS_IT_IS, RemapOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class CropReport:
     """Number of crops that were left out because too few of their pixels carry a label."""
     removed: int
     """Number of sources whose crops were deleted because their image or mask is gone."""
+    split: SplitReport
+    """How the sources were split."""
     named_by: NamedBy
     """Where the names and colours of the classes come from; `nobody`: they are made up."""
     class_pixels: Mapping[str, int]
@@ -82,9 +84,12 @@ def make_crops(
     request: CropOptions,
     *,
     classes: ClassTable | None,
+    remap: RemapOptions = AS_IT_IS,
+    sides: SplitOptions = BY_ITSELF,
     jobs: int = -1,
     hold: Callable[[Path], AbstractContextManager[Any]] = nullcontext,
     advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
+    looked: Callable[[int, int], None] = lambda done, total: None,
 ) -> CropReport:
     """Cut images and their masks into square crops for training.
 
@@ -105,6 +110,10 @@ def make_crops(
     classes : ClassTable or None
         Ids and colours in the masks; None: the masks hold ids. Their names and colours are those that noseam wrote
         into the masks, see `own_class_table`, or else made up.
+    remap : RemapOptions
+        Which classes are left out or merged; the masks of crops and `classes.csv` hold the classes that are left.
+    sides : SplitOptions
+        Which sources validate; by default what `out` was cut with, or else each is drawn by itself.
     jobs : int
         Number of processes; -1: one per core.
     hold : callable
@@ -112,6 +121,8 @@ def make_crops(
         there meanwhile.
     advance : callable
         Called as each source ends, with its outcome, the number of sources that have ended, and that of all.
+    looked : callable
+        Called while places are told, with the number of pictures that were looked at, and that of all.
 
     Returns
     -------
@@ -123,7 +134,8 @@ def make_crops(
     PairError
         If images and masks cannot be paired; `NoPairError` if no two of them are a pair.
     ClassTableError
-        If there is no class table and the masks name or colour their classes differently.
+        If there is no class table and the masks name or colour their classes differently, or if `remap` does not fit
+        the classes.
     OutputExistsError
         If `out` holds something else, crops of other images only, or a folder that leads outside by a link.
     OutputClashError
@@ -133,25 +145,27 @@ def make_crops(
     if not pairs.pairs:
         lone = ", ".join(str(path) for path in (*pairs.only_first[:2], *pairs.only_second[:2]))
         raise NoPairError(f"{images}: no image there has a mask of its name in {masks}; found {lone or 'nothing'}")
-    for folder in (images, masks):
-        if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
-            raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
     _refuse_corrected(out)
-    named_by: NamedBy = "the class table"
-    if classes is None:
-        classes = own_class_table((pair.second for pair in pairs.pairs), masks if masks.is_dir() else masks.parent)
-        named_by = "nobody" if classes is None else "the masks"
+    choice = chosen(out, sides, pairs)
+    pairs = with_val_folder(pairs, choice)
+    for folder in (images, masks, *map(Path, choice.folders or ())):
+        if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
+            raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
+    meant = crop_classes(pairs.pairs, masks, classes, remap)
+    threads = effective_n_jobs(jobs)
+    grouping, choice = group_sources(pairs.pairs, choice, request.reading, jobs=threads, advance=looked)
     with hold(out):
         (out / RECORDS).mkdir(parents=True, exist_ok=True)
         removed = _forget(out, pairs)
+        keep(out, choice)
         outcomes = []
-        for outcome in _outcomes(pairs, out, request, classes, jobs):
+        for outcome in cut_sources(pairs.pairs, out, request, meant, jobs):
             outcomes.append(outcome)
             advance(outcome, len(outcomes), len(pairs.pairs))
         sweep(out, of_all=False)
         remove_empty_folders(out)
-        return _finish(out, request, classes, named_by, pairs, outcomes, removed)
+        return _finish(out, request, meant, grouping, pairs, outcomes, removed)
 
 
 def _refuse_corrected(out: Path) -> None:
@@ -174,89 +188,22 @@ def _forget(out: Path, pairs: Pairs) -> int:
     return len(known - present)
 
 
-def _outcomes(
-    pairs: Pairs, out: Path, request: CropOptions, classes: ClassTable | None, jobs: int
-) -> Iterator[CropOutcome]:
-    tasks = []
-    for pair in pairs.pairs:
-        try:
-            tasks.append(_task(pair, out, request, classes))
-        except OSError as error:  # a dangling link, or a file that vanished since the walk
-            yield CropOutcome(pair.first, "failed", reason_of(error, pair.first, pair.second))
-    yield from _run(tasks, jobs)
-
-
-def _task(pair: Pair, out: Path, request: CropOptions, classes: ClassTable | None) -> CutTask:
-    settings = asdict(request) | asdict(request.reading)
-    for name in ("split", "seed", "balance", "reading"):  # these change no crop, or stand in the settings already
-        del settings[name]
-    fingerprint = digest(
-        {
-            "crops": CROP_VERSION,
-            "sources": [source_stamp(path) for path in (pair.first, pair.second)],
-            "classes": classes and [classes.names, classes.colours],
-            "request": settings,
-        }
-    )
-    return CutTask(pair, out, request, classes, fingerprint)
-
-
-def _run(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
-    waiting = {}
-    for task in tasks:
-        record = read_record(record_path(task.out, task.source))
-        if record is not None and _current(task, record):
-            yield CropOutcome(task.pair.first, "skipped", "its crops are there already", record)
-        else:
-            waiting[task.pair.first] = task
-    while waiting:
-        try:
-            for outcome in _parallel(list(waiting.values()), jobs):
-                del waiting[outcome.path]
-                yield outcome
-        except TerminatedWorkerError:
-            # Joblib does not say whose process died. So each source that had begun gets a process of its own.
-            for task in [task for task in waiting.values() if has_begun(task.out, task.source)] or list(
-                waiting.values()
-            ):
-                del waiting[task.pair.first]
-                yield _alone(task)
-
-
-def _current(task: CutTask, record: Record) -> bool:
-    return record.fingerprint == task.fingerprint and all((task.out / file).is_file() for file in record.files)
-
-
-def _parallel(tasks: Sequence[CutTask], jobs: int) -> Iterator[CropOutcome]:
-    processes = max(min(effective_n_jobs(jobs), len(tasks)), 1)
-    pool = Parallel(n_jobs=processes, backend="loky", return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    yield from pool(delayed(cut_source)(task) for task in tasks)
-
-
-def _alone(task: CutTask) -> CropOutcome:
-    try:
-        outcome: CropOutcome = Parallel(n_jobs=2, backend="loky")([delayed(cut_source)(task)])[0]
-    except TerminatedWorkerError:
-        discard(task.out, task.source)
-        reason = f"{task.pair.first}: the process that cut it died; was there too little memory?"
-        return CropOutcome(task.pair.first, "failed", reason)
-    return outcome
-
-
 def _finish(
     out: Path,
     request: CropOptions,
-    classes: ClassTable | None,
-    named_by: NamedBy,
+    meant: CropClasses,
+    grouping: Grouping,
     pairs: Pairs,
     outcomes: Sequence[CropOutcome],
     removed: int,
 ) -> CropReport:
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
-    classes = classes or made_up_classes(records)
-    index = build_index(records, classes, request)
+    classes = meant.in_crops or made_up_classes(records)
+    sides = sides_of(grouping, crops_of(records), split=request.split, seed=request.seed)
+    index = build_index(records, classes, request, sides)
     write_crop_index(out, index, classes)
     train = int((index["split"] == "train").sum())
+    grounds = {outcome.record.source: outcome.ground for outcome in outcomes if outcome.record and outcome.ground}
     return CropReport(
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
         only_images=pairs.only_first,
@@ -265,6 +212,10 @@ def _finish(
         val=len(index) - train,
         removed=removed,
         filtered=sum(record.filtered for record in records),
-        named_by=named_by,
+        split=SplitReport(
+            grouping, sides, share=1 - train / max(len(index), 1), wanted=1 - request.split,
+            seen_by_both=seen_by_both(sides, grounds),
+        ),
+        named_by=meant.named_by,
         class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
-    )
+    )  # fmt: skip

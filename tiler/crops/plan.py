@@ -1,9 +1,7 @@
-"""Plan training crops: which windows an image is cut into, and which sources train."""
+"""Plan training crops: which windows an image is cut into."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +12,6 @@ from tiler.option import check, option
 from tiler.source.options import ReadingOptions
 
 CropFormat = Literal["png", "jpeg"]
-Split = Literal["train", "val"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +24,13 @@ class CropOptions:
     )
     split: float = option(
         0.875,
-        "This share of the images trains, the others validate; the crops of one image stay together.",
+        "This share of the images trains, or of the crops where --split-by keeps images together; the others validate. "
+        "The crops of one image stay together.",
         unit="FRACTION",
         least=0,
         most=1,
     )
-    seed: int = option(0, "Another seed chooses other images to train.", unit="N", least=0)
+    seed: int = option(0, "Another seed draws other images to train.", unit="N", least=0)
     min_labelled: float = option(
         0.0,
         "Crops are left out of which a smaller fraction carries a label; padding does not count.",
@@ -46,6 +44,11 @@ class CropOptions:
         "png",
         "Crops are stored in this format: png is lossless, jpeg has quality 95. GeoTIFFs stay GeoTIFFs, compressed "
         "likewise.",
+    )
+    scale_masks: bool = option(
+        False,
+        "Masks of another size than their image are sampled at its size, by the nearest pixel, where width and height "
+        "have one ratio.",
     )
     reading: ReadingOptions = ReadingOptions()
     """How images become 8-bit colours."""
@@ -82,23 +85,3 @@ def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ..
     row_offs, col_offs = (axis_positions(length, request.window_px, request.overlap_px) for length in shape)
     height, width = (min(length, request.window_px) for length in shape)
     return tuple(Window(row_off, col_off, height, width) for row_off in row_offs for col_off in col_offs)
-
-
-def split_sources(names: Iterable[str], *, split: float, seed: int) -> dict[str, Split]:
-    """Return the side of each source, so that no source's crops stand on both.
-
-    Parameters
-    ----------
-    names : iterable of str
-        The sources; their order does not matter.
-    split : float
-        Fraction of the sources that trains. Each side gets at least one of two sources or more, unless this is 0 or 1.
-    seed : int
-        Decides which sources train.
-    """
-    shuffled = sorted(names)
-    random.Random(seed).shuffle(shuffled)
-    train = round(len(shuffled) * split)
-    if len(shuffled) > 1 and 0 < split < 1:
-        train = min(max(train, 1), len(shuffled) - 1)
-    return {name: "train" if place < train else "val" for place, name in enumerate(shuffled)}
