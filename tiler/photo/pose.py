@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
+from tiler.errors import TilerError
 from tiler.extra import require_extra
 from tiler.photo.accuracy import estimate_error_m, position_error_m
 from tiler.photo.focal import NAMES as FOCALS
