@@ -20,7 +20,7 @@ def fields(site: Site) -> None:
     while across < area.width / 2:
         wide = area.width * random.uniform(0.12, 0.7)
         strip = area.part(0, across + wide / 2, 2 * area.length, wide)
-        surface = soils.field(random, area.angle) if site.chance(0.65) else site.surface({"lawn": 0.6, "soil": 0.4})
+        surface = soils.field(random, area.angle) if site.chance(0.65) else site.surface({"lawn": 0.8, "soil": 0.2})
         site.lay(strip.outline(), surface, ragged_m=0.1)
         _lane(site, area, across)
         across += wide
@@ -47,7 +47,7 @@ def _lane(site: Site, area: Area, across: float) -> None:
 def wood(site: Site) -> None:
     """Plan a wood from above, with clearings and a track."""
     random = site.random
-    site.lay(site.everything, site.surface({"soil": 0.4, "mulch": 0.3, "lawn": 0.3}))
+    site.lay(site.everything, site.surface({"soil": 0.3, "mulch": 0.25, "lawn": 0.45}))
     area = terrain.whole(site)
     gap = site.shape_m[0] * random.uniform(0.1, 0.35) if site.chance(0.7) else 0.0
     clearing = blob(area.place(*random.uniform(-0.3, 0.3, 2) * site.shape_m[0]), max(gap, 0.1), random, rough=0.2)
@@ -82,7 +82,7 @@ def shore(site: Site) -> None:
     """Plan a shore: a lake, a river or a canal, its banks with stones and reeds."""
     random = site.random
     size = math.sqrt(site.shape_m[0] * site.shape_m[1])
-    site.lay(site.everything, site.surface({"lawn": 0.5, "sand": 0.25, "pebbles": 0.25}))
+    site.lay(site.everything, site.surface({"lawn": 0.6, "sand": 0.12, "pebbles": 0.28}))
     at = site.shape_m[0] * random.uniform(0.2, 0.8), site.shape_m[1] * random.uniform(0.2, 0.8)
     side = wave(at, site.any_angle(), random, swing_m=random.uniform(0, 0.06) * size, reach_m=size)
     water = side if site.chance(0.5) else around(side, random.uniform(0.15, 0.6) * size)

@@ -47,6 +47,8 @@ def visitors(site: Site, area: Area, crowded: float) -> None:
     """Place people in groups, dogs, bicycles, markers and furniture."""
     random = site.random
     share = crowded * min((area.length * area.width / 150) ** 0.6, 6)
+    if site.gsd_m > 0.15:
+        share *= 0.3
     whole = area.outline()
     makers = ((people.dog, 0.2), (furniture.obstacle, 2.4), (marker, 0.6), (playing, 0.05))
     for maker, often in makers:
@@ -140,7 +142,7 @@ def bed(site: Site, area: Area) -> None:
 def rockery(site: Site, area: Area) -> None:
     """Lay stones of all sizes."""
     shape = terrain.any_outline(site, area)
-    site.lay(shape, site.surface({"stones": 0.5, "pebbles": 0.5}), ragged_m=0.05)
+    site.lay(shape, site.surface({"stones": 0.2, "pebbles": 0.5, "soil": 0.3}), ragged_m=0.05)
     largest = min(0.3 * min(area.length, area.width), 1.2)
     terrain.plant(
         site, shape, int(site.random.integers(4, 20)), sizes=(0.4 * largest, largest), kinds=(0.25, 0.15, 0.6)
@@ -219,7 +221,8 @@ def building(site: Site, area: Area) -> None:
         site.add(*(houses.shed if kind < 0.12 else houses.greenhouse)(area.at, turned, site.random))
         site.take(area.at, 1.5)
         return
-    sides = float(np.clip(area.length, 5, 15)), float(np.clip(area.width, 4, 10))
+    most = 0.6 * min(site.shape_m)
+    sides = min(float(np.clip(area.length, 5, 15)), most), min(float(np.clip(area.width, 4, 10)), most)
     site.add(*(houses.flat_roof if kind < 0.35 else houses.house)(area.at, sides, turned, site.random))
     site.take(area.at, 0.5 * max(sides))
 
@@ -258,8 +261,8 @@ def planters(site: Site, area: Area) -> None:
 
 
 ZONES: tuple[tuple[Callable[[Site, Area], None], float], ...] = (
-    (lawn, 0.14), (terrace, 0.2), (bed, 0.24), (rockery, 0.03), (pond, 0.05), (pool, 0.035), (path, 0.09),
-    (drive, 0.08), (building, 0.12), (hedge, 0.12), (grove, 0.07), (court, 0.02),
+    (lawn, 0.19), (terrace, 0.19), (bed, 0.24), (rockery, 0.03), (pond, 0.05), (pool, 0.035), (path, 0.09),
+    (drive, 0.08), (building, 0.15), (hedge, 0.12), (grove, 0.12), (court, 0.02),
     (planters, 0.05),
 )  # fmt: skip
 """What a garden is made of, each with its weight."""

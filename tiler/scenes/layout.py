@@ -8,7 +8,7 @@ from tiler.scenes.thing import Layout, Random
 from tiler.scenes.worlds import plan_varied
 
 
-def plan_layout(shape_m: tuple[float, float], random: Random, world: World) -> Layout:
+def plan_layout(shape_m: tuple[float, float], random: Random, world: World, gsd_m: float) -> Layout:
     """Return what stands in a scene.
 
     Parameters
@@ -19,5 +19,7 @@ def plan_layout(shape_m: tuple[float, float], random: Random, world: World) -> L
         Source of every random choice.
     world : str
         What kind of scene.
+    gsd_m : float
+        Ground sample distance, metres per pixel; what is smaller than a few pixels is left out of varied scenes.
     """
-    return plan_varied(shape_m, random) if world == "varied" else plan_neighbourhood(shape_m, random)
+    return plan_varied(shape_m, random, gsd_m) if world == "varied" else plan_neighbourhood(shape_m, random)

@@ -73,7 +73,7 @@ def make_scene(
     random = np.random.default_rng(seed)
     shift = random.integers(0, 2**20, 2)
     canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
-    layout = plan_layout(canvas.shape_m, random, world)
+    layout = plan_layout(canvas.shape_m, random, world, gsd_m)
     canvas.light = Light(layout.sun, layout.shadow)
     if world == "varied":
         canvas.shaded = np.zeros((height, width), np.uint8)

@@ -18,7 +18,7 @@ Extra = Callable[[Patch, Metres], Metres]
 _LUSH = ((58, 96, 26), (84, 124, 36), (44, 74, 24), (104, 136, 52), (70, 92, 40))
 _DRY = ((150, 138, 92), (128, 118, 78), (168, 154, 112), (112, 106, 84), (120, 122, 66))
 _EARTH = (
-    (98, 76, 56), (70, 54, 42), (128, 100, 72), (150, 124, 94), (110, 66, 46), (84, 70, 60), (172, 152, 120),
+    (98, 76, 56), (70, 54, 42), (128, 100, 72), (132, 108, 82), (110, 66, 46), (84, 70, 60), (146, 122, 96),
     (60, 44, 34),
 )  # fmt: skip
 _MULCH = ((124, 62, 44), (92, 56, 38), (66, 44, 32), (140, 84, 56), (108, 80, 58))
@@ -191,7 +191,7 @@ def sand(random: Random) -> Material:
 
 def field(random: Random, angle: float) -> tuple[Material, str]:
     """Return a field and its class: ploughed earth, stubble, or a crop in rows."""
-    kind = random.choice(list(_FIELDS), p=(0.3, 0.2, 0.25, 0.25))
+    kind = random.choice(list(_FIELDS), p=(0.2, 0.35, 0.25, 0.2))
     name, family, pitches, bias = _FIELDS[kind]
     pitch, bias = random.uniform(*pitches), bias + random.normal(0, 0.15)
     earth = pick(_EARTH, random, spread=10)

@@ -58,6 +58,8 @@ class Site:
     """Source of every random choice."""
     bare: float
     """Share of trees without leaves: the season."""
+    gsd_m: float = 0.01
+    """Ground sample distance, metres per pixel: what is much smaller needs no place."""
     things: list[Thing] = field(default_factory=list)
     """What was placed."""
     taken: dict[tuple[int, int], list[tuple[Point, float]]] = field(default_factory=lambda: defaultdict(list))
@@ -72,6 +74,11 @@ class Site:
     def everything(self) -> Shape:
         """An outline that holds the whole scene."""
         return box(self.middle, 2 * sum(self.shape_m), 2 * sum(self.shape_m))
+
+    @property
+    def view(self) -> Shape:
+        """The outline of the scene itself."""
+        return box(self.middle, self.shape_m[1], self.shape_m[0])
 
     def chance(self, share: float) -> bool:
         """Return True so often."""
@@ -157,7 +164,7 @@ GROUNDS: dict[str, tuple[Callable[[Site, float], Material], str]] = {
 }  # fmt: skip
 """How each kind of ground is made, and its class."""
 PAVED = {"asphalt": 0.4, "pavers": 0.42, "concrete": 0.1, "planks": 0.08}
-BEDS = {"mulch": 0.35, "soil": 0.3, "pebbles": 0.35}
+BEDS = {"mulch": 0.3, "soil": 0.2, "pebbles": 0.36, "lawn": 0.14}
 
 
 def whole(site: Site) -> Area:
@@ -198,8 +205,9 @@ def plant(
 ) -> None:
     """Place shrubs, tufts and boulders within a shape, in the shares of `kinds`; they may touch each other."""
     makers = (flora.shrub, flora.tuft, flora.boulder)
-    for _ in range(count):
-        radius = float(np.exp(site.random.uniform(*np.log(sizes))))
+    least, most = (math.log(max(size, 3 * site.gsd_m)) for size in sizes)
+    for _ in range(count if site.gsd_m < 0.08 else count // 4):
+        radius = math.exp(site.random.uniform(least, most))
         for at in site.spots(shape, 0.8 * radius, 1, apart=0.7):
             site.add(makers[site.random.choice(3, p=kinds)](at, radius, site.sun, site.random))
 

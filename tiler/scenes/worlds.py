@@ -19,7 +19,7 @@ _WIDE_M = 60.0
 """A scene wider than this shows more than one garden."""
 
 
-def plan_varied(shape_m: tuple[float, float], random: Random) -> Layout:
+def plan_varied(shape_m: tuple[float, float], random: Random, gsd_m: float) -> Layout:
     """Return what stands in a scene of a random kind.
 
     Parameters
@@ -28,13 +28,17 @@ def plan_varied(shape_m: tuple[float, float], random: Random) -> Layout:
         (height, width) of the scene, metres; wide ones hold streets, fields and woods more often.
     random : numpy.random.Generator
         Source of every random choice.
+    gsd_m : float
+        Ground sample distance, metres per pixel.
     """
     sun = turn((1.0, 0.0), random.uniform(0, 2 * math.pi))
-    bare = float(random.choice((0.0, random.uniform(0.1, 0.5), random.uniform(0.6, 1.0)), p=(0.55, 0.2, 0.25)))
-    site = Site(shape_m, sun, random, bare)
+    bare = float(random.choice((0.0, random.uniform(0.1, 0.5), random.uniform(0.6, 1.0)), p=(0.45, 0.2, 0.35)))
+    site = Site(shape_m, sun, random, bare, gsd_m)
     kinds = WIDE if max(shape_m) > _WIDE_M else NEAR
     weights = np.array([weight for _, weight in kinds])
     kinds[random.choice(len(kinds), p=weights / weights.sum())][0](site)
+    if site.chance(0.35):
+        terrain.trees(site, site.view, int(random.integers(1, 5)), sizes=(1.5, 4.0))
     for _ in range(int(random.poisson(0.7))):
         site.add(terrain.phantom(site))
     shown = [thing for thing in site.things if touches(thing, shape_m)]
@@ -44,13 +48,13 @@ def plan_varied(shape_m: tuple[float, float], random: Random) -> Layout:
 def near_garden(site: Site) -> None:
     """Plan a garden as seen from near by."""
     site.lay(
-        site.everything, site.surface({"lawn": 0.36, "pavers": 0.28, "asphalt": 0.24, "pebbles": 0.08, "soil": 0.04})
+        site.everything, site.surface({"lawn": 0.43, "pavers": 0.26, "asphalt": 0.22, "pebbles": 0.06, "soil": 0.03})
     )
     area = terrain.whole(site)
     size = math.sqrt(site.shape_m[0] * site.shape_m[1])
     for _ in range(int(site.random.integers(0, 3))):
         _beside(site, size, terrain.PAVED if site.chance(0.7) else SIDES)
-    count = round(size ** site.random.uniform(0.7, 1.15) * 2 * site.random.uniform(0.5, 1.2))
+    count = min(round(size ** site.random.uniform(0.7, 1.15) * 2 * site.random.uniform(0.5, 1.2)), 80)
     gardens.garden(site, area, count=count)
 
 
@@ -125,7 +129,7 @@ def streets(site: Site) -> None:
 
 
 def _near(area: Area, shape_m: tuple[float, float]) -> bool:
-    reach = max(area.length, area.width)
+    reach = 0.7 * max(area.length, area.width)
     return all(-reach < middle < length + reach for middle, length in zip(area.at, shape_m, strict=True))
 
 
@@ -148,7 +152,7 @@ def _lot(site: Site, area: Area) -> None:
     random = site.random
     if site.chance(0.6):
         site.lay(area.outline(), site.surface({"lawn": 0.6, "pebbles": 0.1, "pavers": 0.15, "soil": 0.15}))
-    gardens.garden(site, area, count=int(random.integers(2, 7)), crowded=0.4)
+    gardens.garden(site, area, count=int(random.integers(2, 7)) if site.gsd_m < 0.1 else 2, crowded=0.4)
     if site.chance(0.8):
         at = area.place(random.uniform(-2, 2), random.uniform(-3, 3))
         sides = random.uniform(8, 0.75 * area.length), random.uniform(6, 10)
@@ -187,11 +191,11 @@ def heap(site: Site, at: Point, radius: float) -> Thing:
     return Thing(0.5 * radius, outline, made.paint)
 
 
-SIDES = {"lawn": 0.32, "pebbles": 0.33, "mulch": 0.14, "soil": 0.09, "pavers": 0.12}
+SIDES = {"lawn": 0.42, "pebbles": 0.28, "mulch": 0.12, "soil": 0.06, "pavers": 0.12}
 """What lies beside paved ground, each with its weight."""
 NEAR: tuple[tuple[Callable[[Site], None], float], ...] = (
     (near_garden, 0.55), (yard, 0.27), (shore, 0.05), (fields, 0.04), (wood, 0.03), (railway, 0.015),
-    (building_site, 0.035),
+    (building_site, 0.02),
 )  # fmt: skip
 WIDE: tuple[tuple[Callable[[Site], None], float], ...] = (
     (streets, 0.4), (near_garden, 0.1), (yard, 0.1), (fields, 0.16), (wood, 0.1), (shore, 0.08), (railway, 0.03),
