@@ -57,6 +57,7 @@ OF_ANOTHER_LENGTH = {
     "tiler/masks/sidecars/legend.py": "too short: what the style and the tables share",
     "tiler/masks/sidecars/style.py": "too short: one kind of side file",
     "tiler/masks/standing.py": "too short: one value, and how it is found; the report and reviews call it",
+    "tiler/masks/unknown.py": "too short: one message, for ids and for colours",
     "tiler/photo/accuracy.py": "too short: the error budget stands alone, so that its constants can be read",
     "tiler/photo/options.py": "too short: the standard library only, so that a plan can name it",
     "tiler/polygons/features.py": "too short: one value and its columns, which every format shares",

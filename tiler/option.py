@@ -101,7 +101,8 @@ def class_table(shown: str, group: Group = "") -> Any:
     """Return the field of a class table, which several requests have; `shown` says what counts without one."""
     return option(
         None,
-        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
+        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id, or "
+        "with a column id.",
         unit="CSV", shown=shown, path="file", exists=True, group=group,
     )  # fmt: skip
 

@@ -44,6 +44,8 @@ class CropReport:
     """Number of validation crops."""
     filtered: int
     """Number of crops that were left out because too few of their pixels carry a label."""
+    padded: int
+    """Number of crops that are padded, because their image is smaller than the window."""
     removed: int
     """Number of sources whose crops were deleted because their image or mask is gone."""
     split: SplitReport
@@ -210,6 +212,7 @@ def _finish(
         only_masks=pairs.only_second,
         train=train,
         val=len(index) - train,
+        padded=int((index[["height", "width"]].min(axis=1) < request.window_px).sum()),
         removed=removed,
         filtered=sum(record.filtered for record in records),
         split=SplitReport(

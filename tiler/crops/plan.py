@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,3 +86,13 @@ def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ..
     row_offs, col_offs = (axis_positions(length, request.window_px, request.overlap_px) for length in shape)
     height, width = (min(length, request.window_px) for length in shape)
     return tuple(Window(row_off, col_off, height, width) for row_off in row_offs for col_off in col_offs)
+
+
+def window_that_fits(shape: tuple[int, int]) -> int:
+    """Return a window that cuts an image of (height, width) without padding.
+
+    It is the side of squares that fill the image, unless these are less than a quarter of its shorter side; else that
+    side.
+    """
+    square, shorter = math.gcd(*shape), min(shape)
+    return square if square >= shorter / 4 else shorter

@@ -159,7 +159,8 @@ def split_groups(sizes: Mapping[str, int], *, split: float, seed: int) -> dict[s
     for _ in range(_DRAWS):
         rng.shuffle(shuffled)
         draws.append(_draw(shuffled, sizes, wanted))
-    val = min(draws, key=lambda drawn: abs(sum(sizes[name] for name in drawn) - wanted))
+    counts = [sum(sizes[name] for name in drawn) for drawn in draws]
+    val = draws[min(range(_DRAWS), key=lambda draw: (abs(counts[draw] - wanted), counts[draw]))]
     return {name: "val" if name in val else "train" for name in sizes}
 
 
