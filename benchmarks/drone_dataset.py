@@ -7,11 +7,11 @@ DATA is the data set as its makers ship it, or as others store it: somewhere bel
 masks of the same names in the colours of its classes or as ids. Masks of full size serve photos that were made smaller.
 `drone_split.json` beside this page says which photos train and which validate, scenes apart; no other photo is read.
 
-Each photo is cut into six crops. A training takes `--steps`, or as many as `--minutes` allow: 40 steps are timed first.
-Its model segments the validation photos at full resolution, as a survey would be. Then come scores per class, what tiles
-and overlaps cost, the labels that depend on the grid, and what balancing classes brings. `--with NAME=VALUE` sets an
-option of `noseam train`, by its name in Python. FOLDER keeps all that is made; `results.csv` there gets a line per
-training. Photos and masks may not be passed on: cite the data set, http://dronedataset.icg.tugraz.at.
+Each photo is cut into six crops. A training takes `--steps`, or as many as `--minutes` allow: 40 steps are timed
+first. Its model segments the validation photos at full resolution, as a survey would be. Then come scores per class,
+what tiles and overlaps cost, the labels that depend on the grid, and what balancing classes brings. `--with NAME=VALUE`
+sets an option of `noseam train`, by its name in Python. FOLDER keeps all that is made; `results.csv` there gets a line
+per training. Photos and masks may not be passed on: cite the data set, http://dronedataset.icg.tugraz.at.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def main() -> None:
     for model in wanted.untrained:
         judge(photos, wanted.folder / "as it is" / slug(model), model, wanted, {})
     bases = wanted.base or ([] if wanted.untrained else ["bundled:demo", "mini"])
-    crops = cut(photos, wanted.folder / "crops") if bases else None
+    crops = wanted.folder / "crops"
+    if bases:
+        cut(photos, crops)
     for base in bases:
         for seed in wanted.seeds:
             options = dict(map(_option, wanted.options)) | {"seed": seed}
@@ -108,7 +110,7 @@ def _named(data: Path, suffixes: set[str], kind: str) -> Iterator[tuple[str, Pat
             yield path.stem, path
 
 
-def cut(photos: Path, crops: Path) -> Path:
+def cut(photos: Path, crops: Path) -> None:
     """Cut training and validation photos into six crops each."""
     width = Image.open(next((photos / "train/images").iterdir())).width
     report = noseam.crop(
@@ -117,7 +119,6 @@ def cut(photos: Path, crops: Path) -> Path:
     )  # fmt: skip
     assert not report.failed, report.failed[0].reason
     print(f"{report.train} crops to train, {report.val} to validate, {width // 3} px", flush=True)
-    return crops
 
 
 def class_table(photos: Path) -> Path:
@@ -192,7 +193,7 @@ def segmented(photos: Path, masks: Path, model: str, wanted: argparse.Namespace,
     shifted = None
     if "tile" in options:
         shifted = masks.with_name(f"{masks.name} shifted")
-        noseam.segment(photos / "val/images", shifted, grid_shift=96, **kwargs)
+        noseam.segment(photos / "val/images", shifted, grid_shift_px=96, **kwargs)
     return noseam.evaluate(masks, photos / "val/masks", shifted=shifted, classes=class_table(photos))
 
 
