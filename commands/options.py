@@ -84,12 +84,9 @@ def _reading(asked: Asked) -> dict[str, Any]:
         return {"type": Read(asked.option.read)}
     inner = get_args(asked.kind)
     if get_origin(asked.kind) is tuple:
-        many = inner[-1] is Ellipsis
-        return (
-            {"multiple": True, "type": _Names(asked.option.between)}
-            if many
-            else {"nargs": len(inner), "type": number_type(asked)}
-        )
+        if inner[-1] is Ellipsis:
+            return {"multiple": True, "type": _Names(asked.option.between)}
+        return {"nargs": len(inner), "type": _path(asked) if inner[0] is Path else number_type(asked)}
     if asked.choices:
         return {"type": click.Choice(asked.choices)}
     if asked.kind in {int, float}:

@@ -26,6 +26,7 @@ from segment.training.request import Balance, Loss, Recipe, Schedule, TrainReque
 from segment.training.variation import Variation
 from tiler.crops.plan import CropFormat, CropOptions
 from tiler.crops.request import CropRequest
+from tiler.crops.split import SplitBy, SplitOptions
 from tiler.files.beside import SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import Format as PolygonFormat
@@ -65,6 +66,9 @@ def crop(
     window_px: int = CropOptions.window_px,
     overlap: float = CropOptions.overlap,
     split: float = CropOptions.split,
+    split_by: SplitBy | None = SplitOptions.split_by,
+    val_list: AnyPath | None = SplitOptions.val_list,
+    val: tuple[AnyPath, AnyPath] | None = SplitOptions.val,
     seed: int = CropOptions.seed,
     min_labelled: float = CropOptions.min_labelled,
     skip_empty: bool = CropOptions.skip_empty,

@@ -303,7 +303,9 @@ def doctor(request: DoctorRequest, progress: Progress = unheard) -> Examination:
 
 @_no_warnings()
 def crop(
-    request: CropRequest, advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None
+    request: CropRequest,
+    advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
+    looked: Progress = unheard,
 ) -> CropReport:
     """Cut a survey and its masks into crops; see `make_crops` for what it raises."""
     from segment.guard.lock import hold_folder
@@ -312,7 +314,8 @@ def crop(
     # Absolute, because the worker processes of an earlier call may stand in another folder.
     images, masks, out = (path.absolute() for path in (request.images, request.masks, request.out))
     return make_crops(images, masks, out, request.crops, classes=_table(request.classes), remap=request.remap,
-                      jobs=request.jobs or -1, hold=hold_folder, advance=advance)  # fmt: skip
+                      sides=request.sides, jobs=request.jobs or -1, hold=hold_folder, advance=advance,
+                      looked=looked)  # fmt: skip
 
 
 @_no_warnings()

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from segment.errors import RequestError
-from segment.model.config import chosen_balance, read_frequencies, read_tuned_balance
+from segment.model.config import chosen_balance, read_frequencies, read_measured, read_tuned_balance
 from tiler.balance import OFF, Balance, offsets_of
 
 
@@ -69,6 +69,18 @@ def test_shares_of_a_config_sum_to_one() -> None:
 def test_impossible_frequencies_are_refused(entry: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         read_frequencies({"class_frequencies": entry}, 2)
+
+
+def test_what_was_measured_is_told_in_words() -> None:
+    entry = {"on": "5 photos", "accuracy": 0.5412, "miou": 0.1}
+    assert read_measured({"measured": entry}) == "54.1 % of the pixels right and a mean IoU of 10 % on 5 photos"
+    assert read_measured({}) == ""
+
+
+@pytest.mark.parametrize("entry", [3, {}, {"on": "x", "accuracy": 54.1, "miou": 0.1}, {"accuracy": 0.5, "miou": 0.1}])
+def test_impossible_measurements_are_refused(entry: object) -> None:
+    with pytest.raises((ValueError, TypeError, LookupError)):
+        read_measured({"measured": entry})
 
 
 @pytest.mark.parametrize("entry", [3, {"strength": -1}, {"strength": 3}, {"strength": math.nan}, {}])

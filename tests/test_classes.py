@@ -9,6 +9,7 @@ from tiler.classes import MAX_CLASSES, ClassTable, distinct_colours, read_class_
 from tiler.errors import ClassTableError
 
 DRONE = b"name, r, g, b\nunlabeled, 0, 0, 0\npaved-area, 128, 64, 128\ndirt, 130, 76, 0\n"
+HEADER = "header name, r, g, b expected, in any order, with or without id"
 TABLE = ClassTable(("unlabeled", "paved-area", "dirt"), ((0, 0, 0), (128, 64, 128), (130, 76, 0)))
 
 
@@ -51,20 +52,58 @@ def test_any_other_name_is_kept(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("r,g,b,name\n0,0,0,unlabeled\n128,64,128,paved-area\n130,76,0,dirt\n", id="order of columns"),
+        pytest.param("Name,Red,Green,Blue\nunlabeled,0,0,0\npaved-area,128,64,128\ndirt,130,76,0\n", id="words"),
+        pytest.param(
+            "id,name,r,g,b\n2,dirt,130,76,0\n0,unlabeled,0,0,0\n1,paved-area,128,64,128\n", id="ids in any order"
+        ),
+        pytest.param(
+            "class,r,g,b,Class ID\nunlabeled,0,0,0,0\npaved-area,128,64,128,1\ndirt,130,76,0,2\n", id="ids at the end"
+        ),
+    ],
+)
+def test_columns_stand_in_any_order_and_ids_order_the_rows(tmp_path: Path, content: str) -> None:
+    assert read_class_table(_csv(tmp_path, content.encode())) == TABLE
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ("0 1 1", "line 4: id 1 stands on line 3 already"),
+        ("1 2 3", r"classes\.csv: id 0 is missing; expected every id from 0 to 2 for 3 classes"),
+        ("0 1 7", r"classes\.csv: id 2 is missing"),
+        ("0 1 255", "line 4: a whole number 0 to 254 expected, '255' found"),
+        ("0 1 x", "line 4: a whole number 0 to 254 expected, 'x' found"),
+    ],
+)
+def test_ids_that_are_not_one_for_each_class_are_refused(tmp_path: Path, ids: str, reason: str) -> None:
+    rows = "".join(
+        f"{index},{letter},{place},0,0\n" for place, (index, letter) in enumerate(zip(ids.split(), "abc", strict=True))
+    )
+    with pytest.raises(ClassTableError, match=reason):
+        read_class_table(_csv(tmp_path, f"id,name,r,g,b\n{rows}".encode()))
+
+
+@pytest.mark.parametrize(
     "header",
     [
         "name,r,r,b",
         "name,r,g",
         "name,r,g,b,a",
-        "r,g,b,name",
-        "name,red,green,blue",
-        "id,name,r,g,b",
+        "id,r,g,b",
+        "id,name,r,g,b,class",
+        "name,hex",
         "unlabeled,0,0,0",
         "name,r,g,b,",
     ],
 )
 def test_another_header_is_refused(tmp_path: Path, header: str) -> None:
-    with pytest.raises(ClassTableError, match=r"classes\.csv, line 1: header name, r, g, b expected, \["):
+    with pytest.raises(
+        ClassTableError,
+        match=rf"classes\.csv, line 1: {HEADER}; \[",
+    ):
         read_class_table(_csv(tmp_path, f"{header}\ndirt,130,76,0\n".encode()))
 
 
@@ -74,7 +113,10 @@ def test_semicolons_are_named_as_the_cause(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClassTableError, match=r"classes\.csv, line 1: header name, r, g, b expected, \[\] found"):
+    with pytest.raises(
+        ClassTableError,
+        match=rf"classes\.csv, line 1: {HEADER}; \[\] found",
+    ):
         read_class_table(_csv(tmp_path, b""))
 
 

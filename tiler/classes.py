@@ -6,7 +6,7 @@ import colorsys
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,16 @@ NO_LABEL = 255
 MAX_CLASSES = NO_LABEL
 """Class ids are 0 to 254."""
 _HEADER = ("name", "r", "g", "b")
+_ID = "id"
+_CALLED = {
+    _ID: (_ID, "class_id", "label_id", "index", "value"),
+    "name": ("name", "class", "class_name", "label", "label_name"),
+    "r": ("r", "red"),
+    "g": ("g", "green"),
+    "b": ("b", "blue"),
+}
+"""What programs call the columns of a class table, in small letters."""
+_COLUMNS = {called: column for column, all_called in _CALLED.items() for called in all_called}
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What XML or UTF-8 cannot hold and no legend can show: control characters, surrogates, U+FFFE and U+FFFF."""
 _GOLDEN_RATIO = 0.6180339887498949
@@ -73,36 +83,53 @@ def distinct_colours(count: int) -> tuple[Colour, ...]:
 
 
 def read_class_table(path: Path) -> ClassTable:
-    """Return the class table of a CSV file with the columns name, r, g, b; ids follow the rows from 0.
+    """Return the class table of a CSV file with the columns name, r, g, b, in any order; ids follow the rows from 0.
 
-    Spaces around cells, a byte-order mark, CRLF or CR line ends and empty lines are accepted.
+    With a column id, the rows may stand in any order. Columns may be called as other programs do: class, label, red and
+    so on. Spaces around cells, a byte-order mark, CRLF or CR line ends and empty lines are accepted.
 
     Raises
     ------
     ClassTableError
         If the file cannot be read as UTF-8, has another header, a row with a wrong number of cells or a colour
-        that is not three whole numbers 0 to 255, or a name or colour twice. The message names the file and the line.
+        that is not three whole numbers 0 to 255, a name, colour or id twice, or ids that leave one out. The message
+        names the file and the line.
     """
     rows = _rows(path)
-    line, header = next(rows, (1, []))
-    if tuple(cell.lower() for cell in header) != _HEADER:
-        hint = " (cells are separated by ';', expected ',')" if ";" in "".join(header) else ""
-        raise ClassTableError(f"{path}, line {line}: header {', '.join(_HEADER)} expected, {header} found{hint}")
+    columns = _columns(path, *next(rows, (1, [])))
     seen: dict[str | Colour, int] = {}
-    names: list[str] = []
-    colours: list[Colour] = []
+    found: list[tuple[int, str, Colour]] = []
     for line, cells in rows:
-        name, colour = _class(f"{path}, line {line}", cells)
-        for key in (name, colour):
+        index, name, colour = _class(f"{path}, line {line}", cells, columns)
+        keys: list[str | Colour] = [name, colour] if index is None else [name, colour, f"id {index}"]
+        for key in keys:
             if key in seen:
                 raise ClassTableError(f"{path}, line {line}: {key} stands on line {seen[key]} already")
             seen[key] = line
-        names.append(name)
-        colours.append(colour)
+        found.append((len(found) if index is None else index, name, colour))
+    found.sort()
+    missing = next((place for place, (index, _, _) in enumerate(found) if index != place), None)
+    if missing is not None:
+        raise ClassTableError(
+            f"{path}: id {missing} is missing; expected every id from 0 to {len(found) - 1} for {len(found)} classes: "
+            "add a row for it, with a colour of its own"
+        )
     try:
-        return ClassTable(tuple(names), tuple(colours))
+        return ClassTable(tuple(name for _, name, _ in found), tuple(colour for _, _, colour in found))
     except ClassTableError as error:
         raise ClassTableError(f"{path}: {error}") from error
+
+
+def _columns(path: Path, line: int, header: Sequence[str]) -> dict[str, int]:
+    """Return the place of each column."""
+    named = [_COLUMNS.get(cell.lower().replace(" ", "_"), "") for cell in header]
+    if sorted(named) not in (sorted(_HEADER), sorted((_ID, *_HEADER))):
+        hint = " (cells are separated by ';', expected ',')" if ";" in "".join(header) else ""
+        raise ClassTableError(
+            f"{path}, line {line}: header {', '.join(_HEADER)} expected, in any order, with or without id; "
+            f"{list(header)} found{hint}"
+        )
+    return {column: place for place, column in enumerate(named)}
 
 
 def write_class_table(path: Path, classes: ClassTable) -> None:
@@ -135,17 +162,21 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise ClassTableError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def _class(where: str, cells: Sequence[str]) -> tuple[str, Colour]:
-    if len(cells) != len(_HEADER):
-        raise ClassTableError(f"{where}: {len(_HEADER)} cells expected, {len(cells)} found: {list(cells)}")
-    name, *levels = cells
+def _class(where: str, cells: Sequence[str], columns: Mapping[str, int]) -> tuple[int | None, str, Colour]:
+    if len(cells) != len(columns):
+        raise ClassTableError(f"{where}: {len(columns)} cells expected, {len(cells)} found: {list(cells)}")
+    name = cells[columns["name"]]
     if not name:
         raise ClassTableError(f"{where}: the class has no name")
-    for level in levels:
-        if not (level.isascii() and level.isdigit() and len(level) < 9 and int(level) <= 255):
-            raise ClassTableError(f"{where}: a whole number 0 to 255 expected, {level!r} found")
-    red, green, blue = map(int, levels)
-    return name, (red, green, blue)
+    red, green, blue = (_whole(where, cells[columns[level]], 255) for level in ("r", "g", "b"))
+    index = _whole(where, cells[columns[_ID]], MAX_CLASSES - 1) if _ID in columns else None
+    return index, name, (red, green, blue)
+
+
+def _whole(where: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= most):
+        raise ClassTableError(f"{where}: a whole number 0 to {most} expected, {text!r} found")
+    return int(text)
 
 
 _DRONE_ROWS: tuple[tuple[str, Colour], ...] = (

@@ -12,6 +12,7 @@ from tiler.errors import MissingExtraError
 EXTRAS = {
     "cluster": ("several workers", ("distributed",)),
     "photo": ("placing photos", ("pyproj", "defusedxml")),
+    "place": ("matching pictures", ("cv2", "pyproj", "defusedxml")),
     "vector": ("writing polygons", ("pyogrio", "pyarrow")),
 }
 """The step that needs an extra, and the packages that it brings, by the name of the extra."""
@@ -22,13 +23,13 @@ def install_command(extra: str) -> str:
     return f"pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
 
 
-def require_extra(extra: Literal["cluster", "photo", "vector"]) -> None:
+def require_extra(extra: Literal["cluster", "photo", "place", "vector"]) -> None:
     """Raise unless the packages that an optional step needs can be imported.
 
     Parameters
     ----------
     extra : str
-        The extra of noseam that brings them: `cluster`, `photo` or `vector`.
+        The extra of noseam that brings them: `cluster`, `photo`, `place` or `vector`.
 
     Raises
     ------

@@ -101,7 +101,8 @@ def class_table(shown: str, group: Group = "") -> Any:
     """Return the field of a class table, which several requests have; `shown` says what counts without one."""
     return option(
         None,
-        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id.",
+        "This class table names and colours the classes: name, r, g, b; one row for each class, in order of id, or "
+        "with a column id.",
         unit="CSV", shown=shown, path="file", exists=True, group=group,
     )  # fmt: skip
 
@@ -253,7 +254,7 @@ def _converted(value: Any, kind: Any, known: Option) -> Any:
         return (Path(value),)
     if isinstance(value, Iterable) and not isinstance(value, str) and get_origin(kind) in {tuple, frozenset}:
         several = tuple(value) if get_origin(kind) is tuple else frozenset(value)
-        return tuple(map(_as_path, several)) if kind == tuple[Path, ...] else several
+        return tuple(map(_as_path, several)) if get_args(kind)[0] is Path else several
     return value
 
 

@@ -19,6 +19,7 @@ from segment.model.config import (
     class_entries,
     read_classes,
     read_frequencies,
+    read_measured,
     read_normalisation,
     read_temperature,
     read_tiling,
@@ -82,6 +83,8 @@ class Description:
     """How often training showed each class, shares of 1; from the `class_frequencies` entry; empty without it."""
     tuned_balance: float | None = None
     """To which strength training would have classes balanced; from the `class_balance` entry; None without it."""
+    measured: str = ""
+    """In words how good it is on photos that it does not know; from the `measured` entry; empty without it."""
     balance: Balance = OFF
     """What is added to the logits; nothing, unless the user asks for it, see `balanced`."""
 
@@ -128,7 +131,7 @@ def describe_checkpoint(model: str) -> Description:
         normalisation, temperature = read_normalisation(processing), read_temperature(config)
         return Description(
             model, folder, classes, tiling, source, normalisation, cost, temperature,
-            read_frequencies(config, len(classes)), read_tuned_balance(config),
+            read_frequencies(config, len(classes)), read_tuned_balance(config), read_measured(config),
         )  # fmt: skip
     except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error

@@ -90,6 +90,27 @@ def read_tuned_balance(config: dict[str, Any]) -> float | None:
     return found
 
 
+def read_measured(config: dict[str, Any]) -> str:
+    """Return in words how good a network is on photos that it does not know: the entry `measured`; empty without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entry has the wrong kind or an impossible value.
+    """
+    entry = config.get("measured")
+    if entry is None:
+        return ""
+    if not isinstance(entry, dict):
+        raise ValueError(f"measured: an object expected, {entry!r:.80} found")
+    accuracy, miou = float(entry["accuracy"]), float(entry["miou"])
+    if not (0 <= accuracy <= 1 and 0 <= miou <= 1):
+        raise ValueError(f"measured: shares of 1 expected, an accuracy of {accuracy:g} and a mIoU of {miou:g} found")
+    return (
+        f"{100 * accuracy:.3g} % of the pixels right and a mean IoU of {100 * miou:.3g} % on {str(entry['on'])[:200]}"
+    )
+
+
 def chosen_balance(
     asked: float | Literal["auto"], *, name: str, frequencies: Sequence[float], tuned: float | None
 ) -> Balance:

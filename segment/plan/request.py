@@ -136,7 +136,7 @@ class SurveyOptions:
         0.0,
         "Rare classes are taken more often than the network says: T times the logarithm of each class's frequency in "
         "training is taken off its logits. T from 0 to 2; at 1 all classes count alike. auto: what training found best "
-        "on its validation crops.",
+        "on its validation crops, by mean IoU and accuracy together.",
         unit="T|auto",
         group="model",
         read=parse_balance,

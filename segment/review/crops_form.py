@@ -17,8 +17,9 @@ from segment.review.pixels import Colours, decode_labels
 from tiler.classes import ClassTable
 from tiler.crops.folder import IMAGES, MASKS, RECORDS
 from tiler.crops.index import INDEX, build_index, read_crop_index, write_crop_index
-from tiler.crops.plan import CropOptions, Split
+from tiler.crops.plan import CropOptions
 from tiler.crops.record import CropRow, Record, read_record, record_path, write_record
+from tiler.crops.split import Split
 from tiler.crops.write import blank_colour, write_crop
 from tiler.errors import ClassTableError, CropIndexError
 from tiler.grid.window import Window

@@ -15,7 +15,7 @@ from segment.review.known import Known, digest_of, window_name
 from segment.review.survey import Reviewed, Survey
 from segment.review.windows import Chosen
 from tiler.classes import ClassTable
-from tiler.crops.cut import ground_sample_distance
+from tiler.crops.ground import ground_sample_distance
 from tiler.errors import NoseamError, PairError, reason_of
 from tiler.masks.labels import open_labels
 from tiler.source.georef import Georeference

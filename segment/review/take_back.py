@@ -23,7 +23,7 @@ from segment.review.label_studio import LabelStudioMasks
 from segment.review.request import ReviewRequest
 from segment.review.survey import Survey, read_survey
 from tiler.classes import NO_LABEL
-from tiler.crops.cut import ground_sample_distance
+from tiler.crops.ground import ground_sample_distance
 from tiler.crops.index import INDEX
 from tiler.crops.record import CORRECTED
 from tiler.errors import LabelError, NoseamError, reason_of

@@ -94,8 +94,8 @@ def identify(description: Description, class_table: Path | None) -> tuple[ClassT
     It raises what `open_model` raises, but for what is wrong with a device.
     """
     if description.name in BUNDLED_MODELS:
-        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
-                     description.name)  # fmt: skip
+        _log.warning("the bundled model %r is a demonstration, which learned made-up scenes alone; it has %s",
+                     description.name, description.measured)  # fmt: skip
     return fit_classes(description, class_table), weights_digest(description)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -97,6 +98,12 @@ def another(asked: Asked, here: Path) -> Said:
         value = not asked.default
         flag = asked.flag if value else f"--no-{asked.flag[2:]}"
         return Said(value, [flag], str(value).lower(), str(value))
+    if asked.kind == tuple[Path, Path]:
+        there = [here / "one", here / "other"]
+        for folder in there:
+            folder.mkdir(exist_ok=True)
+        texts = [str(folder) for folder in there]
+        return Said(tuple(there), [asked.flag, *texts], repr(texts), os.pathsep.join(texts))
     if get_origin(asked.kind) is tuple and asked.name not in WORDS:
         low, high = (96, 160) if asked.option.most is None else (1, int(asked.option.most))
         pair = tuple(map(get_args(asked.kind)[0], (low, high)))

@@ -25,8 +25,9 @@ from tiler.crops import tasks
 from tiler.crops.cut import CropOutcome, CutTask, cut_source
 from tiler.crops.index import read_crop_index, repeat_factors
 from tiler.crops.make import CropReport, make_crops
-from tiler.crops.plan import CropOptions, plan_crops, split_sources
+from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import record_path
+from tiler.crops.split import split_sources
 from tiler.errors import (
     CropIndexError,
     CropRequestError,
@@ -677,7 +678,7 @@ def test_an_index_without_ground_sample_distances_is_read(survey: Survey) -> Non
     survey.cut()
     path = survey.out / "crops.csv"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    path.write_text("\n".join(line.rsplit(",", 3)[0] for line in lines))
     assert read_crop_index(survey.out)[0]["gsd_m"].isna().all()
 
 
@@ -687,6 +688,6 @@ def test_an_index_of_impossible_ground_sample_distances_is_refused(survey: Surve
     survey.cut()
     path = survey.out / "crops.csv"
     head, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([head, *(line.rpartition(",")[0] + f",{text}" for line in lines)]))
+    path.write_text("\n".join([head, *(line.rsplit(",", 3)[0] + f",{text},a,image" for line in lines)]))
     with pytest.raises(CropIndexError, match=r"crops\.csv: "):
         read_crop_index(survey.out)

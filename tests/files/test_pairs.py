@@ -95,3 +95,35 @@ def test_masks_within_the_images_folder_are_no_images(tmp_path: Path) -> None:
     first = _touch(tmp_path / "i", "1.jpg", "masks/1.png")
     assert _names(first, first / "masks") == [("1", "1.jpg", "1.png")]
     assert pair_files(first, first / "masks").only_first == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["000 mask.png", "000_mask.png", "000-label.png", "mask_000.png", "000.labels.png", "GT-000.tif", "000__seg.png"],
+)
+def test_masks_may_be_called_in_several_ways(tmp_path: Path, name: str) -> None:
+    first, second = _touch(tmp_path / "i", "000.jpg", "001.jpg"), _touch(tmp_path / "m", name, "001.png")
+    assert _names(first, second) == [("000", "000.jpg", name), ("001", "001.jpg", "001.png")]
+    assert pair_files(first, second).only_second == ()
+
+
+def test_masks_of_other_names_are_found_by_folder_or_by_name_alone(tmp_path: Path) -> None:
+    first = _touch(tmp_path / "i", "a/1.jpg", "b/1.jpg", "b/2.jpg", "label_9.jpg")
+    second = _touch(tmp_path / "m", "a/mask 1.png", "b/1-mask.png", "x/2 mask.png", "label_9.png", "mask_7.png")
+    assert _names(first, second) == [
+        ("a/1", "a/1.jpg", "a/mask 1.png"),
+        ("b/1", "b/1.jpg", "b/1-mask.png"),
+        ("b/2", "b/2.jpg", "x/2 mask.png"),
+        ("label_9", "label_9.jpg", "label_9.png"),
+    ]
+    assert pair_files(first, second).only_second == (second / "mask_7.png",)
+
+
+@pytest.mark.parametrize("names", [("1 mask.png", "1-label.png"), ("1.png", "1 mask.png"), ("x/mask 1.png", "1.png")])
+def test_two_masks_that_may_be_of_one_photo_are_an_error(tmp_path: Path, names: tuple[str, ...]) -> None:
+    first, second = _touch(tmp_path / "i", "1.jpg"), _touch(tmp_path / "m", *names)
+    if "/" in names[0]:  # a folder of its own: the mask of another photo
+        assert _names(first, second) == [("1", "1.jpg", "1.png")]
+        return
+    with pytest.raises(PairError, match=r"m/1\S* .*may both be the mask of .*i/1\.jpg; expected one"):
+        pair_files(first, second)

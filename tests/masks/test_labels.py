@@ -15,6 +15,7 @@ from tiler.classes import ClassTable, distinct_colours
 from tiler.errors import LabelError, RasterReadError
 from tiler.files.outputs import plan_outputs
 from tiler.grid.window import Window
+from tiler.masks import labels as labels_module
 from tiler.masks.labels import LabelReader, open_labels
 from tiler.masks.sink import MaskMeta
 from tiler.masks.writer import MaskWriter
@@ -160,12 +161,24 @@ def _refused(path: Path, classes: ClassTable | None, match: str, window: Window 
         labels.read(window)
 
 
-def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
+def test_unknown_colours_are_counted_over_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the window that was asked for, too; the place is that of the first one in it."""
+    monkeypatch.setattr(labels_module, "_COUNTED_PX", 1000)
     colours = _colours()
-    colours[30, 40] = colours[31, 5] = 1, 2, 3
+    colours[30, 40] = colours[31, 5] = colours[0, 0] = 1, 2, 3
+    colours[0, 1:4] = 7, 0, 0
+    colours[1, :5] = [(9, 9, blue) for blue in range(5)]
     Image.fromarray(colours).save(tmp_path / "m.png")
-    match = r"m\.png: colour 1,2,3 at row 30, column 40 is no class's; 2 pixels of rows 20-89, columns 3-129 .* table$"
+    match = (
+        r"m\.png: 11 of 11,700 pixels have a colour of no class: 1,2,3 \(3\), 7,0,0 \(3\), 9,9,0 \(1\), "
+        r"9,9,1 \(1\) and 3 more; "
+        "the first is at row 30, column 40; expected colours of the class table$"
+    )
     _refused(tmp_path / "m.png", CLASSES, match, Window(20, 3, 70, 127))
+    with open_labels(tmp_path / "m.png", CLASSES) as labels:
+        for _ in range(2):  # a reader that refused once refuses again
+            with pytest.raises(LabelError, match=match):
+                labels.read(Window(20, 3, 70, 127))
 
 
 def test_an_unknown_colour_in_a_jpeg_hints_at_its_loss(tmp_path: Path) -> None:
@@ -177,13 +190,14 @@ def test_an_unknown_id_is_named_with_its_place(tmp_path: Path) -> None:
     ids = IDS.astype(np.int16)
     ids[30, 40] = 5
     write_tif(tmp_path / "m.tif", ids[np.newaxis])
-    _refused(tmp_path / "m.tif", CLASSES, r"class id 5 at row 30, column 40; expected 0 to 4, or 255 for no label$")
+    _refused(tmp_path / "m.tif", CLASSES, r"1 of 11,700 pixels have a class id of no class: 5 \(1\); the first is "
+             "at row 30, column 40; expected 0 to 4, or 255 for no label$")  # fmt: skip
     with open_labels(tmp_path / "m.tif", None) as labels:
         assert labels.read(Window(30, 40, 1, 1)) == 5
     for wrong in (256, -1):
         ids[30, 40] = wrong
         write_tif(tmp_path / "m.tif", ids[np.newaxis])
-        _refused(tmp_path / "m.tif", None, rf"class id {wrong} at row 30, column 40; expected 0 to 254")
+        _refused(tmp_path / "m.tif", None, rf": {wrong} \(1\); the first is at row 30, column 40; expected 0 to 254")
 
 
 def test_what_cannot_hold_labels_is_refused(tmp_path: Path) -> None:

@@ -142,8 +142,8 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
 
 def test_a_trained_model_says_how_its_classes_are_best_balanced(trained: TrainRequest) -> None:
     entry = json.loads((trained.out / "config.json").read_text())["class_balance"]
-    assert set(entry) == {"strength", "miou_before", "miou_after"}
-    assert entry["miou_after"] >= entry["miou_before"] > 0
+    assert set(entry) == {"strength", "miou_before", "miou_after", "accuracy_before", "accuracy_after"}
+    assert entry["miou_after"] + entry["accuracy_after"] >= entry["miou_before"] + entry["accuracy_before"] > 0
     found = describe_checkpoint(str(trained.out))
     assert found.balanced("auto").balance.strength == found.tuned_balance == entry["strength"]
     assert f"auto` balances classes by T {entry['strength']:g}, by which" in (trained.out / "README.md").read_text()

@@ -17,6 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.folder import IMAGES, MASKS, remove_files
+from tiler.crops.ground import footprint_of, georeference_of, ground_sample_distance
 from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
 from tiler.crops.write import write_crop
@@ -25,7 +26,7 @@ from tiler.files.pairs import Pair
 from tiler.grid.window import Window
 from tiler.masks.labels import LabelReader, open_labels
 from tiler.masks.view import LabelView, same_aspect, size_in_words
-from tiler.photo.pose import photo_gsd_m
+from tiler.source.footprint import Footprint
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import RasterInfo
 
@@ -75,6 +76,10 @@ class CropOutcome:
     """Wall time of cutting it, seconds."""
     notes: tuple[str, ...] = ()
     """What the user should know about how it was read."""
+    shape: tuple[int, int] | None = None
+    """(height, width) of the image, pixels; None unless it was cut now."""
+    ground: Footprint | None = None
+    """The ground that it shows; None unless it was cut now, and says it."""
 
 
 def cut_source(task: CutTask) -> CropOutcome:
@@ -87,7 +92,7 @@ def cut_source(task: CutTask) -> CropOutcome:
     try:
         with warnings.catch_warnings():  # a process of its own does not inherit the caller's filters
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            record, notes = _cut(task)
+            outcome = _cut(task)
     except Exception as error:  # whatever a library raises costs this source alone
         with suppress(OSError):
             if has_begun(task.out, task.source):
@@ -95,10 +100,10 @@ def cut_source(task: CutTask) -> CropOutcome:
         reason = reason_of(error, task.pair.first, task.pair.second)
         return CropOutcome(task.pair.first, "failed", reason, seconds=time.monotonic() - started)
     size = sum(path.stat().st_size for path in (task.pair.first, task.pair.second))
-    return CropOutcome(task.pair.first, "done", "", record, size, time.monotonic() - started, notes)
+    return replace(outcome, read_bytes=size, seconds=time.monotonic() - started)
 
 
-def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
+def _cut(task: CutTask) -> CropOutcome:
     reading = task.request.reading
     with (
         open_image(task.pair.first, channels=reading.channels, value_range=reading.value_range) as image,
@@ -117,11 +122,14 @@ def _cut(task: CutTask) -> tuple[Record, tuple[str, ...]]:
                     side=task.request.window_px, lossy=task.request.format == "jpeg",
                 )  # fmt: skip
                 rows.append(row)
+        place = georeference_of(image.info)
         gsd_m = ground_sample_distance(image.info)
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)
-    return record, (*map(str, image.doubts), *image.notes)
+    notes = (*map(str, image.doubts), *image.notes)
+    ground = footprint_of(image.info, place)
+    return CropOutcome(task.pair.first, "done", "", record, notes=notes, shape=image.info.shape, ground=ground)
 
 
 def _view(task: CutTask, info: RasterInfo, labels: LabelReader) -> LabelView:
@@ -134,11 +142,6 @@ def _view(task: CutTask, info: RasterInfo, labels: LabelReader) -> LabelView:
         f"{size_in_words(labels.shape)}; expected one size"
         + ("; --scale-masks samples it at the size of the image" if scalable else _turned(info))
     )
-
-
-def ground_sample_distance(info: RasterInfo) -> float | None:
-    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
-    return info.gsd_m if info.georeference.present else photo_gsd_m(info.path, info.height, info.width)
 
 
 def _turned(info: RasterInfo) -> str:

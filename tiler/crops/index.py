@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tiler.classes import ClassTable, distinct_colours, read_class_table, write_class_table
-from tiler.crops.plan import CropOptions, split_sources
+from tiler.crops.plan import CropOptions
 from tiler.crops.record import CropRow, Record
+from tiler.crops.split import Side, one_each, sides_of
 from tiler.errors import ClassTableError, CropIndexError, NoCropsError
 from tiler.files.atomic import replacing, write_whole
 
@@ -24,17 +25,22 @@ _REPEAT_THRESHOLD = 0.5
 _TEXT = ("split", "image", "mask", "source")
 _NUMBERS = ("row_off", "col_off", "height", "width", "window_px", "repeat", "labelled")
 _COUNT = "px_"
-_GSD = "gsd_m"
-"""An optional column: earlier releases wrote none."""
+_GSD, _GROUP, _TOLD_BY = "gsd_m", "group", "split_by"
+"""Optional columns: earlier releases wrote none."""
+_OPTIONAL = (_GSD, _GROUP, _TOLD_BY)
 
 
-def build_index(records: Iterable[Record], classes: ClassTable, request: CropOptions) -> pd.DataFrame:
+def build_index(
+    records: Iterable[Record], classes: ClassTable, request: CropOptions, sides: Mapping[str, Side] | None = None
+) -> pd.DataFrame:
     """Return the table of crops, sorted by source, row and column.
 
     Its columns are split (`train` or `val`), image and mask (POSIX paths relative to the folder), source, row_off,
     col_off, height and width (the source pixels in the crop), window_px (side of the crop's files), repeat (how often
     an epoch shows the crop), labelled (number of pixels that carry a label), per class `px_<name>` (number of
-    its pixels), and gsd_m (ground sample distance of the source, metres per pixel; NaN where it is not known).
+    its pixels), gsd_m (ground sample distance of the source, metres per pixel; NaN where it is not known), group
+    (sources of one group stand on one side; it has the name of its first) and split_by (what told the group: see
+    `ToldBy`).
 
     Parameters
     ----------
@@ -44,23 +50,34 @@ def build_index(records: Iterable[Record], classes: ClassTable, request: CropOpt
         Holds every id in the records.
     request : CropOptions
         The split and whether to balance.
+    sides : mapping of str to Side, optional
+        The side of each source that has crops; by default each is drawn by itself.
     """
     records = sorted((record for record in records if record.rows), key=lambda record: record.source)
-    sides = split_sources((record.source for record in records), split=request.split, seed=request.seed)
-    train = [row for record in records if sides[record.source] == "train" for row in record.rows]
+    if sides is None:
+        each = one_each(record.source for record in records)
+        sides = sides_of(each, crops_of(records), split=request.split, seed=request.seed)
+    train = [row for record in records if sides[record.source].split == "train" for row in record.rows]
     factors = repeat_factors([[index for index, _ in row.counts] for row in train]) if request.balance else {}
     columns = _columns(classes)
     lines = [
         (
-            sides[record.source], row.image, row.mask, record.source,
+            sides[record.source].split, row.image, row.mask, record.source,
             row.window.row_off, row.window.col_off, row.window.height, row.window.width, request.window_px,
-            _repeat(row, factors) if sides[record.source] == "train" else 1, row.labelled, *_per_class(row, classes),
+            _repeat(row, factors) if sides[record.source].split == "train" else 1,
+            row.labelled, *_per_class(row, classes),
             math.nan if record.gsd_m is None else record.gsd_m,
+            sides[record.source].group, sides[record.source].told_by,
         )
         for record in records
         for row in record.rows
     ]  # fmt: skip
-    return pd.DataFrame(lines, columns=[*columns, _GSD]).astype(_types(columns))
+    return pd.DataFrame(lines, columns=[*columns, *_OPTIONAL]).astype(_types(columns))
+
+
+def crops_of(records: Iterable[Record]) -> dict[str, int]:
+    """Return the number of crops of each source that has any."""
+    return {record.source: len(record.rows) for record in records if record.rows}
 
 
 def repeat_factors(crops: Sequence[Iterable[int]]) -> dict[int, float]:
@@ -110,9 +127,10 @@ def read_crop_index(out: Path) -> tuple[pd.DataFrame, ClassTable]:
     try:
         index = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors="surrogateescape")
         expected = _columns(classes)
-        if [name for name in index.columns if name != _GSD] != expected:
-            raise ValueError(f"columns {', '.join((*expected, _GSD))} expected, {', '.join(index.columns)} found")
-        index = index.assign(**{_GSD: index.get(_GSD, "")}).replace({_GSD: ""}, "nan").astype(_types(expected))
+        if [name for name in index.columns if name not in _OPTIONAL] != expected:
+            raise ValueError(f"columns {', '.join((*expected, *_OPTIONAL))} expected, {', '.join(index.columns)} found")
+        index = index.assign(**{name: index.get(name, "") for name in _OPTIONAL})
+        index = index.replace({_GSD: ""}, "nan").astype(_types(expected))
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise CropIndexError(f"{path}: {error}") from error
     _check(path, index)

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joblib import effective_n_jobs
+
 from tiler.classes import ClassTable
+from tiler.crops.choice import chosen, group_sources, keep, with_val_folder
 from tiler.crops.classes import CropClasses, NamedBy, crop_classes
 from tiler.crops.cut import CropOutcome
 from tiler.crops.folder import RECORDS, refuse_foreign, remove_empty_folders
-from tiler.crops.index import build_index, made_up_classes, write_crop_index
+from tiler.crops.index import build_index, crops_of, made_up_classes, write_crop_index
+from tiler.crops.places import seen_by_both
 from tiler.crops.plan import CropOptions
 from tiler.crops.record import CORRECTED, discard, read_records
+from tiler.crops.split import BY_ITSELF, Grouping, SplitOptions, sides_of
+from tiler.crops.split_report import SplitReport
 from tiler.crops.tasks import cut_sources
 from tiler.errors import CropRequestError, NoPairError, OutputExistsError
 from tiler.files.atomic import sweep
@@ -38,8 +44,12 @@ class CropReport:
     """Number of validation crops."""
     filtered: int
     """Number of crops that were left out because too few of their pixels carry a label."""
+    padded: int
+    """Number of crops that are padded, because their image is smaller than the window."""
     removed: int
     """Number of sources whose crops were deleted because their image or mask is gone."""
+    split: SplitReport
+    """How the sources were split."""
     named_by: NamedBy
     """Where the names and colours of the classes come from; `nobody`: they are made up."""
     class_pixels: Mapping[str, int]
@@ -77,9 +87,11 @@ def make_crops(
     *,
     classes: ClassTable | None,
     remap: RemapOptions = AS_IT_IS,
+    sides: SplitOptions = BY_ITSELF,
     jobs: int = -1,
     hold: Callable[[Path], AbstractContextManager[Any]] = nullcontext,
     advance: Callable[[CropOutcome, int, int], None] = lambda outcome, done, total: None,
+    looked: Callable[[int, int], None] = lambda done, total: None,
 ) -> CropReport:
     """Cut images and their masks into square crops for training.
 
@@ -102,6 +114,8 @@ def make_crops(
         into the masks, see `own_class_table`, or else made up.
     remap : RemapOptions
         Which classes are left out or merged; the masks of crops and `classes.csv` hold the classes that are left.
+    sides : SplitOptions
+        Which sources validate; by default what `out` was cut with, or else each is drawn by itself.
     jobs : int
         Number of processes; -1: one per core.
     hold : callable
@@ -109,6 +123,8 @@ def make_crops(
         there meanwhile.
     advance : callable
         Called as each source ends, with its outcome, the number of sources that have ended, and that of all.
+    looked : callable
+        Called while places are told, with the number of pictures that were looked at, and that of all.
 
     Returns
     -------
@@ -131,22 +147,27 @@ def make_crops(
     if not pairs.pairs:
         lone = ", ".join(str(path) for path in (*pairs.only_first[:2], *pairs.only_second[:2]))
         raise NoPairError(f"{images}: no image there has a mask of its name in {masks}; found {lone or 'nothing'}")
-    for folder in (images, masks):
-        if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
-            raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     refuse_foreign(out)
     _refuse_corrected(out)
+    choice = chosen(out, sides, pairs)
+    pairs = with_val_folder(pairs, choice)
+    for folder in (images, masks, *map(Path, choice.folders or ())):
+        if out.resolve().is_relative_to(folder.resolve()) or folder.resolve().is_relative_to(out.resolve()):
+            raise CropRequestError(f"{out} and {folder}: one lies within the other; choose a folder beside it")
     meant = crop_classes(pairs.pairs, masks, classes, remap)
+    threads = effective_n_jobs(jobs)
+    grouping, choice = group_sources(pairs.pairs, choice, request.reading, jobs=threads, advance=looked)
     with hold(out):
         (out / RECORDS).mkdir(parents=True, exist_ok=True)
         removed = _forget(out, pairs)
+        keep(out, choice)
         outcomes = []
         for outcome in cut_sources(pairs.pairs, out, request, meant, jobs):
             outcomes.append(outcome)
             advance(outcome, len(outcomes), len(pairs.pairs))
         sweep(out, of_all=False)
         remove_empty_folders(out)
-        return _finish(out, request, meant, pairs, outcomes, removed)
+        return _finish(out, request, meant, grouping, pairs, outcomes, removed)
 
 
 def _refuse_corrected(out: Path) -> None:
@@ -173,23 +194,31 @@ def _finish(
     out: Path,
     request: CropOptions,
     meant: CropClasses,
+    grouping: Grouping,
     pairs: Pairs,
     outcomes: Sequence[CropOutcome],
     removed: int,
 ) -> CropReport:
     records = [outcome.record for outcome in outcomes if outcome.record is not None]
     classes = meant.in_crops or made_up_classes(records)
-    index = build_index(records, classes, request)
+    sides = sides_of(grouping, crops_of(records), split=request.split, seed=request.seed)
+    index = build_index(records, classes, request, sides)
     write_crop_index(out, index, classes)
     train = int((index["split"] == "train").sum())
+    grounds = {outcome.record.source: outcome.ground for outcome in outcomes if outcome.record and outcome.ground}
     return CropReport(
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.path)),
         only_images=pairs.only_first,
         only_masks=pairs.only_second,
         train=train,
         val=len(index) - train,
+        padded=int((index[["height", "width"]].min(axis=1) < request.window_px).sum()),
         removed=removed,
         filtered=sum(record.filtered for record in records),
+        split=SplitReport(
+            grouping, sides, share=1 - train / max(len(index), 1), wanted=1 - request.split,
+            seen_by_both=seen_by_both(sides, grounds),
+        ),
         named_by=meant.named_by,
         class_pixels={name: int(index[f"px_{name}"].sum()) for name in classes.names},
-    )
+    )  # fmt: skip

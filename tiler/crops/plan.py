@@ -1,9 +1,8 @@
-"""Plan training crops: which windows an image is cut into, and which sources train."""
+"""Plan training crops: which windows an image is cut into."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +13,6 @@ from tiler.option import check, option
 from tiler.source.options import ReadingOptions
 
 CropFormat = Literal["png", "jpeg"]
-Split = Literal["train", "val"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +25,13 @@ class CropOptions:
     )
     split: float = option(
         0.875,
-        "This share of the images trains, the others validate; the crops of one image stay together.",
+        "This share of the images trains, or of the crops where --split-by keeps images together; the others validate. "
+        "The crops of one image stay together.",
         unit="FRACTION",
         least=0,
         most=1,
     )
-    seed: int = option(0, "Another seed chooses other images to train.", unit="N", least=0)
+    seed: int = option(0, "Another seed draws other images to train.", unit="N", least=0)
     min_labelled: float = option(
         0.0,
         "Crops are left out of which a smaller fraction carries a label; padding does not count.",
@@ -89,21 +88,11 @@ def plan_crops(shape: tuple[int, int], request: CropOptions) -> tuple[Window, ..
     return tuple(Window(row_off, col_off, height, width) for row_off in row_offs for col_off in col_offs)
 
 
-def split_sources(names: Iterable[str], *, split: float, seed: int) -> dict[str, Split]:
-    """Return the side of each source, so that no source's crops stand on both.
+def window_that_fits(shape: tuple[int, int]) -> int:
+    """Return a window that cuts an image of (height, width) without padding.
 
-    Parameters
-    ----------
-    names : iterable of str
-        The sources; their order does not matter.
-    split : float
-        Fraction of the sources that trains. Each side gets at least one of two sources or more, unless this is 0 or 1.
-    seed : int
-        Decides which sources train.
+    It is the side of squares that fill the image, unless these are less than a quarter of its shorter side; else that
+    side.
     """
-    shuffled = sorted(names)
-    random.Random(seed).shuffle(shuffled)
-    train = round(len(shuffled) * split)
-    if len(shuffled) > 1 and 0 < split < 1:
-        train = min(max(train, 1), len(shuffled) - 1)
-    return {name: "train" if place < train else "val" for place, name in enumerate(shuffled)}
+    square, shorter = math.gcd(*shape), min(shape)
+    return square if square >= shorter / 4 else shorter

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiler.crops.plan import CropOptions
+from tiler.crops.split import SplitOptions
 from tiler.errors import CropRequestError
 from tiler.option import REQUIRED, check, class_table, option
 from tiler.remap.options import RemapOptions
@@ -26,6 +27,8 @@ class CropRequest:
     jobs: int | None = option(None, "N images are cut at the same time.", unit="N", shown="one per core", least=1)
     crops: CropOptions = CropOptions()
     """How to cut, split and balance."""
+    sides: SplitOptions = SplitOptions()
+    """Which images validate."""
     remap: RemapOptions = RemapOptions()
     """Which classes are left out or merged."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from tiler.classes import MAX_CLASSES, NO_LABEL, ClassTable, Colour
 from tiler.errors import ChannelError, LabelError
 from tiler.grid.window import Window
 from tiler.masks.png import read_text
+from tiler.masks.unknown import count_values, unknown_in_words
 from tiler.source.channels import Channels, choose_channels
 from tiler.source.options import FileLimits
 from tiler.source.raster import RasterInfo, describe, open_raster, reading
@@ -28,6 +30,8 @@ It may have any number of pixels within this height and width. Masks are read by
 more. Polygons need most: 1,024 rows at once, 7 bytes a pixel, are 30 GB at this width. `segment` itself would need
 80 GB for a mask of so many columns."""
 _BLACK = (0, 0, 0)
+_COUNTED_PX = 2**22
+"""Pixels that are looked at together, where those that no class has are counted."""
 _LOSSY = "; JPEG changes pixels, store masks as PNG or GeoTIFF"
 
 
@@ -89,6 +93,8 @@ class LabelReader:
         self._palette = self._read_palette() if channels.palette and not invented else {}
         by_colour = len(channels.colour) == 3 or _maps_by_colour(self._palette, classes)
         self._ids_by_colour = self._colour_table() if by_colour else None
+        self._counting = False
+        self._unknown: Counter[int] = Counter()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -144,7 +150,7 @@ class LabelReader:
         Raises
         ------
         LabelError
-            If a pixel holds an id or a colour that no class has. The message says where.
+            If a pixel holds an id or a colour that no class has. The message counts those of the whole file.
         RasterReadError
             If the pixels cannot be decoded.
         """
@@ -181,9 +187,10 @@ class LabelReader:
         if valid is not None:
             unknown &= valid
             labels[~valid] = NO_LABEL
-        if unknown.any():
-            row, col = _first(unknown)
-            self._refuse_colour(samples[:, row, col], unknown, window)
+        if unknown.any() and not self._counting:
+            self._refuse_unknown("colour", unknown, window)
+        if self._counting:
+            self._unknown.update(count_values(packed[unknown]))
         return labels
 
     def _from_palette(
@@ -202,12 +209,10 @@ class LabelReader:
         wrong = (ids < 0) | (ids >= count) & (ids != NO_LABEL)
         if valid is not None:
             wrong &= valid
-        if wrong.any():
-            row, col = _first(wrong)
-            raise LabelError(
-                f"{self.info.path}: class id {ids[row, col]} at {_place(row, col, window)}; "
-                f"expected 0 to {count - 1}, or {NO_LABEL} for no label" + self._hint()
-            )
+        if wrong.any() and not self._counting:
+            self._refuse_unknown("class id", wrong, window)
+        if self._counting:
+            self._unknown.update(count_values(ids[wrong]))
         labels: NDArray[np.uint8] = ids.astype(np.uint8)
         return labels if valid is None else np.where(valid, labels, np.uint8(NO_LABEL))
 
@@ -225,12 +230,30 @@ class LabelReader:
                 f"{self.info.path}: the mask holds colours; name them with --classes, a CSV with name,r,g,b"
             )
 
-    def _refuse_colour(self, colour: NDArray[np.uint8], unknown: NDArray[np.bool_], window: Window) -> None:
-        row, col = _first(unknown)
+    def _refuse_unknown(
+        self, what: Literal["colour", "class id"], unknown: NDArray[np.bool_], window: Window
+    ) -> NoReturn:
+        """Raise for a pixel that no class has, once all such pixels of the file are counted."""
+        self._counting = True
+        height, width = self.shape
+        rows = max(_COUNTED_PX // width, 1)
+        try:
+            for top in range(0, height, rows):
+                self.read(Window(top, 0, min(rows, height - top), width))
+            found = unknown_in_words(what, self._unknown, height * width)
+        finally:
+            self._counting = False
+            self._unknown.clear()
         raise LabelError(
-            f"{self.info.path}: colour {','.join(map(str, colour))} at {_place(row, col, window)} is no class's; "
-            f"{unknown.sum()} pixels of {window} have colours that are not in the class table" + self._hint()
+            f"{self.info.path}: {found}; the first is at {_place(*_first(unknown), window)}; "
+            f"{self._expected()}{self._hint()}"
         )
+
+    def _expected(self) -> str:
+        if self._ids_by_colour is not None:
+            return "expected colours of the class table"
+        count = MAX_CLASSES if self._classes is None else len(self._classes)
+        return f"expected 0 to {count - 1}, or {NO_LABEL} for no label"
 
     def _hint(self) -> str:
         return _LOSSY if self._lossy else ""

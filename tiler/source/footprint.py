@@ -77,6 +77,40 @@ def overlapping(footprints: Sequence[Footprint]) -> tuple[int, ...]:
     return tuple(sorted({*_on_plane(local), *_on_plane(_on_one_map(placed)), *_with_wide(placed)}))
 
 
+def overlaps(footprints: Sequence[Footprint]) -> tuple[list[tuple[int, int]], frozenset[int]]:
+    """Return which images share ground with which, and which say where they lie.
+
+    See `overlapping` for what counts. Images that are too large for a map are left out.
+
+    Returns
+    -------
+    list of tuple of int
+        Pairs of indices, the smaller first.
+    frozenset of int
+        The indices of the images that were compared.
+    """
+    by_crs: defaultdict[CRS | None, _Outlines] = defaultdict(list)
+    for number, footprint in enumerate(footprints):
+        if (outline := _outline(footprint)) is not None:
+            by_crs[footprint.georeference.crs].append((number, outline))
+    local = by_crs.pop(None, [])
+    planes = (local, _on_one_map([each for crs, outlines in by_crs.items() for each in _placed(crs, outlines)]))
+    compared = frozenset(number for plane in planes for number, _ in plane)
+    return [pair for plane in planes for pair in _pairs(plane)], compared
+
+
+def _pairs(outlines: _Outlines) -> list[tuple[int, int]]:
+    """Return the indices of outlines that share area, pair by pair, all in one plane."""
+    numbers, polygons = _drawn(outlines)
+    areas = shapely.area(polygons)
+    one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    one, other = one[one < other], other[one < other]
+    least = _SHARED * np.minimum(areas[one], areas[other])
+    shared = shapely.area(shapely.intersection(polygons[one], polygons[other])) > least
+    pairs = np.sort(np.stack((numbers[one[shared]], numbers[other[shared]]), axis=1), axis=1)
+    return [(first, second) for first, second in pairs.tolist()]
+
+
 def corners(footprint: Footprint) -> tuple[tuple[float, float], ...]:
     """Return latitude and longitude of the corners of a raster: top left, top right, bottom right, bottom left.
 
@@ -91,11 +125,16 @@ def corners(footprint: Footprint) -> tuple[tuple[float, float], ...]:
 
 def _on_plane(outlines: _Outlines) -> list[int]:
     """Return the indices of outlines that share area with another, all in one plane."""
+    numbers, polygons = _drawn(outlines)
+    found: list[int] = numbers[_sharing(polygons)].tolist()
+    return found
+
+
+def _drawn(outlines: _Outlines) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Return the indices and polygons of outlines that do not cross themselves."""
     drawn = [(number, shapely.Polygon(outline)) for number, outline in outlines]
     kept = [(number, polygon) for number, polygon in drawn if shapely.is_valid(polygon)]
-    numbers = np.array([number for number, _ in kept], np.int64)
-    found: list[int] = numbers[_sharing(np.array([polygon for _, polygon in kept], object))].tolist()
-    return found
+    return np.array([number for number, _ in kept], np.int64), np.array([polygon for _, polygon in kept], object)
 
 
 def _outline(footprint: Footprint) -> NDArray[np.float64] | None:
