@@ -26,7 +26,7 @@ _OF_THE_LOG: dict[str, dict[str, Any]] = {
                  "help": "The log is appended to this file too, as lines of JSON."},
 }  # fmt: skip
 """Options that stand before a command's name and after it."""
-_HEADINGS = ("output", "model", "input", "place", "polygons", "workers", "limits", "records", "options")
+_HEADINGS = ("output", "model", "input", "variation", "place", "polygons", "workers", "limits", "records", "options")
 _FEW = 30
 _KEY, TYPED = "noseam.log", "noseam.typed"
 ORIGINS = "noseam.origins"

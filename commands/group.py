@@ -19,7 +19,7 @@ from tiler.errors import NoseamError, reason_of
 _log = logging.getLogger("noseam")
 _RESUMABLE = {
     **dict.fromkeys(("segment", "crop", "demo"), "; the same command again goes on from here"),
-    "train": "; the same command again goes on from the last finished epoch",
+    "train": "; the same command again goes on from the last validation",
 }
 
 

@@ -18,12 +18,14 @@ def scenes(**wanted: Any) -> None:
     """Make up a survey in OUT: photos and orthomosaics with exact label masks.
 
     The survey serves to try noseam out, to train and to test. It shows streets, houses, gardens and
-    ponds in 22 of the 24 classes of the Semantic Drone Dataset. Photos and orthomosaics go to
-    OUT/images, masks to OUT/truth, the class table to OUT/classes.csv.
+    ponds in 22 of the 24 classes of the Semantic Drone Dataset; with --world varied each scene is of
+    another kind, light and camera. Photos and orthomosaics go to OUT/images, masks to OUT/truth,
+    the class table to OUT/classes.csv.
 
     \b
-    Example:
+    Examples:
       noseam scenes made-up/ --photos 4 --orthomosaics 1 --seed 7
+      noseam scenes varied/ --world varied --gsd 0.004 --gsd-to 0.03
     """
     from segment.record.progress import SCENES_SIGN_S, Meter
     from tiler.scenes.survey import IMAGES, TRUTH, make_survey

@@ -6,6 +6,7 @@ import logging
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     from segment.record.sums import End, Sums
 
 _MODEL_CHOICE = """--model is missing: which network shall segment your images?
+  --model {bundled}
+      comes with noseam, for a first try on your photos. It learned made-up
+      {measured}
   --model {hub}
-      24 classes of low-flying drone photos; fetched once from the Hugging Face hub
+      24 classes of low-flying drone photos; fetched once from the Hugging
+      Face hub; for research and evaluation only
   --model FOLDER
-      your own SegFormer checkpoint, such as `noseam train` writes
-  --model bundled:demo
-      comes with noseam, for trying it out: it knows made-up scenes only, see `noseam demo`"""
+      your own SegFormer, of your own classes. From photos and their masks:
+        noseam crop PHOTOS MASKS --out crops --classes classes.csv
+        noseam train crops --out FOLDER --base {bundled}"""
+_WIDTH = 72
 _log = logging.getLogger("noseam")
 
 
@@ -120,10 +126,11 @@ def _close(
 
 
 def _chosen(model: str | None) -> str:
-    from segment.model.checkpoint import DRONE_MODEL
+    from segment.model.checkpoint import BUNDLED, DRONE_MODEL, describe_checkpoint
 
     if model is None:
-        raise click.UsageError(_MODEL_CHOICE.format(hub=DRONE_MODEL))
+        measured = "\n      ".join(wrap(f"scenes alone: {describe_checkpoint(BUNDLED).measured}.", _WIDTH))
+        raise click.UsageError(_MODEL_CHOICE.format(bundled=BUNDLED, hub=DRONE_MODEL, measured=measured))
     if model.startswith("--"):
         raise click.UsageError(f"--model needs a value; the next option was found: {model}")
     return model

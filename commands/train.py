@@ -18,7 +18,7 @@ from tiler.words import counted
 def train(**wanted: Any) -> None:
     """Train a SegFormer on CROPS that `noseam crop` cut.
 
-    DIR becomes a checkpoint for `noseam segment --model DIR`: weights of the best epoch, class table,
+    DIR becomes a checkpoint for `noseam segment --model DIR`: the weights that were best, class table,
     the cut of the crops, a model card and the learning curve. The same command again goes on where
     it was stopped.
 
@@ -26,14 +26,15 @@ def train(**wanted: Any) -> None:
     Examples:
       noseam train crops/ --out model/
       noseam train crops/ --out model/ --base nvidia/mit-b0 --epochs 20 --batch-size 8
-      noseam train crops/ --out model/ --base b0 --lr 6e-4 --warmup 0.05 --epochs 50
+      noseam train crops/ --out model/ --base b0 --epochs 50 --patience 10
+      noseam train crops/ --out model/ --base b0 --epochs 80 --patience 10 --extend
     """
     from segment.evaluation.metrics import percent
     from segment.record.progress import Meter
     from segment.steps import train
 
     request = request_of(TrainRequest, wanted)
-    with Meter("steps", quiet=quiet()) as count:
+    with Meter("steps", quiet=quiet(), goes_on=True) as count:
         result = train(request, count)
     if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
         return

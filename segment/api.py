@@ -22,7 +22,8 @@ from segment.report.request import ReportRequest
 from segment.review.request import By, ReviewFormat, ReviewRequest
 from segment.run.request import PlanRequest, Resource, SegmentRequest, WorkerOptions
 from segment.steps import Progress
-from segment.training.request import Schedule, TrainRequest
+from segment.training.request import Balance, Loss, Recipe, Schedule, TrainRequest
+from segment.training.variation import Variation
 from tiler.crops.plan import CropFormat, CropOptions
 from tiler.crops.request import CropRequest
 from tiler.crops.split import SplitBy, SplitOptions
@@ -112,23 +113,41 @@ def train(
     base: str = TrainRequest.base,
     epochs: float = TrainRequest.epochs,
     max_steps: int | None = TrainRequest.max_steps,
-    lr: float = TrainRequest.lr,
-    schedule: Schedule = TrainRequest.schedule,
-    warmup: float = TrainRequest.warmup,
-    weight_decay: float = TrainRequest.weight_decay,
+    validate_every: int | None = TrainRequest.validate_every,
+    patience: int | None = TrainRequest.patience,
+    recipe: Recipe = TrainRequest.recipe,
+    lr: float | None = TrainRequest.lr,
+    head_lr_factor: float | None = TrainRequest.head_lr_factor,
+    schedule: Schedule | None = TrainRequest.schedule,
+    warmup: float | None = TrainRequest.warmup,
+    weight_decay: float | None = TrainRequest.weight_decay,
+    ema: float | None = TrainRequest.ema,
+    loss: Loss = TrainRequest.loss,
+    ohem: float = TrainRequest.ohem,
+    class_weights: Balance = TrainRequest.class_weights,
+    ignore: Iterable[str] = RemapOptions.ignore,
+    map: Iterable[str] = RemapOptions.map,
     batch_size: int = TrainRequest.batch_size,
     accumulate: int = TrainRequest.accumulate,
     input_px: int = TrainRequest.input_px,
     overlap: float = TrainRequest.overlap,
-    class_weights: bool = TrainRequest.class_weights,
     augment: bool = TrainRequest.augment,
+    zoom: tuple[float, float] = Variation.zoom,
+    tilt: bool = Variation.tilt,
+    colour: float = Variation.colour,
+    shadow: float = Variation.shadow,
+    blur: float = Variation.blur,
+    noise: float = Variation.noise,
+    jpeg: float = Variation.jpeg,
     device: Literal["auto", "cpu", "cuda"] = TrainRequest.device,
     precision: Precision = TrainRequest.precision,
     workers: int | Literal["auto"] = TrainRequest.workers,
+    threads: int | None = TrainRequest.threads,
     seed: int = TrainRequest.seed,
     half: bool = TrainRequest.half,
     tensorboard: bool = TrainRequest.tensorboard,
     fresh: bool = TrainRequest.fresh,
+    extend: bool = TrainRequest.extend,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a model on crops, or go on with its training.
@@ -176,6 +195,7 @@ def plan(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = PlanRequest.grid_shift_px,
+    balance_classes: float | Literal["auto"] = PlanRequest.balance_classes,
     part_size: float = PlanRequest.part_size,
     strict: bool = PlanRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,
@@ -259,6 +279,7 @@ def segment(
     max_block_mb: float = FileLimits.max_block_mb,
     max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
     grid_shift_px: int = SegmentRequest.grid_shift_px,
+    balance_classes: float | Literal["auto"] = SegmentRequest.balance_classes,
     part_size: float = SegmentRequest.part_size,
     strict: bool = SegmentRequest.strict,
     allow_vrt: bool = FileLimits.allow_vrt,

@@ -91,7 +91,6 @@ def plan(request: SurveyRequest) -> Planned:
     NoseamError
         If the checkpoint cannot be used, an optional package is missing, or two images would write one output.
     """
-    from segment.model.checkpoint import describe_checkpoint
     from segment.plan.gone import find_gone
     from segment.plan.report import passed_over
     from segment.plan.scope import scope_of
@@ -109,7 +108,7 @@ def plan(request: SurveyRequest) -> Planned:
         require_extra("vector")
     if request.georef == "photo":
         require_extra("photo")
-    description = None if request.model is None else describe_checkpoint(request.model)
+    description = _described(request)
     try:
         asked = (Tiling(),) if description is None else (description.tiling, description.cost.balance_px)
         resolved = request.over(*asked)
@@ -130,6 +129,17 @@ def plan(request: SurveyRequest) -> Planned:
     for level, text in passed_over(walked, ours, request):
         _log.log(level, "%s", text)
     return Planned(description, resolved, ours, everything, scope)
+
+
+def _described(request: SurveyRequest) -> Description | None:
+    """Return the checkpoint that a user named, its classes balanced as asked; None if there is none."""
+    from segment.model.checkpoint import describe_checkpoint
+
+    if request.model is not None:
+        return describe_checkpoint(request.model).balanced(request.balance_classes)
+    if request.balance_classes:
+        raise RequestError("--balance-classes needs --model, which says how often training showed each class")
+    return None
 
 
 @_no_warnings()

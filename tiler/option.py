@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-Group = Literal["input", "model", "output", "place", "polygons", "workers", "limits", "records", ""]
+Group = Literal["input", "variation", "model", "output", "place", "polygons", "workers", "limits", "records", ""]
 """Headings under which a long help lists its options; empty: under none."""
 _Request = TypeVar("_Request")
 _KEY = "option"

@@ -20,7 +20,7 @@ done
 kill $!
 
 # Rare classes weigh more, until it has noticed all of them.
-noseam train crops --out stage2 --base stage1/state/checkpoint-2268 --lr 6e-4 --schedule constant --class-weights \
+noseam train crops --out stage2 --base stage1/state/checkpoint-2268 --lr 6e-4 --schedule constant --class-weights median \
     --max-steps 400 --seed 2 "${options[@]}"
 
 # Every pixel weighs alike, for exact outlines.

@@ -64,15 +64,21 @@ def open_engine(description: Description, digest: str, options: EngineOptions = 
 def _open_torch(description: Description, digest: str, options: EngineOptions, threads: int) -> Engine:
     from segment.engine.compiled import CompiledNetworks, Wanted
     from segment.engine.torch_engine import TorchEngine
+    from segment.model.network import Normalised, add_offsets
     from segment.model.segmenter import load_segmenter
+
+    balance = description.balance
+
+    def load() -> Normalised:
+        return add_offsets(load_segmenter(description, digest), balance.offsets)
 
     def compiled(device: torch.device, precision: Chosen, most: Most, eager: Forward) -> CompiledNetworks:
         return CompiledNetworks(
-            Wanted(description.folder, digest, str(device), precision), most, eager, options.compile
+            Wanted(description.folder, digest, str(device), precision, balance), most, eager, options.compile
         )
 
     return TorchEngine(
-        lambda: load_segmenter(description, digest), len(description.classes), device=options.device,
+        load, len(description.classes), device=options.device,
         precision=options.precision, batch_size=options.batch_size, threads=threads, compiled=compiled,
         temperature=description.temperature,
     )  # fmt: skip

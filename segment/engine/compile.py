@@ -16,6 +16,7 @@ import torch
 from segment.engine.compiled import LEAST_TILES, Wanted
 from segment.engine.device import current, noise, placed
 from segment.model.checkpoint import describe_checkpoint
+from segment.model.network import add_offsets
 from segment.model.segmenter import load_segmenter
 
 _KINDNESS = 10
@@ -55,7 +56,8 @@ def compile_network(wanted: Wanted, shape: tuple[int, int], most: int, package: 
         Whatever PyTorch's compiler raises, where it does not work on this machine.
     """
     device = torch.device(wanted.device)
-    segmenter = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
+    plain = load_segmenter(describe_checkpoint(str(wanted.folder)), wanted.digest)
+    segmenter = add_offsets(plain, wanted.balance.offsets)
     network = placed(segmenter, device, wanted.precision)
     with current(device), torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         batch: Any = torch.export.Dim("tiles", min=LEAST_TILES, max=max(most, LEAST_TILES + 1))

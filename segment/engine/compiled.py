@@ -26,6 +26,7 @@ from torch import Tensor
 from segment.engine.device import Chosen, noise
 from segment.engine.request import WhenToCompile
 from segment.model.kept import keep, kept_folder
+from tiler.balance import OFF, Balance
 from tiler.stopwatch import watch
 
 Forward = Callable[[Tensor], Tensor]
@@ -66,6 +67,8 @@ class Wanted:
     """`cpu`, `cuda` or `cuda:N`."""
     precision: Chosen
     """What it computes in."""
+    balance: Balance = OFF
+    """What is added to its logits."""
 
     def kept(self, shape: tuple[int, int], most: int) -> Path:
         """Return the folder that a network is kept in, compiled for batches of at most so many tiles of a shape (h, w).
@@ -78,7 +81,8 @@ class Wanted:
             if self.device == "cpu"
             else torch.cuda.get_device_name(torch.device(self.device))
         )
-        parts = (self.digest, self.precision, f"{height}x{width}", most, chip, torch.__version__, _FORM)
+        network = self.digest + self.balance.key
+        parts = (network, self.precision, f"{height}x{width}", most, chip, torch.__version__, _FORM)
         return kept_folder("compiled") / re.sub(r"[^\w.+-]", "_", "-".join(map(str, parts)))
 
 

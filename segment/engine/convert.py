@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,19 @@ def for_shape(network: Any, height: int, width: int) -> Any:
     fixed = network.clone()
     fixed.reshape([1, 3, height, width])
     return fixed
+
+
+def add_offsets(network: Any, offsets: Sequence[float]) -> Any:
+    """Return a converted network whose logits are larger by a constant for each class; none: the network itself.
+
+    OpenVINO adds them with the bias of the last layer, when it compiles the network. So what is kept serves any.
+    """
+    if not offsets:
+        return network
+    openvino = load_openvino()
+    logits = network.output(0).get_node().input_value(0)
+    sums = openvino.opset13.add(logits, np.array(offsets, np.float32).reshape(1, -1, 1, 1))
+    return openvino.Model([sums], network.get_parameters())
 
 
 def is_kept(digest: str) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment.engine.contract import Tiles
-from segment.engine.convert import converted, for_shape, openvino_core
+from segment.engine.convert import add_offsets, converted, for_shape, openvino_core
 from segment.engine.few import Few
 from segment.engine.request import Precision
 from segment.errors import DeviceError, EngineError
@@ -72,7 +72,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, stitching and writing
         }
-        self._network = converted(description, digest)
+        self._network = add_offsets(converted(description, digest), description.balance.offsets)
         self._threads = threads
         self._bytes_px = description.cost.bytes_px * (_OF_BF16 if chosen == "bf16" else 1)
         self.classes, self._temperature = len(description.classes), description.temperature

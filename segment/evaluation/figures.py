@@ -128,7 +128,7 @@ def draw_reliability(found: Reliability, path: Path) -> None:
 
 
 def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) -> None:
-    """Write a picture of how a training went: loss on the left, mIoU and accuracy on the right.
+    """Write a picture of how a training went: loss, mIoU and accuracy, each over its own range.
 
     Parameters
     ----------
@@ -140,14 +140,15 @@ def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) 
         The PNG file; appears whole or not at all.
     """
     axis, places = _places(rows)
-    figure = Figure(figsize=(10, 4), dpi=_DPI, layout="constrained")
-    losses, scores = figure.subplots(1, 2, sharex=True)
+    figure = Figure(figsize=(13, 4), dpi=_DPI, layout="constrained")
+    losses, scores, accuracy = figure.subplots(1, 3, sharex=True)
     _draw_series(losses, places, rows, {"train_loss": ("training", _GRAY), "val_loss": ("validation", _BLUE)})
-    _draw_series(scores, places, rows, {"accuracy": ("accuracy", _GRAY), "miou": ("mIoU", _BLUE)}, factor=100)
-    _mark_best(scores, places, rows)
+    _draw_series(scores, places, rows, {"miou": ("mIoU", _BLUE)}, factor=100)
+    _draw_series(accuracy, places, rows, {"accuracy": ("accuracy", _GRAY)}, factor=100)
     losses.set_title("Loss", fontsize=11)
-    scores.set_title("Validation: mIoU and accuracy, %", fontsize=11)
-    for panel in (losses, scores):
+    scores.set_title("Validation: mIoU, %", fontsize=11)
+    accuracy.set_title("Validation: accuracy, %", fontsize=11)
+    for panel in (losses, scores, accuracy):
         panel.set_xlabel(axis, fontsize=9)
         panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         panel.tick_params(labelsize=8)
@@ -155,8 +156,17 @@ def draw_learning_curve(rows: Sequence[Mapping[str, float | None]], path: Path) 
         panel.grid(color="#e6e6e6", linewidth=0.7)
         panel.set_axisbelow(True)
     losses.set_ylim(bottom=0)
-    scores.set_ylim(0, 100)
+    scores.set_ylim(0, _percent_above(rows, "miou"))
+    accuracy.set_ylim(0, _percent_above(rows, "accuracy"))
+    _mark_best(scores, places, rows)
     _save(figure, path)
+
+
+def _percent_above(rows: Sequence[Mapping[str, float | None]], key: str) -> float:
+    """Return where an axis of per cent ends, so that its curve fills most of it: a round number, 100 at most."""
+    greatest = max((value for row in rows if (value := _value(row, key)) is not None), default=1.0)
+    ends = (1, 2, 4, 6, 8, 10, 15, 20, 30, 40, 60, 80)
+    return next((float(end) for end in ends if 100 * greatest <= 0.9 * end), 100.0)
 
 
 def _places(rows: Sequence[Mapping[str, float | None]]) -> tuple[str, list[float]]:
@@ -205,7 +215,7 @@ def _mark_best(axes: Axes, places: Sequence[float], rows: Sequence[Mapping[str, 
     axes.annotate(
         f"best {100 * best:.1f}",
         (at, 100 * best),
-        xytext=(0, 9 if best < 0.15 else -16),
+        xytext=(0, 9 if best < 0.0015 * axes.get_ylim()[1] else -16),
         textcoords="offset points",
         ha="center",
         fontsize=9,

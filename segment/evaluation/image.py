@@ -17,6 +17,7 @@ from segment.evaluation.metrics import confusion
 from segment.evaluation.reliability import Levels, count_levels, no_levels
 from segment.evaluation.seams import SeamCounts, count_seams
 from segment.evaluation.sides import Sides
+from tiler.doubt import Doubt, read_doubts
 from tiler.errors import TilerError
 from tiler.grid.parts import BLOCK_PX
 from tiler.grid.seams import SeamBands, bands_of, read_grid
@@ -46,6 +47,8 @@ class ImageCounts:
     """Label changes at the same places of the shifted mask, whose tiles meet elsewhere; None where there is none."""
     levels: Levels | None = None
     """Labels by what the raster of confidence says of them; None without truth or such a raster."""
+    doubts: tuple[Doubt, ...] = ()
+    """What makes the judged mask doubtful, as its tags tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ def count_image(name: str, masks: ImageMasks, classes: int, seam_px: int) -> Ima
         counter.blocks() if counter else None,
         control.blocks() if control else None,
         levels if masks.truth and masks.confidence else None,
+        read_doubts(masks.predicted.tags),
     )
 
 

@@ -9,7 +9,7 @@ from segment.evaluation.blocks import Blocks
 from segment.evaluation.grid_dependence import Dependence
 from segment.evaluation.metrics import Metrics, metrics_as_lines, or_none, percent
 from segment.evaluation.reliability import Reliability
-from segment.evaluation.results import Evaluation
+from segment.evaluation.results import Evaluation, ImageScore
 from segment.evaluation.seams import SeamScores
 from tiler.words import counted
 
@@ -20,11 +20,17 @@ _WORST = 3
 def evaluation_as_lines(evaluation: Evaluation) -> list[str]:
     """Return an evaluation as lines: classes, summary, seams, the grid, blocks, then what was not compared."""
     lines = []
+    if evaluation.truth_model:
+        lines.append(
+            f"two runs are compared: noseam made what was given as truth too, with the model {evaluation.truth_model}; "
+            "scores say how alike the two are, not how right"
+        )
     if evaluation.images and evaluation.judged:
         lines += metrics_as_lines(evaluation.metrics, evaluation.classes)
         lines += [*_reliability_lines(evaluation.reliability), *_seam_lines(evaluation.seams)]
     if evaluation.images:
         lines += [*_grid_lines(evaluation), *_block_lines(evaluation.blocks, evaluation.control)]
+    lines += _doubt_lines(evaluation.images)
     for what, paths in (
         ("predicted only", evaluation.only_predicted),
         ("truth only", evaluation.only_truth),
@@ -131,6 +137,17 @@ def _block_lines(blocks: Blocks | None, control: Blocks | None) -> Iterator[str]
     yield f"  {blocks.changes:,} label changes where tiles meet, {blocks.expected:,.0f} expected without tiles"
     if not blocks.enough:
         yield "  so few changes say little"
+
+
+def _doubt_lines(images: Iterable[ImageScore]) -> Iterator[str]:
+    """Yield what made predicted masks doubtful when they were made, each kind once."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    for image in images:
+        for doubt in image.doubts:
+            said.setdefault(doubt.kind, []).append((image.name, str(doubt)))
+    for found in said.values():
+        name, why = found[0]
+        yield f"doubtful, {counted(len(found), 'predicted mask')}, such as {name}: {why}"
 
 
 def _file_lines(what: str, paths: Sequence[Path]) -> list[str]:

@@ -28,6 +28,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Return an evaluation as JSON-able values: shares of 1, None where undefined."""
     return {
         "images": len(evaluation.images),
+        "truth_model": evaluation.truth_model or None,
         **metrics_as_dict(evaluation.metrics, evaluation.classes),
         "seams": _seams_as_dict(evaluation.seams),
         "grid": _grid_as_dict(evaluation),
@@ -42,6 +43,7 @@ def evaluation_as_dict(evaluation: Evaluation) -> dict[str, Any]:
                 "miou": or_none(image.miou),
                 "grid": image.dependence and _counts_as_dict(image.dependence),
                 "blocks": _blocks_as_dict(image.blocks),
+                "doubts": list(map(str, image.doubts)),
             }
             for image in evaluation.images
         ],

@@ -16,6 +16,7 @@ from segment.evaluation.metrics import Metrics, measure
 from segment.evaluation.reliability import Reliability, no_levels, of_levels
 from segment.evaluation.seams import SeamScores, measure_seams
 from segment.evaluation.sides import Match
+from tiler.doubt import Doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class ImageScore:
     """How many of its labels depend on the grid; None without a shifted mask."""
     blocks: Blocks | None
     """How far tiles show; None for one tile, or if nobody knows where tiles lay."""
+    doubts: tuple[Doubt, ...] = ()
+    """What makes its mask doubtful, as `segment` found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Evaluation:
     """Predicted masks without a shifted one, where shifted ones were given."""
     only_shifted: tuple[Path, ...]
     """Shifted masks without predicted ones."""
+    truth_model: str = ""
+    """The model by which a run of noseam made what was given as truth; empty where none did."""
 
     @property
     def seam_miou(self) -> float:
@@ -161,9 +166,12 @@ def summed(
         only_truth=matched.only_truth,
         without_shifted=matched.without_shifted,
         only_shifted=matched.only_shifted,
+        truth_model=matched.truth_model,
     )
 
 
 def _score(counts: ImageCounts, none: NDArray[np.int64]) -> ImageScore:
     metrics = measure(none if counts.total is None else counts.total)
-    return ImageScore(counts.name, metrics.pixels, metrics.accuracy, metrics.miou, counts.dependence, counts.blocks)
+    return ImageScore(
+        counts.name, metrics.pixels, metrics.accuracy, metrics.miou, counts.dependence, counts.blocks, counts.doubts
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segment.errors import RequestError
 from tiler.errors import NoPairError
 from tiler.files.names import PNG, TIFF, mask_name, read_name
-from tiler.files.pairs import Pairs, pair_files
+from tiler.files.pairs import Pair, Pairs, pair_files
+from tiler.masks.provenance import MODEL_KEY, read_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Match:
     """Predicted masks without a shifted one, where shifted ones were given."""
     only_shifted: tuple[Path, ...]
     """Shifted masks without predicted ones."""
+    truth_model: str = ""
+    """The model by which a run of noseam made what was given as truth; empty where none did."""
 
 
 def match(predicted: Path, truth: Path | None, shifted: Path | None) -> Match:
@@ -60,6 +64,8 @@ def match(predicted: Path, truth: Path | None, shifted: Path | None) -> Match:
     ------
     PairError
         If two sides cannot be paired; `NoPairError` if they have no file in common.
+    RequestError
+        If a run of noseam made the truth and not the predicted masks: the two seem to be swapped.
     """
     true = _paired(predicted, truth, "true")
     moved = _paired(predicted, shifted, "shifted")
@@ -68,7 +74,22 @@ def match(predicted: Path, truth: Path | None, shifted: Path | None) -> Match:
     return Match(
         tuple(Sides(names[path], path, truths.get(path), shifts.get(path)) for path in sorted(names, key=names.get)),  # type: ignore[arg-type]
         _outside(true.only_first, shifted), true.only_second, _outside(moved.only_first, truth), moved.only_second,
+        _truth_model(true.pairs, predicted, truth),
     )  # fmt: skip
+
+
+def _truth_model(pairs: Sequence[Pair], predicted: Path, truth: Path | None) -> str:
+    """Return which model made the first mask of the truth, by its tags; raise if none made the predicted one."""
+    for pair in pairs[:1]:
+        ours, theirs = (read_tags(path).get(MODEL_KEY, "") for path in (pair.first, pair.second))
+        if theirs and not ours:
+            raise RequestError(
+                f"{pair.second}: noseam made this mask with the model {theirs}, and it was given as truth, while "
+                f"{pair.first} was given as predicted, which no run of noseam made; predicted masks come first: "
+                f"noseam evaluate {truth} {predicted}"
+            )
+        return theirs
+    return ""
 
 
 def _paired(predicted: Path, other: Path | None, what: str) -> Pairs:

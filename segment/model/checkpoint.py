@@ -7,23 +7,28 @@ import json
 import logging
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from segment.errors import CheckpointError, ModelNameError
 from segment.model.config import (
     Normalisation,
+    chosen_balance,
     class_entries,
     read_classes,
+    read_frequencies,
+    read_measured,
     read_normalisation,
     read_temperature,
     read_tiling,
+    read_tuned_balance,
 )
 from segment.model.cost import TileCost, cost_of
 from segment.model.hub import fetch_checkpoint
 from segment.model.weights import NETWORK_KEYS, load_network, read_json, weight_files
+from tiler.balance import OFF, Balance
 from tiler.classes import ClassTable, read_class_table
 from tiler.errors import ClassTableError, TilerError
 from tiler.grid.tiling import DEFAULT_OVERLAP, Tiling
@@ -74,6 +79,19 @@ class Description:
     """What tiles cost; from the network's shape."""
     temperature: float = 1.0
     """What logits are divided by before they say how sure a label is; from the `calibration` entry."""
+    frequencies: tuple[float, ...] = ()
+    """How often training showed each class, shares of 1; from the `class_frequencies` entry; empty without it."""
+    tuned_balance: float | None = None
+    """To which strength training would have classes balanced; from the `class_balance` entry; None without it."""
+    measured: str = ""
+    """In words how good it is on photos that it does not know; from the `measured` entry; empty without it."""
+    balance: Balance = OFF
+    """What is added to the logits; nothing, unless the user asks for it, see `balanced`."""
+
+    def balanced(self, asked: float | Literal["auto"]) -> Description:
+        """Return the checkpoint with its classes balanced as a user asks; see `chosen_balance`."""
+        found = chosen_balance(asked, name=self.name, frequencies=self.frequencies, tuned=self.tuned_balance)
+        return replace(self, balance=found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,10 @@ def describe_checkpoint(model: str) -> Description:
             tiling, source = read_tiling(config, processing)
         classes, cost = read_classes(config), cost_of(config)
         normalisation, temperature = read_normalisation(processing), read_temperature(config)
-        return Description(model, folder, classes, tiling, source, normalisation, cost, temperature)
+        return Description(
+            model, folder, classes, tiling, source, normalisation, cost, temperature,
+            read_frequencies(config, len(classes)), read_tuned_balance(config), read_measured(config),
+        )  # fmt: skip
     except (TilerError, *_NONSENSE) as error:
         raise CheckpointError(f"{model}: {error}") from error
 

@@ -1,11 +1,14 @@
-"""Classes, tiling and normalisation, as the text files of a checkpoint hold them: read and written."""
+"""Classes, tiling, normalisation and balance, as the text files of a checkpoint hold them: read and written."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from segment.errors import RequestError
+from tiler.balance import MOST_BALANCE, OFF, Balance, offsets_of
 from tiler.classes import ClassTable, distinct_colours
 from tiler.grid.fit import AUTO, parse_tile
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
@@ -47,6 +50,97 @@ def read_temperature(config: dict[str, Any]) -> float:
     if not least <= found <= most:
         raise ValueError(f"calibration: a temperature of {least:g} to {most:g} expected, {found:g} found")
     return found
+
+
+def read_frequencies(config: dict[str, Any], classes: int) -> tuple[float, ...]:
+    """Return how often training showed each class, as shares of 1: the entry `class_frequencies`; empty without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entry is no list of numbers from 0, one for each class, some of them above 0.
+    """
+    entry = config.get("class_frequencies")
+    if entry is None:
+        return ()
+    shares = tuple(map(float, entry))
+    if len(shares) != classes or not all(0 <= share < math.inf for share in shares) or not any(shares):
+        raise ValueError(
+            f"class_frequencies: {classes} numbers from 0 expected, not all of them 0; {entry!r:.80} found"
+        )
+    return tuple(share / sum(shares) for share in shares)
+
+
+def read_tuned_balance(config: dict[str, Any]) -> float | None:
+    """Return to which strength training would have classes balanced: the entry `class_balance`; None without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entry has the wrong kind or an impossible value.
+    """
+    entry = config.get("class_balance")
+    if entry is None:
+        return None
+    if not isinstance(entry, dict):
+        raise ValueError(f"class_balance: an object expected, {entry!r:.80} found")
+    found = float(entry["strength"])
+    if not 0 <= found <= MOST_BALANCE:
+        raise ValueError(f"class_balance: a strength of 0 to {MOST_BALANCE:g} expected, {found:g} found")
+    return found
+
+
+def read_measured(config: dict[str, Any]) -> str:
+    """Return in words how good a network is on photos that it does not know: the entry `measured`; empty without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entry has the wrong kind or an impossible value.
+    """
+    entry = config.get("measured")
+    if entry is None:
+        return ""
+    if not isinstance(entry, dict):
+        raise ValueError(f"measured: an object expected, {entry!r:.80} found")
+    accuracy, miou = float(entry["accuracy"]), float(entry["miou"])
+    if not (0 <= accuracy <= 1 and 0 <= miou <= 1):
+        raise ValueError(f"measured: shares of 1 expected, an accuracy of {accuracy:g} and a mIoU of {miou:g} found")
+    return (
+        f"{100 * accuracy:.3g} % of the pixels right and a mean IoU of {100 * miou:.3g} % on {str(entry['on'])[:200]}"
+    )
+
+
+def chosen_balance(
+    asked: float | Literal["auto"], *, name: str, frequencies: Sequence[float], tuned: float | None
+) -> Balance:
+    """Return what a user asks to be added to the logits of a checkpoint.
+
+    Parameters
+    ----------
+    asked : float or "auto"
+        T; auto: the one that training found best on its validation crops.
+    name : str
+        The checkpoint, for the error.
+    frequencies : sequence of float
+        How often training showed each class; empty: the checkpoint does not say it.
+    tuned : float or None
+        The strength that training found best; None: the checkpoint does not say it.
+
+    Raises
+    ------
+    RequestError
+        If the checkpoint does not say what is needed.
+    """
+    strength = tuned if asked == "auto" else asked
+    if strength == 0:
+        return OFF
+    if strength is not None and frequencies:
+        return Balance(strength, offsets_of(frequencies, strength))
+    missing = "class_balance" if strength is None else "class_frequencies"
+    what = "which strength was best in training" if strength is None else "how often training showed each class"
+    helps = "give a number, such as 0.25" if frequencies else "train it with this version of noseam"
+    raise RequestError(f"--balance-classes: {name} does not say {what} ({missing} in its config.json); {helps}")
 
 
 def class_entries(classes: ClassTable) -> dict[str, Any]:

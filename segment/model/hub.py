@@ -9,7 +9,7 @@ from typing import Any
 
 from segment.errors import CheckpointError, ModelNameError
 
-_TEXTS = ["config.json", "preprocessor_config.json"]
+_TEXTS = ["config.json", "preprocessor_config.json", "README.md"]
 _SAFE_WEIGHTS = ["model*.safetensors", "model.safetensors.index.json"]
 _PICKLED_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 _HUB_ANSWERS_S = 10

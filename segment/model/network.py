@@ -111,6 +111,17 @@ def in_precision(segmenter: Normalised, dtype: torch.dtype) -> Normalised:
     return segmenter
 
 
+def add_offsets(segmenter: Normalised, offsets: Sequence[float]) -> Normalised:
+    """Return a network, changed in place, whose logits are larger by a constant for each class; none: unchanged.
+
+    The bias of its classifier takes them up, so that they cost nothing.
+    """
+    if offsets:
+        classifier: Any = segmenter.network.classifier
+        classifier.bias = nn.Parameter(classifier.bias + torch.tensor(offsets), requires_grad=False)
+    return segmenter
+
+
 class Segformer(nn.Module):
     """SegFormer (Xie et al., NeurIPS 2021): normalised tiles (N, 3, h, w) in, logits (N, C, h / 4, w / 4) out.
 
@@ -127,6 +138,11 @@ class Segformer(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(_Stage(shape, index) for index in range(shape.num_encoder_blocks))
         self.head = FoldedHead(shape.hidden_sizes, shape.decoder_hidden_size, shape.classes)
+
+    @property
+    def classifier(self) -> nn.Module:
+        """The last layer, whose bias is a constant for each class."""
+        return self.head.classifier
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits."""

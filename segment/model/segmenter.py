@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,6 +95,13 @@ class Stock(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+
+    @property
+    def classifier(self) -> nn.Module:
+        """The last layer, whose bias is a constant for each class."""
+        head: Any = self.network.decode_head
+        last: nn.Module = head.classifier
+        return last
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits."""

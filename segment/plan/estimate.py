@@ -68,13 +68,19 @@ def estimate(
         free_bytes=free,
         scratch_bytes=scratch_bytes(images, [rate.compression for rate in rates], workers * each.at_once),
         report_bytes=_report_bytes(images),
-        seconds=planning_s + calibration.startup_s + working,
+        seconds=planning_s + _startup_s(calibration, workers) + working,
         images_per_s=len(images) / working if working else 0.0,
         core_s=core_s(images, rates, calibration),
         memory_bytes=calibration.base_bytes + held_bytes(images, rates, each),
         workers=workers,
         calibration=calibration,
     )
+
+
+def _startup_s(measured: Calibration, workers: int) -> float:
+    """Return the seconds until all processes have the model open: several start after the one that plans."""
+    rounds = 1 + -(-workers // max(measured.cores, 1)) if workers > 1 else 1
+    return rounds * measured.startup_s
 
 
 def work_s(images: Sequence[ImagePlan], rates: Sequence[Rates], measured: Calibration) -> float:

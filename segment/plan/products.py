@@ -1,4 +1,4 @@
-"""Which products an image can have of those that are asked for."""
+"""Which products an image can have of those that are asked for, and whether the model knows its scale."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from segment.plan.request import Request
 from tiler.files.beside import GROUPS, Sidecar
 from tiler.files.outputs import MOST_JPEG_PX
 from tiler.files.vector import OF_LONGITUDES
+from tiler.photo.scale import photo_scale
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo
 
@@ -34,3 +35,11 @@ def possible_sidecars(georeference: Georeference, request: Request) -> set[Sidec
     if georeference.transform == Affine.identity():
         wanted -= {"world", "prj"}
     return wanted - {"prj"} if georeference.crs is None else wanted
+
+
+def off_scale(info: RasterInfo, request: Request) -> str:
+    """Return why the model is not to be trusted with the scale of an image, by its georeference, else by its EXIF."""
+    if info.gsd_m is not None or request.tiling.trained_gsd_m is None:
+        return request.tiling.off_scale(info.gsd_m)
+    found = photo_scale(info.path, info.height, info.width, request.pose)
+    return "" if found is None else request.tiling.off_scale(found.gsd_m, estimated=str(found))

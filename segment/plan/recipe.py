@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
+from tiler.balance import OFF, Balance
 from tiler.classes import ClassTable
 from tiler.masks.provenance import DAMAGED, ENGINE_KEY, RECIPE_KEY, digest, read_recipe
 from tiler.source.raster import FINGERPRINT_KEY
@@ -26,9 +27,12 @@ _ALONE = {
     "model": "the model changed",
     "classes": "names or colours of classes changed",
     "georeference": "the place changed",
+    "class_frequencies": "the model's class frequencies changed",
 }
 _CUT = {"window_px": "window", "input_px": "input", "overlap": "overlap", "gsd_m": "gsd"}
-_SETTINGS = ("strict", "channels", "value_range")
+_SETTINGS = ("strict", "channels", "value_range", "balance_classes")
+_OF_BALANCE = ("balance_classes", "class_frequencies")
+"""Parts that are there only where classes are balanced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +112,19 @@ class Recipe:
 
     def _apart(self, found: Mapping[str, Any]) -> list[str]:
         known = self._by(found.get("engine")).labels
-        return [name for name, value in known.items() if found.get(name) != value]
+        names = {**known, **dict.fromkeys(name for name in _OF_BALANCE if name in found)}
+        return [name for name in names if found.get(name) != known.get(name)]
 
     def _differences(self, found: Mapping[str, Any]) -> Iterator[str]:
         other = self._apart(found)
         if "masks" in other:
             yield _ALONE["masks"]
             return
-        yield from (_ALONE[name] for name in other if name in _ALONE)
+        yield from (_ALONE[name] for name in other if name in _ALONE and not _follows(name, other))
         if "engine" in other:
             yield f"the engine changed: {found.get('engine')} to {self.parts['engine']}"
         changed = list(self._cut_changes(found)) if "tiling" in other else []
-        changed += [_change(name, found.get(name), self.labels[name]) for name in other if name in _SETTINGS]
+        changed += [_change(name, found.get(name), self.labels.get(name)) for name in other if name in _SETTINGS]
         if changed:
             yield "settings changed: " + ", ".join(changed)
 
@@ -137,6 +142,7 @@ def recipe_for(
     classes: ClassTable,
     engine: str | None,
     temperature: float = 1.0,
+    balance: Balance = OFF,
 ) -> Recipe:
     """Return the recipe of an image.
 
@@ -154,6 +160,8 @@ def recipe_for(
         Name of the engine; None: not known yet, so that masks of any engine are taken for right.
     temperature : float
         What logits are divided by before they say how sure a label is.
+    balance : Balance
+        What is added to the logits.
     """
     grid, tiling = image.grid, request.tiling
     parts = {
@@ -171,9 +179,16 @@ def recipe_for(
         "formats": [(output.path.name, output.format) for output in image.outputs],
         "beside": [side.path.name for output in image.outputs for side in output.sidecars],
     }
+    if balance.offsets:
+        parts |= dict(zip(_OF_BALANCE, (balance.strength, balance.key), strict=True))
     cut = {name: getattr(tiling, field) for field, name in _CUT.items()}
     cut |= {"tile": str(tiling.tile), "quality": tiling.quality, "grid shift": request.grid_shift_px}
     return Recipe(parts, cut, _of_labels(parts), temperature)
+
+
+def _follows(name: str, other: Sequence[str]) -> bool:
+    """Return whether a change is told by another one."""
+    return name == "class_frequencies" and "balance_classes" in other
 
 
 def _of_labels(parts: Mapping[str, Any]) -> dict[str, Any]:

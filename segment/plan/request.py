@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from segment.errors import RequestError
 from segment.plan.array import asked_shard
 from segment.plan.shard import WHOLE, Shard
+from tiler.balance import MOST_BALANCE
 from tiler.files.beside import GROUPS, SidecarGroup
 from tiler.files.outputs import Format
 from tiler.files.vector import OneFile as PolygonFormat
@@ -19,6 +21,22 @@ from tiler.option import REQUIRED, check, class_table, option, options_in
 from tiler.photo.options import PoseOptions
 from tiler.polygons.request import PolygonOptions
 from tiler.source.options import FileLimits, ReadingOptions
+
+
+def parse_balance(text: str) -> float | Literal["auto"]:
+    """Return the strength that a text means; `auto` stays.
+
+    Raises
+    ------
+    RequestError
+        If the text is neither such a number nor that.
+    """
+    if text == "auto":
+        return "auto"
+    with suppress(ValueError):
+        if 0 <= float(text) <= MOST_BALANCE:
+            return float(text)
+    raise RequestError(f"a number from 0 to {MOST_BALANCE:g}, or auto expected; {text!r:.40} found")
 
 
 def parse_sidecars(text: str) -> frozenset[str]:
@@ -114,6 +132,15 @@ class SurveyOptions:
         multiple=LATTICE_PX,
         group="model",
     )
+    balance_classes: float | Literal["auto"] = option(
+        0.0,
+        "Rare classes are taken more often than the network says: T times the logarithm of each class's frequency in "
+        "training is taken off its logits. T from 0 to 2; at 1 all classes count alike. auto: what training found best "
+        "on its validation crops, by mean IoU and accuracy together.",
+        unit="T|auto",
+        group="model",
+        read=parse_balance,
+    )
     part_size: float = option(
         128.0,
         "An image of at least twice so many megapixels is worked on in parts: workers share it, and a run that was "
@@ -133,6 +160,9 @@ class SurveyOptions:
 
     def __post_init__(self) -> None:
         check(self, RequestError)
+        if self.balance_classes != "auto" and not 0 <= self.balance_classes <= MOST_BALANCE:
+            expected = f"a number from 0 to {MOST_BALANCE:g}, or auto"
+            raise RequestError(f"balance_classes: {expected} expected, {self.balance_classes:g} found")
         if self.georef != "photo" and self.pose != PoseOptions():
             given = [asked.flag for asked in options_in(PoseOptions) if getattr(self.pose, asked.name) != asked.default]
             need = "needs" if len(given) == 1 else "need"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segment.plan.figures import Estimate
-from segment.plan.products import possible_sidecars, without_overlay, without_polygons
+from segment.plan.products import off_scale, possible_sidecars, without_overlay, without_polygons
 from segment.plan.request import Request
 from tiler.doubt import Doubt, Kind
 from tiler.errors import PoseError, advice_of, reason_of
@@ -266,7 +266,6 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
             found.relative,
             "give the file a shorter name",
         )
-    off_scale = request.tiling.off_scale(info.gsd_m)
     work = len(grid) * request.work(grid.tile_shape)
     parts = plan_parts(grid, round(1e6 * request.part_size))
     return ImagePlan(
@@ -279,7 +278,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         parts,
         placement,
         unplaced,
-        off_scale,
+        off_scale(info, request),
         no_polygons,
         no_overlay,
         request.report,

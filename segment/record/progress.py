@@ -210,16 +210,20 @@ class Meter:
         Show nothing.
     sign_s : float or None
         Seconds between log lines; None: `HEARTBEAT_S`.
+    goes_on : bool
+        Whether the first call may tell of more than one because an earlier run did the others.
     """
 
-    def __init__(self, unit: str, *, quiet: bool = False, sign_s: float | None = None) -> None:
+    def __init__(self, unit: str, *, quiet: bool = False, sign_s: float | None = None, goes_on: bool = False) -> None:
         self._unit = unit
         self._quiet = quiet
         self._sign_s = HEARTBEAT_S if sign_s is None else sign_s
         on_terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(unit=f" {unit}", disable=not on_terminal, smoothing=0.05, bar_format=_METER, nrows=_ROWS)
         self._redirect = logging_redirect_tqdm()
-        self._last_sign = time.monotonic()
+        self._goes_on = goes_on
+        self._before = 0
+        self._began = self._last_sign = time.monotonic()
 
     def __enter__(self) -> Meter:
         self._redirect.__enter__()
@@ -231,8 +235,13 @@ class Meter:
 
     def __call__(self, done: int, total: int) -> None:
         """Say that so many of all are done."""
+        if self._goes_on:
+            self._before, self._goes_on = done - 1, False
+            self._bar.n = self._bar.initial = self._bar.last_print_n = self._before
         self._bar.total = total
         self._bar.update(done - self._bar.n)
         if self._bar.disable and not self._quiet and time.monotonic() - self._last_sign >= self._sign_s:
             self._last_sign = time.monotonic()
-            _log.info("%d of %d %s", done, total, self._unit)
+            each = (self._last_sign - self._began) / max(done - self._before, 1)
+            left = tqdm.format_interval(each * (total - done))
+            _log.info("%d of %d %s, %s left", done, total, self._unit, left)

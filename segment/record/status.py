@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from segment.plan.shares import shared_inputs
 from segment.record.begun import Begun, read_records
 from segment.record.failures import FAILURES
 from segment.record.manifest import MANIFEST, lines_after
+from tiler.doubt import KINDS
 
 State = Literal["running", "ended", "cut off", "never ran"]
 """`ended`: by itself or by a signal, see `Part.end`; `cut off`: killed, or its machine stopped."""
@@ -52,6 +54,8 @@ class Part:
     """Images that it did not get to; None where that is not known."""
     failed: tuple[Failed, ...] = ()
     """Those that failed, in the order in which they did."""
+    doubts: Mapping[str, int] = field(default_factory=dict)
+    """How many of those with masks are doubtful, by the kind of doubt; see `tiler.doubt`."""
     last: datetime | None = None
     """When its last image ended."""
     megapixels_left: float = 0.0
@@ -110,6 +114,11 @@ class Status:
     def failed(self) -> tuple[Failed, ...]:
         """Images that failed."""
         return tuple(failed for part in self.parts for failed in part.failed)
+
+    @property
+    def doubts(self) -> Mapping[str, int]:
+        """How many images are doubtful, by the kind of doubt."""
+        return sum((Counter(part.doubts) for part in self.parts), Counter())
 
     @property
     def left(self) -> int:
@@ -221,10 +230,16 @@ def _part(out: Path, begun: Begun, holder: str) -> Part:
         skipped=len(of_state["skipped"]),
         left=len(left),
         failed=tuple(Failed(*(str(line.get(key, "")) for key in ("path", "reason", "advice"))) for line in failed),
+        doubts=Counter(kind for line in lines.values() for kind in KINDS if kind in _doubts(line)),
         last=max(filter(None, map(_time, lines.values())), default=None),
         megapixels_left=sum(left),
         megapixels_s=_speed(of_state["done"]),
     )
+
+
+def _doubts(line: Mapping[str, Any]) -> Sequence[Any]:
+    found = line.get("doubts")
+    return found if isinstance(found, list) else ()
 
 
 def _speed(done: Iterable[Mapping[str, Any]]) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 from segment.plan.figures import about_time
 from segment.plan.shard import WHOLE
 from segment.record.failures import FAILURES
+from segment.record.manifest import MANIFEST
 from segment.record.status import Part, Status, failures_table
 from tiler.words import counted
 
@@ -50,6 +51,7 @@ def status_as_dict(status: Status) -> dict[str, Any]:
         "missing": [str(part.shard) for part in status.missing] if status.of_shards else [],
         "runs": [_part_as_dict(part) for part in status.parts],
         "failures": [{"path": each.path, "reason": each.reason, "advice": each.advice} for each in status.failed],
+        "doubts": dict(status.doubts),
         "unread": list(map(str, status.unread)),
         "labelled_inside": dict(status.inside),
     }
@@ -94,7 +96,14 @@ def status_as_lines(status: Status, width: int | None = None) -> list[str]:
     width : int, optional
         Columns of the terminal. Lines are broken there, but for commands, which people copy.
     """
-    rows = [*_of_whole(status), *_pace(status), *_remarks(status), *_failures(status), *_missing(status)]
+    rows = [
+        *_of_whole(status),
+        *_pace(status),
+        *_remarks(status),
+        *_failures(status),
+        *_doubts(status),
+        *_missing(status),
+    ]
     indent = max((len(label) for label, _ in rows), default=0) + 2
     table = ["", *_table(status), ""] if status.of_shards else []
     lines = [line for label, text in rows for line in _broken(label, text, indent, width)]
@@ -187,7 +196,9 @@ def _ago(then: datetime, now: datetime) -> str:
 
 def _remarks(status: Status) -> Iterator[tuple[str, str]]:
     for place, (image, share) in enumerate([*status.inside.items()][:_FIRST]):
-        yield "inside:" if place == 0 else "", f"{image}: {share:.0%} of it is labelled"
+        whole = "all of it is labelled, and its parts are left to join"
+        much = whole if share >= 1 else f"{min(share, 0.99):.0%} of it is labelled"
+        yield "inside:" if place == 0 else "", f"{image}: {much}"
     for who in status.others:
         yield "held:", f"{who} holds the folder too: another kind of run, or one that has just begun"
     for path in status.unread:
@@ -208,6 +219,14 @@ def _failures(status: Status) -> Iterator[tuple[str, str]]:
         tables = all(path.name.startswith(FAILURES.partition(".")[0]) for path in where)
         listed = ", ".join(map(str, where[:_FIRST])) + (" and so on" if len(where) > _FIRST else "")
         yield "", f"{more}{'what helps stands' if tables else 'all stand'} in {listed}"
+
+
+def _doubts(status: Status) -> Iterator[tuple[str, str]]:
+    if status.doubts:
+        manifests = [str(status.out / part.shard.mark(MANIFEST)) for part in status.parts if part.doubts]
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(status.doubts.items()))
+        listed = ", ".join(manifests[:_FIRST]) + (" and so on" if len(manifests) > _FIRST else "")
+        yield "doubtful:", f"{kinds}; {listed} says of which and why"
 
 
 def _missing(status: Status) -> Iterator[tuple[str, str]]:

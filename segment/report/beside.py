@@ -73,7 +73,8 @@ def learning_curve(model: str, folder: Path) -> Curve:
     with suppress(OSError, ValueError, csv.Error):
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return tuple((name, tuple(_number(row[name]) for row in rows)) for name in (rows[0] if rows else ()))
+        names = [name for name in (rows[0] if rows else ()) if not name.startswith("iou_")]  # of single classes
+        return tuple((name, tuple(_number(row[name]) for row in rows)) for name in names)
     return ()
 
 

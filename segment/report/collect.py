@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segment.model.checkpoint import BUNDLED_MODELS
+from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint
 from segment.plan.figures import about_time
 from segment.plan.scope import read_roots
 from segment.plan.shard import WHOLE
@@ -26,7 +26,7 @@ from tiler.masks.coverage import LOW_BELOW
 from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, read_recipe
 from tiler.words import readable
 
-_SETTINGS = ("strict", "channels", "value_range")
+_SETTINGS = ("strict", "channels", "value_range", "balance_classes")
 
 
 def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | None) -> Content:
@@ -89,7 +89,8 @@ def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], im
 def _notes(model: str, found: Folder) -> Iterator[str]:
     """Yield what a reader is to know before anything else."""
     if model in BUNDLED_MODELS:
-        yield "The model is a demonstration: it knows made-up scenes only, and its labels of real photos are poor."
+        measured = describe_checkpoint(model).measured
+        yield f"The model is a demonstration, which learned made-up scenes alone: it has {measured}."
     count = found.runs[0].shard.count if found.runs else 1
     if missing := count - len(found.runs):
         yield f"{missing} of {count} shards have not run into this folder yet."

@@ -15,10 +15,11 @@ from segment.plan.recipe import Recipe, recipe_for
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan
 from segment.run.cores import Threads, share_cores
+from tiler.balance import OFF, Balance
 from tiler.classes import ClassTable
 from tiler.extra import version_of
 from tiler.grid.seams import grid_tags
-from tiler.masks.provenance import DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
+from tiler.masks.provenance import BALANCE_KEY, DIGEST_KEY, ENGINE_KEY, MODEL_KEY, SOURCE_KEY
 
 _DEFAULTS = EngineOptions()
 _log = logging.getLogger(__name__)
@@ -38,12 +39,14 @@ class KnownModel:
     """Engine, device and precision."""
     temperature: float = 1.0
     """What logits are divided by before they say how sure a label is."""
+    balance: Balance = OFF
+    """What is added to its logits."""
 
     def recipe(self, image: ImagePlan, request: Request) -> Recipe:
         """Return what the masks of an image are made from."""
         return recipe_for(
             image, request, model_digest=self.digest, classes=self.classes, engine=self.engine,
-            temperature=self.temperature,
+            temperature=self.temperature, balance=self.balance,
         )  # fmt: skip
 
     def tags(self, image: ImagePlan) -> dict[str, str]:
@@ -55,6 +58,7 @@ class KnownModel:
             DIGEST_KEY: self.digest,
             "CLASS_NAMES": json.dumps(self.classes.names),
             ENGINE_KEY: self.engine,
+            **({BALANCE_KEY: f"{self.balance.strength:g}"} if self.balance.offsets else {}),
             **grid_tags(image.grid),
         }
 
@@ -75,11 +79,13 @@ class OpenModel:
     """How the cores are shared."""
     temperature: float = 1.0
     """What logits are divided by before they say how sure a label is; the engine knows it too."""
+    balance: Balance = OFF
+    """What the engine adds to its logits."""
 
     @property
     def known(self) -> KnownModel:
         """What masks say of it."""
-        return KnownModel(self.name, self.digest, self.classes, self.engine.name, self.temperature)
+        return KnownModel(self.name, self.digest, self.classes, self.engine.name, self.temperature, self.balance)
 
 
 def identify(description: Description, class_table: Path | None) -> tuple[ClassTable, str]:
@@ -88,8 +94,8 @@ def identify(description: Description, class_table: Path | None) -> tuple[ClassT
     It raises what `open_model` raises, but for what is wrong with a device.
     """
     if description.name in BUNDLED_MODELS:
-        _log.warning("the bundled model %r is a demonstration: it knows made-up scenes only, not real photos",
-                     description.name)  # fmt: skip
+        _log.warning("the bundled model %r is a demonstration, which learned made-up scenes alone; it has %s",
+                     description.name, description.measured)  # fmt: skip
     return fit_classes(description, class_table), weights_digest(description)
 
 
@@ -115,5 +121,6 @@ def open_model(
     classes, digest = identify(description, class_table)
     shared = share_cores(options.threads)
     engine = open_engine(description, digest, options, threads=shared.cores)
-    _log.info("model %s, %d classes, %s, %d threads", description.name, len(classes), engine.name, shared.cores)
-    return OpenModel(description.name, digest, classes, engine, shared, description.temperature)
+    _log.info("model %s, %d classes%s, %s, %d threads", description.name, len(classes), description.balance,
+              engine.name, shared.cores)  # fmt: skip
+    return OpenModel(description.name, digest, classes, engine, shared, description.temperature, description.balance)

@@ -13,6 +13,7 @@ from segment.guard.request import RunLimits
 from segment.plan.request import SurveyRequest
 from tiler.option import REQUIRED, check, option
 
+_ADDRESS = re.compile(r"(?:[a-z]{2,9}://)?(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", re.ASCII)
 _AMOUNT = re.compile(r"(\w[\w.-]{0,63})=(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 
 
@@ -91,6 +92,9 @@ class WorkerOptions:
         check(self, RequestError)
         if self.workers != "auto" and self.workers < 1:
             raise RequestError(f"workers: a whole number from 1, or auto expected, {self.workers} found")
+        if self.scheduler is not None and not _ADDRESS.fullmatch(self.scheduler):
+            expected = "an address such as tcp://10.0.0.1:8786 expected"
+            raise RequestError(f"scheduler: {expected}, {self.scheduler!r:.80} found; `dask scheduler` prints its own")
         if self.scheduler is not None and self.workers != "auto":
             raise RequestError("--workers and --scheduler exclude each other: a cluster has its own workers")
         if self.scheduler is None and self.resources is not None:

@@ -34,7 +34,7 @@ def told_what_stands(
     recipe = partial(
         recipe_for, request=request, model_digest=weights_digest(description),
         classes=fit_classes(description, class_table), engine=None,
-        temperature=description.temperature,
+        temperature=description.temperature, balance=description.balance,
     )  # fmt: skip
     found = look_at_all(plan.images, recipe)
     current = frozenset(path for path, standing in found.items() if standing.state == "current")

@@ -1,4 +1,4 @@
-"""Vary a training crop: turns and mirrors, and mild changes of its colours."""
+"""Vary a training crop: turns and mirrors, changes of its colours, and what cameras do."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-_BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.2, 0.2
-_BALANCE = 0.05
-_HUE = math.radians(5)
+from segment.training.camera import weathered
+from segment.training.variation import Variation
+
+_BALANCE, _GAMMA = 1 / 4, 1 / 2
+_HUE = math.radians(25)
 _LUMA = np.array([0.299, 0.587, 0.114])
 _GREY_AXIS = np.full(3, 1 / math.sqrt(3))
 
 Pixels = NDArray[np.uint8]
 
 
-def augment(pixels: Pixels, labels: Pixels, generator: np.random.Generator) -> tuple[Pixels, Pixels]:
+def augment(
+    pixels: Pixels, labels: Pixels, variation: Variation, generator: np.random.Generator
+) -> tuple[Pixels, Pixels]:
     """Return a crop turned or mirrored, image and labels alike, with the colours of the image changed.
 
     Parameters
@@ -25,11 +29,15 @@ def augment(pixels: Pixels, labels: Pixels, generator: np.random.Generator) -> t
         Red, green, blue.
     labels : ndarray of uint8, shape (side, side)
         Class ids; only ever moved.
+    variation : Variation
+        By how much the image changes.
     generator : numpy.random.Generator
         The only source of chance.
     """
     symmetry = int(generator.integers(8))
-    return jitter(turn(pixels, symmetry), generator), turn(labels, symmetry)
+    turned = turn(pixels, symmetry)
+    recoloured = jitter(turned, variation.colour, generator) if variation.colour else turned
+    return weathered(recoloured, variation, generator), turn(labels, symmetry)
 
 
 def turn(array: Pixels, symmetry: int) -> Pixels:
@@ -48,33 +56,36 @@ def turn(array: Pixels, symmetry: int) -> Pixels:
     return np.ascontiguousarray(turned[..., ::-1] if symmetry >= 4 else turned)
 
 
-def jitter(pixels: Pixels, generator: np.random.Generator) -> Pixels:
-    """Return an image with brightness, contrast, saturation, white balance and hue changed a little.
+def jitter(pixels: Pixels, reach: float, generator: np.random.Generator) -> Pixels:
+    """Return an image with brightness, contrast, saturation, white balance, hue and gamma changed.
 
-    White balance changes by at most 5 %, hue by 5 degrees, the others by 20 %. Hue turns colours about the grey axis
-    (Rodrigues' formula). Saturation moves them from or to their luma. White balance scales channels, and brightness
-    scales all of them. These are linear in the colours, so they are one 3 x 3 matrix. Contrast then scales about the
-    mean luma of the image.
+    Brightness, contrast and saturation change by at most `reach`; white balance by a quarter of it, hue by 25 degrees
+    times it; gamma lies between exp(-reach / 2) and exp(reach / 2). Hue turns colours about the grey axis (Rodrigues'
+    formula). Saturation moves them from or to their luma. White balance scales channels, and brightness scales all of
+    them. These are linear in the colours, so they are one 3 x 3 matrix. Contrast then scales about the mean luma of the
+    image. Gamma comes before all.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (3, height, width)
         Red, green, blue.
+    reach : float
+        From 0, no change, to below 1.
     generator : numpy.random.Generator
         The only source of chance.
     """
-    low_high = [(1 - reach, 1 + reach) for reach in (_BRIGHTNESS, _CONTRAST, _SATURATION)]
-    brightness, contrast, saturation = (generator.uniform(low, high) for low, high in low_high)
-    balance = generator.uniform(1 - _BALANCE, 1 + _BALANCE, 3)
-    hue = generator.uniform(-_HUE, _HUE)
+    brightness, contrast, saturation = generator.uniform(1 - reach, 1 + reach, 3)
+    balance = generator.uniform(1 - reach * _BALANCE, 1 + reach * _BALANCE, 3)
+    hue, gamma = generator.uniform(-reach, reach, 2) * (_HUE, _GAMMA)
     saturate = saturation * np.eye(3) + (1 - saturation) * _LUMA
     matrix = brightness * (balance[:, np.newaxis] * (saturate @ _rotation(hue)))
-    colours = pixels.reshape(3, -1).astype(np.float32)
+    levels = 255 * (np.arange(256) / 255) ** math.exp(gamma)
+    colours = levels.astype(np.float32)[pixels.reshape(3, -1)]
     mean = matrix @ colours.mean(axis=1, dtype=np.float64)
     offset = (1 - contrast) * (_LUMA @ mean)
     changed = (contrast * matrix).astype(np.float32) @ colours + np.float32(offset + 0.5)
-    levels: Pixels = np.clip(changed, 0, 255).astype(np.uint8)
-    return levels.reshape(pixels.shape)
+    rounded: Pixels = np.clip(changed, 0, 255).astype(np.uint8)
+    return rounded.reshape(pixels.shape)
 
 
 def _rotation(angle: float) -> NDArray[np.float64]:

@@ -14,11 +14,12 @@ from segment.errors import CheckpointError, ModelNameError
 from segment.model.checkpoint import locate_base
 from segment.model.config import Normalisation, class_entries, tiling_entry
 from segment.model.presets import Size, make_config
-from segment.model.weights import load_network, read_json
+from segment.model.weights import load_network, read_json, read_weights
+from segment.training.licence import Licence, licence_of
+from segment.training.warm import HEAD, names_of, take_over_classes, taken_over
 from tiler.classes import ClassTable
 from tiler.grid.tiling import Tiling
 
-_HEAD = "decode_head."
 _log = logging.getLogger(__name__)
 
 
@@ -27,8 +28,9 @@ def load_base(
 ) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     """Return a network for the classes, float32 on the CPU, and how it wants its input.
 
-    Weights of the head that the base lacks, or has for other classes, are drawn at random. The base must have all
-    weights of the encoder.
+    The base must have all weights of the encoder. Those of the head that it lacks are drawn at random. So are the rows
+    of the classifier for classes whose names it does not have; the others get the row of their name. The log says what
+    was taken.
 
     Parameters
     ----------
@@ -52,6 +54,11 @@ def load_base(
         if (preset := _preset(base)) is not None:
             return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
         return _load(base, classes, tiling)
+
+
+def find_licence(base: str) -> Licence:
+    """Return what is known of the licence of a base that was found."""
+    return licence_of(base, None if _preset(base) is not None else locate_base(base)[0])
 
 
 def refuse_missing(base: str) -> None:
@@ -106,8 +113,13 @@ def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
 def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     folder, normalisation = locate_base(base)
     network, report = load_network(folder, **class_entries(classes))
-    _refuse_gaps(base, report)
-    _warn_of_another_input(base, read_json(folder / "config.json").get("tiling"), tiling)
+    lacking = _lacking(report)
+    _refuse_gaps(base, lacking)
+    config = read_json(folder / "config.json")
+    kept, new = take_over_classes(network, read_weights(folder), names_of(config), classes)
+    for line in taken_over(network, lacking, names_of(config), kept, new).lines(base):
+        _log.info("%s", line)
+    _warn_of_another_input(base, config.get("tiling"), tiling)
     network.config.tiling, network.config.calibration = tiling_entry(tiling, classes), None
     return network.float(), normalisation
 
@@ -121,11 +133,15 @@ def _warn_of_another_input(base: str, before: Any, tiling: Tiling) -> None:
                      "--input %s keeps its own", base, tiling.window_px, side, tiling.input_px, side)  # fmt: skip
 
 
-def _refuse_gaps(base: str, report: dict[str, Any]) -> None:
-    lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    encoder = sorted(str(key) for key in lacking if not str(key).startswith(_HEAD))
+def _lacking(report: dict[str, Any]) -> set[str]:
+    """Return the names of weights that a base lacks, or has in another shape."""
+    return {*map(str, report["missing_keys"]), *(str(key) for key, *_ in report["mismatched_keys"])}
+
+
+def _refuse_gaps(base: str, lacking: set[str]) -> None:
+    encoder = sorted(key for key in lacking if not key.startswith(HEAD))
     if encoder:
         raise CheckpointError(
             f"{base}: {len(encoder)} weights of the encoder are missing or of another shape, such as "
-            f"{', '.join(encoder[:3])}; only the head ({_HEAD}*) may be"
+            f"{', '.join(encoder[:3])}; only the head ({HEAD}*) may be"
         )

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, get_args
 
-from segment.model.presets import Size
+from segment.training.balance import FoundBalance
 from segment.training.data import CropSet, Split
+from segment.training.licence import Licence
+from segment.training.recipe import recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
 from tiler.extra import version_of
 from tiler.grid.tiling import Tiling
+from tiler.option import options_in
 from tiler.words import lengths
 
-_OPTIONS = {"input_px": "input"}
-_ASIDE = {"crops", "fresh"}
-_ON_OFF = {"class_weights": ("--class-weights", ""), "augment": ("", "--no-augment"),
-           "tensorboard": ("--tensorboard", ""), "half": ("--half", "")}  # fmt: skip
+_CHOICE = "\nWhoever publishes this model chooses a licence and says so here; those of the images bear on it too."
+_ASIDE = {"crops", "fresh", "extend"}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a model card tells."""
 
+    asked: TrainRequest
+    """What the user asked for."""
     request: TrainRequest
-    """The recipe."""
+    """The same, with what the recipe says where nothing was asked."""
     crops: CropSet
     """The data."""
     tiling: Tiling
@@ -34,11 +37,15 @@ class Facts:
     precision: str
     """Arithmetic of the training."""
     steps: int
-    """Steps of the optimizer."""
+    """Steps of the optimizer that were taken."""
     scores: Mapping[str, Any]
-    """The Trainer's log entry of the best epoch: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
+    """The Trainer's log entry of the best validation: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
+    licence: Licence
+    """The licence of the base."""
     temperature: Temperature | None = None
     """What makes its confidence come true; None: it was not found."""
+    balance: FoundBalance | None = None
+    """The strength to which its classes are best balanced; None: it was not found."""
 
 
 def model_card(facts: Facts) -> str:
@@ -49,7 +56,7 @@ def model_card(facts: Facts) -> str:
 library_name: transformers
 pipeline_tag: image-segmentation
 tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
-# license: yours to choose; mind those of the base and of the images
+{facts.licence.front_matter()}
 ---
 
 # {request.out.absolute().name}
@@ -61,7 +68,7 @@ Images are cut like this: {facts.tiling}. Segment a folder of images with it:
 
 ## Licence
 
-Not said yet: whoever publishes this model chooses one and says so here. {_licence_of_base(request.base)}
+{facts.licence.sentence(request.base)}{_CHOICE if facts.licence.kind != "restricted" else ""}
 
 ## Figures
 
@@ -73,9 +80,9 @@ On the validation crops, at the network's input resolution, each crop alone, aft
 {_class_lines(facts)}
 | **mean over the classes above that the validation crops show** | **{100 * scores["eval_miou"]:.1f}** |
 
-Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. The epoch was chosen by these same
-crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every epoch.
-{calibration_lines(facts.temperature)}
+Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. That moment was chosen by these
+same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation.
+{calibration_lines(facts.temperature)}{balance_lines(facts.balance)}
 ## Data
 
 | | crops | sources | labelled pixels |
@@ -88,26 +95,11 @@ Crops are squares of {facts.crops.window_px} source pixels, seen at {request.inp
 
 ## Recipe
 
-    {_command(request)}
+    {_command(facts.asked)}
 
-AdamW, learning rate {request.lr:g} ({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay
-{request.weight_decay:g}, {request.batch_size * request.accumulate} crops per step and device, {facts.steps} steps,
-{facts.precision}, seed {request.seed}. Cross entropy over labelled pixels\
-{", classes balanced by median frequency" if request.class_weights else ""}; \
-{"turned, mirrored and recoloured crops" if request.augment else "crops as they are"}.
+{recipe_in_prose(request, steps=facts.steps, precision=facts.precision)}
 Versions: {_versions()}.
 """
-
-
-def _licence_of_base(base: str) -> str:
-    if base in get_args(Size):
-        return "It was trained from random weights, so no other model's licence bears on it."
-    if base.startswith("nvidia/"):
-        return (
-            "**Its base is NVIDIA's, whose licence does not allow commercial use; "
-            f"that of this model can allow no more.** See https://huggingface.co/{base}."
-        )
-    return "The licence of its base bears on it: many SegFormers grew from NVIDIA's, which are not for commercial use."
 
 
 def _class_lines(facts: Facts) -> str:
@@ -130,6 +122,11 @@ class's probability (15 bins) is {100 * found.ece_before:.2f} % without it and {
 """
 
 
+def balance_lines(found: FoundBalance | None) -> str:
+    """Return a paragraph on balanced classes, and an empty line; empty where their best balance is not known."""
+    return "" if found is None else f"\n`segment --balance-classes auto` balances classes by {found}.\n"
+
+
 def _resolution(facts: Facts) -> str:
     """Say at which resolutions the model learned; empty where no image says its own."""
     if facts.crops.gsd_m is None or facts.tiling.trained_gsd_m is None:
@@ -145,14 +142,17 @@ def _data_line(name: str, split: Split) -> str:
 def _command(request: TrainRequest) -> str:
     """Return the command line of a request, without the options that have their default."""
     words = ["noseam", "train", *map(str, request.crops)]
-    for field in fields(request):
-        value = getattr(request, field.name)
-        if field.name in _ASIDE or (field.default is not MISSING and value == field.default and field.name != "base"):
+    for asked in options_in(type(request)):
+        holder = next(each for each in (request, request.variation, request.remap) if hasattr(each, asked.name))
+        value = getattr(holder, asked.name)
+        if asked.name in _ASIDE or (value == asked.default and asked.name != "base"):
             continue
-        if field.name in _ON_OFF:
-            words.append(_ON_OFF[field.name][0 if value else 1])
+        if asked.kind is bool:
+            words.append(asked.flag if value else f"--no-{asked.flag[2:]}")
+        elif get_args(asked.kind)[-1:] == (Ellipsis,):
+            words += [word for text in value for word in (asked.flag, text)]
         else:
-            words += [f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}", _text(value)]
+            words += [asked.flag, *map(_text, value if isinstance(value, tuple) else (value,))]
     return shlex.join(words)
 
 

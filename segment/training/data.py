@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from segment.errors import TrainError
 from segment.training.dataset import Crop
-from tiler.classes import ClassTable
+from segment.training.ground import Ground, Piece
+from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.index import CLASSES, INDEX, read_crop_index
 from tiler.crops.record import CORRECTED, read_records
+from tiler.grid.window import Window
+from tiler.remap.options import AS_IT_IS, RemapOptions
+from tiler.remap.table import remap_classes
 from tiler.words import counted
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,12 @@ class Split:
     labelled: int
     """Labelled source pixels of the different crops."""
 
+    @property
+    def class_frequencies(self) -> list[float]:
+        """Share of each class among the labelled pixels that an epoch shows, six digits each; their sum is 1."""
+        counts = self.pixels.sum(axis=0)
+        return [float(f"{share:.6g}") for share in counts / counts.sum()]
+
 
 @dataclass(frozen=True, slots=True)
 class CropSet:
@@ -45,8 +55,12 @@ class CropSet:
 
     folders: tuple[Path, ...]
     """Where they are."""
+    in_masks: ClassTable
+    """What the ids in the masks mean."""
     classes: ClassTable
-    """What the masks' ids mean."""
+    """The classes that are trained, after some were left out or merged."""
+    lookup: NDArray[np.uint8]
+    """The id that is trained of each id in the masks, shape (256,)."""
     window_px: int
     """Side of a crop, source pixels."""
     train: Split
@@ -65,11 +79,20 @@ class CropSet:
         return " and ".join(map(str, self.folders))
 
 
-def read_crop_set(*folders: Path) -> CropSet:
+def read_crop_set(*folders: Path, remap: RemapOptions = AS_IT_IS) -> CropSet:
     """Return the crops of folders that `noseam crop` or `noseam review` made, all together.
+
+    Parameters
+    ----------
+    *folders : Path
+        Where they are.
+    remap : RemapOptions
+        Which classes are left out or merged.
 
     Raises
     ------
+    ClassTableError
+        If `remap` does not fit the classes.
     CropIndexError
         If the index of a folder is missing or malformed.
     TrainError
@@ -90,12 +113,20 @@ def read_crop_set(*folders: Path) -> CropSet:
     if len(windows) != 1:
         raise TrainError(f"{where}: crops of one window expected, found {_windows_in_words(table)}")
     _warn_of_namesakes(table)
+    trained, lookup = remap_classes(classes, remap)
+    counts = _count(table, classes, trained, lookup)
+    sides = {
+        name: _split(where, table[rows], counts[rows], name=name, folders=folders)
+        for name in ("train", "val")
+        for rows in [(table["split"] == name).to_numpy()]
+    }
     return CropSet(
         folders=folders,
-        classes=classes,
+        in_masks=classes,
+        classes=trained,
+        lookup=lookup,
         window_px=int(windows[0]),
-        train=_split(where, table[table["split"] == "train"], classes, name="train", folders=folders),
-        val=_split(where, table[table["split"] == "val"].assign(repeat=1), classes, name="val", folders=folders),
+        **sides,
         gsd_m=_gsd_range(table[table["split"] == "train"]),
         digest=hasher.hexdigest()[:32],
     )
@@ -148,22 +179,42 @@ def _gsd_range(table: pandas.DataFrame) -> tuple[float, float] | None:
     return None if known.empty else (float(known.min()), float(known.max()))
 
 
-def _count_columns(classes: ClassTable) -> list[str]:
-    return [f"px_{name}" for name in classes.names]
+def _count(
+    table: pandas.DataFrame, classes: ClassTable, trained: ClassTable, lookup: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Return the labelled pixels of each crop and each class that is trained, shape (crops, classes)."""
+    in_masks = table[[f"px_{name}" for name in classes.names]].to_numpy(np.int64)
+    counts = np.zeros((len(table), len(trained)), np.int64)
+    for old, new in enumerate(lookup[: len(classes)]):
+        if new != NO_LABEL:
+            counts[:, new] += in_masks[:, old]
+    return counts
 
 
-def _split(where: str, table: pandas.DataFrame, classes: ClassTable, *, name: str, folders: Sequence[Path]) -> Split:
-    repeated = table.loc[table.index.repeat(table["repeat"])]
-    pixels = repeated[_count_columns(classes)].to_numpy(np.int64)
-    if not pixels.any():
+def _crops(table: pandas.DataFrame) -> list[Crop]:
+    """Return the crop of each row; rows of one folder and source share their ground."""
+    windows = table[["row_off", "col_off", "height", "width"]].to_numpy().tolist()
+    files = zip(table["folder"], table["image"], table["mask"], table["window_px"], strict=True)
+    pieces = [
+        Piece(Path(folder, image), Path(folder, mask), Window(*window), int(side))
+        for window, (folder, image, mask, side) in zip(windows, files, strict=True)
+    ]
+    beside = table.groupby(["folder", "source"]).indices
+    grounds = {place: Ground([pieces[index] for index in rows]) for place, rows in beside.items()}
+    places = zip(table["folder"], table["source"], strict=True)
+    return [Crop(piece, grounds[place]) for piece, place in zip(pieces, places, strict=True)]
+
+
+def _split(
+    where: str, table: pandas.DataFrame, counts: NDArray[np.int64], *, name: str, folders: Sequence[Path]
+) -> Split:
+    if not counts.any():
         raise TrainError(
             f"{where}: {len(table)} {name} crops, none with a labelled pixel; at least 1 needed "
             f"(the split is by image: {_what_splits(folders)})"
         )
-    crops = tuple(
-        Crop(Path(folder, image), Path(folder, mask))
-        for folder, image, mask in zip(repeated["folder"], repeated["image"], repeated["mask"], strict=True)
-    )
+    times = table["repeat"].to_numpy() if name == "train" else np.ones(len(table), np.int64)
+    crops = [crop for crop, each in zip(_crops(table), times, strict=True) for _ in range(each)]
     sources = len(table[["folder", "source"]].drop_duplicates())
-    labelled = int(table[_count_columns(classes)].to_numpy(np.int64).sum())
-    return Split(crops, pixels, files=len(table), sources=sources, labelled=labelled)
+    pixels = counts.repeat(times, axis=0)
+    return Split(tuple(crops), pixels, files=len(table), sources=sources, labelled=int(counts.sum()))

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import joblib
@@ -18,10 +18,15 @@ from segment.engine.device import choose_device, choose_precision
 from segment.engine.request import Precision
 from segment.errors import TrainError
 from segment.training.data import CropSet, read_crop_set
+from segment.training.recipe import complete
 from segment.training.request import SCHEDULES, TrainRequest
 from tiler.grid.tiling import Tiling
 
 _READERS_ON_CPU, _MOST_READERS = 2, 16
+_LONG_EPOCH = 500
+"""Steps of an epoch; within longer ones the model is judged too."""
+_NEVER = 10**9
+_POLY = {"power": 0.9, "lr_end": 0.0}
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +34,10 @@ _log = logging.getLogger(__name__)
 class TrainPlan:
     """A request, with all that follows from it before any weight is loaded."""
 
-    request: TrainRequest
+    asked: TrainRequest
     """What was asked."""
+    request: TrainRequest
+    """The same, with what the recipe says where nothing was asked."""
     crops: CropSet
     """The crops to train on and to validate on."""
     tiling: Tiling
@@ -49,18 +56,31 @@ class TrainPlan:
         """Whether the channels of a pixel lie together, as tensor cores want it."""
         return bool(self.arguments.device.type == "cuda")
 
+    def validates_after(self, step: int) -> bool:
+        """Return whether the model is judged after a step, and the state of the training kept.
+
+        That follows from the number of the step alone, so a training that was stopped is judged at the same steps.
+        Epochs of more than 500 steps are parted evenly.
+        """
+        if (every := self.request.validate_every) is not None:
+            return step % every == 0 or step == self.steps
+        parts = math.ceil(self.steps_per_epoch / _LONG_EPOCH)
+        return step * parts // self.steps_per_epoch > (step - 1) * parts // self.steps_per_epoch or step == self.steps
+
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the result, and so must not change when a training goes on."""
         names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
-                 "weight_decay", "class_weights", "augment", "seed", "half")  # fmt: skip
+                 "weight_decay", "class_weights", "augment", "seed", "half", "head_lr_factor", "ema", "loss", "ohem",
+                 "validate_every", "patience")  # fmt: skip
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
-        return {**asked, "precision": self.precision, "devices": devices, "steps": self.steps,
-                "crops": self.crops.digest}  # fmt: skip
+        varied = asdict(self.request.variation) if self.request.augment else {}
+        return {**asked, **varied, **asdict(self.request.remap), "precision": self.precision, "devices": devices,
+                "steps": self.steps, "crops": self.crops.digest}  # fmt: skip
 
 
-def plan_training(request: TrainRequest) -> TrainPlan:
+def plan_training(asked: TrainRequest) -> TrainPlan:
     """Return the plan of a training.
 
     Raises
@@ -68,7 +88,8 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     CropIndexError, TrainError, DeviceError
         See `train`.
     """
-    crops = read_crop_set(*request.crops)
+    request = complete(asked)
+    crops = read_crop_set(*request.crops, remap=request.remap)
     tiling = _tiling(crops, request)
     device = choose_device(request.device)
     precision = _choose_precision(device, request.precision)
@@ -82,8 +103,9 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     batches = math.ceil(len(crops.train.crops) / (arguments.train_batch_size * arguments.world_size))
     steps_per_epoch = math.ceil(batches / request.accumulate)
     steps = request.max_steps or math.ceil(request.epochs * steps_per_epoch)
-    arguments.max_steps, arguments.warmup_steps = steps, round(request.warmup * steps)
-    return TrainPlan(request, crops, tiling, arguments, precision, steps_per_epoch, steps)
+    assert request.warmup is not None
+    arguments.max_steps, arguments.warmup_steps = steps, min(round(request.warmup * steps), steps - 1)
+    return TrainPlan(asked, request, crops, tiling, arguments, precision, steps_per_epoch, steps)
 
 
 def _choose_precision(device: torch.device, asked: Precision) -> str:
@@ -130,6 +152,7 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     readers = _readers(request.workers, device)
+    assert request.schedule is not None
     on_device = {"optim": "adamw_torch", "dataloader_pin_memory": False} if device.type == "cpu" else _for_cuda(readers)
     return TrainingArguments(
         output_dir=str((request.out / "state").absolute()),
@@ -138,15 +161,19 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
         gradient_accumulation_steps=request.accumulate,
         learning_rate=request.lr,
         lr_scheduler_type=SCHEDULES[request.schedule],
+        lr_scheduler_kwargs=_POLY if request.schedule == "poly" else None,
         weight_decay=request.weight_decay,
         seed=request.seed,
         data_seed=request.seed,
         use_cpu=device.type == "cpu",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
+        eval_strategy="steps",  # at the end; `Watch` says at which steps else
+        eval_steps=_NEVER,
+        save_strategy="steps",
+        save_steps=_NEVER,
+        logging_strategy="steps",
+        logging_steps=_NEVER,
         save_total_limit=2,
         metric_for_best_model="miou",
         greater_is_better=True,

@@ -9,13 +9,24 @@ from typing import Literal
 
 from segment.engine.request import Precision
 from segment.errors import TrainError
+from segment.training.variation import Variation
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
 from tiler.option import REQUIRED, check, option
+from tiler.remap.options import RemapOptions
 
-Schedule = Literal["linear", "cosine", "constant"]
-SCHEDULES: dict[Schedule, str] = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+Schedule = Literal["linear", "poly", "cosine", "constant"]
+SCHEDULES: dict[Schedule, str] = {
+    "linear": "linear", "poly": "polynomial", "cosine": "cosine", "constant": "constant_with_warmup",
+}  # fmt: skip
 """Learning rate schedules, and what transformers calls them."""
+Recipe = Literal["auto", "scratch", "finetune"]
+"""What says the options of a training that its user does not say; see `segment.training.recipe`."""
+Loss = Literal["ce", "ce+dice", "ce+lovasz"]
+"""What a training makes less."""
+Balance = Literal["none", "sqrt", "median"]
+"""How much more pixels of rare classes weigh."""
+_BY_RECIPE = "by the recipe"
 
 
 def parse_readers(text: str) -> int | Literal["auto"]:
@@ -59,12 +70,80 @@ class TrainRequest:
     max_steps: int | None = option(
         None, "The optimizer takes N steps in all.", unit="N", shown="by the epochs", least=1
     )
-    lr: float = option(6e-5, "The learning rate of AdamW rises to this.", unit="RATE", above=0)
-    schedule: Schedule = option("linear", "The learning rate falls in this way.")
-    warmup: float = option(
-        0.0, "The learning rate rises from 0 in this share of the steps.", unit="FRACTION", least=0, most=1
+    validate_every: int | None = option(
+        None,
+        "The validation crops judge the model every N steps, and a training that was stopped goes on from there.",
+        unit="N",
+        shown="after each epoch, and within epochs of more than 500 steps",
+        least=1,
     )
-    weight_decay: float = option(0.01, "AdamW shrinks the weights at this rate.", unit="RATE", least=0)
+    patience: int | None = option(
+        None,
+        "Training stops when N validations in a row brought no better mIoU.",
+        unit="N",
+        shown="it goes to its end",
+        least=1,
+    )
+    recipe: Recipe = option(
+        "auto",
+        "This sets the learning rate, schedule, warm-up, weight decay, rate of the head and mean of weights that no "
+        "option sets: scratch for random weights, finetune for those of a model; auto goes by the base.",
+    )
+    lr: float | None = option(
+        None,
+        "The learning rate of AdamW rises to this.",
+        unit="RATE",
+        above=0,
+        shown=f"{_BY_RECIPE}: 6e-4 or 6e-5",
+    )
+    head_lr_factor: float | None = option(
+        None,
+        "The decode head learns at N times the rate, because its weights are new where those of the encoder are not.",
+        unit="N",
+        above=0,
+        shown=f"{_BY_RECIPE}: 1 or 10",
+    )
+    schedule: Schedule | None = option(
+        None,
+        "The learning rate falls in this way; poly: by the power of 0.9.",
+        shown=f"{_BY_RECIPE}: cosine or linear",
+    )
+    warmup: float | None = option(
+        None,
+        "The learning rate rises from 0 in this share of the steps.",
+        unit="FRACTION",
+        least=0,
+        most=1,
+        shown=f"{_BY_RECIPE}: 0.05 or 0.02",
+    )
+    weight_decay: float | None = option(
+        None, "AdamW shrinks the weights at this rate.", unit="RATE", least=0, shown=f"{_BY_RECIPE}: 0.01"
+    )
+    ema: float | None = option(
+        None,
+        "The model is a running mean of the weights, which keeps this share of itself with each step; 0: the weights "
+        "of a step.",
+        unit="SHARE",
+        least=0,
+        below=1,
+        shown=f"{_BY_RECIPE}: 0.999",
+    )
+    loss: Loss = option(
+        "ce",
+        "Training makes this less: the cross entropy of pixels, or with the Dice or Lovasz loss of areas beside it.",
+    )
+    ohem: float = option(
+        1.0,
+        "Pixels whose true class has this probability or more do not count in the cross entropy; 1: all count.",
+        unit="P",
+        above=0,
+        most=1,
+    )
+    class_weights: Balance = option(
+        "none", "Rare classes weigh more in the cross entropy: by median frequency, or by its square root."
+    )
+    remap: RemapOptions = RemapOptions()
+    """Which classes are left out or merged, as crops are read."""
     batch_size: int = option(4, "A device takes CROPS crops at a time.", unit="CROPS", least=1)
     accumulate: int = option(
         1,
@@ -86,8 +165,11 @@ class TrainRequest:
         least=0,
         below=1,
     )
-    class_weights: bool = option(False, "Rare classes weigh more in the loss.")
-    augment: bool = option(True, "Crops are turned, mirrored and recoloured at random.")
+    augment: bool = option(
+        True, "Crops change at random each time that they are shown; otherwise nothing does, whatever is said of how."
+    )
+    variation: Variation = Variation()
+    """How crops change."""
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", "Training runs on this device; on all GPUs: torchrun --nproc-per-node=gpu -m cli train ..."
     )
@@ -102,17 +184,26 @@ class TrainRequest:
         unit="N|auto",
         read=parse_readers,
     )
+    threads: int | None = option(
+        None, "The CPU computes with N threads.", unit="N", shown="as PyTorch chooses", least=1
+    )
     seed: int = option(
         0, "Another seed gives other random weights, order and augmentation.", unit="N", least=0, most=2**32 - 1
     )
     half: bool = option(False, "The weights are stored as float16: half the size.")
     tensorboard: bool = option(False, "Logs for TensorBoard are written too.")
     fresh: bool = option(False, "Training starts over, where the same command would go on.")
+    extend: bool = option(
+        False,
+        "A training goes on past the end that it had, with the --epochs, --max-steps and --patience of now.",
+    )
 
     def __post_init__(self) -> None:
         check(self, TrainError)
         if self.workers != "auto" and self.workers < 0:
             raise TrainError(f"workers: a whole number from 0, or auto expected, {self.workers} found")
+        if self.fresh and self.extend:
+            raise TrainError("extend: fresh starts over, and extend goes on; give one of them")
         base = Path(self.base).expanduser()
         if base.exists() and base.resolve().is_relative_to(self.out.resolve()):
             raise TrainError(f"the base {self.base} lies in the output folder {self.out}; choose another --out")

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from segment.errors import TrainError
 from segment.model.config import Normalisation
+from segment.training.licence import Licence
 from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
@@ -24,7 +25,10 @@ MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
 """The files of a checkpoint folder. The config comes last: a folder that has it is whole."""
 _OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
-_REQUEST, _NORMALISATION = "request.json", "normalisation.json"
+_REQUEST, _NORMALISATION, _LICENCE = "request.json", "normalisation.json", "licence.json"
+_GOING_ON = "going-on"
+"""A file that stands beside these while a training goes on past an end at which it had left its model."""
+_EXTENDABLE = {"steps", "patience"}
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +49,7 @@ class TrainState:
         return self.folder / "state"
 
 
-def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainState:
+def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool, extend: bool = False) -> TrainState:
     """Return where the training in an output folder stands; changes nothing.
 
     Parameters
@@ -56,6 +60,8 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
         Settings that decide the result, JSON-able.
     fresh : bool
         Start over, whatever is there of an earlier training.
+    extend : bool
+        The training may have had another end.
 
     Raises
     ------
@@ -69,15 +75,23 @@ def read_state(out: Path, request: Mapping[str, Any], *, fresh: bool) -> TrainSt
         return TrainState(out, False, None)
     if fresh:
         return TrainState(out, False, None)
-    finished = all((out / name).exists() for name in MODEL_FILES)
+    finished = all((out / name).exists() for name in MODEL_FILES) and not (state / _GOING_ON).exists()
     newest = next((path for path in _checkpoints(state) if is_whole(path)), None)
     if finished or newest is not None:
-        _refuse_changes(state / _REQUEST, request)
+        changed = _changes(state / _REQUEST, request)
+        if changed.keys() - (_EXTENDABLE if extend else set()):
+            raise TrainError(_refusal(out, changed))
+        finished &= not changed
     return TrainState(out, finished, newest)
 
 
-def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, *, fresh: bool) -> None:
-    """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours."""
+def begin(
+    state: TrainState, request: Mapping[str, Any], normalisation: Normalisation, licence: Licence, *, fresh: bool
+) -> None:
+    """Make the output folder ready: remember the settings, remove what is half-written or, if `fresh`, all of ours.
+
+    A model that an earlier end left stays until the next one replaces it.
+    """
     if fresh:
         shutil.rmtree(state.checkpoints, ignore_errors=True)
         for name in _OURS:
@@ -87,8 +101,16 @@ def begin(state: TrainState, request: Mapping[str, Any], normalisation: Normalis
         if not is_whole(path):
             _log.warning("%s was written in part only, and is removed", path)
             shutil.rmtree(path)
+    if (state.folder / MODEL_FILES[-1]).exists():
+        (state.checkpoints / _GOING_ON).touch()
+    write_text(state.checkpoints / _LICENCE, json.dumps(asdict(licence)) + "\n")
     write_text(state.checkpoints / _NORMALISATION, json.dumps(asdict(normalisation)) + "\n")
     write_text(state.checkpoints / _REQUEST, json.dumps(request, indent=2) + "\n")
+
+
+def end(out: Path) -> None:
+    """Remember that the model of a training is that of its last end."""
+    (out / "state" / _GOING_ON).unlink(missing_ok=True)
 
 
 def read_normalisation(state: TrainState) -> Normalisation:
@@ -105,6 +127,14 @@ def read_normalisation(state: TrainState) -> Normalisation:
         return Normalisation(found["rescale"], tuple(found["mean"]), tuple(found["std"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
+
+
+def read_licence(out: Path) -> Licence:
+    """Return the licence of the base of a training that has begun, as it was known then; nothing where that is lost."""
+    try:
+        return Licence(**json.loads((out / "state" / _LICENCE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Licence()
 
 
 def trainer_state(checkpoint: Path) -> dict[str, Any]:
@@ -150,19 +180,23 @@ def _checkpoints(state: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def _refuse_changes(path: Path, request: Mapping[str, Any]) -> None:
+def _changes(path: Path, request: Mapping[str, Any]) -> dict[str, str]:
+    """Return what changed of the settings of a training, in words, by name."""
     try:
         before = json.loads(path.read_bytes())
     except ValueError as error:
         raise TrainError(f"{path}: cannot be read ({error}); --fresh starts over") from error
     now = json.loads(json.dumps(request))
-    changed = [
-        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+    return {
+        key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
-    ]
-    if changed:
-        raise TrainError(
-            f"{path.parent.parent} holds a training with other settings: {'; '.join(changed)}. "
-            "--fresh starts over, or choose another folder"
-        )
+    }
+
+
+def _refusal(out: Path, changed: Mapping[str, str]) -> str:
+    extend = "" if changed.keys() - _EXTENDABLE else "--extend goes on to the new end, "
+    return (
+        f"{out} holds a training with other settings: {'; '.join(changed.values())}. "
+        f"{extend}--fresh starts over, or choose another folder"
+    )

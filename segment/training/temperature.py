@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from segment.evaluation.reliability import reliability
 from segment.model.config import TEMPERATURES
@@ -49,15 +49,28 @@ class Temperature:
         return {"temperature": self.value, **{name: round(share, 5) for name, share in shares.items()}}
 
 
-def find_temperature(
-    network: nn.Module, crops: Dataset[dict[str, Tensor]], classes: int, device: torch.device, batch_size: int = 4
-) -> Temperature | None:
-    """Return the temperature of a network by crops with labels; None where no pixel has one.
+def find_temperature(logits: Tensor, labels: Tensor) -> Temperature | None:
+    """Return the temperature by logits (n, C) of pixels and their true classes (n,); None where there is none.
 
     It is 1 where the likeliest one would not lower the expected calibration error.
+    """
+    if not len(labels):
+        return None
+    value = best_temperature(logits, labels)
+    before, after = (_ece(logits, labels, each) for each in (1.0, value))
+    if after >= before:  # likelihood and calibration may pull apart where a network is nearly true already
+        value, after = 1.0, before
+    return Temperature(value, before, after, len(labels))
 
-    Where there are many, every so many-th pixel of each crop counts, always the same ones. So it is the same number
-    each time on the same device.
+
+@torch.no_grad()
+def sampled_logits(
+    network: nn.Module, crops: Any, classes: int, device: torch.device, batch_size: int = 4
+) -> tuple[Tensor, Tensor]:
+    """Return logits (n, C) and labels (n,) of labelled pixels, at the resolution of the labels, on the CPU.
+
+    Where there are many, every so many-th pixel of each crop counts, always the same ones. So they are the same
+    numbers each time on the same device.
 
     Parameters
     ----------
@@ -72,21 +85,7 @@ def find_temperature(
     batch_size : int
         Crops at once.
     """
-    logits, labels = _sampled(network.to(device).eval(), crops, classes, device, batch_size)
-    if not len(labels):
-        return None
-    value = best_temperature(logits, labels)
-    before, after = (_ece(logits, labels, each) for each in (1.0, value))
-    if after >= before:  # likelihood and calibration may pull apart where a network is nearly true already
-        value, after = 1.0, before
-    return Temperature(value, before, after, len(labels))
-
-
-@torch.no_grad()
-def _sampled(
-    network: nn.Module, crops: Any, classes: int, device: torch.device, batch_size: int
-) -> tuple[Tensor, Tensor]:
-    """Return logits (n, C) and labels (n,) of labelled pixels, at the resolution of the labels, on the CPU."""
+    network = network.to(device).eval()
     pixels = len(crops) * crops[0]["labels"].numel() if len(crops) else 0
     step = -(-pixels * classes // _LOGITS)
     kept: list[tuple[Tensor, Tensor]] = []

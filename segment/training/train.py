@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch.utils.data import default_collate
@@ -19,59 +15,51 @@ from transformers import SegformerForSemanticSegmentation
 
 from segment.engine.device import round_factors
 from segment.errors import TrainError
-from segment.evaluation.figures import draw_learning_curve
 from segment.evaluation.metrics import percent
 from segment.guard.lock import hold_folder
 from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
-from segment.training.base import load_base, load_state, refuse_missing
+from segment.training.average import Average, read_mean
+from segment.training.balance import FoundBalance, find_balance
+from segment.training.base import find_licence, load_base, load_state, refuse_missing
 from segment.training.card import Facts, model_card
 from segment.training.dataset import CropDataset
-from segment.training.learner import Advance, Learner, Row, Scores, Watch, balance_classes, history_rows
+from segment.training.ending import TrainResult, has_ended, refuse_to_end_at_once, result_of
+from segment.training.learner import Learner
+from segment.training.loss import Objective, balance_classes
 from segment.training.plan import TrainPlan, plan_training
+from segment.training.readers import readers_end
+from segment.training.recipe import recipe_in_words
 from segment.training.request import TrainRequest
+from segment.training.scores import Scores, history_rows, publisher
 from segment.training.state import (
     CARD,
     CLASSES,
-    CURVE,
     MODEL_FILES,
-    PICTURE,
     TrainState,
     begin,
+    end,
     publish,
+    read_licence,
     read_normalisation,
     read_state,
     trainer_state,
-    write_text,
 )
-from segment.training.temperature import Temperature, find_temperature
+from segment.training.temperature import Temperature, find_temperature, sampled_logits
+from segment.training.watch import Advance, Watch
 from tiler.classes import write_class_table
 from tiler.errors import NoseamError
 
-_COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
+__all__ = ["TrainResult", "train"]
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """How a training ended."""
-
-    folder: Path
-    """The model, as `noseam segment --model` takes it."""
-    best_miou: float
-    """Mean IoU of the model on the validation crops, over the classes that they show."""
-    steps: int
-    """Steps of the optimizer in all."""
-    rows: tuple[Row, ...]
-    """The learning curve, one row per epoch."""
 
 
 def train(request: TrainRequest, advance: Advance = lambda done, total: None) -> TrainResult:
     """Train a model, or go on with its training; write checkpoint folder, model card and learning curve.
 
     If `out/state` holds a whole state of the training, it goes on from the newest one. The result is the same as if it
-    had never been stopped. Of all epochs, the model with the highest mean IoU on the validation crops is kept. Under
-    `torchrun` the crops of a batch are spread over the devices.
+    had never been stopped. Of all validations, the model with the highest mean IoU on the validation crops is kept.
+    Under `torchrun` the crops of a batch are spread over the devices.
 
     Parameters
     ----------
@@ -94,32 +82,50 @@ def train(request: TrainRequest, advance: Advance = lambda done, total: None) ->
         If this machine lacks the device, or the device cannot compute in the precision.
     """
     plan = plan_training(request)
-    state = read_state(request.out, plan.settings, fresh=request.fresh)
+    state = read_state(request.out, plan.settings, fresh=request.fresh, extend=request.extend)
     if not state.finished and state.newest is None:
         refuse_missing(request.base)  # before anything is written
-    with hold_folder(request.out) if plan.arguments.should_save else nullcontext():  # one process holds it for all
+    with (
+        hold_folder(request.out) if plan.arguments.should_save else nullcontext(),  # one process holds it for all
+        _threads(request.threads),
+    ):
         return _train(plan, advance)
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    """Let PyTorch compute with so many threads of the CPU for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(plan: TrainPlan, advance: Advance) -> TrainResult:
     request = plan.request
-    state = read_state(request.out, plan.settings, fresh=request.fresh)
+    state = read_state(request.out, plan.settings, fresh=request.fresh, extend=request.extend)
     if state.finished:
-        result = _result(plan, state)
+        result = result_of(plan, state)
         _log.info(
-            "%s is trained already: mIoU %s %% after %d steps", request.out, percent(result.best_miou), result.steps
-        )
+            "%s is trained already: mIoU %s %% after %d steps; --extend goes on, with more --epochs or --max-steps",
+            request.out, percent(result.best_miou), result.steps,
+        )  # fmt: skip
         return result
+    if request.extend:
+        refuse_to_end_at_once(plan, state)
+    licence = find_licence(request.base) if state.newest is None else read_licence(request.out)
     network, normalisation = _start(plan, state)
     with plan.arguments.main_process_first():
         if plan.arguments.should_save:
-            begin(state, plan.settings, normalisation, fresh=request.fresh)
+            begin(state, plan.settings, normalisation, licence, fresh=request.fresh)
     _announce(plan, state)
     newest = _run(plan, state, network, normalisation, advance)
     with plan.arguments.main_process_first():  # no process returns before the model is there
         if plan.arguments.should_save:
             _finish(plan, newest, normalisation)
-    return _result(plan, replace(state, newest=newest))
+    return result_of(plan, replace(state, newest=newest))
 
 
 def _start(plan: TrainPlan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
@@ -137,6 +143,7 @@ def _announce(plan: TrainPlan, state: TrainState) -> None:
         plan.arguments.device, plan.precision, request.base, crops.train.files, len(crops.train.crops),
         crops.val.files, len(crops.classes), plan.tiling,
     )  # fmt: skip
+    _log.info("recipe %s", recipe_in_words(plan.asked))
     _log.info("%d steps in all, %d per epoch", plan.steps, plan.steps_per_epoch)
     if state.newest is not None:
         _log.info("going on after %d steps", trainer_state(state.newest)["global_step"])
@@ -145,17 +152,18 @@ def _announce(plan: TrainPlan, state: TrainState) -> None:
 def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmentation, normalisation: Normalisation,
          advance: Advance) -> Path:  # fmt: skip
     """Train what is left to train; return the newest checkpoint."""
-    if state.newest is not None and trainer_state(state.newest)["global_step"] >= plan.steps:
+    if state.newest is not None and has_ended(plan, state.newest):
         return state.newest  # stopped between the last step and the model
     round_factors(plan.precision)
     if plan.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    dataset = _dataset(plan, normalisation, train=True)
-    pixels = plan.crops.train.pixels
-    weights = balance_classes(pixels) if plan.request.class_weights else np.ones(pixels.shape[1], np.float32)
+    dataset, request = _dataset(plan, normalisation, train=True), plan.request
+    assert request.head_lr_factor is not None
+    watch = Watch(plan, dataset, advance=advance, publish=publisher(plan.request.out, plan.crops.classes.names))
     learner = Learner(
-        class_weights=torch.from_numpy(weights) if plan.request.class_weights else None,
-        share=float(pixels.sum(axis=0) @ weights) / (len(pixels) * plan.crops.window_px**2),
+        objective=_objective(plan),
+        head_lr_factor=request.head_lr_factor,
+        average=Average(request.ema, state.newest) if request.ema else None,
         channels_last=plan.channels_last,
         model=network,
         args=plan.arguments,
@@ -163,14 +171,21 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
         train_dataset=dataset,
         eval_dataset=_dataset(plan, normalisation, train=False),
         compute_metrics=Scores(len(plan.crops.classes)),
-        callbacks=[
-            Watch(dataset, steps_per_epoch=plan.steps_per_epoch, advance=advance, publish=_publisher(plan.request.out))
-        ],
+        callbacks=[watch],
     )
-    with _explained():
+    with _explained(), readers_end():
         learner.train(resume_from_checkpoint=None if state.newest is None else str(state.newest))
     learner.accelerator.wait_for_everyone()  # the main process writes the last state
     return state.checkpoints / f"checkpoint-{learner.state.global_step}"
+
+
+def _objective(plan: TrainPlan) -> Objective:
+    """Return the loss of a training."""
+    request, pixels = plan.request, plan.crops.train.pixels
+    weights = balance_classes(pixels, request.class_weights)
+    share = float(pixels.sum(axis=0) @ weights) / (len(pixels) * plan.crops.window_px**2)
+    on_device = None if request.class_weights == "none" else torch.from_numpy(weights).to(plan.arguments.device)
+    return Objective(request.loss, on_device, share, request.ohem)
 
 
 @contextmanager
@@ -198,63 +213,56 @@ def _name(error: Exception) -> str:
 def _dataset(plan: TrainPlan, normalisation: Normalisation, *, train: bool) -> CropDataset:
     return CropDataset(
         (plan.crops.train if train else plan.crops.val).crops,
-        classes=len(plan.crops.classes),
+        classes=len(plan.crops.in_masks),
+        lookup=plan.crops.lookup,
         input_px=plan.request.input_px,
         normalisation=normalisation,
         seed=plan.request.seed if train and plan.request.augment else None,
+        variation=plan.request.variation,
     )
 
 
-def _publisher(out: Path) -> Callable[[list[Row]], None]:
-    def publish_curve(rows: list[Row]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(out / CURVE, text.getvalue())
-        draw_learning_curve(rows, out / PICTURE)
-
-    return publish_curve
-
-
 def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None:
-    """Write the model of the best epoch and what belongs to it; the config last."""
+    """Write the model of the best validation and what belongs to it; the config last."""
     out, record = plan.request.out, trainer_state(newest)
     if record["best_global_step"] is None:
         raise TrainError(f"{plan.crops.where}: at {plan.request.input_px} px no validation crop shows a label")
     best = newest.with_name(f"checkpoint-{record['best_global_step']}")
     folder = newest.with_name("model")
     network = load_state(best)
-    temperature = _calibrated(plan, network, normalisation)
+    if plan.request.ema:
+        network.load_state_dict(read_mean(best))
+    network.config.class_frequencies = plan.crops.train.class_frequencies
+    temperature, balance = _calibrated(plan, network, normalisation)
     write_checkpoint(network.cpu(), folder, normalisation, plan.request.input_px, half=plan.request.half)
     write_class_table(folder / CLASSES, plan.crops.classes)
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
-    facts = Facts(plan.request, plan.crops, plan.tiling, plan.precision, plan.steps, scores, temperature)
+    facts = Facts(plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores,
+                  read_licence(out), temperature, balance)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
-    _publisher(out)(history_rows(record["log_history"]))
+    publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))
     publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
+    end(plan.request.out)
     _log.info("%s: the model of step %d, mIoU %s %%", out, record["best_global_step"], percent(scores["eval_miou"]))
 
 
 def _calibrated(
     plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisation: Normalisation
-) -> Temperature | None:
-    """Find the temperature of a network by the validation crops, and let its config tell it."""
+) -> tuple[Temperature | None, FoundBalance | None]:
+    """Find temperature and balance of a network by the validation crops, and let its config tell them."""
     crops, classes = _dataset(plan, normalisation, train=False), len(plan.crops.classes)
     with _explained():
-        found = find_temperature(network, crops, classes, plan.arguments.device, plan.request.batch_size)
+        sampled = sampled_logits(network, crops, classes, plan.arguments.device, plan.request.batch_size)
+    found, balance = find_temperature(*sampled), find_balance(*sampled, plan.crops.train.class_frequencies)
     network.config.calibration = found.entry if found else None
+    network.config.class_balance = balance.entry if balance else None
     if found is not None:
         hardly = ", the end of what is tried: the model is hardly trained, and its confidence says little"
         _log.info(
             "confidence: temperature %.3g%s; expected calibration error %s %% before, %s %% after",
             found.value, hardly if found.at_bound else "", percent(found.ece_before), percent(found.ece_after),
         )  # fmt: skip
-    return found
-
-
-def _result(plan: TrainPlan, state: TrainState) -> TrainResult:
-    rows = [] if state.newest is None else history_rows(trainer_state(state.newest)["log_history"])
-    best = max((row["miou"] for row in rows if row["miou"] is not None), default=math.nan)
-    return TrainResult(plan.request.out, best, plan.steps, tuple(rows))
+    if balance is not None:
+        _log.info("segment --balance-classes auto: %s", balance)
+    return found, balance

@@ -43,6 +43,9 @@ def count_workers(options: WorkerOptions, engine: EngineOptions, images: int) ->
     if options.scheduler is not None or options.workers not in {"auto", 1}:
         require_extra("cluster")
     if options.workers != "auto":
+        if options.workers > (most := int(joblib.cpu_count())):
+            _log.warning("--workers %d: more than the %d cores of this machine; each takes memory for a network of its "
+                         "own, and time to start", options.workers, most)  # fmt: skip
         return options.workers
     gpus = 0 if engine.device == "cpu" or engine.engine == "openvino" else count_gpus()
     gpus = min(gpus, 1) if ":" in engine.device else gpus

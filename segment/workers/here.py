@@ -191,14 +191,14 @@ def _model(site: Site, worker: Any) -> OpenModel:
     """Return the model of a run, opened once in this process."""
     device = _device(site.engine, worker.name)
     cores = site.cores or max(int(joblib.cpu_count()) // site.beside.get(get_address_host(worker.address), 1), 1)
-    temperature = site.description.temperature
-    key = (site.digest, site.classes, site.engine, device, cores, temperature)
+    temperature, balance = site.description.temperature, site.description.balance
+    key = (site.digest, site.classes, site.engine, device, cores, temperature, balance)
     if key not in _models:
         _close_unused()
         options = replace(site.engine, device=device)
         engine = open_engine(_description(site), site.digest, options, threads=cores)
         _models[key] = OpenModel(
-            site.description.name, site.digest, site.classes, engine, share_cores(cores), temperature
+            site.description.name, site.digest, site.classes, engine, share_cores(cores), temperature, balance
         )
     return _models[key]
 
@@ -210,7 +210,7 @@ def _description(site: Site) -> Description:
         return found
     if not found.folder.exists():
         try:
-            found = describe_checkpoint(found.name)
+            found = replace(describe_checkpoint(found.name), balance=found.balance)
         except ModelNameError as error:
             raise CheckpointError(f"{found.folder}: not there; mount it under the same path") from error
     if weights_digest(found) != site.digest:

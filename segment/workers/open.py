@@ -92,10 +92,13 @@ class DaskWorkers:
             self._pool.client.subscribe_topic(self._site.key, self._hear)
             engine = self._open()
             self._site = replace(self._site, engine_name=engine)
-            self.known = KnownModel(description.name, digest, classes, engine, description.temperature)
+            self.known = KnownModel(
+                description.name, digest, classes, engine, description.temperature, description.balance
+            )
             self.count = len(self._pool.workers)
             self._stack = stack.pop_all()
-        _log.info("model %s, %d classes, %s, %s", description.name, len(classes), engine, self._tell(cores))
+        _log.info("model %s, %d classes%s, %s, %s", description.name, len(classes), description.balance, engine,
+                  self._tell(cores))  # fmt: skip
 
     def crew(self, work: Work, gate: Gate, advance: Advance) -> DaskCrew:
         """Return those who do the tasks of a run."""

@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing.resource_tracker
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
@@ -174,6 +175,7 @@ def found_pool(address: str) -> Iterator[Pool]:
     WorkersError
         If no scheduler answers at the address, or it has no worker.
     """
+    _refuse_unknown_host(address)
     try:
         client = Client(address, timeout=_FIND_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -189,6 +191,15 @@ def found_pool(address: str) -> Iterator[Pool]:
         yield pool
     finally:
         pool.close() if pool is not None else client.close(timeout=_CLOSE_S)
+
+
+def _refuse_unknown_host(address: str) -> None:
+    """Raise at once where a name leads to no machine, which dask would look for again and again."""
+    host = address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise WorkersError(f"{address}: no machine has the name {host}; look how it is spelt") from error
 
 
 def _wait_for(pool: Pool, workers: int, heard: Heard) -> None:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli import main
+from tests import ROOT
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.runs import noseam
 from tiler.grid.tiling import Tiling
@@ -371,11 +372,29 @@ def test_options_for_poses_are_named_where_they_need_another(photo: Path, tmp_pa
     assert "Error: --flying-height and --focal-px need --georef photo" in noseam(*command, "--focal-px", 3000).stderr
 
 
+def measured() -> str:
+    """Return what the config of the bundled model says that it can do."""
+    entry = json.loads((ROOT / "segment/demo_model/config.json").read_text())["measured"]
+    scores = f"{100 * entry['accuracy']:.3g} % of the pixels right and a mean IoU of {100 * entry['miou']:.3g} %"
+    return f"{scores} on {entry['on']}"
+
+
 @NEEDS_TORCH
-def test_the_bundled_model_says_that_it_is_a_demonstration(photo: Path, tmp_path: Path) -> None:
+def test_the_bundled_model_says_that_it_is_a_demonstration_and_how_good_it_is(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out", "--model", "demo")
     assert result.exit_code == 0
-    assert "is a demonstration" in result.stderr
+    assert f"is a demonstration, which learned made-up scenes alone; it has {measured()}" in result.stderr
+
+
+def test_without_a_model_the_choice_is_told_with_what_the_bundled_one_can_do(photo: Path, tmp_path: Path) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
+    said = " ".join(result.stderr.split())
+    assert "--model bundled:demo comes with noseam, for a first try on your photos." in said
+    assert f"It learned made-up scenes alone: {measured()}." in said
+    assert "noseam train crops --out FOLDER --base bundled:demo" in said
+    assert max(map(len, result.stderr.splitlines())) <= 80
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     "map": ("grass,tree=green", ("grass,tree=green",)),
     "shard": ("2/4", Shard(2, 4)),
     "workers": ("5", 5),
+    "balance_classes": ("0.5", 0.5),
     "resources": ("GPU=1", Resource("GPU", 1)),
 }
 """Text and value of an option whose type leads to none."""
@@ -104,7 +105,9 @@ def another(asked: Asked, here: Path) -> Said:
         texts = [str(folder) for folder in there]
         return Said(tuple(there), [asked.flag, *texts], repr(texts), os.pathsep.join(texts))
     if get_origin(asked.kind) is tuple and asked.name not in WORDS:
-        return Said(tuple(map(get_args(asked.kind)[0], (96, 160))), [asked.flag, "96", "160"], "[96, 160]", "96 160")
+        low, high = (96, 160) if asked.option.most is None else (1, int(asked.option.most))
+        pair = tuple(map(get_args(asked.kind)[0], (low, high)))
+        return Said(pair, [asked.flag, str(low), str(high)], f"[{low}, {high}]", f"{low} {high}")
     text, value = WORDS.get(asked.name) or _one(asked, here)
     return Said(value, [asked.flag, text], repr(text), text)
 

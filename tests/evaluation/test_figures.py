@@ -72,8 +72,18 @@ def test_odd_matrices_and_names_are_drawn(tmp_path: Path, matrix: np.ndarray, na
 )
 def test_a_learning_curve_of_any_rows_is_a_picture(tmp_path: Path, rows: Sequence[Mapping[str, float | None]]) -> None:
     draw_learning_curve(rows, tmp_path / "curve.png")
-    assert size_of(tmp_path / "curve.png") == (1300, 520)
+    assert size_of(tmp_path / "curve.png") == (1690, 520)
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
+
+
+@pytest.mark.parametrize(("miou", "end"), [(0.0, 1), (0.05, 6), (0.13, 15), (0.5, 60), (0.73, 100), (1.0, 100)])
+def test_a_low_curve_fills_its_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, miou: float, end: float) -> None:
+    ends: list[float] = []
+    monkeypatch.setattr(
+        "segment.evaluation.figures._save", lambda figure, path: ends.extend(axes.get_ylim()[1] for axes in figure.axes)
+    )
+    draw_learning_curve([{"epoch": 1, "miou": miou, "accuracy": 0.55}], tmp_path / "curve.png")
+    assert ends[1:] == [end, 80]
 
 
 def test_a_missing_value_is_skipped_and_not_drawn_as_zero(tmp_path: Path) -> None:
@@ -96,7 +106,7 @@ def test_an_earlier_picture_is_replaced_and_kept_where_a_new_one_cannot_be_writt
             draw_learning_curve(ROWS, path)
     assert path.read_text() == "earlier"
     draw_learning_curve(ROWS, path)
-    assert size_of(path) == (1300, 520)
+    assert size_of(path) == (1690, 520)
     assert [found.name for found in tmp_path.iterdir()] == ["curve.png"]
 
 

@@ -53,6 +53,14 @@ def test_what_closes_an_image_overlaps_with_others_and_ends_the_last_alone(image
     assert seconds(image, 300, closing_s=80) == pytest.approx(300 * (5 + 80) / 3 + 80 * 3 / 4)
 
 
+@pytest.mark.parametrize(("workers", "starts"), [(1, 1), (2, 2), (4, 2), (5, 3), (8, 3)])
+def test_workers_start_after_the_process_that_plans(
+    image: ImagePlan, tmp_path: Path, workers: int, starts: int
+) -> None:
+    found = estimate([image], tmp_path, MEASURED, workers=workers)
+    assert found.seconds == pytest.approx(2 * starts + 20 * 0.25)
+
+
 def test_tiles_without_a_valid_pixel_take_no_time(image: ImagePlan) -> None:
     assert work_s([image], [replace(RATES, tiles_run=0.5)], MEASURED) == pytest.approx(2.5)
     assert work_s([], [], MEASURED) == 0

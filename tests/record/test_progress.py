@@ -93,7 +93,25 @@ def test_a_meter_gives_signs_as_often_as_it_is_told(
             often(done, 8)
             seldom(done, 8)
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["1 of 8 megapixels", "3 of 8 megapixels", "5 of 8 megapixels", "5 of 8 images", "7 of 8 megapixels"]
+    assert told == [
+        "1 of 8 megapixels, 02:20 left",
+        "3 of 8 megapixels, 01:06 left",
+        "5 of 8 megapixels, 00:36 left",
+        "5 of 8 images, 00:36 left",
+        "7 of 8 megapixels, 00:11 left",
+    ]
+
+
+def test_what_an_earlier_run_did_does_not_make_this_one_faster(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("segment.record.progress.time.monotonic", lambda: clock[0])
+    with caplog.at_level(logging.INFO), Meter("steps", sign_s=20, goes_on=True) as count:
+        for done in (100, 101):
+            clock[0] += 10
+            count(done, 120)
+    assert [record.getMessage() for record in caplog.records] == ["101 of 120 steps, 03:10 left"]
 
 
 def test_a_terminal_gets_no_signs_of_life(

@@ -156,6 +156,25 @@ def test_lines_that_no_run_wrote_are_passed_over(tmp_path: Path) -> None:
     assert (found.done, found.left, found.last) == (1, 1, None)
 
 
+def test_doubts_are_counted_by_kind(tmp_path: Path) -> None:
+    begin(tmp_path, WHOLE, "abcde")
+    kinds: tuple[object, ...] = (["far from scale", "suspect"], ["far from scale"], [], "suspect", 5)
+    lines = [{"image": name, "state": "done", "doubts": found} for name, found in zip("abcde", kinds, strict=True)]
+    (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = read_status(tmp_path, {})
+    assert dict(found.doubts) == {"far from scale": 2, "suspect": 1} == status_as_dict(found)["doubts"]
+    told = f"doubtful:  2 far from scale, 1 suspect; {tmp_path / 'manifest.jsonl'} says of which and why"
+    assert told in status_as_lines(found)
+
+
+def test_a_large_image_is_not_called_done_while_its_parts_are_joined(tmp_path: Path) -> None:
+    status = Status(tmp_path, (Part(WHOLE, "cut off", _any()),), inside={"a": 0.996, "b": 1.0}, now=datetime.now(UTC))
+    lines = status_as_lines(status)
+    told = [line for line in lines if "labelled" in line]
+    assert told[0].endswith("a: 99% of it is labelled")
+    assert told[1].endswith("b: all of it is labelled, and its parts are left to join")
+
+
 def test_of_many_shards_those_that_are_not_done_are_shown(tmp_path: Path) -> None:
     done = [Part(Shard(index, 40), "ended", replace(_any(), end="complete")) for index in range(1, 18)]
     never = [Part(Shard(index, 40), "never ran", left=1) for index in range(18, 41)]

@@ -19,7 +19,7 @@ from tiler.scenes.request import GSD_M, SceneOptions
 from tiler.scenes.scene import make_scene
 from tiler.scenes.shapes import Shape, blob, box, ellipse, union
 from tiler.scenes.survey import make_survey
-from tiler.scenes.things import ID
+from tiler.scenes.thing import ID
 from tiler.source.raster import read_info
 
 RED = materials.plain((200, 20, 20), grain=0)
@@ -169,3 +169,35 @@ def test_an_orthomosaic_lies_somewhere_and_has_empty_corners(survey: Path) -> No
 def test_a_scene_has_its_own_resolution() -> None:
     assert make_scene(64, 64, seed=0).gsd_m == GSD_M
     assert math.isclose(make_scene(64, 64, seed=0, gsd_m=0.1).gsd_m, 0.1)
+
+
+def test_photos_of_a_varied_survey_have_ground_sample_distances_of_their_own(tmp_path: Path) -> None:
+    request = SceneOptions(photos=3, photo_shape=(64, 96), gsd_m=0.01, gsd_to_m=0.08, seed=5)
+    make_survey(tmp_path, request, jobs=1)
+    gsds = []
+    for path in sorted((tmp_path / "images").iterdir()):
+        with Image.open(path) as photo:
+            altitude = float(photo.info["xmp"].decode().split('RelativeAltitude="')[1].split('"')[0])
+        gsds.append(altitude * 13.2 / (8.8 * 96))
+    assert len({round(gsd, 4) for gsd in gsds}) == 3
+    assert all(0.0099 < gsd < 0.0801 for gsd in gsds)
+
+
+def test_a_varied_scene_is_the_same_again_and_has_a_class_everywhere() -> None:
+    for seed in range(3):
+        first, again = (make_scene(200, 300, seed=seed, gsd_m=0.03, world="varied") for _ in range(2))
+        assert np.array_equal(first.pixels, again.pixels)
+        assert np.array_equal(first.labels, again.labels)
+        assert first.labels.min() >= 1
+        assert first.labels.max() < DRONE_CLASSES.names.index("conflicting")
+
+
+def test_a_mosaic_of_a_varied_world_shows_no_facades() -> None:
+    """It is seen from straight above, so a wall of a house hides behind its roof."""
+    aslant, above = (
+        sum(int((make_scene(300, 450, seed=seed, gsd_m=0.06, world="varied", mosaic=mosaic).labels == ID["door"]).sum())
+            for seed in range(6))
+        for mosaic in (False, True)
+    )  # fmt: skip
+    assert aslant > 0
+    assert above == 0

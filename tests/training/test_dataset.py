@@ -11,8 +11,10 @@ from PIL import Image
 
 from segment.errors import TrainError
 from segment.model.config import Normalisation
+from segment.training.crop_files import read_labels, read_pixels
 from segment.training.data import read_crop_set
-from segment.training.dataset import Crop, CropDataset, read_labels, read_pixels
+from segment.training.dataset import CropDataset
+from segment.training.ground import Piece
 from tests.crop_folder import crop_folder
 from tests.make import noise
 from tests.models import class_table
@@ -20,6 +22,7 @@ from tiler.crops.folder import RECORDS
 from tiler.crops.record import CORRECTED, Record, write_record
 from tiler.errors import CropIndexError, RasterReadError
 from tiler.grid.tiles import plan_grid
+from tiler.grid.window import Window
 from tiler.source.image import open_image
 from tiler.source.tiles import read_tiles
 
@@ -48,7 +51,7 @@ def test_a_crop_is_read_as_a_tile_of_a_survey_is(tmp_path: Path, name: str) -> N
 def test_items_are_normalised_and_labels_keep_their_gaps(tmp_path: Path) -> None:
     folder = crop_folder(tmp_path / "crops")
     item = dataset(folder)[0]
-    crop = read_crop_set(folder).train.crops[0]
+    crop = read_crop_set(folder).train.crops[0].piece
     pixels = np.asarray(Image.open(crop.image)).transpose(2, 0, 1)
     expected = (pixels * 0.5 - np.array([1, 2, 3]).reshape(3, 1, 1)) / np.array([4, 5, 6]).reshape(3, 1, 1)
     np.testing.assert_allclose(item["pixel_values"], expected, rtol=1e-5, atol=1e-5)
@@ -131,19 +134,21 @@ def test_a_crop_set_says_its_classes_window_and_pixels(tmp_path: Path) -> None:
     crops = read_crop_set(crop_folder(tmp_path / "crops"))
     assert crops.classes == class_table(2)
     assert crops.window_px == 64
-    labels = np.asarray(Image.open(crops.train.crops[0].mask))
+    labels = np.asarray(Image.open(crops.train.crops[0].piece.mask))
     assert crops.train.pixels[0].tolist() == [(labels == 0).sum(), (labels == 1).sum()]
     assert crops.train.labelled == 8 * (64 * 64 - 8 * 8)
     folder = crops.folders[0]
-    assert crops.train.crops[0] == Crop(folder / "train/images/0.png", folder / "train/masks/0.png")
+    first = Piece(folder / "train/images/0.png", folder / "train/masks/0.png", Window(0, 0, 64, 64), 64)
+    assert crops.train.crops[0].piece == first
 
 
 def test_crops_of_several_folders_train_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second = crop_folder(tmp_path / "a", train=3, val=2), crop_folder(tmp_path / "b", train=1, val=1)
     alone, both = read_crop_set(first), read_crop_set(first, second)
     assert (both.train.files, both.train.sources, both.val.files) == (4, 4, 3)
-    assert both.train.crops[:3] == alone.train.crops
-    assert both.train.crops[3] == Crop(second / "train/images/0.png", second / "train/masks/0.png")
+    pieces = [crop.piece for crop in both.train.crops]
+    assert pieces[:3] == [crop.piece for crop in alone.train.crops]
+    assert pieces[3].image == second / "train/images/0.png"
     assert both.digest != alone.digest
     assert "1 image of one name train in one folder and validate in another, such as 1.JPG" in caplog.text
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from segment.training.temperature import Temperature, best_temperature, find_temperature
+from segment.training.temperature import Temperature, best_temperature, find_temperature, sampled_logits
 
 CPU = torch.device("cpu")
 
@@ -70,18 +70,18 @@ class Crops(Dataset[dict[str, Tensor]]):
 
 
 def test_crops_give_the_temperature_and_smaller_errors() -> None:
-    found = find_temperature(Coarse(), Crops(600), 3, CPU)
+    found = find_temperature(*sampled_logits(Coarse(), Crops(600), 3, CPU))
     assert found is not None
     assert found.value == pytest.approx(3, rel=0.15)
     assert found.pixels == 600 * 16 * 12
     assert found.ece_after < 0.3 * found.ece_before
-    assert find_temperature(Coarse(), Crops(600), 3, CPU) == found
+    assert find_temperature(*sampled_logits(Coarse(), Crops(600), 3, CPU)) == found
 
 
 def test_a_part_of_many_pixels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = find_temperature(Coarse(), Crops(100), 3, CPU, batch_size=7)
+    whole = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU, batch_size=7))
     monkeypatch.setattr("segment.training.temperature._LOGITS", 9000)
-    part = find_temperature(Coarse(), Crops(100), 3, CPU, batch_size=7)
+    part = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU, batch_size=7))
     assert whole is not None
     assert part is not None
     assert part.pixels < 3000 < whole.pixels
@@ -90,11 +90,11 @@ def test_a_part_of_many_pixels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_network_that_is_true_already_keeps_its_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segment.training.temperature._ece", lambda _, __, temperature: abs(temperature - 1))
-    found = find_temperature(Coarse(), Crops(100), 3, CPU)
+    found = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU))
     assert found is not None
     assert (found.value, found.ece_before, found.ece_after) == (1, 0, 0)
 
 
 def test_without_a_label_there_is_none() -> None:
-    assert find_temperature(Coarse(), Crops(3, labelled=False), 3, CPU) is None
-    assert find_temperature(Coarse(), Crops(0), 3, CPU) is None
+    assert find_temperature(*sampled_logits(Coarse(), Crops(3, labelled=False), 3, CPU)) is None
+    assert find_temperature(*sampled_logits(Coarse(), Crops(0), 3, CPU)) is None

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import (
     SegformerForImageClassification,
@@ -34,11 +35,13 @@ from segment.model.checkpoint import describe_checkpoint, load_checkpoint
 from segment.model.config import Normalisation
 from segment.model.presets import make_config
 from segment.model.save import write_checkpoint
-from segment.training.base import load_base
+from segment.training.base import load_base, load_state
 from segment.training.card import Facts, _command, model_card
 from segment.training.data import read_crop_set
-from segment.training.learner import balance_classes, pixel_loss
+from segment.training.licence import Licence
+from segment.training.loss import balance_classes, pixel_loss
 from segment.training.plan import TrainPlan, _choose_precision, _for_cuda, _readers
+from segment.training.recipe import complete
 from segment.training.request import TrainRequest
 from segment.training.state import is_whole
 from segment.training.train import train
@@ -48,6 +51,7 @@ from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
 from tiler.grid.tiling import Tiling
 from tiler.option import gather
+from tiler.remap.options import RemapOptions
 
 TILING = Tiling(64, 64, 0.25)
 
@@ -136,6 +140,23 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
     assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
 
 
+def test_a_trained_model_says_how_its_classes_are_best_balanced(trained: TrainRequest) -> None:
+    entry = json.loads((trained.out / "config.json").read_text())["class_balance"]
+    assert set(entry) == {"strength", "miou_before", "miou_after", "accuracy_before", "accuracy_after"}
+    assert entry["miou_after"] + entry["accuracy_after"] >= entry["miou_before"] + entry["accuracy_before"] > 0
+    found = describe_checkpoint(str(trained.out))
+    assert found.balanced("auto").balance.strength == found.tuned_balance == entry["strength"]
+    assert f"auto` balances classes by T {entry['strength']:g}, by which" in (trained.out / "README.md").read_text()
+
+
+def test_a_trained_model_says_how_often_each_class_showed(trained: TrainRequest) -> None:
+    stored = json.loads((trained.out / "config.json").read_text())["class_frequencies"]
+    labels = [np.asarray(Image.open(path)) for path in (trained.crops[0] / "train/masks").glob("*.png")]
+    counts = np.bincount(np.concatenate([each.ravel() for each in labels]), minlength=256)[:2]
+    np.testing.assert_allclose(stored, counts / counts.sum(), atol=1e-6)
+    assert describe_checkpoint(str(trained.out))
+
+
 def test_a_base_does_not_hand_on_its_temperature(trained: TrainRequest) -> None:
     network, _ = load_base(str(trained.out), class_table(2), TILING, seed=0)
     assert network.config.calibration is None
@@ -146,10 +167,13 @@ def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest)
 
 
 def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:
-    request = replace(trained, overlap=0.5, half=True, augment=False, class_weights=True, seed=3, precision="fp32")
+    remap = RemapOptions(ignore=("class 0",), map=("class 1=a, b",))
+    request = replace(
+        trained, remap=remap, overlap=0.5, half=True, augment=False, class_weights="median", seed=3, precision="fp32"
+    )
     crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
-    card = model_card(Facts(request, crops, TILING, "fp32", 1, scores))
+    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores, Licence("random")))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
     arguments = shlex.split(command)[2:]
     parsed = train_command.make_context("train", arguments).params
@@ -169,7 +193,10 @@ def test_a_finished_training_is_not_repeated(trained: TrainRequest, caplog: pyte
 def test_the_best_epoch_is_kept(trained: TrainRequest) -> None:
     states = sorted((trained.out / "state").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     record = json.loads((states[-1] / "trainer_state.json").read_text())
-    assert_same_weights(trained.out, trained.out / "state" / f"checkpoint-{record['best_global_step']}")
+    mean = load_file(trained.out / "state" / f"checkpoint-{record['best_global_step']}" / "mean.safetensors")
+    model = load_state(trained.out).state_dict()
+    assert mean.keys() == model.keys()
+    assert all(torch.equal(mean[name], model[name]) for name in mean)
     assert len(states) <= 2
 
 
@@ -317,7 +344,7 @@ def test_a_training_goes_on_without_its_base(request_: TrainRequest, tmp_path: P
         ({"workers": -1}, "workers: a whole number from 0, or auto expected, -1 found"),
         ({"device": "cuda:1"}, "device: one of auto, cpu, cuda expected, 'cuda:1' found"),
         ({"seed": 2**32}, "seed: a whole number from 0 to 4294967295 expected, 4294967296 found"),
-        ({"schedule": "step"}, "schedule: one of linear, cosine, constant expected, 'step' found"),
+        ({"schedule": "step"}, "schedule: one of linear, poly, cosine, constant expected, 'step' found"),
     ],
 )
 def test_impossible_settings_are_refused(crops: Path, tmp_path: Path, changes: dict[str, Any], match: str) -> None:
@@ -339,12 +366,13 @@ def test_a_diverging_training_stops(request_: TrainRequest, tmp_path: Path) -> N
 
 def test_every_option_at_once(request_: TrainRequest, tmp_path: Path) -> None:
     request = replace(
-        request_, out=tmp_path / "out", accumulate=3, batch_size=2, warmup=0.5, schedule="cosine", class_weights=True,
-        augment=False, precision="bf16", half=True, workers=2, max_steps=3,
+        request_, out=tmp_path / "out", accumulate=3, batch_size=2, warmup=0.5, schedule="poly", class_weights="median",
+        augment=False, precision="bf16", half=True, workers=2, max_steps=3, loss="ce+lovasz", ohem=0.7, threads=1,
+        head_lr_factor=3, patience=9, validate_every=2, ema=0.9, weight_decay=0.1, recipe="finetune",
     )  # fmt: skip
     assert [row["step"] for row in train(request).rows] == [2, 3]
     assert load_checkpoint(describe_checkpoint(str(request.out)))
-    assert "--class-weights --no-augment" in (request.out / "README.md").read_text()
+    assert "--loss ce+lovasz --ohem 0.7 --class-weights median" in (request.out / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

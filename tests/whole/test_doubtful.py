@@ -76,9 +76,39 @@ def test_what_the_warning_advises_brings_the_image_to_the_scale(model: Path, tmp
 
 def test_a_photo_has_the_scale_of_its_pose(model: Path, tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "a.jpg", pose={"RelativeAltitude": "+400.00"})
-    assert "far from scale" not in noseam("plan", photo, "--model", model).output
     placed = noseam("plan", photo, "--model", model, "--georef", "photo").output
-    assert "far from scale: its pixels are " in placed
+    assert "far from scale: its pixels are 10 m, 10 times as large" in placed
+
+
+def test_a_photo_without_a_place_has_the_scale_of_its_height_and_focal_length(model: Path, tmp_path: Path) -> None:
+    survey, out = tmp_path / "survey", tmp_path / "out"
+    survey.mkdir()
+    for name in ("far", "further", "near"):
+        height = "+20.00" if name == "near" else "+400.00"
+        write_photo(survey / f"{name}.jpg", pose={"RelativeAltitude": height, "GimbalYawDegree": None}, place=None)
+    Image.fromarray(noise(40, 60, 3)).save(survey / "nowhere.jpg")
+    command = survey, "--out", out, "--model", model
+    why = (
+        "far from scale: its pixels are 10 m by its EXIF (height by RelativeAltitude, focal length by sensor width), "
+        "20 m as the network sees them, 10 times as large as those that the model was trained on, so labels are likely "
+        "wrong; --window 13 brings it to the scale of the model"
+    )
+    planned = noseam("plan", *command).output
+    assert f"2 images, such as {survey / 'far.jpg'}: {why}" in planned
+    assert noseam("segment", *command).exit_code == 0
+    assert record(out) == {"far.jpg": [why], "further.jpg": [why], "near.jpg": [], "nowhere.jpg": []}
+    result = noseam("evaluate", out, "--shifted", out, "--json")
+    files = {each["name"]: each["doubts"] for each in json.loads(result.stdout)["files"]}
+    assert files == {"far": [why], "further": [why], "near": [], "nowhere": []}
+    assert f"doubtful, 2 predicted masks, such as far: {why}" in noseam("evaluate", out, "--shifted", out).stdout
+
+
+def test_what_is_advised_for_a_photo_brings_it_to_the_scale(model: Path, tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "a.jpg", pose={"RelativeAltitude": "+1.00"})
+    said = noseam("plan", photo, "--model", model).output
+    assert "its pixels are 2.5 cm by its EXIF" in said
+    assert "--window 1300 brings it to the scale of the model" in said
+    assert "far from scale" not in noseam("plan", photo, "--model", model, "--window", 1300).output
 
 
 def test_an_image_of_one_colour_is_told_everywhere(model: Path, tmp_path: Path) -> None:

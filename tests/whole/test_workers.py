@@ -372,6 +372,7 @@ def test_a_cluster_is_looked_at_before_the_work(
 
     out = tmp_path / "out"
     assert "tcp://127.0.0.1:9: no dask scheduler answers there" in refused("--scheduler", "tcp://127.0.0.1:9")
+    assert "no machine has the name none.invalid; look" in refused("--scheduler", "tcp://none.invalid:9")
     told = refused("--scheduler", cluster.address, "--resources", "CPU=2")
     assert "--resources CPU=2: no worker has so much; they have GPU=1" in told
     with cluster_of(tmp_path / "none") as empty:
@@ -394,6 +395,8 @@ def test_a_cluster_is_looked_at_before_the_work(
         (("--workers", 0), "a number from 1, or auto expected; '0' found"),
         (("--workers", 2, "--scheduler", "tcp://a:1"), "--workers and --scheduler exclude each other"),
         (("--resources", "GPU=1"), "--resources needs --scheduler"),
+        (("--scheduler", "x"), "--scheduler: an address such as tcp://10.0.0.1:8786 expected, 'x' found"),
+        (("--scheduler", "tcp://a"), "--scheduler: an address such as tcp://10.0.0.1:8786 expected, 'tcp://a' found"),
         (("--scheduler", "tcp://a:1", "--resources", "GPU"), "NAME=N with N above 0 expected"),
     ],
 )

@@ -55,6 +55,19 @@ def test_auto_does_without_the_extra_and_says_so(
     assert "4 workers would be faster here than one; pip install 'noseam[cluster]'" in caplog.text
 
 
+def test_more_workers_than_cores_are_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    assert count_workers(WorkerOptions(workers=8), EngineOptions(), 1000) == 8
+    assert not caplog.text
+    assert count_workers(WorkerOptions(workers=99), EngineOptions(), 1000) == 99
+    assert "--workers 99: more than the 8 cores of this machine" in caplog.text
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tls://gpu-1.local:1", "localhost:8786", "tcp://[::1]:9"])
+def test_addresses_of_schedulers(address: str) -> None:
+    assert WorkerOptions(scheduler=address).scheduler == address
+
+
 def test_texts_of_options() -> None:
     assert [parse_workers(text) for text in ("auto", "1", "12")] == ["auto", 1, 12]
     assert parse_resource("GPU=1") == Resource("GPU", 1)

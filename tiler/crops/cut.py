@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from tiler.classes import NO_LABEL, ClassTable
 from tiler.crops.folder import IMAGES, MASKS, remove_files
-from tiler.crops.ground import footprint_of, georeference_of
+from tiler.crops.ground import footprint_of, georeference_of, ground_sample_distance
 from tiler.crops.plan import CropOptions, plan_crops
 from tiler.crops.record import CropRow, Record, begin, discard, has_begun, write_record
 from tiler.crops.write import write_crop
@@ -123,7 +123,7 @@ def _cut(task: CutTask) -> CropOutcome:
                 )  # fmt: skip
                 rows.append(row)
         place = georeference_of(image.info)
-        gsd_m = place.gsd_m(*image.info.shape)
+        gsd_m = ground_sample_distance(image.info)
     record = Record(task.source, task.fingerprint, tuple(rows), filtered=len(planned) - len(rows), gsd_m=gsd_m)
     remove_files(task.out, old.files - record.files)
     write_record(task.out, record)

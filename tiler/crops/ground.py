@@ -8,6 +8,7 @@ from rasterio.crs import CRS
 
 from tiler.photo.geometry import to_utm
 from tiler.photo.pose import camera_position, photo_georeference
+from tiler.photo.scale import photo_scale
 from tiler.source.footprint import Footprint
 from tiler.source.georef import Georeference
 from tiler.source.raster import RasterInfo
@@ -22,8 +23,11 @@ def georeference_of(info: RasterInfo) -> Georeference:
 
 
 def ground_sample_distance(info: RasterInfo) -> float | None:
-    """Return the ground sample distance of an image, metres per pixel, where its georeference or its pose says it."""
-    return georeference_of(info).gsd_m(info.height, info.width)
+    """Return the ground sample distance of an image, metres per pixel, where its georeference or its EXIF says it."""
+    if info.georeference.present:
+        return info.gsd_m
+    found = photo_scale(info.path, info.height, info.width)
+    return None if found is None else found.gsd_m
 
 
 def footprint_of(info: RasterInfo, georeference: Georeference) -> Footprint | None:

@@ -177,13 +177,15 @@ class Tiling:
         overlap_px = overlap_pixels(self.overlap, min(side, self.input_px))
         return least_overlap(overlap_px) if self.tile == AUTO else overlap_px
 
-    def off_scale(self, source_gsd_m: float | None) -> str:
+    def off_scale(self, source_gsd_m: float | None, *, estimated: str = "") -> str:
         """Return why the model is not to be trusted with an image: it was trained at 3 or more times another scale.
 
         Parameters
         ----------
         source_gsd_m : float or None
             Ground sample distance of the source, metres per pixel, where it is known.
+        estimated : str
+            What that was estimated from, where the source has no georeference, so that the window sets its scale.
 
         Returns
         -------
@@ -194,21 +196,22 @@ class Tiling:
         if source_gsd_m is None or self.trained_gsd_m is None:
             return ""
         low, high = self.trained_gsd_m
-        scale = self.scale(source_gsd_m)
-        if low / _FAR < source_gsd_m / scale < high * _FAR:
+        seen = source_gsd_m / self.scale(None if estimated else source_gsd_m)
+        if low / _FAR < seen < high * _FAR:
             return ""
-        seen = source_gsd_m / scale
         times = f"{_many(max(seen / high, low / seen))} times as {'large' if seen > high else 'small'}"
-        size = (
-            f"its pixels are {lengths(source_gsd_m)}"
-            if self.gsd_m is None
-            else f"its pixels become {lengths(self.gsd_m)}"
-        )
+        size = f"its pixels are {lengths(source_gsd_m)}"
+        if estimated:
+            size += f" by its EXIF ({estimated}), {lengths(seen)} as the network sees them"
+        elif self.gsd_m is not None:
+            size = f"its pixels become {lengths(self.gsd_m)}"
         found = f"{size}, {times} as those that the model was trained on"
         nearest = min(max(source_gsd_m, low), high)
         if source_gsd_m > MAX_SCALE * nearest:
             return f"{found}, so labels are likely wrong; the image is too coarse for this model"
-        return f"{found}, so labels are likely wrong; --gsd {nearest:.2g} brings it to the scale of the model"
+        window = float(f"{self.input_px * nearest / source_gsd_m:.2g}")
+        helps = f"--window {window:.0f}" if estimated else f"--gsd {nearest:.2g}"
+        return f"{found}, so labels are likely wrong; {helps} brings it to the scale of the model"
 
 
 def _many(ratio: float) -> str:

@@ -23,6 +23,8 @@ ENGINE_KEY = "NOSEAM_ENGINE"
 """Tag: the engine that ran the network."""
 MODEL_KEY, DIGEST_KEY = "MODEL", "MODEL_DIGEST"
 """Tags: the model's name, and a digest of its weights."""
+BALANCE_KEY = "NOSEAM_BALANCE"
+"""Tag: the strength to which classes were balanced; there only where they were."""
 RECIPE_KEY = "NOSEAM_RECIPE"
 """Tag: what a mask was made from, as JSON; see `segment.plan.recipe`."""
 

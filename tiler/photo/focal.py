@@ -82,6 +82,20 @@ def focal_length(tags: PhotoTags, height: int, width: int, given_px: float | Non
     return next((focal for focal in found if focal is not None and low <= focal.px <= high), None)
 
 
+def refuse_turned(tags: PhotoTags, height: int, width: int) -> None:
+    """Raise if the pixels of a photo were turned after it was taken, so that its tags are of another image.
+
+    Raises
+    ------
+    PoseError
+        If it is upright and was taken lying, or the other way round.
+    """
+    taken = tags.number("ExifImageWidth") or width, tags.number("ExifImageHeight") or height
+    if (taken[0] - taken[1]) * (width - height) < 0:
+        why = f"pixels turned after the photo was taken, {width} x {height}"
+        raise tags.refusal(why, "ExifImageWidth", "ExifImageHeight", remedy="expected the photo as the camera wrote it")
+
+
 def _calibrated(tags: PhotoTags, long: int, short: int) -> Focal | None:
     source, focal = "DewarpData", _dewarp(tags.text("DewarpData"))
     if focal is None:

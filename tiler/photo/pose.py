@@ -14,7 +14,7 @@ from tiler.errors import TilerError
 from tiler.extra import require_extra
 from tiler.photo.accuracy import estimate_error_m, position_error_m
 from tiler.photo.focal import NAMES as FOCALS
-from tiler.photo.focal import Focal, focal_length
+from tiler.photo.focal import Focal, focal_length, refuse_turned
 from tiler.photo.geometry import Attitude, Points, View, fit_affine, fit_miss, to_utm
 from tiler.photo.height import NAMES as HEIGHTS
 from tiler.photo.height import Height, flying_height
@@ -26,10 +26,12 @@ AFFINE_TILT_DEG = 3.0
 """Up to this tilt from straight down a photo gets an affine; beyond it, control points."""
 MOST_TILT_DEG = 15.0
 """Photos tilted more are refused."""
-_LATITUDES = "GpsLatitude", "Latitude", LATITUDE
-_LONGITUDES = "GpsLongitude", "GpsLongtitude", "Longitude", LONGITUDE
+LATITUDES = "GpsLatitude", "Latitude", LATITUDE
+LONGITUDES = "GpsLongitude", "GpsLongtitude", "Longitude", LONGITUDE
+"""Tags of the place of the camera, degrees; the first that is there counts."""
 _YAWS: Mapping[YawSource, str] = {"gimbal": "GimbalYawDegree", "flight": "FlightYawDegree"}
-_PITCH, _ROLL = "GimbalPitchDegree", "GimbalRollDegree"
+PITCH, ROLL = "GimbalPitchDegree", "GimbalRollDegree"
+"""Tags of how the camera was tilted, degrees."""
 _UTM_SOUTH, _UTM_NORTH = -80.0, 84.0
 _HALF_TURN = 180.0
 _NOWHERE_DEG = 1e-6
@@ -141,7 +143,7 @@ def camera_position(path: Path) -> tuple[float, float] | None:
 
 
 def _position(tags: PhotoTags) -> tuple[float, float]:
-    latitude, longitude = tags.number(*_LATITUDES), tags.number(*_LONGITUDES)
+    latitude, longitude = tags.number(*LATITUDES), tags.number(*LONGITUDES)
     if latitude is None or longitude is None:
         why = "no GPS position"
     elif abs(latitude) < _NOWHERE_DEG and abs(longitude) < _NOWHERE_DEG:
@@ -151,12 +153,12 @@ def _position(tags: PhotoTags) -> tuple[float, float]:
     else:
         return latitude, (longitude + _HALF_TURN) % (2 * _HALF_TURN) - _HALF_TURN
     remedy = "expected the place of the camera; write it into the photo, or georeference the photo otherwise"
-    raise tags.refusal(why, *_LATITUDES, *_LONGITUDES, remedy=remedy)
+    raise tags.refusal(why, *LATITUDES, *LONGITUDES, remedy=remedy)
 
 
 def _attitude(tags: PhotoTags, source: YawSource) -> Attitude:
-    yaw, pitch, roll = tags.number(_YAWS[source]), tags.number(_PITCH), tags.number(_ROLL) or 0.0
-    names = _YAWS[source], _PITCH, _ROLL
+    yaw, pitch, roll = tags.number(_YAWS[source]), tags.number(PITCH), tags.number(ROLL) or 0.0
+    names = _YAWS[source], PITCH, ROLL
     if yaw is None or pitch is None:
         raise tags.refusal(
             "no attitude of the camera", *names, remedy="expected DJI's XMP; another yaw source may help"
@@ -169,18 +171,15 @@ def _attitude(tags: PhotoTags, source: YawSource) -> Attitude:
     if attitude.tilt_deg > MOST_TILT_DEG:
         raise tags.refusal(
             f"an oblique photo, {attitude.tilt_deg:.1f} degrees from straight down",
-            _PITCH,
-            _ROLL,
+            PITCH,
+            ROLL,
             remedy=f"{MOST_TILT_DEG:.0f} is the most that is placed; orthorectify the survey",
         )
     return attitude
 
 
 def _focal(tags: PhotoTags, height: int, width: int, given_px: float | None) -> Focal:
-    taken = tags.number("ExifImageWidth") or width, tags.number("ExifImageHeight") or height
-    if (taken[0] - taken[1]) * (width - height) < 0:
-        why = f"pixels turned after the photo was taken, {width} x {height}"
-        raise tags.refusal(why, "ExifImageWidth", "ExifImageHeight", remedy="expected the photo as the camera wrote it")
+    refuse_turned(tags, height, width)
     focal = focal_length(tags, height, width, given_px)
     if focal is None:
         raise tags.refusal("no focal length", *FOCALS, remedy="give the focal length in pixels")

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from tiler.scenes import materials
+from tiler.scenes.camera import draw_camera, photograph
 from tiler.scenes.canvas import Canvas
-from tiler.scenes.layout import Layout, plan_layout
-from tiler.scenes.request import GSD_M
+from tiler.scenes.eye import Eye, Light, draw_eye, draw_light
+from tiler.scenes.layout import plan_layout
+from tiler.scenes.request import GSD_M, World
 from tiler.scenes.shapes import box, union
-from tiler.scenes.things import ID, Random, Thing
+from tiler.scenes.thing import ID, Random, Thing
 
 _CHUNK_ROWS = 1024
 _MEADOW, _THINGS = 0.25, 0.5
@@ -32,6 +34,8 @@ class Scene:
     """Class ids of the drone table, shape (height, width)."""
     gsd_m: float
     """Ground sample distance, metres per pixel."""
+    quality: int = 92
+    """Quality of a JPEG file of it."""
 
 
 def make_scene(
@@ -40,6 +44,8 @@ def make_scene(
     *,
     seed: int | tuple[int, ...],
     gsd_m: float = GSD_M,
+    world: World = "neighbourhood",
+    mosaic: bool = False,
     advance: Callable[[float], None] = lambda share: None,
 ) -> Scene:
     """Return a scene.
@@ -52,6 +58,10 @@ def make_scene(
         The same seed, size and ground sample distance give the same bytes.
     gsd_m : float
         Ground sample distance, metres per pixel.
+    world : str
+        What kind of scene.
+    mosaic : bool
+        Whether the picture is put together of many, and shows everything from straight above.
     advance : callable
         Called now and then with the share of the work that is done, below 1.
 
@@ -63,16 +73,28 @@ def make_scene(
     random = np.random.default_rng(seed)
     shift = random.integers(0, 2**20, 2)
     canvas = Canvas((height, width), gsd_m=gsd_m, shift=(int(shift[0]), int(shift[1])))
-    layout = plan_layout(canvas.shape_m, random)
-    _paint_meadow(canvas, random, lambda share: advance(_MEADOW * share))
+    layout = plan_layout(canvas.shape_m, random, world)
+    canvas.light = Light(layout.sun, layout.shadow)
+    if world == "varied":
+        canvas.shaded = np.zeros((height, width), np.uint8)
+        canvas.light = draw_light(layout.sun, random)
+        canvas.eye = Eye() if mosaic else draw_eye(canvas.shape_m, random)
+    if layout.meadow:
+        _paint_meadow(canvas, random, lambda share: advance(_MEADOW * share))
     for done, thing in enumerate(layout.things):
         advance(_MEADOW + _THINGS * done / len(layout.things))
         if thing.shadow:
-            _cast_shadow(canvas, thing, layout)
+            _cast_shadow(canvas, thing)
         thing.paint(canvas)
     rest = 1 - _MEADOW - _THINGS
-    pixels = _photograph(canvas.pixels, random, lambda share: advance(1 - rest + 0.9 * rest * share))
-    return Scene(pixels, canvas.labels, gsd_m)
+
+    def tell(share: float) -> None:
+        advance(1 - rest + 0.9 * rest * share)
+
+    if world == "varied":
+        camera = draw_camera(random)
+        return Scene(photograph(canvas.pixels, camera, random, tell), canvas.labels, gsd_m, camera.quality)
+    return Scene(_photograph(canvas.pixels, random, tell), canvas.labels, gsd_m)
 
 
 def _paint_meadow(canvas: Canvas, random: Random, advance: Callable[[float], None]) -> None:
@@ -85,15 +107,14 @@ def _paint_meadow(canvas: Canvas, random: Random, advance: Callable[[float], Non
     canvas.paint(everywhere, meadow, ID["grass"], advance=advance)
 
 
-def _cast_shadow(canvas: Canvas, thing: Thing, layout: Layout) -> None:
+def _cast_shadow(canvas: Canvas, thing: Thing) -> None:
     """Darken where a thing hides the sun: its outline, swept along the ground."""
-    length = thing.height_m * layout.shadow
+    light = canvas.light
+    start, length = thing.lift_m * light.length, (thing.height_m - thing.lift_m) * light.length
     steps = max(math.ceil(length / max(0.5 * thing.outline.reach_m, 0.2)), 1)
-    swept = [
-        thing.outline.moved(layout.sun[0] * length * step / steps, layout.sun[1] * length * step / steps)
-        for step in range(1, steps + 1)
-    ]
-    canvas.shade(union(swept), 0.52, soft_m=0.05 + 0.03 * thing.height_m)
+    ways = [start + length * step / steps for step in range(1, steps + 1)]
+    swept = [thing.outline.moved(light.sun[0] * way, light.sun[1] * way) for way in ways]
+    canvas.shade(union(swept), light.shadow, soft_m=0.05 + light.blur * thing.height_m)
 
 
 def _photograph(pixels: NDArray[np.uint8], random: Random, advance: Callable[[float], None]) -> NDArray[np.uint8]:

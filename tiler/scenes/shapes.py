@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Metres = NDArray[np.floating[Any]]
+Random = np.random.Generator
 Point = tuple[float, float]
 _BEARINGS = 2048
 """Directions in which the outline of a blob is tabulated."""
@@ -88,6 +89,11 @@ def blob(centre: Point, radius: float, generator: np.random.Generator, *, rough:
     phases = generator.uniform(0, 2 * math.pi, len(orders))
     bearings = np.arange(_BEARINGS)[:, np.newaxis] * (2 * math.pi / _BEARINGS)
     edge = (radius * (1 + (swings * np.cos(orders * bearings + phases)).sum(axis=1))).astype(np.float32)
+    return Shape(centre, radius * (1 + float(np.abs(swings).sum())), radial(centre, edge).distance)
+
+
+def radial(centre: Point, edge: Metres) -> Shape:
+    """Return an outline that reaches so far in each direction, float32 of shape (2048,); distance exact on the edge."""
 
     def distance(y: Metres, x: Metres) -> Metres:
         dy, dx = y - centre[0], x - centre[1]
@@ -95,7 +101,72 @@ def blob(centre: Point, radius: float, generator: np.random.Generator, *, rough:
         to_edge: Metres = np.hypot(dx, dy) - edge[bearing.astype(np.int32)]  # a negative index wraps, as a bearing does
         return to_edge
 
-    return Shape(centre, radius * (1 + float(np.abs(swings).sum())), distance)
+    return Shape(centre, float(edge.max()), distance)
+
+
+def wave(centre: Point, angle: float, generator: np.random.Generator, *, swing_m: float, reach_m: float) -> Shape:
+    """Return all that lies on one side of a line that winds; distance exact on the edge only."""
+    local = axes(centre, angle)
+    swings = swing_m * generator.uniform(0.3, 1, 3)
+    pitches, phases = reach_m * generator.uniform(0.3, 2, 3), generator.uniform(0, 2 * math.pi, 3)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        along, across = local(y, x)
+        for swing, pitch, phase in zip(swings, pitches, phases, strict=True):
+            across = across + np.float32(swing) * np.sin(along * np.float32(2 * math.pi / pitch) + np.float32(phase))
+        return across
+
+    return Shape(centre, 4 * reach_m, distance)
+
+
+def both(first: Shape, second: Shape) -> Shape:
+    """Return the outline of what two shapes share."""
+    return Shape(first.centre, first.reach_m, lambda y, x: np.maximum(first.distance(y, x), second.distance(y, x)))
+
+
+def around(shape: Shape, width_m: float) -> Shape:
+    """Return a band along the edge of a shape, half of it on each side."""
+    return Shape(shape.centre, shape.reach_m + width_m, lambda y, x: np.abs(shape.distance(y, x)) - width_m / 2)
+
+
+def polygon(corners: Sequence[Point]) -> Shape:
+    """Return a convex outline by its corners, in either sense; beyond a corner its distance is too short."""
+    points = np.asarray(corners, np.float32)
+    following = np.roll(points, -1, axis=0)
+    if float((points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]).sum()) < 0:
+        points, following = points[::-1], np.roll(points[::-1], -1, axis=0)
+    ways = following - points
+    lengths = np.maximum(np.hypot(ways[:, 0], ways[:, 1]), 1e-6)
+    out_y, out_x = ways[:, 1] / lengths, -ways[:, 0] / lengths
+    offsets = out_y * points[:, 0] + out_x * points[:, 1]
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        farthest: Metres = out_y[0] * y + (out_x[0] * x - offsets[0])
+        for side in range(1, len(offsets)):
+            farthest = np.maximum(farthest, out_y[side] * y + (out_x[side] * x - offsets[side]))
+        return farthest
+
+    return Shape((float(centre[0]), float(centre[1])), float(np.abs(points - centre).max()), distance)
+
+
+def capsule(first: Point, second: Point, radius: float) -> Shape:
+    """Return all that lies within a radius of the line between two points."""
+    dy, dx = second[0] - first[0], second[1] - first[1]
+    squared = max(dy * dy + dx * dx, 1e-12)
+
+    def distance(y: Metres, x: Metres) -> Metres:
+        v, u = y - first[0], x - first[1]
+        share = np.clip((v * dy + u * dx) / squared, 0, 1)
+        to_edge: Metres = np.hypot(v - share * dy, u - share * dx) - radius
+        return to_edge
+
+    return Shape(((first[0] + second[0]) / 2, (first[1] + second[1]) / 2), max(abs(dy), abs(dx)) / 2 + radius, distance)
+
+
+def ring(shape: Shape, width: float) -> Shape:
+    """Return the edge of a shape, so wide, inwards."""
+    return Shape(shape.centre, shape.reach_m, lambda y, x: np.abs(shape.distance(y, x) + width / 2) - width / 2)
 
 
 def union(shapes: Sequence[Shape]) -> Shape:

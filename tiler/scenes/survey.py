@@ -28,7 +28,6 @@ IMAGES, TRUTH, CLASSES = "images", "truth", "classes.csv"
 _MARKER = ".noseam-scenes"
 _UNFINISHED = "unfinished"
 _TRUTH_MARK = "made-up truth"
-_QUALITY = 92
 _SENSOR_M, _FOCAL_M = 0.0132, 0.0088
 """Width of the sensor and focal length of a common 1-inch drone camera."""
 _ORIGIN = (47.0707, 15.4395)
@@ -122,14 +121,28 @@ def _tasks(folder: Path, request: SceneOptions, shares: Path) -> Iterator[object
 
 def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
-    scene = make_scene(*request.photo_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
+    scene = make_scene(
+        *request.photo_shape,
+        seed=(request.seed, index),
+        gsd_m=_gsd_m(request, index),
+        world=request.world,
+        advance=note,
+    )
     path = folder / IMAGES / f"{_photo(index)}.jpg"
     exif, xmp = _pose(scene, index)
-    Image.fromarray(scene.pixels).save(path, quality=_QUALITY, exif=exif, xmp=xmp)
+    Image.fromarray(scene.pixels).save(path, quality=scene.quality, exif=exif, xmp=xmp)
     made_here = PngImagePlugin.PngInfo()
     made_here.add_itxt(FINGERPRINT_KEY, _TRUTH_MARK)  # so that no run takes the truth for photos
     Image.fromarray(scene.labels).save(folder / TRUTH / f"{path.stem}.png", compress_level=1, pnginfo=made_here)
     note(1)
+
+
+def _gsd_m(request: SceneOptions, index: int) -> float:
+    """Return the ground sample distance of a photo; each doubling is as likely as any other."""
+    if request.gsd_to_m is None:
+        return request.gsd_m
+    share = np.random.default_rng((request.seed, index, 1)).uniform()
+    return float(request.gsd_m * (request.gsd_to_m / request.gsd_m) ** share)
 
 
 def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
@@ -161,7 +174,14 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 
 def _write_orthomosaic(folder: Path, request: SceneOptions, index: int, shares: Path) -> None:
     note = noter(shares, index)
-    scene = make_scene(*request.orthomosaic_shape, seed=(request.seed, index), gsd_m=request.gsd_m, advance=note)
+    scene = make_scene(
+        *request.orthomosaic_shape,
+        seed=(request.seed, index),
+        gsd_m=request.gsd_m,
+        world=request.world,
+        mosaic=True,
+        advance=note,
+    )
     name = f"{_orthomosaic(index - request.photos)}.tif"
     valid = _footprint(scene.labels.shape)
     east = _CORNER[0] + (index - request.photos) * 1.05 * scene.labels.shape[1] * scene.gsd_m

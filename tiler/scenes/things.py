@@ -1,22 +1,15 @@
-"""The things that stand in a scene: each knows its height, its outline and how it is painted."""
+"""What people made: cars, furniture, fences, houses; and people themselves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from tiler.classes import DRONE_CLASSES
 from tiler.scenes import materials
-from tiler.scenes.canvas import Canvas, Material
-from tiler.scenes.shapes import Metres, Point, Shape, blob, box, ellipse, turn, union
-
-ID = {name: index for index, name in enumerate(DRONE_CLASSES.names)}
-"""Class id of each name of the drone table."""
-
-Random = np.random.Generator
+from tiler.scenes.canvas import Canvas
+from tiler.scenes.shapes import Point, Shape, box, ellipse, turn, union
+from tiler.scenes.thing import ID, Random, Thing, placer, shade_between
 
 _CARS = ((225, 226, 228), (38, 40, 44), (150, 154, 158), (168, 36, 32), (36, 66, 128), (70, 74, 80), (202, 186, 150))
 _SHIRTS = ((214, 62, 54), (58, 96, 186), (236, 222, 96), (245, 245, 240), (46, 140, 90), (228, 128, 48), (150, 80, 160))
@@ -24,114 +17,6 @@ _HAIR = ((52, 38, 28), (96, 66, 40), (196, 160, 96), (120, 118, 116))
 _ROOFS = ((164, 86, 62), (146, 72, 56), (78, 80, 88), (112, 84, 70), (128, 62, 54))
 _DOORS = ((112, 62, 34), (128, 34, 34), (40, 84, 62))
 _OBSTACLES = ((232, 118, 36), (64, 120, 196), (208, 196, 60), (86, 62, 44))
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """Something on the ground."""
-
-    height_m: float
-    """How far it rises, metres; lower things are painted first."""
-    outline: Shape
-    """What it covers."""
-    paint: Callable[[Canvas], None]
-    """Paint it."""
-    shadow: bool = True
-    """Whether it casts a shadow; flat things and parts of others do not."""
-
-
-def _shade_between(dark: materials.Colour, bright: materials.Colour, random: Random) -> Metres:
-    """Return a random colour on the line between two."""
-    first, second = np.asarray(dark, np.float32), np.asarray(bright, np.float32)
-    return first + (second - first) * np.float32(random.uniform())
-
-
-def _placer(at: Point, angle: float) -> Callable[[float, float], Point]:
-    """Return a function from (along, across) a thing, metres, to (y, x)."""
-
-    def place(along: float, across: float) -> Point:
-        dy, dx = turn((along, across), angle)
-        return at[0] + dy, at[1] + dx
-
-    return place
-
-
-def ground(height_m: float, outline: Shape, material: Material, name: str, *, ragged_m: float = 0.0) -> Thing:
-    """Return a flat area; `height_m` only orders it among the others."""
-
-    def paint(canvas: Canvas) -> None:
-        canvas.paint(outline, material, ID[name], ragged_m=ragged_m)
-
-    return Thing(height_m, outline, paint, shadow=False)
-
-
-def marking(outline: Shape) -> Thing:
-    """Return a white line on a road; the road keeps its label."""
-    white = materials.plain((222, 222, 214), grain=6)
-    return Thing(0.06, outline, lambda canvas: canvas.paint(outline, white, opacity=0.85), shadow=False)
-
-
-def tree(at: Point, radius: float, sun: Point, random: Random) -> Thing:
-    """Return a leafy tree: a crown of several lobes."""
-    lobes = [blob(at, 0.8 * radius, random)]
-    for bearing in random.uniform(0, 2 * math.pi, 7):
-        dy, dx = turn((0.52 * radius, 0), bearing)
-        lobes.append(blob((at[0] + dy, at[1] + dx), radius * random.uniform(0.38, 0.55), random))
-    outline = union(lobes)
-    green = _shade_between((40, 70, 26), (66, 98, 44), random)
-
-    def paint(canvas: Canvas) -> None:
-        canvas.paint(outline, materials.leafy(green * 0.78, at, radius, sun), ID["tree"], ragged_m=0.06)
-        for lobe in lobes[1:]:
-            canvas.paint(lobe.grown(-0.12 * radius), materials.leafy(green * 1.06, lobe.centre, radius / 2, sun),
-                         ragged_m=0.08, opacity=0.8)  # fmt: skip
-
-    return Thing(random.uniform(4, 9), outline, paint)
-
-
-def bald_tree(at: Point, radius: float, random: Random) -> Thing:
-    """Return a tree without leaves; its whole crown carries the label, ground between the twigs too."""
-    outline = blob(at, radius, random, rough=0.1)
-    bark = _shade_between((104, 88, 72), (136, 122, 108), random)
-    branches = []
-    for bearing in random.uniform(0, 2 * math.pi, 46):
-        start, length = random.uniform(0, 0.55) * radius, random.uniform(0.3, 0.45) * radius
-        dy, dx = turn((start + length / 2, 0), bearing)
-        bend = bearing + random.normal(0, 0.35)
-        branch = box((at[0] + dy, at[1] + dx), length, 0.12 - 0.05 * start / radius, bend)
-        branches.append((branch, random.uniform(0.75, 1.5)))
-
-    def paint(canvas: Canvas) -> None:
-        canvas.paint(outline, materials.speckled(bark * 0.62, grain=14, clumps=14, clouds=0), ID["bald-tree"],
-                     opacity=0.62, ragged_m=0.1)  # fmt: skip
-        for branch, light in branches:
-            canvas.paint(branch, materials.plain(bark * light, grain=8))
-        canvas.paint(ellipse(at, 0.45, 0.45), materials.plain(bark * 0.6))
-
-    return Thing(random.uniform(4, 7), outline, paint)
-
-
-def bush(at: Point, radius: float, sun: Point, random: Random) -> Thing:
-    """Return a bush or a bed of shrubs."""
-    outline = blob(at, radius, random, rough=0.15)
-    green = _shade_between((84, 112, 40), (112, 136, 62), random)
-    leaves = materials.leafy(green, at, radius, sun, depth=26)
-    return Thing(0.9, outline, lambda canvas: canvas.paint(outline, leaves, ID["vegetation"], ragged_m=0.05))
-
-
-def hedge(at: Point, length: float, angle: float, sun: Point, random: Random) -> Thing:
-    """Return a clipped hedge."""
-    outline = box(at, length, random.uniform(0.8, 1.2), angle, corner=0.3)
-    leaves = materials.leafy(_shade_between((76, 104, 38), (98, 124, 52), random), at, length, sun, depth=22)
-    return Thing(1.3, outline, lambda canvas: canvas.paint(outline, leaves, ID["vegetation"], ragged_m=0.05))
-
-
-def rock(at: Point, radius: float, sun: Point, random: Random) -> Thing:
-    """Return a boulder, bright on the side of the sun."""
-    outline = blob(at, radius, random, rough=0.16)
-    grey = _shade_between((116, 110, 102), (150, 144, 136), random)
-    lit = materials.leafy(grey, at, 0.55 * radius, sun, depth=5)
-    return Thing(0.5 * radius + 0.2, outline, lambda canvas: canvas.paint(outline, lit, ID["rocks"]))
 
 
 def car(at: Point, angle: float, random: Random) -> Thing:
@@ -157,7 +42,7 @@ def car(at: Point, angle: float, random: Random) -> Thing:
 
 def person(at: Point, angle: float, random: Random) -> Thing:
     """Return somebody standing or walking, seen a little from the side."""
-    at_local = _placer(at, angle)
+    at_local = placer(at, angle)
 
     shoulders = ellipse(at, 0.34, 0.62, angle)
     legs = box(at_local(-0.32, 0), 0.5, 0.3, angle, corner=0.12)
@@ -195,7 +80,7 @@ def dog(at: Point, angle: float, random: Random) -> Thing:
 
 def bicycle(at: Point, angle: float, random: Random) -> Thing:
     """Return a bicycle that leans, so that its wheels show as ellipses."""
-    at_local = _placer(at, angle)
+    at_local = placer(at, angle)
 
     wheels = [ellipse(at_local(along, 0), 0.68, 0.3, angle) for along in (-0.52, 0.52)]
     frame = box(at_local(0, 0.02), 1.1, 0.2, angle, corner=0.08)
@@ -246,7 +131,7 @@ def obstacle(at: Point, angle: float, random: Random) -> Thing:
 def fence(at: Point, length: float, angle: float, random: Random) -> list[Thing]:
     """Return a wooden fence, leaning in the picture, and its poles."""
     outline = box(at, length, 0.4, angle)
-    wood = materials.plain(_shade_between((150, 120, 84), (188, 160, 122), random), grain=5)
+    wood = materials.plain(shade_between((150, 120, 84), (188, 160, 122), random), grain=5)
     planks = materials.striped(wood, at, angle, pitch_m=0.22, line_m=0.06, change=-55)
     things = [Thing(1.0, outline, lambda canvas: canvas.paint(outline, planks, ID["fence"]))]
     count = max(round(length / 2.4), 1)
@@ -269,7 +154,7 @@ def _pole(at: Point, angle: float) -> Thing:
 def wall(at: Point, length: float, angle: float, random: Random) -> Thing:
     """Return a garden wall of stone."""
     outline = box(at, length, 0.6, angle)
-    stone = materials.speckled(_shade_between((170, 160, 146), (196, 186, 170), random), grain=8, clumps=6, clouds=0)
+    stone = materials.speckled(shade_between((170, 160, 146), (196, 186, 170), random), grain=8, clumps=6, clouds=0)
     courses = materials.striped(stone, at, angle, pitch_m=0.6, line_m=0.06, change=-60)
     return Thing(1.2, outline, lambda canvas: canvas.paint(outline, courses, ID["wall"]))
 
@@ -282,13 +167,13 @@ def house(at: Point, sides_m: tuple[float, float], angle: float, random: Random)
     length, width = sides_m
     facade_m = 1.1
 
-    at_local = _placer(at, angle)
+    at_local = placer(at, angle)
 
     roof = box(at, length, width, angle)
     halves = [box(at_local(0, side * width / 4), length, width / 2, angle) for side in (-1, 1)]
     facade = box(at_local(0, width / 2 + facade_m / 2), length - 0.6, facade_m, angle)
     colour = np.asarray(_ROOFS[random.integers(len(_ROOFS))], np.float32) + random.normal(0, 5, 3)
-    plaster = materials.speckled(_shade_between((196, 186, 166), (236, 228, 212), random), grain=3, clumps=3, clouds=2)
+    plaster = materials.speckled(shade_between((196, 186, 166), (236, 228, 212), random), grain=3, clumps=3, clouds=2)
 
     def paint_roof(canvas: Canvas) -> None:
         canvas.paint(roof, materials.plain(colour), ID["roof"])

@@ -1,0 +1,69 @@
+"""How a training goes where its user does not say so: by whether it starts from random weights or from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from segment.model.presets import Size
+from segment.training.request import Recipe, TrainRequest
+
+RECIPES: Mapping[Recipe, Mapping[str, Any]] = {
+    "scratch": {
+        "lr": 6e-4, "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.01, "head_lr_factor": 1.0, "ema": 0.999,
+    },
+    "finetune": {
+        "lr": 6e-5, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 10.0, "ema": 0.999,
+    },
+}  # fmt: skip
+"""Values of options by recipe. `finetune` is that of SegFormer's authors (Xie et al., NeurIPS 2021, and their code),
+but for the mean of the weights: AdamW at 6e-5, 10 times that for the head, falling to 0 in a straight line. So small a
+rate hardly moves random weights; `scratch` has ten times as much."""
+
+
+def recipe_of(request: TrainRequest) -> Recipe:
+    """Return `scratch` or `finetune`: what was asked for, else by whether the base is a size."""
+    if request.recipe != "auto":
+        return request.recipe
+    return "scratch" if request.base in get_args(Size) else "finetune"
+
+
+def complete(request: TrainRequest) -> TrainRequest:
+    """Return a request in which the recipe has said all that the user did not."""
+    said = RECIPES[recipe_of(request)]
+    return replace(request, **{name: value for name, value in said.items() if getattr(request, name) is None})
+
+
+def recipe_in_words(asked: TrainRequest) -> str:
+    """Return which recipe a training follows and what it says, for the log; what the user said is marked."""
+    given = {name for name in RECIPES["scratch"] if getattr(asked, name) is not None}
+    marked = {name: " (given)" if name in given else "" for name in RECIPES["scratch"]}
+    found = complete(asked)
+    return (
+        f"{recipe_of(asked)}: rate {found.lr:g}{marked['lr']}, of the head {found.head_lr_factor:g} x that"
+        f"{marked['head_lr_factor']}, {found.schedule}{marked['schedule']}, warm-up over {found.warmup:.3g} of the "
+        f"steps{marked['warmup']}, weight decay {found.weight_decay:g}{marked['weight_decay']}, "
+        f"mean of weights {f'{found.ema:g}' if found.ema else 'none'}{marked['ema']}"
+    )
+
+
+def recipe_in_prose(request: TrainRequest, *, steps: int, precision: str) -> str:
+    """Return a paragraph on how a model was trained, for its card; of a request that is complete."""
+    head = f", that of the head {request.head_lr_factor:g} times as much" if request.head_lr_factor != 1 else ""
+    mean = f"The model is a running mean of the weights (decay {request.ema:g})." if request.ema else ""
+    crops = f"crops {request.variation.words if request.augment else 'as they are'}"
+    return f"""\
+By the recipe `{recipe_of(request)}` where the command does not say otherwise: AdamW, learning rate {request.lr:g}{head}
+({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay {request.weight_decay:g},
+{request.batch_size * request.accumulate} crops per step and device, {steps} steps, {precision}, seed {request.seed}.
+{_loss(request)}; {crops}.
+{mean}"""
+
+
+def _loss(request: TrainRequest) -> str:
+    balance = {"none": "", "median": ", classes balanced by median frequency",
+               "sqrt": ", classes balanced by the square root of median frequency"}[request.class_weights]  # fmt: skip
+    hard = f", of those whose true class has a probability below {request.ohem:g}" if request.ohem < 1 else ""
+    beside = {"ce": "", "ce+dice": ", with the Dice loss", "ce+lovasz": ", with the Lovasz loss"}[request.loss]
+    return f"Cross entropy over labelled pixels{hard}{balance}{beside}"

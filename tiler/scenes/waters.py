@@ -1,0 +1,90 @@
+"""Water: ponds, rivers and pools, still or rippled, with what they mirror."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tiler.scenes.canvas import Material, Patch
+from tiler.scenes.noise import by_chance
+from tiler.scenes.shapes import Metres
+from tiler.scenes.thing import Random
+from tiler.scenes.tones import clipped, contrast, mixed, pick, ramp, toned
+
+_WATERS = (
+    (38, 36, 24), (58, 54, 34), (24, 26, 24), (64, 72, 52), (52, 66, 74), (82, 92, 88), (40, 62, 58), (96, 86, 60),
+    (34, 52, 80), (60, 96, 110),
+)  # fmt: skip
+_SKIES = ((150, 170, 196), (196, 204, 212), (110, 130, 160))
+_GLINT = np.full(3, 250, np.float32)
+_POOLS = ((110, 196, 226), (70, 160, 206), (150, 214, 236), (190, 224, 240), (60, 130, 180), (130, 206, 200))
+
+
+def water(random: Random) -> Material:
+    """Return natural water: brown, black, green or blue, mirroring the sky, rippled, often glittering."""
+    deep = pick(_WATERS, random, spread=8)
+    table = contrast(deep, random.uniform(0.2, 0.5))
+    sky, mirrors = pick(_SKIES, random), random.uniform(0, 0.35) * random.choice((0.2, 1))
+    ripple, size = random.uniform(0.0, 0.8), random.uniform(0.08, 0.6)
+    angle, long, glitter = (
+        random.uniform(0, math.pi),
+        random.uniform(1, 4),
+        random.choice((9.0, random.uniform(1.2, 2.6))),
+    )
+    floor, clear = (
+        contrast(pick(((110, 96, 66), (88, 84, 62), (70, 60, 40)), random) * 0.7, 0.8),
+        random.uniform(-1.5, 0.4),
+    )
+
+    def material(patch: Patch) -> Metres:
+        waves = patch.cells(size, angle, long=long)
+        crest = (waves.edge - np.float32(0.25)) * 3 + patch.texture(size, steep=2.2, salt=1)
+        level = np.float32(ripple) * crest + 0.35 * patch.texture(2.5, salt=2) + 0.12 * patch.texture(0.02, salt=7)
+        colour = mixed(
+            toned(table, level), toned(floor, patch.texture(0.2, salt=3)), 0.5 * patch.texture(4, salt=4) + clear
+        )
+        colour = mixed(colour, sky, mirrors * (1 + 0.6 * patch.texture(6, steep=3, salt=5) + 0.4 * ripple * crest))
+        sparks = crest + 1.2 * patch.texture(3, steep=3, salt=6) + 0.8 * patch.texture(0.05, salt=8) > 2 * glitter
+        return mixed(colour, _GLINT, sparks * np.float32(0.9))
+
+    return material
+
+
+def pool(random: Random) -> Material:
+    """Return the water or the dry basin of a swimming pool."""
+    base = pick(_POOLS, random, spread=10)
+    dry = random.random() < 0.3
+    if dry:
+        base = np.clip(base * 0.25 + 175, 0, 246)
+    table = ramp([base * 0.72, base, np.minimum(base * 1.12 + 24, 252)])
+    size, net = random.uniform(0.15, 0.5), 0.0 if dry else random.uniform(0, 1.0)
+    tile, lines = random.uniform(0.1, 0.4), random.uniform(0, 0.4) * (random.random() < 0.4)
+    dirt = random.uniform(0, 1) * (1.0 if dry else 0.3)
+
+    def material(patch: Patch) -> Metres:
+        caustics = np.clip(1 - 6 * np.abs(patch.texture(size, steep=2.2, salt=1)), -0.3, 1)
+        level = net * caustics + 0.5 * patch.texture(2.5, steep=2.5, salt=2) + 0.08 * patch.texture(0.01)
+        grid = (np.mod(patch.y, tile) < 0.012) | (np.mod(patch.x, tile) < 0.012)
+        level = (
+            level
+            - grid * np.float32(lines * 2 * patch.sharpness(0.03))
+            - dirt * np.clip(patch.texture(0.5, salt=3) - 1, 0, 2)
+        )
+        return toned(table, level)
+
+    return material
+
+
+def lily(random: Random) -> Material:
+    """Return leaves that float: round, green, close to each other."""
+    size = random.uniform(0.1, 0.3)
+    table = contrast(pick(((70, 104, 40), (96, 116, 60), (52, 78, 36), (150, 170, 130)), random), 0.7)
+
+    def material(patch: Patch) -> Metres:
+        found = patch.cells(size, 0.2)
+        gap = clipped(8 * np.hypot(found.down, found.right) - 2.6, 0, 1)
+        level = 0.8 * by_chance(found.index) + 0.4 * patch.texture(0.03) - gap * 2.5
+        return toned(table, level)
+
+    return material
