@@ -19,7 +19,7 @@ COPY tiler/ tiler/
 # From here PyTorch comes without CUDA; PyPI's own has it.
 ARG PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-RUN pip install -c constraints.txt ".[cluster,photo,vector]"
+RUN pip install -c constraints.txt ".[cluster,photo,place,vector]"
 
 # Converted networks, compiled kernels and fetched models are kept here. Any user may write, so that --user takes any number.
 ENV NOSEAM_CACHE=/cache/noseam HF_HOME=/cache/huggingface MPLCONFIGDIR=/cache/matplotlib HOME=/tmp USER=noseam

@@ -35,6 +35,8 @@ def crop(ctx: click.Context, /, **wanted: Any) -> None:
     Examples:
       noseam crop images/ masks/ --out crops/
       noseam crop images/ masks_rgb/ --out crops/ --classes class_dict_seg.csv
+      noseam crop images/ masks/ --out crops/ --split-by place
+      noseam crop train/images/ train/masks/ --val val/images/ val/masks/ --out crops/
     """
     from segment.record.progress import Meter
     from segment.steps import crop

@@ -152,14 +152,14 @@ def test_maps_that_share_ground_stay_together_and_a_random_split_is_warned_of(su
             write_tif(path.with_suffix(".tif"), noise(3, *SHAPE), photometric="rgb", crs=UTM, transform=place)
         path.unlink()
     said = survey.crop("--split", "0.5")
-    assert "see ground that training images see too" in said
+    assert "training images see ground of validation images too, of " in said
     assert "--split-by place keeps such images on one side" in said
     said = survey.crop("--split-by", "place", "--split", "0.5")
     assert list(survey.index["group"]) == ["0", "0", "0", "3", "3", "5"]
     assert set(survey.index["split_by"]) == {"georeference"}
     assert len(survey.val) == 3
     assert "(told 6 by georeference)" in said
-    assert "see ground" not in said
+    assert "too good" not in said
 
 
 def test_photos_are_told_by_gps(survey: Survey) -> None:
@@ -187,7 +187,7 @@ def test_pictures_tell_places_apart_where_nothing_else_does(survey: Survey) -> N
     groups = survey.index["group"].to_dict()
     assert groups == {"0a": "0a", "1a": "0a", "2a": "0a", "0b": "0b", "1b": "0b", "2b": "0b", "9 plain": "9 plain"}
     assert "told 6 by matching pictures, 1 by nothing" in said
-    assert "1 image say no place" in said
+    assert "images that say no place, and show too little to be matched: 1; each" in said
     again = survey.crop("--window", "300")
     assert survey.index["group"].to_dict() == groups
     assert "told 6 by matching pictures" in again

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,10 @@ def link_pictures(
             advance(len(sketches), len(paths))
         usable = [index for index, sketch in enumerate(sketches) if sketch is not None]
         pairs = _candidates([sketch for sketch in sketches if sketch is not None])
-        waiting = [(usable[one], usable[other]) for one, other in pairs]
-        waiting = [pair for pair in waiting if not known.issuperset(pair)]
-        step = 4 * jobs
-        while waiting:  # those most alike first: so most of the rest are of one group before their turn comes
-            waiting = [pair for pair in waiting if not groups.together(*pair)]
-            now, waiting = waiting[:step], waiting[step:]
+        in_photos = ((usable[one], usable[other]) for one, other in pairs)
+        # Those most alike come first, so most of the rest are of one group before their turn comes.
+        waiting = (pair for pair in in_photos if not (known.issuperset(pair) or groups.together(*pair)))
+        while now := list(islice(waiting, 4 * jobs)):
             for pair, same in zip(now, pool.map(lambda pair: _same(sketches, pair), now), strict=True):
                 if same:
                     groups.join(*pair)

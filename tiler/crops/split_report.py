@@ -69,13 +69,13 @@ def split_warnings(report: SplitReport) -> list[str]:
         unknown = sum(how == "nothing" for name, how in report.grouping.told_by.items() if name in report.sides)
         if unknown:
             found.append(
-                f"{counted(unknown, 'image')} say no place and show too little to be matched; each was drawn by itself"
+                f"images that say no place, and show too little to be matched: {unknown}; each was drawn by itself"
             )
         if len(set(report.grouping.groups.values())) == len(report.grouping.groups) > 1:
             found.append("no two images were found to see the same ground, so each was drawn by itself")
     if report.seen_by_both:
         found.append(
-            f"{report.seen_by_both} of {counted(report.count('val'), 'validation image')} see ground that training "
-            "images see too, so scores will be too good; --split-by place keeps such images on one side"
+            "scores will be too good: training images see ground of validation images too, of "
+            f"{report.seen_by_both} of {report.count('val')}; --split-by place keeps such images on one side"
         )
     return found
