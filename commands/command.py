@@ -26,7 +26,8 @@ _OF_THE_LOG: dict[str, dict[str, Any]] = {
                  "help": "The log is appended to this file too, as lines of JSON."},
 }  # fmt: skip
 """Options that stand before a command's name and after it."""
-_HEADINGS = ("output", "model", "input", "variation", "place", "polygons", "workers", "limits", "records", "options")
+_REST = "options"
+_HEADINGS = ("output", "model", "input", "place", "polygons", "workers", "limits", _REST, "variation", "records")
 _FEW = 30
 _KEY, TYPED = "noseam.log", "noseam.typed"
 ORIGINS = "noseam.origins"
@@ -75,10 +76,10 @@ def by_heading(params: Iterable[click.Parameter]) -> dict[str, list[click.Option
     """Return the options among parameters, by heading; fewer than 30 options stand under one heading."""
     options = [param for param in params if isinstance(param, click.Option)]
     if len(options) < _FEW:
-        return {_HEADINGS[-1]: options}
+        return {_REST: options}
     found: dict[str, list[click.Option]] = {heading: [] for heading in _HEADINGS}
     for option in options:
-        found[getattr(option, "group", "") or _HEADINGS[-1]].append(option)
+        found[getattr(option, "group", "") or _REST].append(option)
     return {heading: options for heading, options in found.items() if options}
 
 
