@@ -110,9 +110,17 @@ def plan_training(asked: TrainRequest) -> TrainPlan:
 
 def _choose_precision(device: torch.device, asked: Precision) -> str:
     """Return the precision of a training: its gradients need the range of bf16 more than the digits of fp16."""
-    if asked == "auto" and device.type == "cuda":
+    if asked != "auto":
+        return choose_precision(device, asked)
+    if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return choose_precision(device, asked)
+    return "bf16" if _cpu_multiplies_bf16() else "fp32"
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Return whether this CPU has instructions for products of bf16; elsewhere they are emulated, which is slow."""
+    asks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return any(ask is not None and ask() for ask in asks)
 
 
 def _readers(asked: int | Literal["auto"], device: torch.device) -> int:
@@ -126,13 +134,12 @@ def _readers(asked: int | Literal["auto"], device: torch.device) -> int:
 
 
 def _for_cuda(readers: int) -> dict[str, Any]:
-    """Return the arguments that keep a device at work: one kernel for all weights, and readers that stay.
+    """Return the arguments that keep a device at work: readers that stay, and copies that nobody waits for.
 
     On the CPU they are left alone, so that the same command gives the same bits as ever: a reader that stays draws no
     seed in later epochs.
     """
     return {
-        "optim": "adamw_torch_fused",
         "dataloader_pin_memory": True,
         "dataloader_persistent_workers": readers > 0,
         "accelerator_config": {"non_blocking": True},
@@ -153,12 +160,13 @@ def _arguments(request: TrainRequest, device: torch.device, precision: str) -> A
     transformers_logging.disable_progress_bar()
     readers = _readers(request.workers, device)
     assert request.schedule is not None
-    on_device = {"optim": "adamw_torch", "dataloader_pin_memory": False} if device.type == "cpu" else _for_cuda(readers)
+    on_device = {"dataloader_pin_memory": False} if device.type == "cpu" else _for_cuda(readers)
     return TrainingArguments(
         output_dir=str((request.out / "state").absolute()),
         per_device_train_batch_size=request.batch_size,
         per_device_eval_batch_size=request.batch_size,
         gradient_accumulation_steps=request.accumulate,
+        optim="adamw_torch_fused",
         learning_rate=request.lr,
         lr_scheduler_type=SCHEDULES[request.schedule],
         lr_scheduler_kwargs=_POLY if request.schedule == "poly" else None,

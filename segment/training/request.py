@@ -175,8 +175,8 @@ class TrainRequest:
     )
     precision: Precision = option(
         "auto",
-        "The network computes in this arithmetic; auto: fp32 on the CPU, bf16 on CUDA, or fp16 where the device lacks "
-        "it. On CUDA, tf32 is fp32 with rounded factors, which is faster; fp32 rounds nothing.",
+        "The network computes in this arithmetic; auto: bf16, or where the device has no instructions for it fp32 on "
+        "the CPU and fp16 on CUDA. On CUDA, tf32 is fp32 with rounded factors, which is faster; fp32 rounds nothing.",
     )
     workers: int | Literal["auto"] = option(
         "auto",

@@ -517,8 +517,8 @@ def test_the_help_of_segment_stands_under_headings() -> None:
     text = noseam("segment", "--help").stdout
     headings = re.findall(r"^(\w[\w ]+):$", text, re.MULTILINE)
     assert headings == [
-        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Workers", "Limits", "Records",
-        "Options",
+        "Positional arguments", "Output", "Model", "Input", "Place", "Polygons", "Workers", "Limits", "Options",
+        "Records",
     ]  # fmt: skip
     under = {heading: text.split(f"\n{heading}:\n")[1].split("\n\n")[0] for heading in headings}
     expected = {"Input": "--channels", "Model": "--window", "Output": "--out", "Place": "--dem", "Polygons": "--only",

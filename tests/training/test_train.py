@@ -401,7 +401,17 @@ def test_auto_precision_on_cuda_has_the_widest_range(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: native or including_emulation)
     assert _choose_precision(torch.device("cuda"), "auto") == expected
-    assert _choose_precision(torch.device("cpu"), "auto") == "fp32"
+
+
+@pytest.mark.parametrize("native", ["avx512_bf16", "amx_tile", ""])
+def test_auto_precision_on_the_cpu_is_what_its_instructions_multiply(
+    monkeypatch: pytest.MonkeyPatch, native: str
+) -> None:
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(f"torch.cpu._is_{name}_supported", lambda name=name: name == native, raising=False)
+    assert _choose_precision(torch.device("cpu"), "auto") == ("bf16" if native else "fp32")
+    assert _choose_precision(torch.device("cpu"), "fp32") == "fp32"
+    assert _choose_precision(torch.device("cpu"), "bf16") == "bf16"
     assert _choose_precision(torch.device("cuda"), "tf32") == "tf32"
 
 
