@@ -269,5 +269,5 @@ def test_where_no_pair_can_be_compared_the_reasons_stand_instead_of_a_table(here
     assert "mIoU" not in result.stdout
     assert "class " not in result.stdout
     lines = result.stdout.splitlines()
-    assert [line.split(" is ")[0] for line in lines[:2]] == ["failed: photos/a.png", "failed: photos/b.png"]
+    assert [line.split(" has ")[0] for line in lines[:2]] == ["failed: photos/a.png", "failed: photos/b.png"]
     assert lines[2:] == ["0 images compared, 2 failed, 0 without partner; there are no scores"]

@@ -447,7 +447,8 @@ def test_an_unknown_colour_is_the_reason_and_leaves_no_crop(survey: Survey) -> N
     colours[100, 30] = 9, 8, 7
     Image.fromarray(colours).save(survey.masks / "a_label.png")
     report = survey.cut()
-    assert "a_label.png: colour 9,8,7 at row 100, column 30" in report.failed[0].reason
+    expected = "a_label.png: 1 of 21,600 pixels have a colour of no class: 9,8,7 (1); the first is at row 100"
+    assert expected in report.failed[0].reason
     assert survey.files() == {}
     assert (report.train, report.val) == (0, 0)
     assert len(read_crop_index(survey.out)[0]) == 0

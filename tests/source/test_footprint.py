@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as reproject
 
 from tests.make import GCPS, RPCS, UTM
-from tiler.source.footprint import Footprint, overlap_in_words, overlapping
+from tiler.source.footprint import Footprint, overlap_in_words, overlapping, overlaps
 from tiler.source.georef import Georeference
 
 NEXT_ZONE, DEGREES = CRS.from_epsg(32634), CRS.from_epsg(4326)
@@ -154,3 +154,21 @@ def test_images_that_reach_a_pole_or_beyond_the_globe_count_by_longitude_and_lat
     disk = CRS.from_user_input("+proj=geos +h=35785831 +lon_0=0 +sweep=y")
     full = raster(-5_500_000, 5_500_000, crs=disk, pixel=110_000, shape=(100, 100))
     assert overlapping([full, degrees(10, 50, 11, 51), degrees(170, 0, 171, 1)]) == (0, 1)
+
+
+def test_overlaps_are_told_pair_by_pair_across_zones_and_images_without_a_place_left_out() -> None:
+    (x,), (y,) = reproject(UTM, NEXT_ZONE, [500_100], [5_000_000])
+    images = [
+        raster(500_000, 5_000_000), Footprint(Georeference(), (9, 9)), raster(500_300, 5_000_000),
+        raster(500_600, 5_000_000), raster(x, y, crs=NEXT_ZONE), raster(0, 0, crs=None), raster(100, 0, crs=None),
+    ]  # fmt: skip
+    pairs, compared = overlaps(images)
+    assert sorted(pairs) == [(0, 2), (0, 4), (2, 3), (2, 4), (5, 6)]
+    assert compared == {0, 2, 3, 4, 5, 6}
+    assert overlaps([]) == ([], frozenset())
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 900)), max_size=8))
+def test_what_overlaps_anything_is_what_some_pair_holds(places: list[tuple[int, int]]) -> None:
+    images = [raster(500_000 + x, 5_000_000 + y) for x, y in places]
+    assert sorted({index for pair in overlaps(images)[0] for index in pair}) == list(overlapping(images))
