@@ -420,7 +420,6 @@ def test_what_is_set_for_cuda_trains_as_well(
 ) -> None:
     """Readers that stay, and channels that lie together; what only a device can do is left out here."""
     of_cuda = _for_cuda(2)
-    assert of_cuda.pop("optim") == "adamw_torch_fused"
     assert of_cuda.pop("dataloader_pin_memory") is True
     monkeypatch.setattr(TrainPlan, "channels_last", property(lambda plan: True))
     monkeypatch.setattr(
