@@ -40,11 +40,9 @@ def read_temperature(config: dict[str, Any]) -> float:
     ValueError, TypeError
         If the entry has the wrong kind or an impossible value.
     """
-    entry = config.get("calibration")
+    entry = _object(config, "calibration")
     if entry is None:
         return 1.0
-    if not isinstance(entry, dict):
-        raise ValueError(f"calibration: an object expected, {entry!r:.80} found")
     found = float(entry.get("temperature", 1.0))
     least, most = TEMPERATURES
     if not least <= found <= most:
@@ -79,11 +77,9 @@ def read_tuned_balance(config: dict[str, Any]) -> float | None:
     ValueError, TypeError
         If the entry has the wrong kind or an impossible value.
     """
-    entry = config.get("class_balance")
+    entry = _object(config, "class_balance")
     if entry is None:
         return None
-    if not isinstance(entry, dict):
-        raise ValueError(f"class_balance: an object expected, {entry!r:.80} found")
     found = float(entry["strength"])
     if not 0 <= found <= MOST_BALANCE:
         raise ValueError(f"class_balance: a strength of 0 to {MOST_BALANCE:g} expected, {found:g} found")
@@ -98,17 +94,23 @@ def read_measured(config: dict[str, Any]) -> str:
     ValueError, TypeError
         If the entry has the wrong kind or an impossible value.
     """
-    entry = config.get("measured")
+    entry = _object(config, "measured")
     if entry is None:
         return ""
-    if not isinstance(entry, dict):
-        raise ValueError(f"measured: an object expected, {entry!r:.80} found")
     accuracy, miou = float(entry["accuracy"]), float(entry["miou"])
     if not (0 <= accuracy <= 1 and 0 <= miou <= 1):
         raise ValueError(f"measured: shares of 1 expected, an accuracy of {accuracy:g} and a mIoU of {miou:g} found")
     return (
         f"{100 * accuracy:.3g} % of the pixels right and a mean IoU of {100 * miou:.3g} % on {str(entry['on'])[:200]}"
     )
+
+
+def _object(config: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return an entry of a config that holds several values; None without it."""
+    entry = config.get(name)
+    if entry is not None and not isinstance(entry, dict):
+        raise ValueError(f"{name}: an object expected, {entry!r:.80} found")
+    return entry
 
 
 def chosen_balance(
@@ -201,7 +203,7 @@ def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Til
     ValueError, TypeError, GridError
         If an entry has the wrong kind or an impossible value.
     """
-    entry = config.get("tiling")
+    entry = _object(config, "tiling")
     if entry is None:
         size = processing.get("size", DEFAULT_INPUT_PX)
         if isinstance(size, dict):  # older releases wrote a number, or only the shortest edge
@@ -210,8 +212,6 @@ def read_tiling(config: dict[str, Any], processing: dict[str, Any]) -> tuple[Til
         return Tiling(
             window_px=side, input_px=side
         ), "no tiling in the checkpoint, so its input size at full resolution"
-    if not isinstance(entry, dict):
-        raise ValueError(f"tiling: an object expected, {entry!r:.80} found")
     unknown = set(entry) - _TILING_KEYS
     if unknown:
         raise ValueError(f"unknown keys in its tiling: {sorted(unknown)}, known are {sorted(_TILING_KEYS)}")

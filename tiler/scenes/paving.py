@@ -111,16 +111,37 @@ def _local(patch: Patch, angle: float) -> tuple[Metres, Metres]:
 
 def _running(patch: Patch, length: float, width: float, angle: float, shift: float) -> Bond:
     """Return rows of stones, each row shifted by a share of a stone."""
-    along, across = _local(patch, angle)
+    index, along, across = courses(*_local(patch, angle), length=length, width=width, shift=shift)
+    joint = np.minimum(
+        np.minimum(along, 1 - along) * np.float32(length), np.minimum(across, 1 - across) * np.float32(width)
+    )
+    return Bond(index, joint)
+
+
+def courses(
+    along: Metres, across: Metres, *, length: float, width: float, shift: float
+) -> tuple[Whole, Metres, Metres]:
+    """Return which piece of a row lies at each place, and how far into it the place is, along and across.
+
+    Parameters
+    ----------
+    along, across : ndarray of float32
+        Places, metres: along the rows and across them.
+    length, width : float
+        Size of a piece along and across the rows, metres.
+    shift : float
+        By which part of a piece each row is shifted against the one before.
+
+    Returns
+    -------
+    tuple of ndarray
+        A number for each piece, and the two parts of it, 0 to 1.
+    """
     across = across / np.float32(width)
     row = np.floor(across)
     along = along / np.float32(length) + row * np.float32(shift)
     column = np.floor(along)
-    along, across = along - column, across - row
-    joint = np.minimum(
-        np.minimum(along, 1 - along) * np.float32(length), np.minimum(across, 1 - across) * np.float32(width)
-    )
-    return Bond((row * 131 + column * 37).astype(np.int32), joint)
+    return (row * 131 + column * 37).astype(np.int32), along - column, across - row
 
 
 def _herringbone(patch: Patch, length: float, width: float, angle: float) -> Bond:

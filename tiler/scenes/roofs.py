@@ -9,6 +9,7 @@ import numpy as np
 
 from tiler.scenes.canvas import Material, Patch
 from tiler.scenes.noise import by_chance
+from tiler.scenes.paving import courses
 from tiler.scenes.shapes import Metres, Point, axes
 from tiler.scenes.thing import Random
 from tiler.scenes.tones import contrast, grey, mixed, pick, toned
@@ -36,15 +37,11 @@ def tiles(random: Random) -> Covering:
 
         def material(patch: Patch) -> Metres:
             along, across = local(patch.y, patch.x)
-            down = across / np.float32(row)
-            line = np.floor(down)
-            beside = along / np.float32(width) + line * np.float32(shift)
-            column = np.floor(beside)
-            index = (line * 131 + column * 37).astype(np.int32)
+            index, beside, down = courses(along, across, length=width, width=row, shift=shift)
             level = np.float32(stray * patch.sharpness(width)) * by_chance(index)
-            wave = np.cos((beside - column) * np.float32(2 * math.pi))
+            wave = np.cos(beside * np.float32(2 * math.pi))
             level = level + np.float32(bulge * patch.sharpness(width / 2)) * wave
-            level -= np.float32(step * patch.sharpness(row / 2)) * (down - line < 0.16)
+            level -= np.float32(step * patch.sharpness(row / 2)) * (down < 0.16)
             streaks = patch.cells(0.03, angle + math.pi / 2, long=12)
             level += np.float32(streak * patch.sharpness(0.06)) * by_chance(streaks.index, 5)
             level += rough * (0.6 * patch.texture(0.01, salt=10) + 0.6 * patch.texture(0.06, salt=11))
@@ -68,13 +65,10 @@ def slates(random: Random) -> Covering:
 
         def material(patch: Patch) -> Metres:
             along, across = local(patch.y, patch.x)
-            down = across / np.float32(row)
-            line = np.floor(down)
-            beside = along / np.float32(width) + line * np.float32(0.5)
-            column = np.floor(beside)
-            level = np.float32(stray * patch.sharpness(width)) * by_chance((line * 131 + column * 37).astype(np.int32))
+            index, beside, down = courses(along, across, length=width, width=row, shift=0.5)
+            level = np.float32(stray * patch.sharpness(width)) * by_chance(index)
             wide = max(joint, 0.4 * patch.gsd_m)
-            on_joint = ((down - line) * np.float32(row) < wide) | ((beside - column) * np.float32(width) < wide)
+            on_joint = (down * np.float32(row) < wide) | (beside * np.float32(width) < wide)
             level = (
                 level
                 - np.float32(1.4 * patch.sharpness(3 * joint)) * on_joint
