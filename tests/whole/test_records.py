@@ -352,11 +352,13 @@ def test_a_consumer_that_stops_gets_its_records(survey: Path, tmp_path: Path) ->
     plan = plan_survey(walk_survey([survey], out=request.out), request)
     gate = Gate(RunLimits())
     outcomes = runner_of(MeanEngine()).run(plan, request, gate=gate)
-    next(outcomes)
-    next(outcomes)
+    got = [next(outcomes), next(outcomes)]
     outcomes.close()
     assert gate.end == "interrupted"
-    assert [line["state"] for line in lines_of(request.out)] == ["failed", "done"]
+    lines = lines_of(request.out)  # images that ended together with the last one have a line too
+    assert [line["path"] for line in lines[:2]] == [str(outcome.path) for outcome in got]
+    assert [line["state"] for line in lines] == ["failed", *["done"] * (len(lines) - 1)]
+    assert all((request.out / f"{Path(line['image']).stem}_label.png").exists() for line in lines[1:])
     assert (request.out / "summary.csv").exists()
     assert not list(request.out.glob(".*.part*"))
 
