@@ -157,7 +157,7 @@ def _steps_per_second(crops: Path, out: Path, base: str, common: Options) -> flo
 
 def judge(photos: Path, folder: Path, model: str, wanted: argparse.Namespace, told: Options) -> None:
     """Segment the validation photos, evaluate them, and print and store what came out."""
-    found = segmented(photos, folder / "masks", model, wanted)
+    found = segmented(photos, folder / "masks", model, wanted.device)
     print(f"\n### {told or model}\n")
     print(f"accuracy {100 * found.metrics.accuracy:.2f} %, mIoU {100 * found.metrics.miou:.2f} %\n")
     print(table(("class", "IoU, %", "pixels, %"), _class_rows(found)), flush=True)
@@ -169,7 +169,7 @@ def judge(photos: Path, folder: Path, model: str, wanted: argparse.Namespace, to
     for words, options in VARIANTS.items():
         if "balance_classes" in options and not told:
             continue  # a model that others made may lack the frequencies of its classes
-        other = segmented(photos, folder / slug(words), model, wanted, **options)
+        other = segmented(photos, folder / slug(words), model, wanted.device, **options)
         rows.append((words, f"{100 * other.metrics.accuracy:.2f}", f"{100 * other.metrics.miou:.2f}", _depends(other)))
     print(table(("segmented with", "accuracy, %", "mIoU, %", "labels that depend on the grid, %"), rows), flush=True)
 
@@ -185,9 +185,9 @@ VARIANTS: dict[str, Options] = {
 }
 
 
-def segmented(photos: Path, masks: Path, model: str, wanted: argparse.Namespace, **options: Any) -> Evaluation:
+def segmented(photos: Path, masks: Path, model: str, device: str, **options: Any) -> Evaluation:
     """Segment the validation photos twice, the second time with tiles elsewhere, and evaluate."""
-    kwargs: Options = {"model": model, "report": False, "device": wanted.device} | options
+    kwargs: Options = {"model": model, "report": False, "device": device} | options
     outcomes = noseam.segment(photos / "val/images", masks, **kwargs)
     assert all(outcome.state != "failed" for outcome in outcomes), outcomes
     shifted = None
