@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import ExifTags, Image
 
 from tiler.classes import DRONE_CLASSES, NO_LABEL, read_class_table
 from tiler.errors import OutputExistsError
+from tiler.photo.pose import photo_georeference
 from tiler.scenes import canvas as canvas_module
 from tiler.scenes import materials
 from tiler.scenes.canvas import Canvas
@@ -181,6 +183,16 @@ def test_photos_of_a_varied_survey_have_ground_sample_distances_of_their_own(tmp
         gsds.append(altitude * 13.2 / (8.8 * 96))
     assert len({round(gsd, 4) for gsd in gsds}) == 3
     assert all(0.0099 < gsd < 0.0801 for gsd in gsds)
+
+
+def test_photos_of_a_varied_survey_do_not_see_the_ground_of_each_other(tmp_path: Path) -> None:
+    make_survey(tmp_path, SceneOptions(photos=12, photo_shape=(64, 96), gsd_m=0.01, gsd_to_m=0.3, seed=5), jobs=1)
+    easts = []
+    for path in sorted((tmp_path / "images").iterdir()):
+        with Image.open(path) as photo:
+            at = photo_georeference(path, photo.height, photo.width).transform
+        easts.append((at.c, at.c + 96 * at.a))
+    assert all(stop < start for (_, stop), (start, _) in pairwise(easts))
 
 
 def test_a_varied_scene_is_the_same_again_and_has_a_class_everywhere() -> None:

@@ -129,7 +129,8 @@ def _write_photo(folder: Path, request: SceneOptions, index: int, shares: Path) 
         advance=note,
     )
     path = folder / IMAGES / f"{_photo(index)}.jpg"
-    exif, xmp = _pose(scene, index)
+    widest_m = (request.gsd_to_m or request.gsd_m) * request.photo_shape[1]
+    exif, xmp = _pose(scene, index, east_m=index * 1.05 * widest_m)
     Image.fromarray(scene.pixels).save(path, quality=scene.quality, exif=exif, xmp=xmp)
     made_here = PngImagePlugin.PngInfo()
     made_here.add_itxt(FINGERPRINT_KEY, _TRUTH_MARK)  # so that no run takes the truth for photos
@@ -145,12 +146,12 @@ def _gsd_m(request: SceneOptions, index: int) -> float:
     return float(request.gsd_m * (request.gsd_to_m / request.gsd_m) ** share)
 
 
-def _pose(scene: Scene, index: int) -> tuple[Image.Exif, bytes]:
+def _pose(scene: Scene, index: int, *, east_m: float) -> tuple[Image.Exif, bytes]:
     """Return EXIF and XMP of a photo taken straight down, north up, from the height that gives its resolution."""
     width_m = scene.gsd_m * scene.labels.shape[1]
     height = width_m * _FOCAL_M / _SENSOR_M
     lat = _ORIGIN[0]
-    lon = _ORIGIN[1] + index * 1.05 * width_m / (_METRES_PER_DEGREE * math.cos(math.radians(lat)))
+    lon = _ORIGIN[1] + east_m / (_METRES_PER_DEGREE * math.cos(math.radians(lat)))
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "noseam", "made-up camera"
     exif[ExifTags.Base.DateTime] = _TAKEN.format(index // 60 % 60, index % 60)
