@@ -37,9 +37,15 @@ def possible_sidecars(georeference: Georeference, request: Request) -> set[Sidec
     return wanted - {"prj"} if georeference.crs is None else wanted
 
 
-def off_scale(info: RasterInfo, request: Request) -> str:
-    """Return why the model is not to be trusted with the scale of an image, by its georeference, else by its EXIF."""
-    if info.gsd_m is not None or request.tiling.trained_gsd_m is None:
-        return request.tiling.off_scale(info.gsd_m)
+def judge_scale(info: RasterInfo, request: Request) -> tuple[float | None, str]:
+    """Return the ground sample distance by which the scale of an image is judged, and why the model is not for it.
+
+    It is that of its georeference, else that of its EXIF; None where neither says it, or where the model does not say
+    what it was trained on.
+    """
+    if request.tiling.trained_gsd_m is None:
+        return None, ""
+    if info.gsd_m is not None:
+        return info.gsd_m, request.tiling.off_scale(info.gsd_m)
     found = photo_scale(info.path, info.height, info.width, request.pose)
-    return "" if found is None else request.tiling.off_scale(found.gsd_m, estimated=str(found))
+    return (None, "") if found is None else (found.gsd_m, request.tiling.off_scale(found.gsd_m, estimated=str(found)))

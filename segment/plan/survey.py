@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segment.plan.figures import Estimate
-from segment.plan.products import off_scale, possible_sidecars, without_overlay, without_polygons
+from segment.plan.products import judge_scale, possible_sidecars, without_overlay, without_polygons
 from segment.plan.request import Request
-from tiler.doubt import Doubt, Kind
+from tiler.doubt import JUDGED_GSD_KEY, Doubt, Kind
 from tiler.errors import PoseError, advice_of, reason_of
 from tiler.files.names import PICTURES
 from tiler.files.outputs import Output, all_paths, plan_outputs, refuse_clashes
@@ -54,6 +54,8 @@ class ImagePlan:
     unplaced: str = ""
     """Why its pose puts it nowhere; empty unless that was asked for and needed."""
 
+    judged_gsd_m: float | None = None
+    """Metres per pixel by which its scale is judged; None where these, or those of the model, are not known."""
     off_scale: str = ""
     """Why the model is not to be trusted with its resolution; empty where that fits or is not known."""
     no_polygons: str = ""
@@ -82,8 +84,9 @@ class ImagePlan:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What its masks shall say about its place."""
-        return self.placement.tags if self.placement else {}
+        """What its masks shall say about its place and its scale."""
+        scale = {} if self.judged_gsd_m is None else {JUDGED_GSD_KEY: f"{self.judged_gsd_m:.6g}"}
+        return {**(self.placement.tags if self.placement else {}), **scale}
 
     @property
     def source_text(self) -> str:
@@ -278,7 +281,7 @@ def plan_image(found: Found, request: Request) -> ImagePlan | Refused | None:
         parts,
         placement,
         unplaced,
-        off_scale(info, request),
+        *judge_scale(info, request),
         no_polygons,
         no_overlay,
         request.report,

@@ -89,6 +89,8 @@ class ImageRow:
     """Share of pixels whose confidence is low."""
     disagreement: float | None = None
     """Mean disagreement of overlapping tiles, 0 to 1."""
+    judged: bool = False
+    """Whether its scale was known, so that it could be far from that of the model."""
     footprint: tuple[tuple[float, float], ...] = ()
     """Latitude and longitude of its four corners: top left, top right, bottom right, bottom left of the raster."""
 

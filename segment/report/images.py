@@ -14,7 +14,7 @@ from PIL import Image
 
 from segment.report.content import ImageRow
 from segment.report.standing import Standing
-from tiler.doubt import read_doubts
+from tiler.doubt import JUDGED_GSD_KEY, read_doubts
 from tiler.errors import TilerError
 from tiler.files.beside import sidecar_path
 from tiler.files.names import PNG, product_kind
@@ -64,10 +64,9 @@ def _of_masks(out: Path, image: Standing) -> dict[str, Any]:
         found["classes"] = tuple(_shares(coverage))
         if (sure := coverage.sure) is not None:
             found |= {"confidence": sure.mean, "low": sure.low_share}
-        if coverage.disagreement is not None:
-            found["disagreement"] = coverage.disagreement.mean
         if (apart := coverage.disagreement) is not None:
             found |= {"disagreement": apart.mean}
+    found["judged"] = JUDGED_GSD_KEY in masks.tags
     if not image.line:
         doubts = read_doubts(masks.tags)
         found |= {"doubts": tuple(doubt.kind for doubt in doubts), "warnings": tuple(map(str, doubts))}

@@ -62,6 +62,18 @@ def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
     return replace(light, says=f"{light.says} {says}") if light.count else replace(light, says=says, level="unknown")
 
 
+def _scaled(kind: str, images: Sequence[ImageRow]) -> Light:
+    """Return the light of scales, which is unknown where no image says its own."""
+    light = _of_all(kind, images)
+    silent = sum(bool(image.masks) and not image.judged and kind not in image.doubts for image in images)
+    if not silent:
+        return light
+    says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; their scale or that of the model is not known."
+    if light.count:
+        return replace(light, says=f"{light.says} {says}")
+    return replace(light, says=says, level="unknown" if silent == len(images) else light.level)
+
+
 def _of_all(kind: str, images: Sequence[ImageRow]) -> Light:
     return _light(kind, images, images)
 
@@ -82,5 +94,5 @@ def _is(image: ImageRow, kind: str) -> bool:
     return image.state == kind or kind in image.doubts
 
 
-_OTHERS = {"low confidence": _measured, "not placed": _placed}
+_OTHERS = {"low confidence": _measured, "not placed": _placed, "far from scale": _scaled}
 """Lights that need more than a count."""

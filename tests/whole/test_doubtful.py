@@ -15,7 +15,7 @@ from tests.make import UTM, noise, write_tif
 from tests.models import checkpoint_folder
 from tests.photos import write_photo
 from tests.runs import noseam
-from tiler.doubt import Doubt, read_doubts
+from tiler.doubt import JUDGED_GSD_KEY, Doubt, read_doubts
 from tiler.grid.tiling import Tiling
 from tiler.masks.png import read_text
 
@@ -97,6 +97,11 @@ def test_a_photo_without_a_place_has_the_scale_of_its_height_and_focal_length(mo
     assert f"2 images, such as {survey / 'far.jpg'}: {why}" in planned
     assert noseam("segment", *command).exit_code == 0
     assert record(out) == {"far.jpg": [why], "further.jpg": [why], "near.jpg": [], "nowhere.jpg": []}
+    judged = {}
+    for path in out.glob("*_label.png"):
+        with Image.open(path) as mask:
+            judged[path.stem.removesuffix("_label")] = mask.info.get(JUDGED_GSD_KEY)
+    assert judged == {"far": "10", "further": "10", "near": "0.5", "nowhere": None}
     result = noseam("evaluate", out, "--shifted", out, "--json")
     files = {each["name"]: each["doubts"] for each in json.loads(result.stdout)["files"]}
     assert files == {"far": [why], "further": [why], "near": [], "nowhere": []}
