@@ -12,7 +12,7 @@ import torch
 from transformers import SegformerForSemanticSegmentation
 
 from segment.model.presets import make_config
-from segment.training.quick import QuickHead, keep_memory, quicken
+from segment.training.quick import QuickHead, attend_by_products, keep_memory, quicken
 from tests.models import class_table
 from tiler.grid.tiling import Tiling
 
@@ -55,6 +55,22 @@ def test_a_network_with_a_quick_head_is_written_as_any_other(tmp_path: Path) -> 
     again = SegformerForSemanticSegmentation.from_pretrained(tmp_path)
     assert not isinstance(again.decode_head, QuickHead)
     torch.testing.assert_close(dict(again.double().state_dict()), dict(stock.state_dict()), rtol=0, atol=0)
+
+
+def test_attention_by_products_is_the_same_and_is_not_written(tmp_path: Path) -> None:
+    stock, other = networks()[0], networks()[0]
+    stock.set_attn_implementation("sdpa")
+    attend_by_products(other)
+    pixels = torch.randn(2, 3, 64, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for network in (stock, other):
+        logits = network.eval()(pixel_values=pixels).logits
+        (logits**2).mean().backward()
+        found.append((logits, [tensor.grad for tensor in network.parameters()]))
+    assert stock.config._attn_implementation != other.config._attn_implementation
+    torch.testing.assert_close(found[1], found[0], rtol=1e-7, atol=1e-11)
+    other.save_pretrained(tmp_path)
+    assert "eager" not in (tmp_path / "config.json").read_text()
 
 
 def test_nothing_is_drawn_and_the_mode_stays() -> None:
