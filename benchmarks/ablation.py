@@ -91,7 +91,9 @@ def main() -> None:
 def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
     """Train and judge a row once, and store its scores."""
     folder = wanted.folder / "ablation" / drone_dataset.slug(f"{wanted.base}-{wanted.steps}-{row}-{seed}")
-    options = {"input_px": 256, "threads": 1, "workers": 1, "max_steps": wanted.steps, "seed": seed, **ROWS[row]}
+    steps = wanted.steps
+    options = {"max_steps": steps, "validate_every": steps, "input_px": 256, "threads": 1, "workers": 1, "seed": seed}
+    options |= ROWS[row]
     started = time.monotonic()
     noseam.train(wanted.folder / "crops", folder / "model", base=wanted.base, **options)
     minutes = (time.monotonic() - started) / 60
