@@ -29,7 +29,7 @@ def test_it_knows_the_drone_classes_and_how_often_it_saw_each() -> None:
     found = describe_checkpoint("start")
     assert found.name == START_MODEL
     assert found.classes == DRONE_CLASSES
-    assert (found.tiling.window_px, found.tiling.input_px) == (512, 256)
+    assert (found.tiling.window_px, found.tiling.input_px) == (1024, 512)
     assert len(found.frequencies) == len(DRONE_CLASSES.names)
     assert found.tuned_balance is not None
 
@@ -38,7 +38,7 @@ def test_it_knows_the_drone_classes_and_how_often_it_saw_each() -> None:
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Varied scenes of a seed that the training does not use."""
     folder = tmp_path_factory.mktemp("survey")
-    options = SceneOptions(photos=8, photo_shape=(512, 768), gsd_m=0.008, gsd_to_m=0.03, seed=78, world="varied")
+    options = SceneOptions(photos=8, photo_shape=(768, 1152), gsd_m=0.004, gsd_to_m=0.03, seed=78, world="varied")
     make_survey(folder, options)
     return folder
 
