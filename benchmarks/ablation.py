@@ -1,6 +1,6 @@
 """What each ingredient of a training brings by itself, on the Semantic Drone Dataset.
 
-    python benchmarks/ablation.py DATA FOLDER --base bundled:demo --steps 600 --seeds 0 1
+    python benchmarks/ablation.py DATA FOLDER --base bundled:start --steps 600 --seeds 0 1
     python benchmarks/ablation.py DATA FOLDER --base mini --only "as the recipe says" "rate 2e-3"
 
 Every row is the recipe with one thing changed. It is trained as often as there are seeds, on the 230 photos that train
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="the data set")
     parser.add_argument("folder", type=Path, help="folder of all that is made")
-    parser.add_argument("--base", default="bundled:demo", help="what training starts from")
+    parser.add_argument("--base", default="bundled:start", help="what training starts from")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
@@ -91,7 +91,9 @@ def main() -> None:
 def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
     """Train and judge a row once, and store its scores."""
     folder = wanted.folder / "ablation" / drone_dataset.slug(f"{wanted.base}-{wanted.steps}-{row}-{seed}")
-    options = {"input_px": 256, "threads": 1, "workers": 1, "max_steps": wanted.steps, "seed": seed, **ROWS[row]}
+    steps = wanted.steps
+    options = {"max_steps": steps, "validate_every": steps, "input_px": 256, "threads": 1, "workers": 1, "seed": seed}
+    options |= ROWS[row]
     started = time.monotonic()
     noseam.train(wanted.folder / "crops", folder / "model", base=wanted.base, **options)
     minutes = (time.monotonic() - started) / 60

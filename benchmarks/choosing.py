@@ -18,7 +18,7 @@ from typing import Any
 from measure import machine, table
 
 import noseam
-from segment.model.checkpoint import BUNDLED
+from segment.model.checkpoint import DEMO_MODEL
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import IMAGES, TRUTH, make_survey
 
@@ -67,7 +67,7 @@ def row(folder: Path, options: dict[str, Any], scenes: SceneOptions) -> tuple[fl
     """Return mean IoU, accuracy, and core seconds for a photo, with some options changed."""
     masks, images = folder / "masks", folder / "scenes" / IMAGES
     began = time.process_time()
-    outcomes = noseam.segment(images, masks, model=BUNDLED, report=False, overwrite=True, **options)
+    outcomes = noseam.segment(images, masks, model=DEMO_MODEL, report=False, overwrite=True, **options)
     core_s = time.process_time() - began
     assert [outcome.state for outcome in outcomes] == ["done"] * scenes.photos, outcomes
     metrics = noseam.evaluate(masks, folder / "scenes" / TRUTH).metrics

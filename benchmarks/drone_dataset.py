@@ -1,7 +1,7 @@
 """The recipe on the data that it was made for: crop, train, segment and evaluate the Semantic Drone Dataset.
 
-    python benchmarks/drone_dataset.py DATA FOLDER --base bundled:demo --base mini --minutes 60
-    python benchmarks/drone_dataset.py DATA FOLDER --base bundled:demo --steps 500 --with loss=dice --with ema=0
+    python benchmarks/drone_dataset.py DATA FOLDER --base bundled:start --base mini --minutes 60
+    python benchmarks/drone_dataset.py DATA FOLDER --base bundled:start --steps 500 --with loss=dice --with ema=0
 
 DATA is the data set as its makers ship it, or as others store it: somewhere below lie photos named by three digits, and
 masks of the same names in the colours of its classes or as ids. Masks of full size serve photos that were made smaller.
@@ -59,7 +59,7 @@ def main() -> None:
     photos = lay_out(wanted.data, wanted.folder / "photos")
     for model in wanted.untrained:
         judge(photos, wanted.folder / "as it is" / slug(model), model, wanted, {})
-    bases = wanted.base or ([] if wanted.untrained else ["bundled:demo", "mini"])
+    bases = wanted.base or ([] if wanted.untrained else ["bundled:start", "mini"])
     crops = wanted.folder / "crops"
     if bases:
         cut(photos, crops)

@@ -31,7 +31,7 @@ from segment.engine.contract import Engine
 from segment.engine.request import EngineKind, EngineOptions, Precision
 from segment.errors import DeviceError, EngineError
 from segment.model.checkpoint import (
-    BUNDLED,
+    DEMO_MODEL,
     Checkpoint,
     Description,
     describe_checkpoint,
@@ -206,7 +206,7 @@ def show_labels(sizes: Sequence[Size], tiles: int, side: int, classes: int) -> N
             model = write_model(Path(folder), classes, size, Tiling(side, side))
             rows = compare_labels(str(model), make_tiles(tiles, side))
         print(f"MiT-{size.upper()}, untrained\n\n{table(head, rows)}\n", flush=True)
-    print(f"The bundled model\n\n{table(head, compare_labels(BUNDLED, scene_tiles(tiles, side)))}\n", flush=True)
+    print(f"The bundled model\n\n{table(head, compare_labels(DEMO_MODEL, scene_tiles(tiles, side)))}\n", flush=True)
 
 
 def main() -> None:

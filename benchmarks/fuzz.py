@@ -131,7 +131,7 @@ TARGETS: dict[str, Target] = {
 
 def seeds() -> dict[str, list[bytes]]:
     """Return what each target starts from: small files as they should be."""
-    from segment.model.checkpoint import BUNDLED, BUNDLED_MODELS
+    from segment.model.checkpoint import BUNDLED_MODELS, DEMO_MODEL
     from tests.photos import POSE, attributes, elements, write_photo, xmp_of
     from tiler.classes import DRONE_CLASSES, write_class_table
     from tiler.grid.seams import grid_tags
@@ -144,7 +144,7 @@ def seeds() -> dict[str, list[bytes]]:
         write_class_table(folder / "a.csv", DRONE_CLASSES)
         photos = [write_photo(folder / f"a.{suffix}").read_bytes() for suffix in ("jpg", "tif")]
         classes = (folder / "a.csv").read_bytes()
-    demo = BUNDLED_MODELS[BUNDLED]
+    demo = BUNDLED_MODELS[DEMO_MODEL]
     config, processing = ((demo / f"{file}.json").read_bytes() for file in ("config", "preprocessor_config"))
     grid = plan_grid((40, 60), scale=1, tile=(64, 64), overlap=(16, 16))
     tags = grid_tags(grid) | Coverage((9, 1), 0, (1.5, 2.0)).tags()

@@ -25,7 +25,7 @@ from segment.model.config import Normalisation
 from segment.model.presets import Size, make_config
 from segment.training.data import read_crop_set
 from segment.training.dataset import CropDataset
-from segment.training.quick import keep_memory, quicken
+from segment.training.quick import attend_by_products, keep_memory, quicken
 from segment.training.variation import Variation
 from tiler.classes import ClassTable, distinct_colours
 from tiler.grid.tiling import Tiling
@@ -41,11 +41,15 @@ KINDS = {
 }
 
 
-def stepper(base: Size, side: int, *, quick: bool, bf16: bool, fused: bool) -> Callable[[], float]:
+def stepper(
+    base: Size, side: int, *, quick: bool, bf16: bool, fused: bool, products: bool = False
+) -> Callable[[], float]:
     """Return a function that takes a step, and returns its processor seconds."""
     table = ClassTable(tuple(f"class {index}" for index in range(CLASSES)), distinct_colours(CLASSES))
     network = SegformerForSemanticSegmentation(make_config(base, table, Tiling(side, side, 0.5))).train()
     network = quicken(network) if quick else network
+    if products:
+        attend_by_products(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=fused)
     pixels, labels = torch.randn(4, 3, side, side), torch.randint(0, CLASSES, (4, side, side))
 
@@ -71,6 +75,7 @@ def steps(base: Size, side: int, rounds: int) -> None:
         "quick head, fp32": stepper(base, side, quick=True, bf16=False, fused=False),
         "quick head, bf16": stepper(base, side, quick=True, bf16=True, fused=False),
         "quick head, bf16, fused AdamW": stepper(base, side, quick=True, bf16=True, fused=True),
+        "the same, attention by products": stepper(base, side, quick=True, bf16=True, fused=True, products=True),
     }
     columns = []
     for keep in (False, True):

@@ -33,14 +33,14 @@ def demo(ctx: click.Context, /, **wanted: Any) -> None:
       noseam demo --out noseam-demo/
     """
     from segment.guard.lock import hold_folder
-    from segment.model.checkpoint import BUNDLED, describe_checkpoint
+    from segment.model.checkpoint import DEMO_MODEL, describe_checkpoint
 
     request = request_of(DemoRequest, wanted)
-    describe_checkpoint(BUNDLED)
+    describe_checkpoint(DEMO_MODEL)
     request.claim()
     with hold_folder(request.out):
         _refuse_full_disk(request)
-        ctx.exit(_run(ctx, request, BUNDLED))
+        ctx.exit(_run(ctx, request, DEMO_MODEL))
 
 
 def _refuse_full_disk(request: DemoRequest) -> None:
@@ -76,7 +76,8 @@ def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
         f"photos:      {photos}\n"
         f"masks:       {request.masks}  (open {request.masks / 'ortho_1_label.tif'} in QGIS)\n"
         f"at a glance: {request.picture}\nevaluation:  {request.evaluation}\n"
-        "The bundled model is a demonstration: it knows made-up scenes only. For your own photos:\n"
+        "The model of the demo knows such scenes only. For your own photos:\n"
+        "  noseam segment YOUR_PHOTOS --out MASKS --model bundled:start    (for a first look)\n"
         "  noseam segment YOUR_PHOTOS --out MASKS --model deep-learning-analytics/segformer_semantic_segmentation\n"
         "  noseam crop IMAGES MASKS --out CROPS && noseam train CROPS --out MODEL    (to train your own)"
     )

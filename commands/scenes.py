@@ -33,9 +33,10 @@ def scenes(**wanted: Any) -> None:
     request = request_of(ScenesRequest, wanted)
     with Meter("megapixels", quiet=quiet(), sign_s=SCENES_SIGN_S) as count:
         make_survey(request.out, request.scenes, advance=count)
+    model = "bundled:start" if request.scenes.world == "varied" else "bundled:demo"
     click.echo(
         f"{request.out}: {counted(request.scenes.photos, 'photo')}, "
         f"{counted(request.scenes.orthomosaics, 'orthomosaic')}, and their truth\n"
-        f"Next: noseam segment {request.out / IMAGES} --out masks --model bundled:demo && "
+        f"Next: noseam segment {request.out / IMAGES} --out masks --model {model} && "
         f"noseam evaluate masks {request.out / TRUTH}"
     )

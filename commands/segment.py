@@ -126,11 +126,11 @@ def _close(
 
 
 def _chosen(model: str | None) -> str:
-    from segment.model.checkpoint import BUNDLED, DRONE_MODEL, describe_checkpoint
+    from segment.model.checkpoint import DRONE_MODEL, START_MODEL, describe_checkpoint
 
     if model is None:
-        measured = "\n      ".join(wrap(f"scenes alone: {describe_checkpoint(BUNDLED).measured}.", _WIDTH))
-        raise click.UsageError(_MODEL_CHOICE.format(bundled=BUNDLED, hub=DRONE_MODEL, measured=measured))
+        measured = "\n      ".join(wrap(f"scenes alone: {describe_checkpoint(START_MODEL).measured}.", _WIDTH))
+        raise click.UsageError(_MODEL_CHOICE.format(bundled=START_MODEL, hub=DRONE_MODEL, measured=measured))
     if model.startswith("--"):
         raise click.UsageError(f"--model needs a value; the next option was found: {model}")
     return model

@@ -322,7 +322,7 @@ def segment(
     out : path
         Output folder.
     model : str
-        Checkpoint folder, hub id, or `bundled:demo`.
+        Checkpoint folder, hub id, `bundled:start` or `bundled:demo`.
     progress : callable, optional
         Called with (images ended, images in all) in the calling thread.
     **options

@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     for name in ("mkdocs.yml", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy2(ROOT / name, folder / name)
-    for name in ("docs", "benchmarks", "segment/demo_model"):
+    for name in ("docs", "benchmarks", "segment/demo_model", "segment/start_model"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     built = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=120, check=False)

@@ -21,7 +21,7 @@ from segment.doctor.place import SCENE, Place, Trial
 from segment.engine.choose import open_engine
 from segment.engine.contract import Engine
 from segment.engine.request import EngineOptions, Precision
-from segment.model.checkpoint import BUNDLED, Description, describe_checkpoint, weights_digest
+from segment.model.checkpoint import DEMO_MODEL, Description, describe_checkpoint, weights_digest
 from segment.plan.request import Request
 from segment.plan.survey import ImagePlan, plan_survey
 from segment.record.logs import OURS
@@ -69,7 +69,7 @@ def _results(place: Place, folder: Path, notes: _Notes) -> Iterator[Fact | Trial
         yield (gpu := about_gpu(place.device))
         if gpu.state != "ok":
             return
-    description = describe_checkpoint(BUNDLED)
+    description = describe_checkpoint(DEMO_MODEL)
     request = Request(tiling=description.tiling, balance_px=description.cost.balance_px, out=folder / "masks")
     (image,) = plan_survey(walk_survey([folder / SCENE], out=request.out), request).images
     done: set[str] = set()

@@ -43,13 +43,18 @@ _DRONE_TILING = Tiling(
 )
 """Its photos are 6000 pixels wide and were taken from 5 to 30 m: 0.1 to 0.8 cm per pixel."""
 
-BUNDLED = "bundled:demo"
-"""Name of the model that comes with noseam; `demo` means it too, unless a folder of that name holds a checkpoint."""
-BUNDLED_MODELS = {BUNDLED: Path(__file__).parents[1] / "demo_model"}
-"""Checkpoints that come with noseam, by name."""
+DEMO_MODEL, START_MODEL = "bundled:demo", "bundled:start"
+"""Names of the models that come with noseam: one for its demo, and one that training starts from."""
+BUNDLED_MODELS = {
+    DEMO_MODEL: Path(__file__).parents[1] / "demo_model",
+    START_MODEL: Path(__file__).parents[1] / "start_model",
+}
+"""Checkpoints that come with noseam. `demo` means `bundled:demo`, unless a folder `demo` holds a checkpoint."""
+BUNDLED_BY_SHORT_NAME = {name.partition(":")[2]: name for name in BUNDLED_MODELS}
+"""Their full names, by what stands after the colon."""
 
 _NEAR = 0.7
-"""A name that is so like that of the bundled model, from 0 to 1, may be a slip of the hand."""
+"""A name that is so like that of a bundled model, from 0 to 1, may be a slip of the hand."""
 
 _LARGEST_WEIGHT = 1e12
 """No training leads to a larger weight. A flipped bit of an exponent leads to one, more often than to NaN."""
@@ -231,7 +236,7 @@ def _read_files(model: str) -> tuple[Path, dict[str, Any], dict[str, Any]]:
 
 def _meant(model: str) -> str:
     """Return the full name of a bundled model where a name means one; the log says so where a folder has it too."""
-    full = BUNDLED if model == BUNDLED.partition(":")[2] else model
+    full = BUNDLED_BY_SHORT_NAME.get(model, model)
     if full == model or not Path(model).exists():
         return full
     if (Path(model) / "config.json").is_file():
@@ -249,8 +254,8 @@ def _locate(model: str) -> Path:
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(model) or folder.parent.exists():
-        near = get_close_matches(model.lower(), [BUNDLED, BUNDLED.partition(":")[2]], cutoff=_NEAR)
-        meant = f"; did you mean {BUNDLED}?" if near else ""
+        near = get_close_matches(model.lower(), [*BUNDLED_MODELS, *BUNDLED_BY_SHORT_NAME], cutoff=_NEAR)
+        meant = f"; did you mean {BUNDLED_BY_SHORT_NAME.get(near[0], near[0])}?" if near else ""
         raise ModelNameError(
             f"{model}: no such folder (a hub id has the form owner/name, such as {DRONE_MODEL}){meant}"
         )

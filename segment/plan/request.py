@@ -204,7 +204,7 @@ class SurveyRequest(SurveyOptions):
     model: str | None = option(
         None,
         "The tiling of this checkpoint is used.",
-        unit="ID|DIR|bundled:demo",
+        unit="ID|DIR|bundled:NAME",
         shown="none, so 512 px tiles at full resolution",
         group="model",
     )

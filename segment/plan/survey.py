@@ -53,7 +53,6 @@ class ImagePlan:
     """Where its pose puts it; None unless that was asked for and needed."""
     unplaced: str = ""
     """Why its pose puts it nowhere; empty unless that was asked for and needed."""
-
     judged_gsd_m: float | None = None
     """Metres per pixel by which its scale is judged; None where these, or those of the model, are not known."""
     off_scale: str = ""
@@ -85,8 +84,8 @@ class ImagePlan:
     @property
     def tags(self) -> Mapping[str, str]:
         """What its masks shall say about its place and its scale."""
-        scale = {} if self.judged_gsd_m is None else {JUDGED_GSD_KEY: f"{self.judged_gsd_m:.6g}"}
-        return {**(self.placement.tags if self.placement else {}), **scale}
+        place = self.placement.tags if self.placement else {}
+        return place if self.judged_gsd_m is None else {**place, JUDGED_GSD_KEY: f"{self.judged_gsd_m:.6g}"}
 
     @property
     def source_text(self) -> str:

@@ -90,7 +90,7 @@ def _notes(model: str, found: Folder) -> Iterator[str]:
     """Yield what a reader is to know before anything else."""
     if model in BUNDLED_MODELS:
         measured = describe_checkpoint(model).measured
-        yield f"The model is a demonstration, which learned made-up scenes alone: it has {measured}."
+        yield f"The model learned made-up scenes alone, so look before you trust it: it has {measured}."
     count = found.runs[0].shard.count if found.runs else 1
     if missing := count - len(found.runs):
         yield f"{missing} of {count} shards have not run into this folder yet."

@@ -89,12 +89,12 @@ class OpenModel:
 
 
 def identify(description: Description, class_table: Path | None) -> tuple[ClassTable, str]:
-    """Return the classes of a checkpoint and the digest of its weights; say if it is only a demonstration.
+    """Return the classes of a checkpoint and the digest of its weights; say what it learned if it is a bundled one.
 
     It raises what `open_model` raises, but for what is wrong with a device.
     """
     if description.name in BUNDLED_MODELS:
-        _log.warning("the bundled model %r is a demonstration, which learned made-up scenes alone; it has %s",
+        _log.warning("model %s learned made-up scenes alone, so look at its masks before you trust them; it has %s",
                      description.name, description.measured)  # fmt: skip
     return fit_classes(description, class_table), weights_digest(description)
 

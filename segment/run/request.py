@@ -132,9 +132,9 @@ class SegmentRequest(SurveyRequest):
     )
     model: str = option(
         REQUIRED,
-        "This checkpoint segments: a SegFormer folder, a Hugging Face hub id owner/name, or bundled:demo, which comes "
-        "with noseam.",
-        unit="ID|DIR|bundled:demo",
+        "This checkpoint segments: a SegFormer folder, a Hugging Face hub id owner/name, or bundled:start or "
+        "bundled:demo, which come with noseam.",
+        unit="ID|DIR|bundled:NAME",
         shown="none: you are told the choice",
         group="model",
     )

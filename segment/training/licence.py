@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from segment.model.checkpoint import BUNDLED
+from segment.model.checkpoint import BUNDLED_BY_SHORT_NAME, BUNDLED_MODELS
 from segment.model.presets import Size
 
 _CARD = "README.md"
@@ -85,7 +85,7 @@ def licence_of(base: str, folder: Path | None) -> Licence:
     name, title, link = (said.get(key, "") for key in _PLAIN)
     if any(phrase in text for phrase in _NO_USE) or any(map(_NOT_COMMERCIAL.search, (name, title, link))):
         return Licence("restricted", name or "other", title, link)
-    if _NO_OTHER in text or base in {BUNDLED, BUNDLED.partition(":")[2]}:
+    if _NO_OTHER in text or base in {*BUNDLED_MODELS, *BUNDLED_BY_SHORT_NAME}:
         return Licence("random", name)
     return Licence("stated", name) if name and name != "other" else Licence()
 

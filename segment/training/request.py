@@ -62,9 +62,9 @@ class TrainRequest:
     )
     base: str = option(
         "nvidia/mit-b5",
-        "Training starts from this: a hub id or folder of an encoder or a whole SegFormer, or a size (nano, mini, b0 "
-        "to b5) for random weights, which needs no download.",
-        unit="ID|DIR|SIZE",
+        "Training starts from this: a hub id or folder of an encoder or a whole SegFormer; bundled:start, which "
+        "comes with noseam; or a size (nano, mini, b0 to b5) for random weights. The last two need no download.",
+        unit="ID|DIR|SIZE|bundled:start",
     )
     epochs: float = option(10.0, "Training shows every crop N times.", unit="N", above=0)
     max_steps: int | None = option(

@@ -28,7 +28,7 @@ from segment.training.ending import TrainResult, has_ended, refuse_to_end_at_onc
 from segment.training.learner import Learner
 from segment.training.loss import Objective, balance_classes
 from segment.training.plan import TrainPlan, plan_training
-from segment.training.quick import keep_memory, quicken
+from segment.training.quick import attend_by_products, keep_memory, quicken
 from segment.training.readers import readers_end
 from segment.training.recipe import recipe_in_words
 from segment.training.request import TrainRequest
@@ -160,6 +160,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
     if plan.channels_last:
         network = network.to(memory_format=torch.channels_last)
     else:
+        attend_by_products(network)
         keep_memory()
     dataset, request = _dataset(plan, normalisation, train=True), plan.request
     assert request.head_lr_factor is not None

@@ -350,17 +350,22 @@ def test_a_failure_to_write_names_the_source_too(photo: Path, model: str, tmp_pa
 def test_segment_without_a_model_explains_the_choice(photo: Path, tmp_path: Path) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out")
     assert result.exit_code == 2
-    for choice in ("deep-learning-analytics/segformer_semantic_segmentation", "--model FOLDER", "--model bundled:demo"):
-        assert choice in result.stderr
+    for choice in ("deep-learning-analytics/segformer_semantic_segmentation", "FOLDER", "bundled:start"):
+        assert f"--model {choice}\n" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["demmo", "Demo", "bundled:dmo"])
-def test_a_name_that_is_near_to_the_bundled_model_is_told_of_it(photo: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("demmo", "demo"), ("Demo", "demo"), ("bundled:dmo", "demo"), ("starts", "start"), ("bundled:star", "start")],
+)
+def test_a_name_that_is_near_to_a_bundled_model_is_told_of_it(
+    photo: Path, tmp_path: Path, name: str, meant: str
+) -> None:
     result = noseam("segment", photo, "--out", tmp_path / "out", "--model", name)
     assert result.exit_code == 2
     assert f"{name}: no such folder (a hub id has the form owner/name" in result.stderr
-    assert result.stderr.endswith("; did you mean bundled:demo?\n")
+    assert result.stderr.endswith(f"; did you mean bundled:{meant}?\n")
     assert "did you mean" not in noseam("segment", photo, "--out", tmp_path / "out", "--model", "models").stderr
 
 
@@ -372,18 +377,20 @@ def test_options_for_poses_are_named_where_they_need_another(photo: Path, tmp_pa
     assert "Error: --flying-height and --focal-px need --georef photo" in noseam(*command, "--focal-px", 3000).stderr
 
 
-def measured() -> str:
-    """Return what the config of the bundled model says that it can do."""
-    entry = json.loads((ROOT / "segment/demo_model/config.json").read_text())["measured"]
+def measured(model: str) -> str:
+    """Return what the config of a bundled model says that it can do."""
+    entry = json.loads((ROOT / f"segment/{model}_model/config.json").read_text())["measured"]
     scores = f"{100 * entry['accuracy']:.3g} % of the pixels right and a mean IoU of {100 * entry['miou']:.3g} %"
     return f"{scores} on {entry['on']}"
 
 
 @NEEDS_TORCH
-def test_the_bundled_model_says_that_it_is_a_demonstration_and_how_good_it_is(photo: Path, tmp_path: Path) -> None:
-    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", "demo")
+@pytest.mark.parametrize("name", ["demo", "start"])
+def test_a_bundled_model_says_what_it_learned_and_how_good_it_is(photo: Path, tmp_path: Path, name: str) -> None:
+    result = noseam("segment", photo, "--out", tmp_path / "out", "--model", name)
     assert result.exit_code == 0
-    assert f"is a demonstration, which learned made-up scenes alone; it has {measured()}" in result.stderr
+    assert f"model bundled:{name} learned made-up scenes alone" in result.stderr
+    assert f"it has {measured(name)}" in result.stderr
 
 
 def test_without_a_model_the_choice_is_told_with_what_the_bundled_one_can_do(photo: Path, tmp_path: Path) -> None:
@@ -391,9 +398,9 @@ def test_without_a_model_the_choice_is_told_with_what_the_bundled_one_can_do(pho
     assert result.exit_code == 2
     assert not (tmp_path / "out").exists()
     said = " ".join(result.stderr.split())
-    assert "--model bundled:demo comes with noseam, for a first try on your photos." in said
-    assert f"It learned made-up scenes alone: {measured()}." in said
-    assert "noseam train crops --out FOLDER --base bundled:demo" in said
+    assert "--model bundled:start comes with noseam, for a first try on your photos." in said
+    assert f"It learned made-up scenes alone: {measured('start')}." in said
+    assert "noseam train crops --out FOLDER --base bundled:start" in said
     assert max(map(len, result.stderr.splitlines())) <= 80
 
 

@@ -33,7 +33,14 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Path, open_page: OpenPage) -> None:
     page = open_page(demo / "report" / "index.html")
     text = page.inner_text("body")
-    for told in ("IMG_0001.jpg", "ortho_1.tif", "bundled:demo", "grass", "Confidence", "The model is a demonstration"):
+    for told in (
+        "IMG_0001.jpg",
+        "ortho_1.tif",
+        "bundled:demo",
+        "grass",
+        "Confidence",
+        "learned made-up scenes alone",
+    ):
         assert told in text
     assert page.locator("svg").count() > 2  # learning curve, reliability
     page.locator("#footprints").scroll_into_view_if_needed()

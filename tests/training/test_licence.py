@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import metadata_load
 
-from segment.model.checkpoint import BUNDLED
+from segment.model.checkpoint import DEMO_MODEL, START_MODEL
 from segment.training.base import find_licence
 from segment.training.licence import Licence, licence_of
 from segment.training.request import TrainRequest
@@ -60,7 +60,8 @@ def test_a_folder_without_a_card_says_nothing(tmp_path: Path) -> None:
 
 def test_what_is_known_without_a_card(tmp_path: Path) -> None:
     assert find_licence("nano") == Licence("random")
-    assert find_licence(BUNDLED) == Licence("random", "apache-2.0")
+    for bundled in (DEMO_MODEL, START_MODEL, "start"):
+        assert find_licence(bundled) == Licence("random", "apache-2.0")
     nvidia = licence_of("nvidia/mit-b0", tmp_path)
     assert nvidia.kind == "restricted"
     assert "NVIDIA Source Code License" in nvidia.front_matter()

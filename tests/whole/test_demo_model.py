@@ -12,14 +12,14 @@ from PIL import Image
 from segment import api
 from segment.evaluation.compare import evaluate as compare
 from segment.evaluation.results import Evaluation
-from segment.model.checkpoint import BUNDLED, BUNDLED_MODELS, describe_checkpoint, load_checkpoint
+from segment.model.checkpoint import BUNDLED_MODELS, DEMO_MODEL, describe_checkpoint, load_checkpoint
 from segment.model.network import Normalised
 from segment.model.segmenter import Stock
 from tiler.classes import DRONE_CLASSES
 from tiler.scenes.request import SceneOptions
 from tiler.scenes.survey import make_survey
 
-FOLDER = BUNDLED_MODELS[BUNDLED]
+FOLDER = BUNDLED_MODELS[DEMO_MODEL]
 TILE = 512
 """Side of the tiles: a photo has six of them, so that there are seams to judge."""
 

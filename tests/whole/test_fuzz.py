@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 import cli
 from segment.errors import CheckpointError
-from segment.model.checkpoint import BUNDLED, BUNDLED_MODELS, describe_checkpoint
+from segment.model.checkpoint import BUNDLED_MODELS, DEMO_MODEL, describe_checkpoint
 from segment.model.weights import weight_files
 from tests.crop_folder import crop_folder
 from tests.make import GCPS, UTM, noise, write_tif
@@ -132,8 +132,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("0123"), inner, max_size=4),
     max_leaves=6,
 )
-CONFIG = json.loads((BUNDLED_MODELS[BUNDLED] / "config.json").read_text())
-PROCESSING = json.loads((BUNDLED_MODELS[BUNDLED] / "preprocessor_config.json").read_text())
+CONFIG = json.loads((BUNDLED_MODELS[DEMO_MODEL] / "config.json").read_text())
+PROCESSING = json.loads((BUNDLED_MODELS[DEMO_MODEL] / "preprocessor_config.json").read_text())
 
 
 def changed(content: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -297,7 +297,7 @@ def test_an_index_of_crops_is_read_or_refused(data: st.DataObject, tmp_path: Pat
 
 
 @FEW
-@given(content=damaged((BUNDLED_MODELS[BUNDLED] / "model.safetensors").read_bytes()[:5000]))
+@given(content=damaged((BUNDLED_MODELS[DEMO_MODEL] / "model.safetensors").read_bytes()[:5000]))
 def test_damaged_safetensors_crash_nothing(content: bytes, apart: ProcessPoolExecutor, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)

@@ -43,8 +43,8 @@ class SceneOptions:
     seed: int = option(0, "Another seed gives other scenes.", unit="N", least=0)
     world: World = option(
         "neighbourhood",
-        "neighbourhood: streets and gardens, all alike, as the bundled model knows them. varied: each scene of another "
-        "kind, season and light, for training.",
+        "neighbourhood: streets and gardens, all alike, as the model of the demo knows them. varied: each scene of "
+        "another kind, season and light, for training.",
     )
 
     def __post_init__(self) -> None:

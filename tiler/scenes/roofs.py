@@ -24,7 +24,7 @@ _METAL = ((150, 154, 158), (84, 88, 94), (52, 56, 60), (96, 132, 120), (126, 60,
 
 def tiles(random: Random) -> Covering:
     """Return clay or concrete tiles: rows with a dark lower edge, each tile of a shade of its own, weathered."""
-    colour = pick(_CLAY if random.random() < 0.68 else _DULL, random, spread=10)
+    colour = pick(_CLAY if random.random() < 0.5 else _DULL, random, spread=10)
     table = contrast(colour, random.uniform(0.3, 0.7))
     width, row = random.uniform(0.18, 0.34), random.uniform(0.22, 0.42)
     bulge, step, stray = random.uniform(0.1, 1.1), random.uniform(0.6, 2.0), random.uniform(0.15, 0.8)

@@ -111,6 +111,42 @@ def _bays(site: Site, area: Area) -> None:
             site.add(vehicles.car(at, turned + random.choice((0, math.pi)) + random.normal(0, 0.03), random))
 
 
+def homestead(site: Site) -> None:
+    """Plan a house that reaches beyond the picture, and what lies at its foot."""
+    random = site.random
+    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    site.lay(site.everything, site.surface({"asphalt": 0.3, "pavers": 0.25, "lawn": 0.25, "pebbles": 0.2}))
+    area = terrain.whole(site)
+    for _ in range(int(random.integers(0, 3))):
+        _beside(site, size, terrain.PAVED if site.chance(0.4) else SIDES)
+    gardens.garden(site, area, count=int(random.integers(0, 6)), crowded=0.6)
+    length, width = random.uniform(8, 22), random.uniform(6, 13)
+    along = random.uniform(-0.5, 0.5) * min(length, size)
+    across = width / 2 + random.uniform(-0.45, 0.35) * size
+    site.add(*houses.house(area.place(along, across), (length, width), area.angle, random))
+
+
+def waterside(site: Site) -> None:
+    """Plan water beside a way: its bank of stones and plants, a deck over it."""
+    random = site.random
+    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    site.lay(site.everything, site.surface(terrain.PAVED))
+    area = terrain.whole(site)
+    for _ in range(int(random.integers(0, 3))):
+        _beside(site, size, SIDES)
+    at = area.place(0, random.uniform(-0.35, 0.35) * size)
+    line = wave(at, area.angle, random, swing_m=random.choice((0, 0.02, 0.06)) * size, reach_m=size)
+    water, bank = around(line, random.uniform(0.15, 0.6) * size), random.uniform(0.02, 0.12) * size + 0.2
+    site.lay(water.grown(bank), site.surface({"pebbles": 0.55, "stones": 0.3, "soil": 0.15}), ragged_m=0.06)
+    site.lay(water, site.ground("water"), ragged_m=random.uniform(0, 0.06))
+    ring = around(water, 1.6 * bank)
+    terrain.plant(site, ring, int(random.integers(4, 40)), sizes=(0.15, max(bank, 0.3)), kinds=(0.25, 0.25, 0.5))
+    if site.chance(0.5):
+        deck = area.part(random.uniform(-0.5, 0.5) * size, random.uniform(-0.4, 0.4) * size, *random.uniform(2, 7, 2))
+        site.lay(deck.outline(), site.ground("planks", area.angle))
+    gardens.visitors(site, area, random.uniform(0.3, 1.0))
+
+
 def streets(site: Site) -> None:
     """Plan streets with houses and gardens between them."""
     random = site.random
@@ -194,8 +230,8 @@ def heap(site: Site, at: Point, radius: float) -> Thing:
 SIDES = {"lawn": 0.42, "pebbles": 0.28, "mulch": 0.12, "soil": 0.06, "pavers": 0.12}
 """What lies beside paved ground, each with its weight."""
 NEAR: tuple[tuple[Callable[[Site], None], float], ...] = (
-    (near_garden, 0.55), (yard, 0.27), (shore, 0.05), (fields, 0.04), (wood, 0.03), (railway, 0.015),
-    (building_site, 0.02),
+    (near_garden, 0.4), (yard, 0.22), (homestead, 0.18), (waterside, 0.08), (shore, 0.04), (fields, 0.03), (wood, 0.02),
+    (railway, 0.01), (building_site, 0.02),
 )  # fmt: skip
 WIDE: tuple[tuple[Callable[[Site], None], float], ...] = (
     (streets, 0.4), (near_garden, 0.1), (yard, 0.1), (fields, 0.16), (wood, 0.1), (shore, 0.08), (railway, 0.03),
