@@ -89,8 +89,8 @@ class ImageRow:
     """Share of pixels whose confidence is low."""
     disagreement: float | None = None
     """Mean disagreement of overlapping tiles, 0 to 1."""
-    judged: bool = False
-    """Whether its scale was known, so that it could be far from that of the model."""
+    judged_gsd_m: str = ""
+    """Metres per pixel by which its scale was judged, as its mask says it; empty where it could not be."""
     footprint: tuple[tuple[float, float], ...] = ()
     """Latitude and longitude of its four corners: top left, top right, bottom right, bottom left of the raster."""
 

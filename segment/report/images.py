@@ -66,7 +66,7 @@ def _of_masks(out: Path, image: Standing) -> dict[str, Any]:
             found |= {"confidence": sure.mean, "low": sure.low_share}
         if (apart := coverage.disagreement) is not None:
             found |= {"disagreement": apart.mean}
-    found["judged"] = JUDGED_GSD_KEY in masks.tags
+    found["judged_gsd_m"] = masks.tags.get(JUDGED_GSD_KEY, "")
     if not image.line:
         doubts = read_doubts(masks.tags)
         found |= {"doubts": tuple(doubt.kind for doubt in doubts), "warnings": tuple(map(str, doubts))}

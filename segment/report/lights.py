@@ -65,7 +65,7 @@ def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
 def _scaled(kind: str, images: Sequence[ImageRow]) -> Light:
     """Return the light of scales, which is unknown where no image says its own."""
     light = _of_all(kind, images)
-    silent = sum(bool(image.masks) and not image.judged and kind not in image.doubts for image in images)
+    silent = sum(bool(image.masks) and not image.judged_gsd_m and kind not in image.doubts for image in images)
     if not silent:
         return light
     says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; their scale or that of the model is not known."

@@ -36,10 +36,12 @@ def test_confidence_is_unknown_until_it_is_measured() -> None:
 @pytest.mark.parametrize(("unknown", "level"), [(0, "green"), (1, "green"), (4, "unknown")])
 def test_scales_are_unknown_where_no_image_says_its_own(unknown: int, level: str) -> None:
     masks = (("label", "../a_label.png"),)
-    found = light(images(4 - unknown, masks=masks, judged=True) + images(unknown, masks=masks), "far from scale")
+    found = light(
+        images(4 - unknown, masks=masks, judged_gsd_m="0.02") + images(unknown, masks=masks), "far from scale"
+    )
     assert (found.level, found.count) == (level, 0)
     assert found.says.startswith(f"Not judged: {unknown} of 4 images" if unknown else "None of 4 images")
-    far = images(1, masks=masks, judged=True, doubts=("far from scale",)) + images(3, masks=masks)
+    far = images(1, masks=masks, judged_gsd_m="0.02", doubts=("far from scale",)) + images(3, masks=masks)
     assert light(far, "far from scale").level == "red"
     assert "1 of 4 images" in light(far, "far from scale").says
 
