@@ -5,8 +5,8 @@
 
 Every row is the recipe with one thing changed. It is trained as often as there are seeds, on the 230 photos that train
 in `drone_split.json`, and judged on the 50 that validate, at full resolution, as `drone_dataset.py` does; see there
-for DATA. Each training takes one thread, and `--jobs` of them run at a time. What is in `FOLDER/ablation.csv` is not
-trained again.
+for DATA. `--with NAME=VALUE` sets an option of `noseam train` in all rows, by its name in Python. Each training takes
+one thread, and `--jobs` of them run at a time. What is in `FOLDER/ablation.csv` is not trained again.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--with", dest="options", action="append", default=[], metavar="NAME=VALUE", help="for all rows"
+    )
     parser.add_argument("--one", nargs=2, metavar=("ROW", "SEED"), help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.one:
@@ -84,21 +87,22 @@ def main() -> None:
     with ThreadPoolExecutor(wanted.jobs) as jobs:
         for _ in jobs.map(lambda each: _in_a_process(wanted, *each), missing):
             pass
-    print(f"\nbase {wanted.base}, {wanted.steps} steps, seeds {wanted.seeds}\n")
+    print(f"\nbase {wanted.base}, {wanted.steps} steps, seeds {wanted.seeds}, with {wanted.options}\n")
     print(table(("", "accuracy, %", "mIoU, %", "change", "change"), list(_lines(wanted))), flush=True)
 
 
 def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
     """Train and judge a row once, and store its scores."""
-    folder = wanted.folder / "ablation" / drone_dataset.slug(f"{wanted.base}-{wanted.steps}-{row}-{seed}")
+    name = "-".join((*_key(wanted, row, seed).values(),))
+    folder = wanted.folder / "ablation" / drone_dataset.slug(name)
     steps = wanted.steps
     options = {"max_steps": steps, "validate_every": steps, "input_px": 256, "threads": 1, "workers": 1, "seed": seed}
-    options |= ROWS[row]
+    options |= {**dict(map(drone_dataset.option, wanted.options)), **ROWS[row]}
     started = time.monotonic()
     noseam.train(wanted.folder / "crops", folder / "model", base=wanted.base, **options)
     minutes = (time.monotonic() - started) / 60
     found = drone_dataset.segmented(wanted.folder / "photos", folder / "masks", str(folder / "model"), "cpu")
-    told = {"base": wanted.base, "steps": wanted.steps, "row": row, "seed": seed, "minutes": f"{minutes:.1f}",
+    told = {**_key(wanted, row, seed), "minutes": f"{minutes:.1f}",
             "accuracy": f"{100 * found.metrics.accuracy:.2f}", "miou": f"{100 * found.metrics.miou:.2f}"}  # fmt: skip
     print(told, flush=True)
     with (wanted.folder / "ablation.csv").open("a", newline="") as file:
@@ -108,8 +112,15 @@ def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
         writer.writerow(told)
 
 
+def _key(wanted: argparse.Namespace, row: str, seed: int) -> dict[str, str]:
+    """Return what tells a training from all others."""
+    return {"base": wanted.base, "steps": str(wanted.steps), "with": " ".join(wanted.options), "row": row,
+            "seed": str(seed)}  # fmt: skip
+
+
 def _in_a_process(wanted: argparse.Namespace, row: str, seed: int) -> None:
     command = [sys.executable, __file__, wanted.data, wanted.folder, "--base", wanted.base, "--steps", wanted.steps]
+    command += [f"--with={each}" for each in wanted.options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*map(str, command), "--one", row, str(seed)], check=True, env=environment)
 
@@ -119,7 +130,7 @@ def _of(wanted: argparse.Namespace, row: str, seed: int) -> tuple[float, float] 
     path = wanted.folder / "ablation.csv"
     if not path.exists():
         return None
-    key = {"base": wanted.base, "steps": str(wanted.steps), "row": row, "seed": str(seed)}
+    key = _key(wanted, row, seed)
     with path.open(newline="") as file:
         found = [line for line in csv.DictReader(file) if key.items() <= line.items()]
     return (float(found[-1]["accuracy"]), float(found[-1]["miou"])) if found else None

@@ -65,14 +65,15 @@ def main() -> None:
         cut(photos, crops)
     for base in bases:
         for seed in wanted.seeds:
-            options = dict(map(_option, wanted.options)) | {"seed": seed}
+            options = dict(map(option, wanted.options)) | {"seed": seed}
             name = slug("-".join([base, *wanted.options, str(seed), str(wanted.steps or f"{wanted.minutes:g} min")]))
             folder = wanted.folder / "trained" / name
             told = trained(crops, folder / "model", base, wanted, options)
             judge(photos, folder, str(folder / "model"), wanted, told)
 
 
-def _option(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE."""
     name, _, value = text.partition("=")
     try:
         return name, ast.literal_eval(value)
