@@ -85,16 +85,14 @@ def main() -> None:
     drone_dataset.cut(photos, wanted.folder / "crops")
     missing = [(row, seed) for seed in wanted.seeds for row in wanted.only if not _of(wanted, row, seed)]
     with ThreadPoolExecutor(wanted.jobs) as jobs:
-        for _ in jobs.map(lambda each: _in_a_process(wanted, *each), missing):
-            pass
+        list(jobs.map(lambda each: _in_a_process(wanted, *each), missing))
     print(f"\nbase {wanted.base}, {wanted.steps} steps, seeds {wanted.seeds}, with {wanted.options}\n")
     print(table(("", "accuracy, %", "mIoU, %", "change", "change"), list(_lines(wanted))), flush=True)
 
 
 def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
     """Train and judge a row once, and store its scores."""
-    name = "-".join((*_key(wanted, row, seed).values(),))
-    folder = wanted.folder / "ablation" / drone_dataset.slug(name)
+    folder = wanted.folder / "ablation" / drone_dataset.slug("-".join(_key(wanted, row, seed).values()))
     steps = wanted.steps
     options = {"max_steps": steps, "validate_every": steps, "input_px": 256, "threads": 1, "workers": 1, "seed": seed}
     options |= {**dict(map(drone_dataset.option, wanted.options)), **ROWS[row]}

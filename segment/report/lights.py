@@ -53,25 +53,26 @@ def _measured(kind: str, images: Sequence[ImageRow]) -> Light:
 
 def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
     """Return the light of places, which is unknown while nobody has asked where images lie that do not say it."""
-    light = _of_all(kind, images)
     silent = sum(bool(image.masks) and not image.footprint and kind not in image.doubts for image in images)
-    if not silent:
-        return light
     says = f"Without a place: {silent:,} of {counted(len(images), 'image')}; "
     says += "--georef photo places drone photos by their pose."
-    return replace(light, says=f"{light.says} {says}") if light.count else replace(light, says=says, level="unknown")
+    return _with_silent(_of_all(kind, images), silent, says, unknown=True)
 
 
 def _scaled(kind: str, images: Sequence[ImageRow]) -> Light:
     """Return the light of scales, which is unknown where no image says its own."""
-    light = _of_all(kind, images)
     silent = sum(bool(image.masks) and not image.judged_gsd_m and kind not in image.doubts for image in images)
+    says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; their scale or that of the model is not known."
+    return _with_silent(_of_all(kind, images), silent, says, unknown=not any(image.judged_gsd_m for image in images))
+
+
+def _with_silent(light: Light, silent: int, says: str, *, unknown: bool) -> Light:
+    """Return a light that tells of images that do not say what it counts; without any it is as it was."""
     if not silent:
         return light
-    says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; their scale or that of the model is not known."
     if light.count:
         return replace(light, says=f"{light.says} {says}")
-    return replace(light, says=says, level="unknown" if silent == len(images) else light.level)
+    return replace(light, says=says, level="unknown" if unknown else light.level)
 
 
 def _of_all(kind: str, images: Sequence[ImageRow]) -> Light:

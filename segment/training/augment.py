@@ -83,7 +83,7 @@ def jitter(pixels: Pixels, reach: float, generator: np.random.Generator) -> Pixe
     colours = levels.astype(np.float32)[pixels.reshape(3, -1)]
     mean = matrix @ colours.mean(axis=1, dtype=np.float64)
     offset = (1 - contrast) * (_LUMA @ mean)
-    # By `@` it would start threads, which wait for the cores that train: 12 ms for 256 x 256 pixels, not 0.1.
+    # `@` would start threads, which wait for the cores that train.
     linear = np.einsum("ij,jk->ik", (contrast * matrix).astype(np.float32), colours)
     rounded: Pixels = np.clip(linear + np.float32(offset + 0.5), 0, 255).astype(np.uint8)
     return rounded.reshape(pixels.shape)

@@ -41,6 +41,8 @@ def test_scales_are_unknown_where_no_image_says_its_own(unknown: int, level: str
     )
     assert (found.level, found.count) == (level, 0)
     assert found.says.startswith(f"Not judged: {unknown} of 4 images" if unknown else "None of 4 images")
+    alone = light(images(2, failed=1) + images(3, masks=masks), "far from scale")
+    assert alone.level == "unknown"  # the image that failed says no scale either
     far = images(1, masks=masks, judged_gsd_m="0.02", doubts=("far from scale",)) + images(3, masks=masks)
     assert light(far, "far from scale").level == "red"
     assert "1 of 4 images" in light(far, "far from scale").says

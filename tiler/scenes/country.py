@@ -81,7 +81,7 @@ def _grid(site: Site, pitch: float) -> list[Point]:
 def shore(site: Site) -> None:
     """Plan a shore: a lake, a river or a canal, its banks with stones and reeds."""
     random = site.random
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     site.lay(site.everything, site.surface({"lawn": 0.6, "sand": 0.12, "pebbles": 0.28}))
     at = site.shape_m[0] * random.uniform(0.2, 0.8), site.shape_m[1] * random.uniform(0.2, 0.8)
     side = wave(at, site.any_angle(), random, swing_m=random.uniform(0, 0.06) * size, reach_m=size)

@@ -71,6 +71,11 @@ class Site:
         return self.shape_m[0] / 2, self.shape_m[1] / 2
 
     @property
+    def size(self) -> float:
+        """Side of a square as large as the scene, metres."""
+        return math.sqrt(self.shape_m[0] * self.shape_m[1])
+
+    @property
     def everything(self) -> Shape:
         """An outline that holds the whole scene."""
         return box(self.middle, 2 * sum(self.shape_m), 2 * sum(self.shape_m))

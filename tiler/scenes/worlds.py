@@ -51,7 +51,7 @@ def near_garden(site: Site) -> None:
         site.everything, site.surface({"lawn": 0.43, "pavers": 0.26, "asphalt": 0.22, "pebbles": 0.06, "soil": 0.03})
     )
     area = terrain.whole(site)
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     for _ in range(int(site.random.integers(0, 3))):
         _beside(site, size, terrain.PAVED if site.chance(0.7) else SIDES)
     count = min(round(size ** site.random.uniform(0.7, 1.15) * 2 * site.random.uniform(0.5, 1.2)), 80)
@@ -63,7 +63,7 @@ def yard(site: Site) -> None:
     random = site.random
     site.lay(site.everything, site.surface(terrain.PAVED))
     area = terrain.whole(site)
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     for _ in range(int(random.integers(0, 4))):  # mended places
         spot = area.part(*random.uniform(-0.5, 0.5, 2) * size, *random.uniform(0.05, 0.5, 2) * size)
         site.lay(spot.outline(), site.surface(terrain.PAVED))
@@ -114,7 +114,7 @@ def _bays(site: Site, area: Area) -> None:
 def homestead(site: Site) -> None:
     """Plan a house that reaches beyond the picture, and what lies at its foot."""
     random = site.random
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     site.lay(site.everything, site.surface({"asphalt": 0.3, "pavers": 0.25, "lawn": 0.25, "pebbles": 0.2}))
     area = terrain.whole(site)
     for _ in range(int(random.integers(0, 3))):
@@ -129,7 +129,7 @@ def homestead(site: Site) -> None:
 def waterside(site: Site) -> None:
     """Plan water beside a way: its bank of stones and plants, a deck over it."""
     random = site.random
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     site.lay(site.everything, site.surface(terrain.PAVED))
     area = terrain.whole(site)
     for _ in range(int(random.integers(0, 3))):
@@ -201,7 +201,7 @@ def building_site(site: Site) -> None:
     random = site.random
     site.lay(site.everything, site.surface({"soil": 0.6, "pebbles": 0.2, "sand": 0.2}))
     area = terrain.whole(site)
-    size = math.sqrt(site.shape_m[0] * site.shape_m[1])
+    size = site.size
     for at in site.spots(site.everything, 0.06 * size + 0.6, int(random.integers(2, 9))):
         site.add(heap(site, at, (0.06 * size + 0.6) * random.uniform(0.6, 1.5)))
     for _ in range(int(random.integers(0, 4))):
