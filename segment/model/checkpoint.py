@@ -157,6 +157,13 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
         raise CheckpointError(f"{model}: {error}") from error
 
 
+def is_bundled(model: str) -> bool:
+    """Return whether a name means a model that comes with noseam; a checkpoint in a folder of a short name goes first."""
+    if model in BUNDLED_BY_SHORT_NAME:
+        return not (Path(model) / "config.json").is_file()
+    return model in BUNDLED_MODELS
+
+
 def fit_classes(description: Description, table: Path | None) -> ClassTable:
     """Return the class table to use: the one in a CSV file if given, else the checkpoint's own.
 
@@ -239,7 +246,7 @@ def _meant(model: str) -> str:
     full = BUNDLED_BY_SHORT_NAME.get(model, model)
     if full == model or not Path(model).exists():
         return full
-    if (Path(model) / "config.json").is_file():
+    if not is_bundled(model):
         _log.info("model %s is the folder here, which holds a checkpoint; %s comes with noseam", model, full)
         return model
     _log.info("model %s comes with noseam (%s); the folder of that name here holds no checkpoint", model, full)

@@ -1,4 +1,4 @@
-"""How a training goes where its user does not say so: by whether it starts from random weights or from a model."""
+"""How a training goes where its user does not say so: by whether it starts from random weights, an encoder or a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from segment.model.checkpoint import is_bundled
 from segment.model.presets import Size
 from segment.training.request import Recipe, TrainRequest
 
@@ -16,17 +17,23 @@ RECIPES: Mapping[Recipe, Mapping[str, Any]] = {
     "finetune": {
         "lr": 6e-5, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 10.0, "ema": 0.999,
     },
+    "adapt": {
+        "lr": 2e-4, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 1.0, "ema": 0.999,
+    },
 }  # fmt: skip
 """Values of options by recipe. `finetune` is that of SegFormer's authors (Xie et al., NeurIPS 2021, and their code),
 but for the mean of the weights: AdamW at 6e-5, 10 times that for the head, falling to 0 in a straight line. So small a
-rate hardly moves random weights; `scratch` has ten times as much."""
+rate hardly moves random weights; `scratch` has ten times as much. `adapt` is for a small model that knows classes of
+made-up scenes: on real photos 2e-4 for all of it was the best of the rates that `benchmarks/ablation.py` tries."""
 
 
 def recipe_of(request: TrainRequest) -> Recipe:
-    """Return `scratch` or `finetune`: what was asked for, else by whether the base is a size."""
+    """Return what was asked for, else `scratch` for a size, `adapt` for a bundled model and `finetune` for others."""
     if request.recipe != "auto":
         return request.recipe
-    return "scratch" if request.base in get_args(Size) else "finetune"
+    if request.base in get_args(Size):
+        return "scratch"
+    return "adapt" if is_bundled(request.base) else "finetune"
 
 
 def complete(request: TrainRequest) -> TrainRequest:

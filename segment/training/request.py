@@ -20,7 +20,7 @@ SCHEDULES: dict[Schedule, str] = {
     "linear": "linear", "poly": "polynomial", "cosine": "cosine", "constant": "constant_with_warmup",
 }  # fmt: skip
 """Learning rate schedules, and what transformers calls them."""
-Recipe = Literal["auto", "scratch", "finetune"]
+Recipe = Literal["auto", "scratch", "finetune", "adapt"]
 """What says the options of a training that its user does not say; see `segment.training.recipe`."""
 Loss = Literal["ce", "ce+dice", "ce+lovasz"]
 """What a training makes less."""
@@ -87,14 +87,15 @@ class TrainRequest:
     recipe: Recipe = option(
         "auto",
         "This sets the learning rate, schedule, warm-up, weight decay, rate of the head and mean of weights that no "
-        "option sets: scratch for random weights, finetune for those of a model; auto goes by the base.",
+        "option sets: scratch for random weights, finetune for those of a model, adapt for those of a bundled one; "
+        "auto goes by the base.",
     )
     lr: float | None = option(
         None,
         "The learning rate of AdamW rises to this.",
         unit="RATE",
         above=0,
-        shown=f"{_BY_RECIPE}: 6e-4 or 6e-5",
+        shown=f"{_BY_RECIPE}: 6e-4, 6e-5 or 2e-4",
     )
     head_lr_factor: float | None = option(
         None,

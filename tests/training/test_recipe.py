@@ -40,7 +40,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
         ("nano", "auto", "scratch"),
         ("b5", "auto", "scratch"),
         ("nvidia/mit-b0", "auto", "finetune"),
-        ("demo", "auto", "finetune"),
+        ("demo", "auto", "adapt"),
+        ("bundled:start", "auto", "adapt"),
         ("./b5", "auto", "finetune"),
         ("b5", "finetune", "finetune"),
         ("demo", "scratch", "scratch"),
@@ -54,9 +55,22 @@ def test_the_base_says_the_recipe_unless_the_user_does(
 
 def test_random_weights_learn_faster_than_those_of_a_model() -> None:
     crops = {"crops": (Path(),), "out": Path("out")}
-    scratch, finetune = (complete(TrainRequest(**crops, base=base)) for base in ("b0", "nvidia/mit-b0"))  # type: ignore[arg-type]
+    bases = ("b0", "nvidia/mit-b0", "start")
+    scratch, finetune, adapt = (complete(TrainRequest(**crops, base=base)) for base in bases)  # type: ignore[arg-type]
     assert (scratch.lr, scratch.head_lr_factor) == (6e-4, 1)
     assert (finetune.lr, finetune.head_lr_factor) == (6e-5, 10)
+    assert (adapt.lr, adapt.head_lr_factor) == (2e-4, 1)
+
+
+def test_a_checkpoint_in_a_folder_of_a_short_name_is_none_that_comes_with_noseam(
+    asked: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "start").mkdir()
+    assert recipe_of(replace(asked, base="start")) == "adapt"
+    (tmp_path / "start/config.json").write_text("{}")
+    assert recipe_of(replace(asked, base="start")) == "finetune"
+    assert recipe_of(replace(asked, base="bundled:start")) == "adapt"
 
 
 def test_what_the_user_says_wins_and_is_told(asked: TrainRequest) -> None:
