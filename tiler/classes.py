@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.errors import ClassTableError
+from tiler.words import read_text
 
 NO_LABEL = 255
 """The label of a pixel that is not valid."""
@@ -147,12 +148,7 @@ def class_table_bytes(classes: ClassTable) -> bytes:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ClassTableError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ClassTableError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    text = read_text(path, ClassTableError)
     reader = csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), strict=True)
     try:
         for cells in reader:

@@ -158,7 +158,7 @@ def locate_base(model: str) -> tuple[Path, Normalisation]:
 
 
 def is_bundled(model: str) -> bool:
-    """Return whether a name means a model that comes with noseam; a checkpoint in a folder of a short name goes first."""
+    """Return whether a name means a model that comes with noseam; a checkpoint in a folder here goes first."""
     if model in BUNDLED_BY_SHORT_NAME:
         return not (Path(model) / "config.json").is_file()
     return model in BUNDLED_MODELS

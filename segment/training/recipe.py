@@ -1,4 +1,4 @@
-"""How a training goes where its user does not say so: by whether it starts from random weights, an encoder or a model."""
+"""How a training goes where its user does not say so: by what it starts from."""
 
 from __future__ import annotations
 

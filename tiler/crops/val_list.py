@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from tiler.errors import CropRequestError
 from tiler.files.names import read_name
 from tiler.files.walk import IMAGE_SUFFIXES
+from tiler.words import read_text
 
 _NAMES = ("source", "name", "image", "file", "filename", "photo")
 _SIDES = ("split", "set", "subset")
@@ -69,12 +70,7 @@ def read_val_list(path: Path, sources: Sequence[str]) -> frozenset[str]:
 
 
 def _names(path: Path) -> list[str]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CropRequestError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CropRequestError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    text = read_text(path, CropRequestError)
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         return []
