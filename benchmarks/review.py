@@ -3,9 +3,11 @@
 Scenes from half as high again as those that the bundled model learned from are segmented. Windows are picked by each
 measure of doubt and by chance, and labelled with the truth: the share of labels that this changes is their error rate.
 Then the model is trained on with the windows of each pick beside crops of its old scenes, and evaluated on other
-scenes. Every pool of scenes is a repetition of its own.
+scenes. Every pool of scenes is a repetition of its own. All that bears on the training is said here, so that other
+defaults of `train` do not change it.
 
     python benchmarks/review.py FOLDER
+    python benchmarks/review.py FOLDER --picks confidence disagreement random
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas
@@ -35,7 +37,16 @@ MODEL, WINDOW_PX, INPUT_PX, BATCH = "bundled:demo", 512, 256, 4
 PICKS: tuple[Pick, ...] = ("confidence", "disagreement", "random")
 SEED_OF_POOLS, SEED_OF_HELD, SEED_OF_VAL, SEED_OF_OLD = 4711, 99, 77, 1
 """The last is the seed of the scenes that the model was trained on; the others are of scenes that it never saw."""
-OLD_SHAPE, OLD_GSD_M, OLD_PHOTOS = (2048, 3072), 0.015, 2
+OLD_GSD_M, OLD_PHOTOS = 0.015, 2
+TRAINING: Mapping[str, Any] = {
+    "recipe": "finetune", "head_lr_factor": 1.0, "schedule": "linear", "warmup": 0.1, "weight_decay": 0.01, "ema": 0.0,
+    "loss": "ce", "ohem": 1.0, "class_weights": "none", "ignore": (), "map": (),
+    "batch_size": BATCH, "accumulate": 1, "input_px": INPUT_PX, "overlap": 0.25, "precision": "fp32",
+    "epochs": 1.0, "patience": None,
+    "augment": True, "zoom": (1.0, 1.0), "tilt": False, "colour": 0.2, "shadow": 0.0, "blur": 0.0, "noise": 0.0,
+    "jpeg": 0.0,
+}  # fmt: skip
+"""How the model is trained on, besides rate, steps and seed: no mean of weights, no zoom, one rate for all weights."""
 _DRAWS = 5
 
 
@@ -51,8 +62,10 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=20, help="windows that are labelled of a pool")
     parser.add_argument("--sides", type=int, nargs="+", default=(512, 256, 128), help="sides of windows")
     parser.add_argument("--train-side", type=int, default=256, help="side of the windows that are trained on")
-    parser.add_argument("--picks", nargs="+", default=("confidence", "random"), help="what is trained on")
+    parser.add_argument("--picks", nargs="+", choices=PICKS, default=("confidence", "random"),
+                        help="what is trained on")  # fmt: skip
     parser.add_argument("--steps", type=int, default=150, help="steps of a training; 0: none")
+    parser.add_argument("--old-size", type=int, nargs=2, default=(2048, 3072), help="height and width of an old photo")
     parser.add_argument("--lr", type=float, default=3e-5, help="learning rate")
     wanted = parser.parse_args()
     started = time.monotonic()
@@ -144,7 +157,8 @@ def _print_trainings(pools: Sequence[Path], wanted: argparse.Namespace) -> None:
 def _other_crops(wanted: argparse.Namespace) -> list[Path]:
     """Return crops of scenes that the model learned from, to train, and of one new scene, to validate."""
     old, val = wanted.folder / "old", _scenes(wanted.folder / "val", SEED_OF_VAL, 1, wanted)
-    make_survey(old, SceneOptions(photos=OLD_PHOTOS, photo_shape=OLD_SHAPE, seed=SEED_OF_OLD, gsd_m=OLD_GSD_M))
+    shape = (wanted.old_size[0], wanted.old_size[1])
+    make_survey(old, SceneOptions(photos=OLD_PHOTOS, photo_shape=shape, seed=SEED_OF_OLD, gsd_m=OLD_GSD_M))
     for scenes, split in ((old, 1.0), (val, 0.0)):
         noseam.crop(scenes / "images", scenes / "truth", scenes / "crops", classes=scenes / "classes.csv",
                     window_px=WINDOW_PX, split=split)  # fmt: skip
@@ -159,8 +173,8 @@ def _after(
     _picked(pool, pick, crops, wanted.windows, wanted.train_side, seed)
     for folder, share in ((crops, 2 / 3), (others[0], 1 / 3)):
         _repeat(folder / "crops.csv", round(share * wanted.steps * BATCH))
-    noseam.train([crops, *others], model, base=MODEL, max_steps=wanted.steps, lr=wanted.lr, warmup=0.1,
-                 input_px=INPUT_PX, batch_size=BATCH, seed=seed)  # fmt: skip
+    noseam.train([crops, *others], model, base=MODEL, max_steps=wanted.steps, validate_every=wanted.steps, lr=wanted.lr,
+                 seed=seed, **TRAINING)  # fmt: skip
     noseam.segment(held / "images", masks, model=str(model), tile="512", report=False)
     return _scores(held, masks)
 

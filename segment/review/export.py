@@ -25,8 +25,8 @@ from tiler.errors import NoseamError, reason_of
 from tiler.files.aside import make_aside
 from tiler.grid.window import Window
 
-_SHARE = 2
-"""A window is labelled that has one over this of the side of the model's window."""
+_SHARE, _LEAST_PX = 4, 32
+"""A window has one over this of the side of the model's window, and is no smaller than can be asked for."""
 _WRITERS: Mapping[ReviewFormat, Callable[[Path, Iterable[Draft], ClassTable], Path]] = {
     "crops": write_crops,
     "cvat": write_cvat,
@@ -106,7 +106,7 @@ def _sides(request: ReviewRequest, survey: Survey) -> tuple[int, int]:
     crop_px = survey.window_px or request.window_px
     if crop_px is None:
         raise RequestError(f"{survey.out}: the masks do not say the window of the model; give one: --window PX")
-    window_px = request.window_px or max(crop_px // _SHARE, 1)
+    window_px = request.window_px or min(max(crop_px // _SHARE, _LEAST_PX), crop_px)
     if window_px > crop_px:
         raise RequestError(
             f"--window: {crop_px} px at most expected, because the model sees no more at once; {window_px} found"

@@ -55,7 +55,7 @@ class ReviewRequest:
         None,
         "A window of this side is labelled, in source pixels; at most the window of the model.",
         unit="PX",
-        shown="half the model's",
+        shown="a quarter of the model's",
         least=32,
     )
     seed: int = option(0, "Another seed gives other windows with --by random.", unit="N", least=0)

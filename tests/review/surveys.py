@@ -20,7 +20,10 @@ CLASSES = 4
 CROP_PX = 64
 
 
-def survey(folder: Path, *names: str, shape: tuple[int, int] = (128, 192), measure: str = "confidence") -> Path:
+def survey(
+    folder: Path, *names: str, shape: tuple[int, int] = (128, 192), measure: str = "confidence",
+    window_px: int = CROP_PX,
+) -> Path:  # fmt: skip
     """Write photos to `photos` and masks of them to `masks`, and return `masks`; image after image holds less doubt."""
     masks = folder / "masks"
     for index, name in enumerate(names or ("a/IMG_1.jpg", "b/IMG_1.jpg")):
@@ -30,7 +33,8 @@ def survey(folder: Path, *names: str, shape: tuple[int, int] = (128, 192), measu
         labels = labels_of(shape, index)
         doubt = np.full(shape, 254, np.uint8)
         doubt[40:60, 70:100] = 20 * index  # a blob of doubt
-        write_masks(masks, name, labels, {measure: doubt if measure == "confidence" else 254 - doubt})
+        doubts = {measure: doubt if measure == "confidence" else 254 - doubt}
+        write_masks(masks, name, labels, doubts, window_px=window_px)
     (masks / ".noseam.survey.json").write_text(json.dumps({"folders": [str(folder / "photos")]}))
     write_class_table(masks / "classes.csv", class_table(CLASSES))
     return masks
@@ -45,13 +49,14 @@ def labels_of(shape: tuple[int, int], seed: int) -> NDArray[np.uint8]:
 
 
 def write_masks(
-    masks: Path, name: str, labels: NDArray[np.uint8], doubts: dict[str, NDArray[np.uint8]], classes: int = CLASSES
-) -> Path:
+    masks: Path, name: str, labels: NDArray[np.uint8], doubts: dict[str, NDArray[np.uint8]], classes: int = CLASSES,
+    window_px: int = CROP_PX,
+) -> Path:  # fmt: skip
     """Write the masks of an image as `segment` writes them, and return the label mask."""
     label = masks / Path(name).with_name(f"{Path(name).stem}_label.png")
     label.parent.mkdir(parents=True, exist_ok=True)
     text = PngImagePlugin.PngInfo()
-    for key, value in tags(name, class_table(classes)).items():
+    for key, value in tags(name, class_table(classes), window_px).items():
         text.add_itxt(key, value)
     Image.fromarray(labels).save(label, pnginfo=text)
     for measure, doubt in doubts.items():
@@ -59,9 +64,9 @@ def write_masks(
     return label
 
 
-def tags(name: str, classes: ClassTable) -> dict[str, str]:
+def tags(name: str, classes: ClassTable, window_px: int = CROP_PX) -> dict[str, str]:
     """Return what such a mask says of itself."""
-    recipe: dict[str, Any] = {"channels": [], "value_range": None, "cut": {"window": CROP_PX, "input": 64}}
+    recipe: dict[str, Any] = {"channels": [], "value_range": None, "cut": {"window": window_px, "input": 64}}
     return {
         "SOURCE": name, "NOSEAM_FINGERPRINT": "0" * 32, "NOSEAM_RECIPE": json.dumps(recipe),
         "CLASS_NAMES": json.dumps(classes.names),

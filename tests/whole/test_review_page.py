@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,17 +17,21 @@ from PIL import Image
 from cli import main
 from tests import ROOT
 from tests.models import NEEDS_TORCH
-from tests.runs import run
+from tests.runs import noseam
 
 PAGE = ROOT / "docs" / "review.md"
 EXPORT = "masks/review/export-1"
 
 
+def listed(table: Path) -> list[dict[str, str]]:
+    """Return the windows that a table lists."""
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def correct(folder: Path) -> None:
     """Put the truth into the windows of an export, as people would."""
-    with (folder / EXPORT / "windows.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
+    for row in listed(folder / EXPORT / "windows.csv"):
         truth = np.asarray(Image.open(folder / "survey/truth" / Path(row["image"]).with_suffix(".png")))
         top, left, height, width = (int(row[name]) for name in ("row_off", "col_off", "height", "width"))
         labels = truth[top : top + height, left : left + width]
@@ -39,7 +43,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Return what each command said."""
     folder = tmp_path_factory.mktemp("review")
     commands = re.findall(r"^    (noseam .*)$", PAGE.read_text(), re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 8
     found = {"folder": str(folder)}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -57,30 +61,6 @@ def output(said: Mapping[str, str], part: str) -> str:
 
 
 @NEEDS_TORCH
-def test_the_benchmark_of_reviews_compares_doubt_with_chance(tmp_path: Path) -> None:
-    small = [
-        "--pools",
-        "1",
-        "--photos",
-        "1",
-        "--size",
-        "600",
-        "1100",
-        "--windows",
-        "3",
-        "--sides",
-        "64",
-        "--steps",
-        "0",
-    ]
-    done = run([sys.executable, "benchmarks/review.py", str(tmp_path), *small])
-    assert done.returncode == 0, done.stderr
-    rates = {pick: float(rate) for pick, rate in re.findall(r"(\w+) +(\d+\.\d\d), +\S+ times random", done.stdout)}
-    assert rates["confidence"] > rates["random"]
-    assert "disagreement" in rates
-
-
-@NEEDS_TORCH
 def test_windows_are_listed_and_taken_back(said: Mapping[str, str]) -> None:
     assert "3 windows of 256 px in 2 of 3 images, chosen by confidence:\n" in output(said, "--export")
     assert re.search(r"^3 windows of 2 images taken, .* people changed \d+\.\d% of these labels$",
@@ -92,3 +72,19 @@ def test_the_model_learned_from_both_folders(said: Mapping[str, str]) -> None:
     card = (Path(said["folder"]) / "better/README.md").read_text()
     assert "noseam train crops masks/review/crops --out better --base bundled:demo" in card
     assert "| training | 4 | 3 |" in card
+
+
+@NEEDS_TORCH
+def test_the_better_model_makes_all_masks_anew_and_the_next_round_leaves_out_what_came_back(
+    said: Mapping[str, str],
+) -> None:
+    masks = Path(said["folder"]) / "masks"
+    lines = (masks / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["state"] for line in lines] == ["done"] * 6
+    result = noseam("review", masks, "--export", 3)
+    assert result.exit_code == 0, result.output
+    first, second = (
+        {row["name"] for row in listed(masks / f"review/export-{number}/windows.csv")} for number in (1, 2)
+    )
+    assert len(first) == len(second) == 3
+    assert not first & second
