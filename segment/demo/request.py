@@ -68,3 +68,9 @@ class DemoRequest:
         except OSError as error:
             reason = error.strerror or error
             raise RecordError(f"{self.out}: the demo cannot write there: {reason}; choose another --out") from error
+
+
+def is_of_demo(masks: Path) -> bool:
+    """Return whether a folder holds the masks of a demo, whose scenes are such as its model learned from."""
+    out = masks.absolute().parent
+    return DemoRequest(out=out).masks == masks.absolute() and (out / _MARKER).exists()

@@ -131,6 +131,8 @@ class Content:
     """When the report was made, ISO 8601."""
     low_below: float
     """Confidence counts as low below this, 0 to 1."""
+    caveat: str = ""
+    """Why no mask is to be passed on unseen, whatever the lights say; empty where nothing speaks against it."""
     notes: tuple[str, ...] = ()
     """What a reader is to know before anything else."""
     run: tuple[tuple[str, str], ...]

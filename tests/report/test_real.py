@@ -33,6 +33,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Path, open_page: OpenPage) -> None:
     page = open_page(demo / "report" / "index.html")
     text = page.inner_text("body")
+    assert "Look at it before you pass it on" not in text  # it learned such scenes, and their evaluation stands beside
     for told in (
         "IMG_0001.jpg",
         "ortho_1.tif",
@@ -56,3 +57,18 @@ def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Pa
     hrefs = [str(link.get_attribute("href")).removeprefix("./") for link in page.locator(".files a").all()]
     assert {"../IMG_0001_label.png", "../IMG_0001_confidence.png"} <= set(hrefs)
     assert all((demo / "report" / href).exists() for href in hrefs)
+
+
+def test_masks_of_a_bundled_model_are_to_be_looked_at(tmp_path: Path, open_page: OpenPage) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (160, 120), (90, 120, 60)).save(photos / "a.png")
+    for model in ("bundled:start", "demo"):
+        out = tmp_path / model.replace(":", "-")
+        assert noseam("segment", photos, "--out", out, "--model", model, "--threads", 1).exit_code == 0
+        page = open_page(out / "report" / "index.html")
+        verdict = page.locator(".verdict")
+        assert verdict.get_attribute("class") == "verdict amber"
+        assert verdict.locator(".headline").text_content() == "Look at it before you pass it on"
+        assert "The model learned made-up scenes alone" in verdict.inner_text()
+        assert "% of the pixels right" in verdict.inner_text()
