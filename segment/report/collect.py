@@ -107,7 +107,7 @@ def _notes(on_demo: str, found: Folder) -> Iterator[str]:
         yield f"The model learned made-up scenes alone, and these are such scenes. On others it has {measured}."
     count = found.runs[0].shard.count if found.runs else 1
     if missing := count - len(found.runs):
-        yield f"{missing} of {count} shards have not run into this folder yet."
+        yield f"{missing} of {count} shards {'has' if missing == 1 else 'have'} not run into this folder yet."
     if gone := found.gone:
         yield (
             f"Masks of photos that left the survey are not counted here: {len(gone):,}, such as {gone[0].name}. "

@@ -114,6 +114,7 @@ def test_lights_and_classes_lead_to_their_images(open_report: OpenReport) -> Non
     assert page.locator(".verdict .headline").text_content() == "Not ready to use"
     assert page.locator("[data-light]").count() == 3
     assert page.get_by_text("Each light: Green: none. Amber: up to 5 %. Red: more.").is_visible()
+    assert page.get_by_text("An image counts if somebody says so.").count() == page.locator(".lights li").count() == 3
     suspect = page.locator("[data-light=suspect] p").first
     assert suspect.text_content() == "1 of 12 images. GDAL complained of pixels that it decoded all the same. show"
     page.get_by_role("button", name="Show the images: Suspect").click()

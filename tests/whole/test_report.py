@@ -85,7 +85,10 @@ def test_an_image_has_its_previews_its_masks_its_classes_and_its_place(
     assert photo["size"] == [260, 150]
     assert photo["preview"] == [260, 150]
     assert 0 < photo["confidence"] < 1
-    assert sum(share for _, share in photo["classes"]) == pytest.approx(1)
+    assert sum(share for _, share, _, _ in photo["classes"]) == pytest.approx(1)
+    means = sum(share * mean for _, share, mean, _ in photo["classes"])
+    assert means == pytest.approx(photo["confidence"], abs=1e-3)
+    assert sum(share * low for _, share, _, low in photo["classes"]) == pytest.approx(photo["low"], abs=1e-3)
     assert "footprint" not in photo
     assert len(ortho["footprint"]) == 4
     assert ortho["footprint"][0] == pytest.approx([45.154, 15], abs=0.01)
@@ -123,7 +126,7 @@ def test_no_report_is_made_where_none_is_wanted_and_none_of_a_shard(survey: Path
     found = said(tmp_path / "parts")
     assert len(found["images"]) == 3
     assert {each["state"] for each in found["images"]} > {"left"}
-    assert found["notes"] == ["1 of 2 shards have not run into this folder yet."]
+    assert found["notes"] == ["1 of 2 shards has not run into this folder yet."]
     assert "--shard" not in dict(found["run"])["command"]
     segment(survey, tmp_path / "parts", model, "--shard", "2/2")
     assert api.report(tmp_path / "parts") == tmp_path / "parts" / "report" / "index.html"
@@ -139,7 +142,7 @@ def test_areas_are_those_of_the_summary(survey: Path, tmp_path: Path, model: Pat
     segment(survey, tmp_path / "both", model)
     found = said(tmp_path / "both")
     assert not any("m2" in each for each in found["classes"])
-    assert "do not say how much ground they cover" in found["area_note"]
+    assert "1 of 2 images does not say how much ground it covers" in found["area_note"]
 
 
 def test_an_evaluation_beside_the_masks_is_shown(tmp_path: Path, model: Path) -> None:
