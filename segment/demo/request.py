@@ -23,6 +23,9 @@ class DemoRequest:
     out: Path = option(
         Path("noseam-demo"), "This folder gets the survey, the masks and the evaluation.", unit="DIR", path="folder"
     )
+    report: bool = option(
+        True, "A page that any browser opens shows the survey, its masks and their evaluation: masks/report/index.html."
+    )
 
     def __post_init__(self) -> None:
         check(self, DemoError)

@@ -86,9 +86,17 @@ def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], im
     yield "made by", _all([each.get("SOFTWARE", "") for each in tags])
     yield "masks", readable(str(out.absolute()))
     if runs:
+        if devices := _devices(runs, tags):
+            yield "device", devices
         yield "machine", _all([run.host for run in runs])
         if words := runs[0].command_for(WHOLE):
             yield "command", shlex.join(words)
+
+
+def _devices(runs: Sequence[Begun], tags: Sequence[Mapping[str, str]]) -> str:
+    """Return what the runs had to compute with; empty where no record tells it."""
+    on_gpu = any("cuda" in each.get(ENGINE_KEY, "").split() for each in tags)
+    return _all([words for run in runs if (words := run.hardware.in_words(on_gpu=on_gpu))])
 
 
 def _caveat(bundled: str) -> str:

@@ -83,7 +83,7 @@ def _scaled(kind: str, images: Sequence[ImageRow]) -> Light:
     its = "its" if silent == 1 else "their"
     says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; {its} scale or that of the model is not known."
     if not is_installed("photo"):
-        says += f" Drone photos say their scale where the extra `photo` is installed: {install_command('photo')}"
+        says += f" Drone photos may say theirs once this is installed: {install_command('photo')}"
     return _with_silent(_of_all(kind, images), silent, says, unknown=not any(image.judged_gsd_m for image in images))
 
 

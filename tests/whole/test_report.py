@@ -69,6 +69,7 @@ def test_a_run_ends_with_a_report_and_names_it_first(survey: Path, tmp_path: Pat
     assert run["model"] == str(model)
     assert "second" in run["took"]
     assert "--confidence" in run["command"]
+    assert run["device"].endswith(", 1 core")
 
 
 def test_an_image_has_its_previews_its_masks_its_classes_and_its_place(

@@ -5,7 +5,7 @@
 
   const sure = (confidence, low) =>
     confidence !== undefined &&
-    make("span", { class: "sure" }, `confidence ${words.digits(confidence)}, ${words.percent(low)} below ${words.digits(report.low_below)}`);
+    make("span", { class: "sure", title: `Low: below ${words.digits(report.low_below)}` }, `confidence ${words.digits(confidence)}, ${words.percent(low)} low`);
 
   /** Return the legend. `hidden` is the set of ids that are not painted; `changed` is called after a change of it. */
   noseam.legendOf = (image, hidden, changed) => {
