@@ -17,7 +17,7 @@ from segment.plan.scope import read_roots
 from segment.plan.shard import WHOLE
 from segment.record.begun import Begun
 from segment.report.areas import class_rows
-from segment.report.beside import confusion_of, learning_curve, read_evaluation, reliability_of
+from segment.report.beside import confusion_of, learned_confusion, learning_curve, read_evaluation, reliability_of
 from segment.report.content import Content
 from segment.report.images import image_rows
 from segment.report.lights import lights_of
@@ -67,7 +67,7 @@ def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | No
         area_note=area_note,
         images=rows,
         learning_curve=learning_curve(model, folder) if model else (),
-        confusion=confusion,
+        confusion=confusion or (learned_confusion(model, folder) if model else None),
         reliability=reliability_of(judged),
     )
 

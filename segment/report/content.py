@@ -114,6 +114,8 @@ class Confusion:
     """Intersection over union of each class; None where it does not occur."""
     miou: float | None
     """Their mean."""
+    of: Literal["images", "crops"] = "images"
+    """`crops`: of those on which the model was validated while it learned, not of the images of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,6 @@ class Content:
     learning_curve: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
     """Columns of the learning curve: name, and a value for each epoch; empty where there is none."""
     confusion: Confusion | None = None
-    """From an evaluation; None where there is none."""
+    """From an evaluation, or else of the model while it learned; None where there is neither."""
     reliability: tuple[Bin, ...] = ()
     """From an evaluation; empty where there is none."""

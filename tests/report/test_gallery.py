@@ -194,6 +194,15 @@ def test_charts_say_what_the_content_says(open_report: OpenReport) -> None:
     matrix = charts.nth(3).locator("tbody tr").first
     assert matrix.text_content() == "road90333380.0 %"
     assert charts.nth(3).get_by_text("Mean IoU 79.0 %.").is_visible()
+    assert charts.nth(3).get_by_text("Of the crops").count() == 0
+
+
+def test_a_confusion_of_validation_crops_says_so(open_report: OpenReport) -> None:
+    made = content(mixed())
+    assert made.confusion is not None
+    page = open_report(replace(made, confusion=replace(made.confusion, of="crops")))
+    caption = page.locator("#charts figcaption").last.text_content() or ""
+    assert "Of the crops that the model was validated on while it learned, not of the images above." in caption
 
 
 def test_a_learning_curve_of_one_epoch_is_a_dot(open_report: OpenReport) -> None:

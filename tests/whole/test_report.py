@@ -166,6 +166,33 @@ def test_an_evaluation_beside_the_masks_is_shown(tmp_path: Path, model: Path) ->
     assert said(tmp_path / "out")["confusion"] == found
 
 
+def test_how_a_model_learned_is_shown_where_no_evaluation_is_beside(tmp_path: Path, model: Path) -> None:
+    survey = make_survey(tmp_path / "survey", photos=1, rasters=0, height=120, width=160)
+    learned, out = tmp_path / "learned", tmp_path / "out"
+    shutil.copytree(model, learned)
+    (learned / "learning_curve.csv").write_text("epoch,step,train_loss,miou,iou_a\n1.0,2,0.9,0.25,0.5\n2.0,4,,0.75,1\n")
+    (learned / "confusion.csv").write_text("truth / predicted,a,b,no label\na,6,2,0\nb,0,4,0\n")
+    segment(survey, out, learned)
+    found = said(out)
+    assert found["learning_curve"] == [
+        ["epoch", [1.0, 2.0]], ["step", [2.0, 4.0]], ["train_loss", [0.9, None]], ["miou", [0.25, 0.75]],
+    ]  # fmt: skip
+    confusion = found["confusion"]
+    assert (confusion["classes"], confusion["pixels"], confusion["of"]) == (["a", "b"], [[6, 2], [0, 4]], "crops")
+    assert confusion["iou"] == pytest.approx([6 / 8, 4 / 6])
+    assert confusion["miou"] == pytest.approx((6 / 8 + 4 / 6) / 2)
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    Image.fromarray(np.zeros((120, 160), np.uint8)).save(truth / "photo_0.png")
+    assert noseam("evaluate", out, truth, "--out", tmp_path / "evaluation").exit_code == 0
+    noseam("report", out)
+    assert said(out)["confusion"]["of"] == "images"
+    shutil.rmtree(tmp_path / "evaluation")
+    (learned / "confusion.csv").write_text("truth / predicted,a,b,no label\na,6,2\n")
+    noseam("report", out)
+    assert "confusion" not in said(out)
+
+
 def test_previews_of_photos_that_are_gone_go_too(survey: Path, tmp_path: Path, model: Path) -> None:
     out = tmp_path / "out"
     segment(survey, out, model)
