@@ -83,9 +83,10 @@ def matrix_from_csv(text: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     ValueError
         If the table is not as `matrix_as_csv` writes it.
     """
-    head, *rows = csv.reader(io.StringIO(text)) if text else ((),)
+    table = list(csv.reader(io.StringIO(text)))
+    head, rows = table[:1], table[1:]
     names = tuple(name for name, *_ in rows)
-    if not names or tuple(head) != (_CORNER, *names, NO_LABEL_NAME) or {len(row) for row in rows} != {len(head)}:
+    if not names or head != [[_CORNER, *names, NO_LABEL_NAME]] or any(len(row) != len(head[0]) for row in rows):
         raise ValueError("no table of a confusion matrix")
     matrix = np.array([[int(count) for count in counts] for _, *counts in rows], np.int64)
     if matrix.min() < 0:

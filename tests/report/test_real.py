@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from segment.demo import request as demo_request
+from tests.make import noise
 from tests.models import NEEDS_TORCH
 from tests.report.conftest import OpenPage, until
 from tests.runs import noseam
@@ -62,7 +63,7 @@ def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Pa
 def test_masks_of_a_bundled_model_are_to_be_looked_at(tmp_path: Path, open_page: OpenPage) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    Image.new("RGB", (160, 120), (90, 120, 60)).save(photos / "a.png")
+    Image.fromarray(noise(120, 160, 3)).save(photos / "a.png")
     for model in ("bundled:start", "demo"):
         out = tmp_path / model.replace(":", "-")
         assert noseam("segment", photos, "--out", out, "--model", model, "--threads", 1).exit_code == 0

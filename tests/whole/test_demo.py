@@ -13,6 +13,7 @@ from PIL import Image
 
 from segment.demo import request as demo_request
 from segment.guard.lock import hold_folder
+from segment.report.content import Content
 from segment.report.page import write_pages
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.runs import noseam
@@ -35,9 +36,12 @@ def test_the_demo_runs_into_a_folder_that_bears_the_models_short_name(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages: list[Path] = []
-    monkeypatch.setattr(
-        "segment.report.make.write_pages", lambda content, folder: pages.append(write_pages(content, folder)) or folder
-    )
+
+    def write(content: Content, folder: Path) -> Path:
+        pages.append(write_pages(content, folder))
+        return pages[-1]
+
+    monkeypatch.setattr("segment.report.make.write_pages", write)
     result = noseam("demo", "--out", "demo")
     assert result.exit_code == 0
     assert len(pages) == 1  # with the evaluation in it, and not once before
