@@ -64,16 +64,18 @@ def _run(ctx: click.Context, request: DemoRequest, model: str) -> int:
         click.echo(f"Making a survey in {request.survey}, which takes about a minute on two cores ...", err=True)
         with Meter("megapixels", quiet=quiet(), sign_s=SCENES_SIGN_S) as count:
             make_survey(request.survey, scenes, advance=count)
-    click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model} --confidence", err=True)
-    if code := segment.run(ctx, SegmentRequest(sources=(photos,), out=request.masks, model=model, confidence=True)):
+    without = "" if request.report else " --no-report"
+    click.echo(f"$ noseam segment {photos} --out {request.masks} --model {model} --confidence{without}", err=True)
+    asked = SegmentRequest(sources=(photos,), out=request.masks, model=model, confidence=True, report=request.report)
+    if code := segment.run(ctx, asked, previews_only=True):  # the page is to show the evaluation too
         return code
     click.echo(f"$ noseam evaluate {request.masks} {truth} --out {request.evaluation}", err=True)
     code = evaluate.run(ctx, EvaluateRequest(predicted=request.masks, truth=truth, out=request.evaluation))
-    page = report(ReportRequest(out=request.masks, evaluation=request.evaluation))
+    page = report(ReportRequest(out=request.masks, evaluation=request.evaluation)) if request.report else None
     draw_comparison(photos / "IMG_0001.jpg", request.masks / "IMG_0001_label.png", request.picture)
+    shown = f"report:      {page}  (open it in a browser)\n" if page else ""
     click.echo(
-        f"\nreport:      {page}  (open it in a browser)\n"
-        f"photos:      {photos}\n"
+        f"\n{shown}photos:      {photos}\n"
         f"masks:       {request.masks}  (open {request.masks / 'ortho_1_label.tif'} in QGIS)\n"
         f"at a glance: {request.picture}\nevaluation:  {request.evaluation}\n"
         "The model of the demo knows such scenes only. For your own photos:\n"

@@ -59,8 +59,18 @@ def segment(ctx: click.Context, /, model: str | None, as_json: bool, json_file: 
     ctx.exit(run(ctx, request, as_json=as_json, json_file=json_file))
 
 
-def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, json_file: Path | None = None) -> int:
-    """Segment a survey as the user sees it; return the exit code."""
+def run(
+    ctx: click.Context,
+    request: SegmentRequest,
+    *,
+    as_json: bool = False,
+    json_file: Path | None = None,
+    previews_only: bool = False,
+) -> int:
+    """Segment a survey as the user sees it; return the exit code.
+
+    Where there are to be `previews_only`, who calls makes the page of the report.
+    """
     from segment.guard.limits import Gate
     from segment.guard.pulse import giving_up
     from segment.guard.signals import exit_now
@@ -94,7 +104,7 @@ def run(ctx: click.Context, request: SegmentRequest, *, as_json: bool = False, j
         for outcome in stack.enter_context(closing(outcomes)):
             sums.add(outcome)
             progress.report(outcome)
-        page = report_after(request)
+        page = None if previews_only else report_after(request)
     if gate.end == "stalled":
         exit_now(FAILED)
     return exit_code(gate.end, failed=len(sums.failures), left=sums.left)

@@ -179,9 +179,15 @@ def held(request: SegmentRequest, planned: Planned, gate: Gate, command: Sequenc
         If the folder cannot be written to.
     """
     from segment.guard.output import hold_output
+    from segment.record.hardware import hardware_of
+    from segment.run.cores import share_cores
 
+    engine = request.engine_options
+    hardware = hardware_of(
+        share_cores(engine.threads).cores, gpus=engine.device != "cpu" and engine.engine != "openvino"
+    )
     with hold_output(
-        planned.scope, request.shard, planned.everything, gate, prune=request.prune, command=command
+        planned.scope, request.shard, planned.everything, gate, prune=request.prune, hardware=hardware, command=command
     ) as survey:
         yield replace(planned, survey=survey)
 

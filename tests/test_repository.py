@@ -45,7 +45,6 @@ OF_ANOTHER_LENGTH = {
     "tiler/crops/ground.py": "too short: what a file says of its ground, for cutting and for telling places",
     "tiler/crops/request.py": "too short: a request stands in the room of its work, and loads nothing",
     "tiler/doubt.py": "too short: one value, and how masks carry it",
-    "tiler/extra.py": "too short: one function that four rooms call",
     "tiler/files/aside.py": "too short: one mark, set and looked for",
     "tiler/files/previews.py": "too short: names alone, in the room of names",
     "tiler/files/vector.py": "too short: a table of suffixes that loads no vector library",

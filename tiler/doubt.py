@@ -20,9 +20,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_PLACE: frozenset[Kind] = frozenset({"not placed", "far from scale"})
 """Kinds that headers and options tell, before any pixel is read."""
 DOUBTS_KEY = "NOSEAM_DOUBTS"
+"""Tag of a mask: what makes it doubtful, a list in JSON of pairs of kind and reason."""
 JUDGED_GSD_KEY = "NOSEAM_JUDGED_GSD_M"
 """Tag of the ground sample distance by which the scale was judged, metres; absent where it could not be."""
-"""Tag of a mask: what makes it doubtful, a list in JSON of pairs of kind and reason."""
 
 
 @dataclass(frozen=True, slots=True)

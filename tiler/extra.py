@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Literal
 
 from tiler.errors import MissingExtraError
@@ -21,6 +22,11 @@ EXTRAS = {
 def install_command(extra: str) -> str:
     """Return how to install an extra, in words that end with a command."""
     return f"pip install 'noseam[{extra}]', or in a checkout pip install '.[{extra}]'"
+
+
+def is_installed(extra: str) -> bool:
+    """Return whether all packages of an extra are there; none is imported."""
+    return all(find_spec(package) is not None for package in EXTRAS[extra][1])
 
 
 def require_extra(extra: Literal["cluster", "photo", "place", "vector"]) -> None:

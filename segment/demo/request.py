@@ -23,6 +23,9 @@ class DemoRequest:
     out: Path = option(
         Path("noseam-demo"), "This folder gets the survey, the masks and the evaluation.", unit="DIR", path="folder"
     )
+    report: bool = option(
+        True, "A page that any browser opens shows the survey, its masks and their evaluation: masks/report/index.html."
+    )
 
     def __post_init__(self) -> None:
         check(self, DemoError)
@@ -68,3 +71,9 @@ class DemoRequest:
         except OSError as error:
             reason = error.strerror or error
             raise RecordError(f"{self.out}: the demo cannot write there: {reason}; choose another --out") from error
+
+
+def is_of_demo(masks: Path) -> bool:
+    """Return whether a folder holds the masks of a demo, whose scenes are such as its model learned from."""
+    out = masks.absolute().parent
+    return DemoRequest(out=out).masks == masks.absolute() and (out / _MARKER).exists()

@@ -14,11 +14,11 @@ import psutil
 from segment.doctor.fact import Fact, gigabytes
 from segment.engine.choose import count_gpus
 from segment.guard.limits import memory_bytes
+from segment.record.hardware import processor_name, said_by_linux
 from segment.run.cores import share_cores
 from tiler.words import counted
 
 PART = "machine"
-_CPU_INFO = Path("/proc/cpuinfo")
 SETS = {
     "AVX2": {"avx2", "x86_v3"},
     "AVX-512": {"avx512f", "x86_v4"},
@@ -37,8 +37,8 @@ _LITTLE_MEMORY, _FEW_FILES = 2e9, 256
 def facts() -> Iterator[Fact]:
     """Yield what the machine is."""
     yield Fact(PART, "system", f"{_system()}, {platform.machine()}")
-    said = _said_by_linux()
-    yield Fact(PART, "processor", said.get("model name") or platform.processor() or "of unknown name")
+    said = said_by_linux()
+    yield Fact(PART, "processor", processor_name(said))
     yield instructions(_flags(said) | _said_by_numpy())
     yield cores(share_cores().cores, psutil.cpu_count(logical=False), psutil.cpu_count() or 1)
     yield memory(float(psutil.virtual_memory().total), memory_bytes(), float(psutil.virtual_memory().available))
@@ -56,16 +56,6 @@ def _system() -> str:
     except (OSError, KeyError):
         name = "of unknown name"
     return f"Linux {platform.release()}, {name}"
-
-
-def _said_by_linux() -> Mapping[str, str]:
-    """Return what Linux says of the first core; nothing elsewhere."""
-    try:
-        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    pairs = [line.partition(":") for line in lines]
-    return {name.strip(): text.strip() for name, _, text in pairs}
 
 
 def _flags(said: Mapping[str, str]) -> set[str]:

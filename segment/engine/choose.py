@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 from segment.engine.request import EngineOptions
 from segment.errors import EngineError
 from segment.guard.signals import raise_if_asked
+from segment.record.hardware import CUDA_DRIVER
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from segment.engine.device import Chosen
     from segment.model.checkpoint import Description
 
-_CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _DEFAULTS = EngineOptions()
 _log = logging.getLogger(__name__)
 
@@ -88,7 +87,7 @@ def count_gpus() -> int:
     """Return how many CUDA devices this process may use, as the driver says; PyTorch is not imported."""
     found = ctypes.c_int(0)
     try:
-        driver = ctypes.CDLL(_CUDA_DRIVER)
+        driver = ctypes.CDLL(CUDA_DRIVER)
         usable = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0
     except (OSError, AttributeError):
         return 0
@@ -98,7 +97,7 @@ def count_gpus() -> int:
 def has_cuda() -> bool:
     """Return whether PyTorch can use a CUDA device. Without a driver PyTorch is not imported, which would be slow."""
     try:
-        ctypes.CDLL(_CUDA_DRIVER)
+        ctypes.CDLL(CUDA_DRIVER)
     except OSError:
         return False
     import torch

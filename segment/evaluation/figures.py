@@ -14,11 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segment.evaluation.metrics import NO_LABEL_NAME
 from segment.evaluation.reliability import Reliability
 from tiler.files.atomic import replacing
 
-NO_LABEL_NAME = "no label"
-"""What the last column of a confusion matrix is called."""
 _DPI = 130
 _CELL_INCHES = 0.42, 0.8
 """Least and most side of a cell; between these bounds the longer side of the matrix is 10 inches."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 from segment.errors import EvaluateError
 from tiler.classes import NO_LABEL
 
+NO_LABEL_NAME = "no label"
+"""Heads the column of pixels without a predicted class."""
+_CORNER = "truth / predicted"
 PER_CLASS = ("iou", "f1", "precision", "recall")
 """The scores that each class has, in the order of tables."""
 
@@ -56,6 +61,37 @@ def confusion(
         if (unknown := np.flatnonzero(pixels[classes:NO_LABEL])).size:
             raise EvaluateError(f"the {what} has class id {classes + unknown[0]}; expected 0 to {classes - 1}, or 255")
     return np.column_stack((counts[:classes, :classes], counts[:classes, NO_LABEL]))
+
+
+def matrix_as_csv(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
+    """Return a confusion matrix, see `confusion`, as a table: a row for each true class; pixels by predicted class.
+
+    `matrix_from_csv` is the inverse.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((_CORNER, *names, NO_LABEL_NAME))
+    writer.writerows((name, *counts) for name, counts in zip(names, matrix.tolist(), strict=True))
+    return text.getvalue()
+
+
+def matrix_from_csv(text: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the names of the classes and the confusion matrix that a table holds.
+
+    Raises
+    ------
+    ValueError
+        If the table is not as `matrix_as_csv` writes it.
+    """
+    table = list(csv.reader(io.StringIO(text)))
+    head, rows = table[:1], table[1:]
+    names = tuple(name for name, *_ in rows)
+    if not names or head != [[_CORNER, *names, NO_LABEL_NAME]] or any(len(row) != len(head[0]) for row in rows):
+        raise ValueError("no table of a confusion matrix")
+    matrix = np.array([[int(count) for count in counts] for _, *counts in rows], np.int64)
+    if matrix.min() < 0:
+        raise ValueError("a count of pixels below 0")
+    return names, matrix
 
 
 @dataclass(frozen=True, slots=True)

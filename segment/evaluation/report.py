@@ -13,9 +13,9 @@ from typing import Any
 
 from segment.errors import EvaluateError
 from segment.evaluation.blocks import Blocks
-from segment.evaluation.figures import NO_LABEL_NAME, draw_confusion, draw_reliability
+from segment.evaluation.figures import draw_confusion, draw_reliability
 from segment.evaluation.grid_dependence import Dependence, Level
-from segment.evaluation.metrics import class_rows, metrics_as_dict, or_none
+from segment.evaluation.metrics import class_rows, matrix_as_csv, metrics_as_dict, or_none
 from segment.evaluation.reliability import Bin, reliability_as_dict
 from segment.evaluation.results import Evaluation
 from segment.evaluation.seams import SeamScores
@@ -146,12 +146,11 @@ def _pictures(evaluation: Evaluation) -> dict[str, Callable[[Path], None]]:
 def _of_truth(evaluation: Evaluation) -> dict[str, str]:
     """Return the tables of an evaluation by the truth: scores by class, the confusion matrix, reliability."""
     names = [*evaluation.classes]
-    table = [
-        ["truth / predicted", *names, NO_LABEL_NAME],
-        *([name, *row] for name, row in zip(names, evaluation.confusion.tolist(), strict=True)),
-    ]
     scores = class_rows(evaluation.metrics, names)
-    found = {"per_class.csv": _csv([list(scores[0]), *(row.values() for row in scores)]), "confusion.csv": _csv(table)}
+    found = {
+        "per_class.csv": _csv([list(scores[0]), *(row.values() for row in scores)]),
+        "confusion.csv": matrix_as_csv(evaluation.confusion, names),
+    }
     if evaluation.reliability is not None:
         found["reliability.csv"] = _csv([Bin.__slots__, *map(astuple, evaluation.reliability.bins)])
     return found

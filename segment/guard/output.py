@@ -18,6 +18,7 @@ from segment.plan.shard import WHOLE, Shard
 from segment.plan.shares import forget_shares, take_shard
 from segment.plan.survey import SurveyPlan
 from segment.record.begun import begin_record, end_record
+from segment.record.hardware import Hardware
 from tiler.words import counted
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,14 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def hold_output(
-    scope: Scope, shard: Shard, survey: SurveyPlan, gate: Gate, *, prune: bool, command: Sequence[str] = ()
+    scope: Scope,
+    shard: Shard,
+    survey: SurveyPlan,
+    gate: Gate,
+    *,
+    prune: bool,
+    hardware: Hardware,
+    command: Sequence[str] = (),
 ) -> Iterator[SurveyPlan]:
     """Keep other runs from the output folder for the block, and say what the user may want to look after in it.
 
@@ -43,6 +51,8 @@ def hold_output(
         Says at the end of the block whether the run looked at all its images.
     prune : bool
         Whether to remove the masks of photos that have left the survey.
+    hardware : Hardware
+        What the run has to compute with, for its record.
     command : sequence of str
         What was typed after `noseam`, for the record of the run.
 
@@ -60,16 +70,18 @@ def hold_output(
         ours = take_shard(survey, shard, scope.out, settle=True)
         _prune(ours.gone, prune=prune)
         _warn_of_space(scope.out, ours)
-        with _recorded(scope.out, shard, ours, gate, command):
+        with _recorded(scope.out, shard, ours, gate, command, hardware):
             yield ours
         if shard == WHOLE and scope.whole and gate.end == "complete":
             forget_shares(scope.out)
 
 
 @contextmanager
-def _recorded(out: Path, shard: Shard, survey: SurveyPlan, gate: Gate, command: Sequence[str]) -> Iterator[None]:
+def _recorded(
+    out: Path, shard: Shard, survey: SurveyPlan, gate: Gate, command: Sequence[str], hardware: Hardware
+) -> Iterator[None]:
     """Record what a run sets out to do, and after the block that it ended."""
-    begun = begin_record(out, shard, survey, command)
+    begun = begin_record(out, shard, survey, command, hardware)
     try:
         yield
     except BaseException as error:

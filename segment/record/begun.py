@@ -15,6 +15,7 @@ from typing import Any
 from segment.errors import RecordError
 from segment.plan.shard import Shard, marked
 from segment.plan.survey import SurveyPlan
+from segment.record.hardware import Hardware
 from segment.record.manifest import MANIFEST, end_of_lines
 from tiler.extra import version_of
 from tiler.files.atomic import write_whole
@@ -23,6 +24,8 @@ from tiler.words import readable
 RUN = ".noseam.run.json"
 """Name of the hidden file in the output folder; shards mark it."""
 _PACKAGES = ("noseam", "torch", "openvino", "transformers", "numpy", "rasterio", "pillow", "numba")
+
+_UNKNOWN = Hardware()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Begun:
     """When it ended; None while it runs, or where it was killed."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Packages that decide masks, with their versions."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What it has to compute with."""
     end: str = ""
     """Why it took no more work, see `End`; empty until it ended."""
 
@@ -64,7 +69,9 @@ class Begun:
         return ("noseam", *words, *(["--shard", str(shard)] if shard.count > 1 else []), *after)
 
 
-def begin_record(out: Path, shard: Shard, survey: SurveyPlan, command: Sequence[str]) -> Begun:
+def begin_record(
+    out: Path, shard: Shard, survey: SurveyPlan, command: Sequence[str], hardware: Hardware = _UNKNOWN
+) -> Begun:
     """Record what a run sets out to do, in place of what earlier runs of its shard, or of other numbers of shards, did.
 
     The caller holds the output folder.
@@ -88,6 +95,7 @@ def begin_record(out: Path, shard: Shard, survey: SurveyPlan, command: Sequence[
         folder=readable(str(Path.cwd())),
         manifest_bytes=end_of_lines(out / shard.mark(MANIFEST)),
         versions={name: version for name in _PACKAGES if (version := version_of(name)) != "unknown"},
+        hardware=hardware,
     )
     _write(out, begun)
     for path in _records(out):
@@ -148,7 +156,12 @@ def _read(path: Path) -> Begun:
         ended=datetime.fromisoformat(found["ended"]) if found["ended"] else None,
         end=str(found["end"]),
         versions={str(name): str(version) for name, version in found.get("versions", {}).items()},
+        hardware=_hardware(found.get("hardware", {})),
     )
+
+
+def _hardware(found: dict[str, Any]) -> Hardware:
+    return Hardware(str(found.get("processor", "")), tuple(map(str, found.get("gpus", ()))))
 
 
 def _without_shard(words: Sequence[str]) -> Iterator[str]:

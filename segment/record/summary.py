@@ -18,7 +18,7 @@ from tiler.files.atomic import replacing
 from tiler.files.walk import natural
 from tiler.masks.coverage import Confidence, Coverage, Disagreement
 from tiler.source.footprint import Footprint, overlap_in_words
-from tiler.words import readable
+from tiler.words import counted, readable
 
 SUMMARY = "summary.csv"
 """Name of the table in the output folder."""
@@ -129,7 +129,8 @@ def _unknown(covered: Sequence[Covered]) -> str:
         return ""
     photos = {each.coverage.area_m2 is None for each in covered if each.image.suffix.lower() in _OF_PHOTOS}
     helps = " (photos may say it by their pose: --georef photo)" if photos == {True} else ""  # else it was tried
-    return f"{len(placeless)} of the {len(covered)} images do not say how much ground they cover{helps}"
+    says = "does not say how much ground it covers" if len(placeless) == 1 else "do not say how much ground they cover"
+    return f"{len(placeless):,} of {counted(len(covered), 'image')} {says}{helps}"
 
 
 def _write(

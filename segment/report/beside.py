@@ -1,4 +1,4 @@
-"""What lies beside masks and says how good they are: an evaluation, and the learning curve of the model."""
+"""What lies beside masks and says how good they are: an evaluation, and how the model learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from segment.evaluation.metrics import matrix_from_csv, measure, or_none
 from segment.model.checkpoint import BUNDLED_MODELS
 from segment.report.content import Bin, Confusion
 
 EVALUATION = "evaluation.json"
-_CURVE = "learning_curve.csv"
+_CURVE, _CONFUSION = "learning_curve.csv", "confusion.csv"
 Curve = tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
@@ -69,13 +70,31 @@ def learning_curve(model: str, folder: Path) -> Curve:
     folder : Path
         The folder in which the command was typed.
     """
-    path = BUNDLED_MODELS.get(model, folder / model) / _CURVE
     with suppress(OSError, ValueError, csv.Error):
-        with path.open(newline="", encoding="utf-8") as file:
+        with (_folder_of(model, folder) / _CURVE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         names = [name for name in (rows[0] if rows else ()) if not name.startswith("iou_")]  # of single classes
         return tuple((name, tuple(_number(row[name]) for row in rows)) for name in names)
     return ()
+
+
+def learned_confusion(model: str, folder: Path) -> Confusion | None:
+    """Return what a model took for what when it was chosen; None where its folder does not say it.
+
+    The parameters are those of `learning_curve`.
+    """
+    try:
+        names, matrix = matrix_from_csv((_folder_of(model, folder) / _CONFUSION).read_text(encoding="utf-8"))
+    except (OSError, ValueError, OverflowError, csv.Error):
+        return None
+    metrics = measure(matrix)
+    pixels = tuple(map(tuple, matrix[:, : len(names)].tolist()))
+    iou = tuple(map(or_none, metrics.iou))
+    return Confusion(classes=names, pixels=pixels, iou=iou, miou=or_none(metrics.miou), of="crops")
+
+
+def _folder_of(model: str, folder: Path) -> Path:
+    return BUNDLED_MODELS.get(model, folder / model)
 
 
 def _number(text: str | None) -> float | None:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from segment.demo.request import is_of_demo
 from segment.model.checkpoint import BUNDLED_MODELS, describe_checkpoint
 from segment.plan.figures import about_time
 from segment.plan.scope import read_roots
 from segment.plan.shard import WHOLE
 from segment.record.begun import Begun
 from segment.report.areas import class_rows
-from segment.report.beside import confusion_of, learning_curve, read_evaluation, reliability_of
+from segment.report.beside import confusion_of, learned_confusion, learning_curve, read_evaluation, reliability_of
 from segment.report.content import Content
 from segment.report.images import image_rows
 from segment.report.lights import lights_of
@@ -49,11 +50,15 @@ def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | No
     judged = read_evaluation(out, evaluation, (image.name for image in images))
     tags = [image.masks.tags for image in images if image.masks]
     model, folder = _most([each.get(MODEL_KEY, "") for each in tags]), Path(runs[0].folder) if runs else Path()
+    bundled = _most([name for each in tags if (name := each.get(MODEL_KEY, "")) in BUNDLED_MODELS])  # their full names
+    confusion = confusion_of(judged)
+    on_demo = is_of_demo(out) and confusion is not None
     return Content(
         title=_title(out),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         low_below=LOW_BELOW,
-        notes=tuple(_notes(model, found)),
+        caveat=_caveat(bundled) if bundled and not on_demo else "",
+        notes=tuple(_notes(bundled if on_demo else "", found)),
         run=tuple(_run(out, runs, tags, len(images))),
         settings=tuple(_settings(tags)),
         versions=tuple(runs[0].versions.items()) if runs else (),
@@ -62,7 +67,7 @@ def collect(out: Path, found: Folder, classes: ClassTable, evaluation: Path | No
         area_note=area_note,
         images=rows,
         learning_curve=learning_curve(model, folder) if model else (),
-        confusion=confusion_of(judged),
+        confusion=confusion or (learned_confusion(model, folder) if model else None),
         reliability=reliability_of(judged),
     )
 
@@ -81,19 +86,36 @@ def _run(out: Path, runs: Sequence[Begun], tags: Sequence[Mapping[str, str]], im
     yield "made by", _all([each.get("SOFTWARE", "") for each in tags])
     yield "masks", readable(str(out.absolute()))
     if runs:
+        if devices := _devices(runs, tags):
+            yield "device", devices
         yield "machine", _all([run.host for run in runs])
         if words := runs[0].command_for(WHOLE):
             yield "command", shlex.join(words)
 
 
-def _notes(model: str, found: Folder) -> Iterator[str]:
-    """Yield what a reader is to know before anything else."""
-    if model in BUNDLED_MODELS:
-        measured = describe_checkpoint(model).measured
-        yield f"The model learned made-up scenes alone, so look before you trust it: it has {measured}."
+def _devices(runs: Sequence[Begun], tags: Sequence[Mapping[str, str]]) -> str:
+    """Return what the runs had to compute with; empty where no record tells it."""
+    on_gpu = any("cuda" in each.get(ENGINE_KEY, "").split() for each in tags)
+    return _all([words for run in runs if (words := run.hardware.in_words(on_gpu=on_gpu))])
+
+
+def _caveat(bundled: str) -> str:
+    """Return why masks of a bundled model are not to be passed on unseen."""
+    measured = describe_checkpoint(bundled).measured
+    return f"The model learned made-up scenes alone, so look before you trust it: it has {measured}."
+
+
+def _notes(on_demo: str, found: Folder) -> Iterator[str]:
+    """Yield what a reader is to know before anything else; `on_demo` is the model that saw the demo's scenes, if any.
+
+    These are such as it learned from, and their evaluation stands beside, so nothing else is said against its masks.
+    """
+    if on_demo:
+        measured = describe_checkpoint(on_demo).measured
+        yield f"The model learned made-up scenes alone, and these are such scenes. On others it has {measured}."
     count = found.runs[0].shard.count if found.runs else 1
     if missing := count - len(found.runs):
-        yield f"{missing} of {count} shards have not run into this folder yet."
+        yield f"{missing} of {count} shards {'has' if missing == 1 else 'have'} not run into this folder yet."
     if gone := found.gone:
         yield (
             f"Masks of photos that left the survey are not counted here: {len(gone):,}, such as {gone[0].name}. "

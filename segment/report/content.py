@@ -25,6 +25,8 @@ class Light:
     """Images that it looked at."""
     says: str
     """What was found, and what helps."""
+    counts: str = ""
+    """When it counts an image."""
     thresholds: str
     """When it is green, amber and red."""
 
@@ -49,6 +51,11 @@ class ClassRow:
     """Mean confidence of its pixels, 0 to 1; None where it was not measured."""
     low: float | None = None
     """Share of its pixels whose confidence is low; None where it was not measured."""
+
+
+ClassShare = tuple[int, float] | tuple[int, float, float, float]
+"""Label and share of the labelled pixels of an image; then, where it was measured, the mean confidence of these pixels,
+0 to 1, and the share of them whose confidence is low."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +88,8 @@ class ImageRow:
     """Width and height of the preview in pixels."""
     masks: tuple[tuple[str, str], ...] = ()
     """Kind and URL of each full-size file beside the report, such as ("label", "../a/IMG_1_label.png")."""
-    classes: tuple[tuple[int, float], ...] = ()
-    """Label and share of the labelled pixels, of each class that occurs, the largest first."""
+    classes: tuple[ClassShare, ...] = ()
+    """What it shows of each class that occurs, the largest first."""
     confidence: float | None = None
     """Mean confidence, 0 to 1."""
     low: float | None = None
@@ -107,6 +114,8 @@ class Confusion:
     """Intersection over union of each class; None where it does not occur."""
     miou: float | None
     """Their mean."""
+    of: Literal["images", "crops"] = "images"
+    """`crops`: of those on which the model was validated while it learned, not of the images of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +140,8 @@ class Content:
     """When the report was made, ISO 8601."""
     low_below: float
     """Confidence counts as low below this, 0 to 1."""
+    caveat: str = ""
+    """Why no mask is to be passed on unseen, whatever the lights say; empty where nothing speaks against it."""
     notes: tuple[str, ...] = ()
     """What a reader is to know before anything else."""
     run: tuple[tuple[str, str], ...]
@@ -150,6 +161,6 @@ class Content:
     learning_curve: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
     """Columns of the learning curve: name, and a value for each epoch; empty where there is none."""
     confusion: Confusion | None = None
-    """From an evaluation; None where there is none."""
+    """From an evaluation, or else of the model while it learned; None where there is neither."""
     reliability: tuple[Bin, ...] = ()
     """From an evaluation; empty where there is none."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from segment.report.content import ImageRow
+from segment.report.content import ClassShare, ImageRow
 from segment.report.standing import Standing
 from tiler.doubt import JUDGED_GSD_KEY, read_doubts
 from tiler.errors import TilerError
@@ -20,12 +20,14 @@ from tiler.files.beside import sidecar_path
 from tiler.files.names import PNG, product_kind
 from tiler.files.previews import REPORT
 from tiler.files.walk import natural
-from tiler.masks.coverage import Coverage, read_coverage
+from tiler.masks.coverage import Confidence, Coverage, read_coverage
 from tiler.previews.write import previews_of
 from tiler.source.footprint import Footprint, corners
 from tiler.source.raster import read_info
 
 _THREADS = 8
+_DIGITS = 4
+"""How sure an image is of each class is told with so many digits, because there are many of these."""
 
 
 def image_rows(out: Path, images: Sequence[Standing]) -> tuple[ImageRow, ...]:
@@ -93,10 +95,15 @@ def url_of(path: Path, folder: Path) -> str:
     return quote(os.fsencode(os.path.relpath(path, folder)))
 
 
-def _shares(coverage: Coverage) -> Iterator[tuple[int, float]]:
+def _shares(coverage: Coverage) -> Iterator[ClassShare]:
     labelled = sum(coverage.pixels)
     there = [(label, pixels) for label, pixels in enumerate(coverage.pixels) if pixels]
-    yield from ((label, pixels / labelled) for label, pixels in sorted(there, key=lambda each: -each[1]))
+    for label, pixels in sorted(there, key=lambda each: -each[1]):
+        sure = coverage.confidence[label] if coverage.confidence else Confidence()
+        if sure.mean is None or sure.low_share is None:
+            yield label, pixels / labelled
+        else:
+            yield label, pixels / labelled, round(sure.mean, _DIGITS), round(sure.low_share, _DIGITS)
 
 
 def _place(label: Path) -> dict[str, Any]:

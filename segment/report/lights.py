@@ -7,22 +7,42 @@ from dataclasses import replace
 
 from segment.report.content import ImageRow, Level, Light
 from tiler.doubt import KINDS
+from tiler.extra import install_command, is_installed
+from tiler.grid.tiling import FAR
+from tiler.masks.coverage import LOW_BELOW, MOST_LOW
 from tiler.words import counted
 
 _FEW = 0.05
 """Share of the images up to which a light is amber; photogrammetry's reports draw the line there too."""
-_THRESHOLDS = "green: none; amber: up to 5 % of the images; red: more"
+_THRESHOLDS = f"green: none; amber: up to {100 * _FEW:g} % of the images; red: more"
+_COUNTS: Mapping[str, str] = {
+    "failed": "An image counts if an error kept it from getting a mask.",
+    "left": "An image counts if the run ended before its turn.",
+    "suspect": "An image counts if the decoder complained of pixels that it gave all the same.",
+    "not placed": "An image counts if a place was asked for and it does not say well enough where it lies.",
+    "far from scale": (
+        f"An image counts if its pixels are {FAR:g} or more times as large or as small as those that the model was "
+        "trained on."
+    ),
+    "low confidence": (
+        f"An image counts if more than {100 * MOST_LOW:g} % of its labels have a confidence below {LOW_BELOW:g}."
+    ),
+    "stretched": "An image counts if its values were stretched to a range that was guessed from the file.",
+    "mask not read": "An image counts if a file beside it marks pixels as invalid and is not read.",
+    "one value": "An image counts if all its valid pixels are the same.",
+    "empty": "An image counts if none of its pixels is valid.",
+}
 _HELPS: Mapping[str, str] = {
     "failed": "The table of failures says why, and what helps.",
     "left": "The same command goes on.",
-    "suspect": "The decoder complained of these files: look at their masks, or copy the photos again.",
-    "not placed": "They lie nowhere on the map; each says why.",
-    "far from scale": "The model was trained on ground of another resolution; each says what helps.",
-    "low confidence": "The model is often unsure there: look at them first, or label some (noseam review).",
-    "stretched": "Their range of values was guessed; --value-range sets it.",
-    "mask not read": "A file beside them marks pixels as invalid; put the mask inside the file.",
-    "one value": "They show one colour everywhere; look whether they are blank.",
-    "empty": "No pixel of them is valid; look at nodata and alpha.",
+    "suspect": "The decoder complained there: look at the masks, or copy the photos again.",
+    "not placed": "What has no place is not on the map; each image says why.",
+    "far from scale": "The model was trained on ground of another resolution; each image says what helps.",
+    "low confidence": "The model is often unsure there: look there first, or label some of it (noseam review).",
+    "stretched": "The range of values was guessed; --value-range sets it.",
+    "mask not read": "What marks pixels as invalid lies beside the image; put it inside the file.",
+    "one value": "One colour is everywhere; look whether that is a blank photo.",
+    "empty": "No pixel is valid there; look at nodata and alpha.",
 }
 _LABELS: Mapping[str, str] = {"left": "Not reached"}
 _ALWAYS = ("failed", "left", "suspect", "not placed", "far from scale", "low confidence")
@@ -46,9 +66,7 @@ def _measured(kind: str, images: Sequence[ImageRow]) -> Light:
     if measured:
         return _light(kind, images, measured)
     says = "Not measured: noseam segment --confidence measures how sure each label is."
-    return Light(
-        id=kind, label="Low confidence", level="unknown", count=0, of=0, says=says, thresholds=_THRESHOLDS,
-    )  # fmt: skip
+    return replace(_light(kind, (), ()), level="unknown", says=says)
 
 
 def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
@@ -62,7 +80,10 @@ def _placed(kind: str, images: Sequence[ImageRow]) -> Light:
 def _scaled(kind: str, images: Sequence[ImageRow]) -> Light:
     """Return the light of scales, which is unknown where no image says its own."""
     silent = sum(bool(image.masks) and not image.judged_gsd_m and kind not in image.doubts for image in images)
-    says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; their scale or that of the model is not known."
+    its = "its" if silent == 1 else "their"
+    says = f"Not judged: {silent:,} of {counted(len(images), 'image')}; {its} scale or that of the model is not known."
+    if not is_installed("photo"):
+        says += f" Drone photos may say theirs once this is installed: {install_command('photo')}"
     return _with_silent(_of_all(kind, images), silent, says, unknown=not any(image.judged_gsd_m for image in images))
 
 
@@ -84,7 +105,9 @@ def _light(kind: str, images: Sequence[ImageRow], looked_at: Sequence[ImageRow])
     level: Level = "green" if not count else "amber" if count <= _FEW * of else "red"
     says = f"{count:,} of {counted(of, 'image')}. {_HELPS[kind]}" if count else f"None of {counted(of, 'image')}."
     label = _LABELS.get(kind, kind.capitalize())
-    return Light(id=kind, label=label, level=level, count=count, of=of, says=says, thresholds=_THRESHOLDS)
+    return Light(
+        id=kind, label=label, level=level, count=count, of=of, says=says, counts=_COUNTS[kind], thresholds=_THRESHOLDS,
+    )  # fmt: skip
 
 
 def _has(images: Sequence[ImageRow], kind: str) -> bool:

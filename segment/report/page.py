@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from segment.report import wording
 from segment.report.content import Content
 from tiler.files.atomic import write_whole
+from tiler.words import counted
 
 PAGES = Path(__file__).parent / "pages"
 """Template, styles and scripts, as they stand in the package."""
@@ -90,6 +91,7 @@ def index_page(content: Content) -> str:
         "two_digits": wording.two_digits,
         "moment": wording.moment,
         "hexadecimal": wording.hexadecimal,
+        "counted": counted,
     }
     template = environment.get_template(INDEX)
     seen = sorted((row for row in content.classes if row.pixels), key=lambda row: (-row.pixels, row.id))

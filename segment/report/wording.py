@@ -17,6 +17,7 @@ _HEADLINES: dict[Level, str] = {
     "green": "Looks good",
     "unknown": "Nothing was judged",
 }
+_LOOK_FIRST = "Look at it before you pass it on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Verdict:
     """What a reader should know first."""
 
     level: Level
-    """The gravest of all lights."""
+    """The gravest of all lights; amber at best where the content has a caveat."""
     headline: str
     """The same in a few words."""
     sentence: str
@@ -32,8 +33,10 @@ class Verdict:
 
 
 def verdict(content: Content) -> Verdict:
-    """Return what a reader should know first: the gravest light, and how many images have masks."""
-    level = gravest(light.level for light in content.lights)
+    """Return what a reader should know first: the gravest light or the caveat, and how many images have masks."""
+    caveat: tuple[Level, ...] = ("amber",) if content.caveat else ()
+    level = gravest((*(light.level for light in content.lights), *caveat))
+    headline = _LOOK_FIRST if content.caveat and level == "amber" else _HEADLINES[level]
     states = [image.state for image in content.images]
     masked = states.count("done") + states.count("skipped")
     parts = [f"{masked:,} of {counted(len(states), 'image')} {'has' if masked == 1 else 'have'} masks"]
@@ -43,7 +46,7 @@ def verdict(content: Content) -> Verdict:
         parts.append(f"{doubtful:,} {'is' if doubtful == 1 else 'are'} doubtful")
     if left := states.count("left"):
         parts.append(f"{left:,} {'is' if left == 1 else 'are'} left: the same command goes on")
-    return Verdict(level, _HEADLINES[level], ", ".join(parts) + ".")
+    return Verdict(level, headline, ", ".join(parts) + ".")
 
 
 def gravest(levels: Iterable[Level]) -> Level:

@@ -81,7 +81,8 @@ On the validation crops, at the network's input resolution, each crop alone, aft
 | **mean over the classes above that the validation crops show** | **{100 * scores["eval_miou"]:.1f}** |
 
 Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. That moment was chosen by these
-same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation.
+same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation, and
+`confusion.csv` counts what was taken for what in that one: pixels by true class (row) and label (column).
 {calibration_lines(facts.temperature)}{balance_lines(facts.balance)}
 ## Data
 

@@ -16,6 +16,7 @@ from segment.errors import TrainError
 from segment.training.average import Average
 from segment.training.loss import Objective
 from segment.training.readers import read_by_readers
+from segment.training.scores import Scores
 from segment.training.warm import HEAD
 
 _CHECK_STEPS = 50
@@ -32,6 +33,8 @@ class Learner(Trainer):  # type: ignore[misc]
         So many times the learning rate is that of the decode head.
     average : Average or None
         The mean of the weights, by which the network is judged and which is kept beside it; None: its own weights.
+    scores : Scores or None
+        What judges the network on the validation crops; None: nothing does.
     channels_last : bool
         Whether the channels of a pixel lie together.
     **options
@@ -40,9 +43,10 @@ class Learner(Trainer):  # type: ignore[misc]
 
     def __init__(
         self, *, objective: Objective, head_lr_factor: float = 1.0, average: Average | None = None,
-        channels_last: bool = False, **options: Any,
+        scores: Scores | None = None, channels_last: bool = False, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options, preprocess_logits_for_metrics=_best_class)
+        super().__init__(**options, compute_metrics=scores, preprocess_logits_for_metrics=_best_class)
+        self._scores = scores
         self.model_accepts_loss_kwargs = False  # so that the Trainer averages over accumulated batches itself
         self.remove_callback(PrinterCallback)  # it prints to stdout
         self._objective = objective
@@ -81,10 +85,13 @@ class Learner(Trainer):  # type: ignore[misc]
             return super().evaluate(*args, **known)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the weights, and their mean, before the Trainer writes that the state is whole."""
+        """Write the weights, their mean and how they were judged, before the Trainer writes that the state is whole."""
         super().save_model(output_dir, _internal_call)
+        folder = Path(output_dir or self.args.output_dir)
         if self._average is not None and self.args.should_save:
-            self._average.write(Path(output_dir or self.args.output_dir))
+            self._average.write(folder)
+        if self._scores is not None and self.args.should_save:
+            self._scores.write(folder)
 
     def get_train_dataloader(self) -> Any:
         """Return the loader of the crops to train on."""

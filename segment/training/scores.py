@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from transformers import EvalPrediction
 
 from segment.evaluation.figures import draw_learning_curve
-from segment.evaluation.metrics import confusion, measure
-from segment.training.state import CURVE, PICTURE, write_text
+from segment.evaluation.metrics import confusion, matrix_as_csv, measure
+from segment.training.state import CONFUSION, CURVE, PICTURE, write_text
 
 Row = dict[str, float | None]
 """One validation: epoch, step, train_loss, val_loss, miou, accuracy, and iou_NAME of each class; shares of 1."""
@@ -23,11 +23,19 @@ _COLUMNS = ("epoch", "step", "train_loss", "val_loss", "miou", "accuracy")
 
 
 class Scores:
-    """Metrics over a validation set. They follow from one confusion matrix, so memory does not grow with the set."""
+    """Metrics over a validation set. They follow from one confusion matrix, so memory does not grow with the set.
 
-    def __init__(self, classes: int) -> None:
-        self._classes = classes
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the classes, by id.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._classes = len(names)
         self._matrix = self._none()
+        self._last: NDArray[np.int64] | None = None
 
     def _none(self) -> NDArray[np.int64]:
         return np.zeros((self._classes, self._classes + 1), np.int64)
@@ -39,9 +47,14 @@ class Scores:
         if not compute_result:
             return {}
         metrics = measure(self._matrix)
-        self._matrix = self._none()
+        self._last, self._matrix = self._matrix, self._none()
         per_class = {f"iou_{index}": metrics.iou[index] for index in metrics.present}
         return {"miou": metrics.miou, "accuracy": metrics.accuracy, **per_class}
+
+    def write(self, checkpoint: Path) -> None:
+        """Write what was taken for what in the last validation into a checkpoint of the Trainer, which that judged."""
+        if self._last is not None:
+            write_text(checkpoint / CONFUSION, matrix_as_csv(self._last, self._names))
 
 
 def history_rows(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Row]:

@@ -21,9 +21,10 @@ from segment.training.licence import Licence
 from tiler.files.atomic import replacing
 
 CARD, CURVE, PICTURE, CLASSES = "README.md", "learning_curve.csv", "learning_curve.png", "classes.csv"
+CONFUSION = "confusion.csv"
 MODEL_FILES = ("model.safetensors", "preprocessor_config.json", "config.json")
 """The files of a checkpoint folder. The config comes last: a folder that has it is whole."""
-_OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES)
+_OURS = (*MODEL_FILES, CARD, CURVE, PICTURE, CLASSES, CONFUSION)
 _NAME = re.compile(r"checkpoint-([0-9]+)")
 _REQUEST, _NORMALISATION, _LICENCE = "request.json", "normalisation.json", "licence.json"
 _GOING_ON = "going-on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -36,6 +37,7 @@ from segment.training.scores import Scores, history_rows, publisher
 from segment.training.state import (
     CARD,
     CLASSES,
+    CONFUSION,
     MODEL_FILES,
     TrainState,
     begin,
@@ -175,7 +177,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
         data_collator=default_collate,
         train_dataset=dataset,
         eval_dataset=_dataset(plan, normalisation, train=False),
-        compute_metrics=Scores(len(plan.crops.classes)),
+        scores=Scores(plan.crops.classes.names),
         callbacks=[watch],
     )
     with _explained(), readers_end():
@@ -247,7 +249,10 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
                   read_licence(out), temperature, balance)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
     publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))
-    publish(folder, (CLASSES, CARD, *MODEL_FILES), out)
+    judged = [CONFUSION] if (best / CONFUSION).exists() else []  # no state of an earlier version has it
+    for name in judged:
+        shutil.copyfile(best / name, folder / name)
+    publish(folder, (CLASSES, *judged, CARD, *MODEL_FILES), out)
     end(plan.request.out)
     _log.info("%s: the model of step %d, mIoU %s %%", out, record["best_global_step"], percent(scores["eval_miou"]))
 

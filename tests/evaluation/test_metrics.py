@@ -18,6 +18,8 @@ from segment.evaluation.metrics import (
     Metrics,
     class_rows,
     confusion,
+    matrix_as_csv,
+    matrix_from_csv,
     measure,
     metrics_as_dict,
     metrics_as_lines,
@@ -181,3 +183,29 @@ def test_percentages(share: float | None, text: str) -> None:
 
 def measured(truth: list[list[int]], predicted: list[list[int]]) -> Metrics:
     return measure(confusion(np.array(truth, np.uint8), np.array(predicted, np.uint8), CLASSES))
+
+
+def test_a_confusion_matrix_comes_back_from_its_table() -> None:
+    names, matrix = ("a, b", 'say "c"', "ü"), np.arange(12).reshape(3, 4)
+    text = matrix_as_csv(matrix, names)
+    assert text.splitlines()[0] == 'truth / predicted,"a, b","say ""c""",ü,no label'
+    found, again = matrix_from_csv(text)
+    assert (found, again.tolist()) == (names, matrix.tolist())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "truth / predicted,no label\n",
+        "truth / predicted,a,no label\na,1\n",
+        "truth / predicted,a,no label\nb,1,0\n",
+        "truth / predicted,a,no label\na,1,x\n",
+        "truth / predicted,a,no label\na,-1,0\n",
+        "epoch,step\n1,2\n",
+    ],
+)
+def test_another_table_is_no_confusion_matrix(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        matrix_from_csv(text)

@@ -103,7 +103,7 @@ def test_nobody_is_warned_of_a_sum_that_could_not_be(tmp_path: Path, caplog: pyt
         tmp_path / SUMMARY, class_table(1), [Covered(Path("a.jpg"), Coverage((3,), 0), NOWHERE)], [Path("a.jpg")]
     )
     assert rows_of(tmp_path)[-1]["note"] == (
-        "m2 left out: 1 of the 1 images do not say how much ground they cover (photos may say it by their pose: "
+        "m2 left out: 1 of 1 image does not say how much ground it covers (photos may say it by their pose: "
         "--georef photo)"
     )
     assert caplog.records == []
@@ -115,7 +115,7 @@ def test_pictures_without_a_place_are_no_reason_for_a_warning(
     caplog.set_level("INFO", "segment.record.summary")
     write_tif(survey / "nowhere.tif", noise(3, 30, 30))
     run(survey, tmp_path / "out")
-    reason = "1 of the 3 images do not say how much ground they cover"
+    reason = "1 of 3 images does not say how much ground it covers"
     assert [(record.levelname, record.message) for record in caplog.records if SUMMARY in record.message] == [
         ("INFO", f"{tmp_path / 'out' / SUMMARY}: the square metres of all images together are left out: {reason}")
     ]

@@ -130,6 +130,7 @@ def light(which: str, level: Level, count: int, of: int, says: str) -> Light:
         count=count,
         of=of,
         says=f"{count} of {of} images. {says}" if count else "None found.",
+        counts="An image counts if somebody says so.",
         thresholds="Green: none. Amber: up to 5 %. Red: more.",
     )
 

@@ -114,6 +114,7 @@ def test_lights_and_classes_lead_to_their_images(open_report: OpenReport) -> Non
     assert page.locator(".verdict .headline").text_content() == "Not ready to use"
     assert page.locator("[data-light]").count() == 3
     assert page.get_by_text("Each light: Green: none. Amber: up to 5 %. Red: more.").is_visible()
+    assert page.get_by_text("An image counts if somebody says so.").count() == page.locator(".lights li").count() == 3
     suspect = page.locator("[data-light=suspect] p").first
     assert suspect.text_content() == "1 of 12 images. GDAL complained of pixels that it decoded all the same. show"
     page.get_by_role("button", name="Show the images: Suspect").click()
@@ -193,6 +194,15 @@ def test_charts_say_what_the_content_says(open_report: OpenReport) -> None:
     matrix = charts.nth(3).locator("tbody tr").first
     assert matrix.text_content() == "road90333380.0 %"
     assert charts.nth(3).get_by_text("Mean IoU 79.0 %.").is_visible()
+    assert charts.nth(3).get_by_text("Of the crops").count() == 0
+
+
+def test_a_confusion_of_validation_crops_says_so(open_report: OpenReport) -> None:
+    made = content(mixed())
+    assert made.confusion is not None
+    page = open_report(replace(made, confusion=replace(made.confusion, of="crops")))
+    caption = page.locator("#charts figcaption").last.text_content() or ""
+    assert "Of the crops that the model was validated on while it learned, not of the images above." in caption
 
 
 def test_a_learning_curve_of_one_epoch_is_a_dot(open_report: OpenReport) -> None:

@@ -48,6 +48,29 @@ def test_scales_are_unknown_where_no_image_says_its_own(unknown: int, level: str
     assert "1 of 4 images" in light(far, "far from scale").says
 
 
+def test_scales_that_are_not_known_lead_to_the_extra_that_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = images(1, masks=(("label", "../a_label.png"),))
+    monkeypatch.setattr("segment.report.lights.is_installed", lambda extra: True)
+    says = "Not judged: 1 of 1 image; its scale or that of the model is not known."
+    assert light(one, "far from scale").says == says
+    monkeypatch.setattr("segment.report.lights.is_installed", lambda extra: extra != "photo")
+    found = light(one, "far from scale")
+    assert (found.level, found.says.startswith(says)) == ("unknown", True)
+    assert "pip install 'noseam[photo]'" in found.says
+    judged = images(1, masks=(("label", "../a_label.png"),), judged_gsd_m="0.02")
+    assert light(judged, "far from scale").says == "None of 1 image."
+
+
+def test_each_light_says_when_it_counts_an_image_green_ones_too() -> None:
+    kinds = ("stretched", "mask not read", "one value", "empty")
+    for found in (*lights_of(images(10, 3)), *lights_of(images(1, doubts=kinds)), *lights_of([])):
+        assert found.counts.startswith("An image counts if "), found.id
+    assert "more than 20 % of its labels have a confidence below 0.5" in light(images(4), "low confidence").counts
+    measured = images(4, confidence=0.9)
+    assert light(measured, "low confidence").counts == light(images(4), "low confidence").counts
+    assert "3 or more times as large or as small" in light(images(4), "far from scale").counts
+
+
 def test_the_gravest_come_first_and_rare_doubts_have_a_light_only_where_they_occur() -> None:
     found = lights_of(images(10, 3) + images(1, doubts=("empty", "suspect")))
     assert [each.id for each in found][:3] == ["failed", "suspect", "empty"]

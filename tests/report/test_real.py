@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from segment.demo import request as demo_request
+from tests.make import noise
 from tests.models import NEEDS_TORCH
 from tests.report.conftest import OpenPage, until
 from tests.runs import noseam
@@ -33,6 +34,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Path, open_page: OpenPage) -> None:
     page = open_page(demo / "report" / "index.html")
     text = page.inner_text("body")
+    assert "Look at it before you pass it on" not in text  # it learned such scenes, and their evaluation stands beside
     for told in (
         "IMG_0001.jpg",
         "ortho_1.tif",
@@ -56,3 +58,18 @@ def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Pa
     hrefs = [str(link.get_attribute("href")).removeprefix("./") for link in page.locator(".files a").all()]
     assert {"../IMG_0001_label.png", "../IMG_0001_confidence.png"} <= set(hrefs)
     assert all((demo / "report" / href).exists() for href in hrefs)
+
+
+def test_masks_of_a_bundled_model_are_to_be_looked_at(tmp_path: Path, open_page: OpenPage) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(noise(120, 160, 3)).save(photos / "a.png")
+    for model in ("bundled:start", "demo"):
+        out = tmp_path / model.replace(":", "-")
+        assert noseam("segment", photos, "--out", out, "--model", model, "--threads", 1).exit_code == 0
+        page = open_page(out / "report" / "index.html")
+        verdict = page.locator(".verdict")
+        assert verdict.get_attribute("class") == "verdict amber"
+        assert verdict.locator(".headline").text_content() == "Look at it before you pass it on"
+        assert "The model learned made-up scenes alone" in verdict.inner_text()
+        assert "% of the pixels right" in verdict.inner_text()

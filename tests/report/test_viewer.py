@@ -156,6 +156,17 @@ def test_the_legend_hides_classes_and_shows_one_alone(open_report: OpenReport) -
     page.get_by_role("button", name="all", exact=True).click()
     assert pixel(page, *grass) == [0, 102, 0, 255]
     assert page.locator(".legend li").first.text_content() == "grass26.0 %only"
+    assert page.locator(".legend .sure").count() == 0
+
+
+def test_the_legend_says_how_sure_each_class_of_the_image_is(open_report: OpenReport) -> None:
+    measured = ((1, 0.7, 0.913, 0.0412), (0, 0.3, 0.44, 0.6))
+    page = seen(open_report(content([image("a.jpg", classes=measured), image("b.jpg")]), "#image=a.jpg"))
+    rows = page.locator(".legend li").all_text_contents()
+    assert rows == ["grass70.0 %confidence 0.91, 4.1 % lowonly", "road30.0 %confidence 0.44, 60.0 % lowonly"]
+    assert page.locator(".legend .sure").first.get_attribute("title") == "Low: below 0.50"
+    page.get_by_role("checkbox", name="road").uncheck()
+    assert pixel(page, 5, 40) == [0, 0, 0, 0]
 
 
 def test_heat_is_bright_where_labels_are_doubtful_and_clear_where_there_is_none(open_report: OpenReport) -> None:

@@ -75,3 +75,12 @@ def test_the_verdict_says_how_many_images_have_masks_and_what_became_of_the_othe
     assert verdict(content([image("a")])).headline == "Looks good"
     assert verdict(content([image("a", doubts=("suspect",))])).headline == "Usable, with doubts"
     assert verdict(content([image("a")], lights=())).headline == "Nothing was judged"
+
+
+def test_a_caveat_makes_the_verdict_amber_at_best() -> None:
+    found = verdict(content([image("a")], caveat="The model learned made-up scenes alone."))
+    assert (found.level, found.headline) == ("amber", "Look at it before you pass it on")
+    doubtful = [image("a", doubts=("suspect",))]
+    assert verdict(content(doubtful, caveat="It is new.")).headline == "Look at it before you pass it on"
+    assert verdict(content([image("a")], caveat="It is new.", lights=())).level == "amber"
+    assert verdict(content(mixed(12), caveat="It is new.")).headline == "Not ready to use"

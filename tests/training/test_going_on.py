@@ -73,7 +73,8 @@ def test_a_stop_at_any_step_changes_no_bit(whole: TrainRequest, tmp_path: Path, 
     assert steps[0] == 3 * (last // 3) + 1
     assert [row["step"] for row in result.rows] == [3, 6, 8]
     assert_same(request.out, whole.out)
-    assert (request.out / "config.json").read_bytes() == (whole.out / "config.json").read_bytes()
+    for name in ("config.json", "confusion.csv"):
+        assert (request.out / name).read_bytes() == (whole.out / name).read_bytes()
 
 
 def test_a_lost_mean_is_told(whole: TrainRequest, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from transformers import (
 
 from commands.train import train as train_command
 from segment.errors import CheckpointError, TrainError
+from segment.evaluation.metrics import matrix_from_csv, measure
 from segment.model.checkpoint import describe_checkpoint, load_checkpoint
 from segment.model.config import Normalisation
 from segment.model.presets import make_config
@@ -190,6 +191,12 @@ def test_the_best_epoch_is_kept(trained: TrainRequest) -> None:
     model = load_state(trained.out).state_dict()
     assert mean.keys() == model.keys()
     assert all(torch.equal(mean[name], model[name]) for name in mean)
+    (best,) = (entry for entry in record["log_history"]
+               if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
+    names, matrix = matrix_from_csv((trained.out / "confusion.csv").read_text())
+    assert names == ("class 0", "class 1")
+    judged = measure(matrix)
+    assert (judged.miou, judged.accuracy) == (best["eval_miou"], best["eval_accuracy"])
     assert len(states) <= 2
 
 
@@ -223,6 +230,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(trained: TrainRequest, 
     assert not half_written.exists()
     assert result.steps == 6
     assert [row["step"] for row in result.rows] == [2, 4, 6]
+    assert (out / "confusion.csv").read_bytes() == (trained.out / "confusion.csv").read_bytes()
     assert_same_weights(out, trained.out)
     assert_same_weights(out / "state" / "checkpoint-6", trained.out / "state" / "checkpoint-6")
 
@@ -232,10 +240,23 @@ def test_a_training_killed_before_its_model_was_written_only_writes_it(trained: 
     shutil.copytree(trained.out, out)
     (out / "config.json").unlink()
     steps: list[int] = []
+    (out / "confusion.csv").unlink()
     train(replace(trained, out=out), lambda done, total: steps.append(done))
     assert steps == []
     assert_same_weights(out, trained.out)
+    assert (out / "confusion.csv").read_bytes() == (trained.out / "confusion.csv").read_bytes()
     assert (out / "config.json").read_bytes() == (trained.out / "config.json").read_bytes()
+
+
+def test_a_state_of_an_earlier_version_makes_its_model_without_the_table(trained: TrainRequest, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained.out, out)
+    (out / "config.json").unlink()
+    for path in [*out.rglob("confusion.csv")]:
+        path.unlink()
+    train(replace(trained, out=out))
+    assert (out / "config.json").exists()
+    assert not (out / "confusion.csv").exists()
 
 
 def test_steps_that_end_within_an_epoch_are_all_that_is_trained(request_: TrainRequest, tmp_path: Path) -> None:

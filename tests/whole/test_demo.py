@@ -13,6 +13,8 @@ from PIL import Image
 
 from segment.demo import request as demo_request
 from segment.guard.lock import hold_folder
+from segment.report.content import Content
+from segment.report.page import write_pages
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.runs import noseam
 from tiler.scenes.request import SceneOptions
@@ -30,9 +32,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_demo_runs_into_a_folder_that_bears_the_models_short_name(here: Path) -> None:
+def test_the_demo_runs_into_a_folder_that_bears_the_models_short_name(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[Path] = []
+
+    def write(content: Content, folder: Path) -> Path:
+        pages.append(write_pages(content, folder))
+        return pages[-1]
+
+    monkeypatch.setattr("segment.report.make.write_pages", write)
     result = noseam("demo", "--out", "demo")
     assert result.exit_code == 0
+    assert len(pages) == 1  # with the evaluation in it, and not once before
     assert "$ noseam segment demo/survey/images --out demo/masks --model bundled:demo" in result.stderr
     assert "The model of the demo knows such scenes only." in result.stdout
     assert re.search(r"mIoU +[0-9.]+ %", result.stdout)
@@ -46,6 +58,11 @@ def test_the_demo_runs_into_a_folder_that_bears_the_models_short_name(here: Path
     again = noseam("demo", "--out", "demo")
     assert again.exit_code == 0
     assert "0 done, 2 skipped, 0 failed" in again.stderr
+    without = noseam("demo", "--out", "demo", "--no-report")
+    assert without.exit_code == 0
+    assert "--confidence --no-report" in without.stderr
+    assert "report:" not in without.stdout
+    assert len(pages) == 2
 
 
 @pytest.fixture

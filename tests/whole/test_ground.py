@@ -66,7 +66,7 @@ def test_a_night_of_photos_without_a_place_is_quiet_and_the_table_says_what_help
     assert (result.exit_code, result.output) == (0, "")
     first, *others = totals(out)
     assert first["note"] == (
-        "m2 left out: 2 of the 3 images do not say how much ground they cover (photos may say it by their pose: "
+        "m2 left out: 2 of 3 images do not say how much ground they cover (photos may say it by their pose: "
         "--georef photo)"
     )
     assert {row["note"] for row in others} == {""}

@@ -69,6 +69,7 @@ def test_a_run_ends_with_a_report_and_names_it_first(survey: Path, tmp_path: Pat
     assert run["model"] == str(model)
     assert "second" in run["took"]
     assert "--confidence" in run["command"]
+    assert run["device"].endswith(", 1 core")
 
 
 def test_an_image_has_its_previews_its_masks_its_classes_and_its_place(
@@ -85,7 +86,10 @@ def test_an_image_has_its_previews_its_masks_its_classes_and_its_place(
     assert photo["size"] == [260, 150]
     assert photo["preview"] == [260, 150]
     assert 0 < photo["confidence"] < 1
-    assert sum(share for _, share in photo["classes"]) == pytest.approx(1)
+    assert sum(share for _, share, _, _ in photo["classes"]) == pytest.approx(1)
+    means = sum(share * mean for _, share, mean, _ in photo["classes"])
+    assert means == pytest.approx(photo["confidence"], abs=1e-3)
+    assert sum(share * low for _, share, _, low in photo["classes"]) == pytest.approx(photo["low"], abs=1e-3)
     assert "footprint" not in photo
     assert len(ortho["footprint"]) == 4
     assert ortho["footprint"][0] == pytest.approx([45.154, 15], abs=0.01)
@@ -123,7 +127,7 @@ def test_no_report_is_made_where_none_is_wanted_and_none_of_a_shard(survey: Path
     found = said(tmp_path / "parts")
     assert len(found["images"]) == 3
     assert {each["state"] for each in found["images"]} > {"left"}
-    assert found["notes"] == ["1 of 2 shards have not run into this folder yet."]
+    assert found["notes"] == ["1 of 2 shards has not run into this folder yet."]
     assert "--shard" not in dict(found["run"])["command"]
     segment(survey, tmp_path / "parts", model, "--shard", "2/2")
     assert api.report(tmp_path / "parts") == tmp_path / "parts" / "report" / "index.html"
@@ -139,7 +143,7 @@ def test_areas_are_those_of_the_summary(survey: Path, tmp_path: Path, model: Pat
     segment(survey, tmp_path / "both", model)
     found = said(tmp_path / "both")
     assert not any("m2" in each for each in found["classes"])
-    assert "do not say how much ground they cover" in found["area_note"]
+    assert "1 of 2 images does not say how much ground it covers" in found["area_note"]
 
 
 def test_an_evaluation_beside_the_masks_is_shown(tmp_path: Path, model: Path) -> None:
@@ -160,6 +164,33 @@ def test_an_evaluation_beside_the_masks_is_shown(tmp_path: Path, model: Path) ->
     assert "confusion" not in said(tmp_path / "out")
     noseam("report", tmp_path / "out", "--evaluation", tmp_path / "elsewhere")
     assert said(tmp_path / "out")["confusion"] == found
+
+
+def test_how_a_model_learned_is_shown_where_no_evaluation_is_beside(tmp_path: Path, model: Path) -> None:
+    survey = make_survey(tmp_path / "survey", photos=1, rasters=0, height=120, width=160)
+    learned, out = tmp_path / "learned", tmp_path / "out"
+    shutil.copytree(model, learned)
+    (learned / "learning_curve.csv").write_text("epoch,step,train_loss,miou,iou_a\n1.0,2,0.9,0.25,0.5\n2.0,4,,0.75,1\n")
+    (learned / "confusion.csv").write_text("truth / predicted,a,b,no label\na,6,2,0\nb,0,4,0\n")
+    segment(survey, out, learned)
+    found = said(out)
+    assert found["learning_curve"] == [
+        ["epoch", [1.0, 2.0]], ["step", [2.0, 4.0]], ["train_loss", [0.9, None]], ["miou", [0.25, 0.75]],
+    ]  # fmt: skip
+    confusion = found["confusion"]
+    assert (confusion["classes"], confusion["pixels"], confusion["of"]) == (["a", "b"], [[6, 2], [0, 4]], "crops")
+    assert confusion["iou"] == pytest.approx([6 / 8, 4 / 6])
+    assert confusion["miou"] == pytest.approx((6 / 8 + 4 / 6) / 2)
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    Image.fromarray(np.zeros((120, 160), np.uint8)).save(truth / "photo_0.png")
+    assert noseam("evaluate", out, truth, "--out", tmp_path / "evaluation").exit_code == 0
+    noseam("report", out)
+    assert said(out)["confusion"]["of"] == "images"
+    shutil.rmtree(tmp_path / "evaluation")
+    (learned / "confusion.csv").write_text("truth / predicted,a,b,no label\na,6,2\n")
+    noseam("report", out)
+    assert "confusion" not in said(out)
 
 
 def test_previews_of_photos_that_are_gone_go_too(survey: Path, tmp_path: Path, model: Path) -> None:

@@ -25,7 +25,7 @@ DEFAULT_INPUT_PX = 512
 DEFAULT_OVERLAP = 0.25
 MIN_SCALE, MAX_SCALE = 0.001, 8
 """Least and most model pixels per source pixel; a scale beyond them most likely comes from a wrong unit."""
-_FAR = 3
+FAR = 3
 """So many times off the resolution that it was trained at, a model is not to be trusted."""
 
 
@@ -197,7 +197,7 @@ class Tiling:
             return ""
         low, high = self.trained_gsd_m
         seen = source_gsd_m / self.scale(None if estimated else source_gsd_m)
-        if low / _FAR < seen < high * _FAR:
+        if low / FAR < seen < high * FAR:
             return ""
         times = f"{_many(max(seen / high, low / seen))} times as {'large' if seen > high else 'small'}"
         size = f"its pixels are {lengths(source_gsd_m)}"

@@ -42,7 +42,8 @@
     const head = make("thead", {}, make("tr", {}, make("th", { scope: "col", class: "text" }, "Truth"), matrix.classes.map(column), make("th", { scope: "col" }, "IoU")));
     const table = make("table", { class: "confusion" }, head, make("tbody", {}, matrix.classes.map((_, truth) => row(matrix, truth))));
     const miou = report.confusion.miou;
-    const says = `${miou === undefined ? "" : `Mean IoU ${words.percent(miou)}. `}Rows: what is there; columns: what it was labelled, in per cent of the row. A dot: below 0.5 %.`;
+    const about = report.confusion.of === "crops" ? "Of the crops that the model was validated on while it learned, not of the images above. " : "";
+    const says = `${about}${miou === undefined ? "" : `Mean IoU ${words.percent(miou)}. `}Rows: what is there; columns: what it was labelled, in per cent of the row. A dot: below 0.5 %.`;
     const caption = make("figcaption", {}, make("h3", {}, "What is taken for what"), make("p", {}, says));
     const scroll = make("div", { class: "scroll", role: "region", "aria-label": "What is taken for what", tabindex: 0 }, table);
     return [make("figure", { class: "chart whole" }, caption, scroll)];

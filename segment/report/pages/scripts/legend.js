@@ -1,7 +1,11 @@
-// The legend of an image: its classes with their shares, each to hide or to see alone.
+// The legend of an image: its classes with their shares and how sure they are, each to hide or to see alone.
 "use strict";
 (() => {
-  const { make, named, swatch, button, words } = noseam;
+  const { make, named, swatch, button, words, report } = noseam;
+
+  const sure = (confidence, low) =>
+    confidence !== undefined &&
+    make("span", { class: "sure", title: `Low: below ${words.digits(report.low_below)}` }, `confidence ${words.digits(confidence)}, ${words.percent(low)} low`);
 
   /** Return the legend. `hidden` is the set of ids that are not painted; `changed` is called after a change of it. */
   noseam.legendOf = (image, hidden, changed) => {
@@ -22,7 +26,7 @@
       set(() => true);
     };
 
-    const row = ([id, share]) => {
+    const row = ([id, share, confidence, low]) => {
       const { name, colour } = words.classOf(id);
       const box = make("input", { type: "checkbox", "data-class": id });
       box.checked = !hidden.has(id);
@@ -31,7 +35,7 @@
       return make(
         "li",
         {},
-        make("label", {}, box, swatch(colour), named(name), make("span", { class: "share" }, words.percent(share))),
+        make("label", {}, box, swatch(colour), named(name), make("span", { class: "share" }, words.percent(share)), sure(confidence, low)),
         button("only", () => set((other) => other === id), { class: "link", "aria-label": `Only ${name}` }),
       );
     };
