@@ -13,6 +13,7 @@ from segment.report.content import Content, ImageRow
 from segment.report.page import PAGES, assets, data_script, plain, write_pages
 from tests import ROOT
 from tests.report.making import HOSTILE, class_rows, content, image, mixed
+from tiler.masks.blend import OPACITY
 
 VENDORED = PAGES / "vendored"
 
@@ -121,3 +122,9 @@ def test_our_scripts_make_no_markup_fetch_nothing_and_are_short() -> None:
             text,
         )
         assert found == [], script.name
+
+
+def test_a_mask_covers_as_much_of_its_photo_on_the_page_as_in_files() -> None:
+    viewer = (PAGES / "scripts" / "viewer.js").read_text(encoding="utf-8")
+    assert [float(share) for share in re.findall(r"\bopacity: ([\d.]+)", viewer)] == [0.5]
+    assert OPACITY == 0.5

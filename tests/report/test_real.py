@@ -1,18 +1,26 @@
-"""The report of a real run in a browser: what the previews hold reaches the eye."""
+"""Reports of real runs in a browser, one of a few images and one of 2,000: what the previews hold reaches the eye."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from time import process_time
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from segment.demo import request as demo_request
+from tests.grids import squares
 from tests.make import noise
-from tests.models import NEEDS_TORCH
+from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.report.conftest import OpenPage, until
+from tests.report.test_safety import ALONE
+from tests.report.test_viewer import middle, seen, shown_at, view
 from tests.runs import noseam
 from tiler.scenes.request import SceneOptions
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = NEEDS_TORCH
 COLOUR = """([x, y]) => {
@@ -20,15 +28,48 @@ COLOUR = """([x, y]) => {
     context.drawImage(document.querySelector(".stage canvas"), -x, -y);
     return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
 }"""
+CLEAR = """(() => {
+    const canvas = document.querySelector(".stage canvas");
+    const { width, height } = canvas;
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    return data.filter((value, index) => index % 4 === 3 && value === 0).length / (width * height);
+})()"""
+"""Share of the mask's pixels that show the photo alone."""
+IN_SIGHT = """[...document.images].every(
+    one => one.complete || one.getBoundingClientRect().top > innerHeight || !one.checkVisibility()
+)"""
+MANY = 2000
+OF_A_BUSY_MACHINE = 2
+"""Other tests run meanwhile: where nothing else does, half the time is meant to be enough."""
 
 
-@pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The masks of a small demo."""
     small = SceneOptions(photos=1, photo_shape=(500, 700), orthomosaics=1, orthomosaic_shape=(400, 500), seed=2026)
-    monkeypatch.setattr(demo_request, "DEMO_SCENES", small)
-    assert noseam("demo", "--out", tmp_path / "demo").exit_code == 0
-    return tmp_path / "demo" / "masks"
+    folder = tmp_path_factory.mktemp("small") / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_request, "DEMO_SCENES", small)
+        assert noseam("demo", "--out", folder).exit_code == 0
+    return folder / "masks"
+
+
+@pytest.fixture(scope="module")
+def thousands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The masks of 2,000 small photos, no two alike."""
+    folder = tmp_path_factory.mktemp("thousands")
+    model = checkpoint_folder(folder / "model", classes=5, tiling=squares(128, 64))
+    for number in range(MANY):
+        photo = folder / "survey" / f"day {1 + number // 500}" / f"IMG_{number:04}.JPG"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(4, 5, 3, seed=number)).resize((128, 96), Image.Resampling.BICUBIC).save(photo)
+    begun = process_time()
+    lean = ("--no-color", "--sidecars", "none", "--threads", 1)
+    assert noseam("segment", folder / "survey", "--out", folder / "masks", "--model", model, *lean).exit_code == 0
+    print(f"{MANY:,} images were segmented in {process_time() - begun:.0f} s of CPU")
+    return folder / "masks"
 
 
 def test_the_report_of_the_demo_shows_its_masks_its_map_and_its_figures(demo: Path, open_page: OpenPage) -> None:
@@ -73,3 +114,76 @@ def test_masks_of_a_bundled_model_are_to_be_looked_at(tmp_path: Path, open_page:
         assert verdict.locator(".headline").text_content() == "Look at it before you pass it on"
         assert "The model learned made-up scenes alone" in verdict.inner_text()
         assert "% of the pixels right" in verdict.inner_text()
+
+
+def judge(page: Page) -> None:
+    """See that axe finds no fault of accessibility."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe, so accessibility is not judged")
+    found = axe.Axe().run(page, options=ALONE)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def drag_the_divider(page: Page) -> None:
+    """Swipe the mask over a part of the photo."""
+    x, y = middle(page, ".grip")
+    before = shown_at(page, x - 100, y + 60)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 200, y, steps=4)
+    page.mouse.up()
+    until(page, "document.querySelector('img-comparison-slider').value < 35")
+    page.wait_for_timeout(150)  # the divider glides
+    assert shown_at(page, x - 100, y + 60) != before
+
+
+@pytest.mark.parametrize("which", ["demo", "thousands"])
+def test_all_that_a_reader_does_works_in_reports_of_real_runs(
+    which: str, open_page: OpenPage, request: pytest.FixtureRequest
+) -> None:
+    page = open_page(request.getfixturevalue(which) / "report" / "index.html")
+    count = page.evaluate("noseamReport.images.length")
+    first, second, last = page.evaluate("[0, 1, -1].map(index => noseamReport.images.at(index).name)")
+    judge(page)
+    page.keyboard.press("/")
+    page.keyboard.type(last)
+    assert page.eval_on_selector_all("#cards .card", "cards => cards.map(card => card.title)") == [last]
+    assert page.locator("#found").text_content() == f"1 found among {count:,} images."
+    page.get_by_role("button", name="Show all").click()
+    assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
+
+    page.locator("#cards .card").first.click()
+    assert page.locator("#image-title").text_content() == first
+    drag_the_divider(seen(page))
+    scale = view(page)[0]
+    page.keyboard.press("+")
+    assert view(page)[0] == pytest.approx(1.4 * scale, rel=1e-3)
+    (label, share, *_), whole = page.evaluate("noseamReport.images[0].classes[0]"), page.evaluate(CLEAR)
+    page.locator(f".legend input[data-class='{label}']").uncheck()
+    assert page.evaluate(CLEAR) - whole == pytest.approx(share, abs=0.01)
+    page.locator(f".legend input[data-class='{label}']").check()
+    assert page.evaluate(CLEAR) == whole
+    judge(page)
+    page.keyboard.press("n")
+    assert seen(page).locator("#image-title").text_content() == second
+    assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#pages:visible")
+
+
+def test_the_first_view_of_2000_images_is_there_in_two_seconds(thousands: Path, open_page: OpenPage) -> None:
+    def since_it_was_asked_for(page: Page) -> float:
+        until(page, IN_SIGHT)
+        milliseconds: float = page.evaluate("performance.now()")
+        return milliseconds / 1000
+
+    cold, warm = [], []
+    for _ in range(4):
+        page = open_page(thousands / "report" / "index.html", "#images")  # in a context that has seen nothing yet
+        cold.append(since_it_was_asked_for(page))
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        warm.append(since_it_was_asked_for(page))
+        page.context.close()
+    print(f"first view of {MANY:,} images: {min(cold):.2f} s cold, {min(warm):.2f} s warm, the best of {len(cold)}")
+    assert min(cold) < 2 * OF_A_BUSY_MACHINE
+    assert min(warm) < 2 * OF_A_BUSY_MACHINE
