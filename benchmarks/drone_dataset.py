@@ -32,6 +32,7 @@ from PIL import Image
 
 import noseam
 from segment.evaluation.results import Evaluation
+from segment.model.checkpoint import describe_checkpoint
 from tiler.classes import DRONE_CLASSES, write_class_table
 
 SPLIT = Path(__file__).with_name("drone_split.json")
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--untrained", action="append", default=[], help="a model that is judged as it is")
     parser.add_argument("--minutes", type=float, default=60, help="a training takes as many steps as fit into these")
     parser.add_argument("--steps", type=int, help="a training takes so many steps, however long that is")
-    parser.add_argument("--input", type=int, default=256, help="side of a crop as the network sees it, model pixels")
+    parser.add_argument("--input", type=int, default=512, help="side of a crop as the network sees it, model pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a training for each")
     parser.add_argument("--with", dest="options", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--device", default="auto")
@@ -167,23 +168,34 @@ def judge(photos: Path, folder: Path, model: str, wanted: argparse.Namespace, to
     if wanted.brief:
         return
     rows = []
-    for words, options in VARIANTS.items():
-        if "balance_classes" in options and not told:
-            continue  # a model that others made may lack the frequencies of its classes
+    for words, options in variants(third(photos, model)).items():
+        if "balance_classes" in options and not describe_checkpoint(model).frequencies:
+            continue
         other = segmented(photos, folder / slug(words), model, wanted.device, **options)
         rows.append((words, f"{100 * other.metrics.accuracy:.2f}", f"{100 * other.metrics.miou:.2f}", _depends(other)))
     print(table(("segmented with", "accuracy, %", "mIoU, %", "labels that depend on the grid, %"), rows), flush=True)
 
 
-VARIANTS: dict[str, Options] = {
-    "tile auto, balanced": {},
-    "tile auto, best": {"quality": "best"},
-    "tiles of 256, overlap 0": {"tile": "256", "overlap": 0.0},
-    "tiles of 256, overlap 0.25": {"tile": "256", "overlap": 0.25},
-    "tiles of 256, overlap 0.5": {"tile": "256", "overlap": 0.5},
-    "balance 0.25": {"balance_classes": 0.25},
-    "balance by training": {"balance_classes": "auto"},
-}
+def third(photos: Path, model: str) -> int:
+    """Return a third of a photo's width as the network sees it, in whole cells of 32 model pixels."""
+    tiling = describe_checkpoint(model).tiling
+    width = Image.open(next((photos / "val/images").iterdir())).width
+    return 32 * round(width * tiling.input_px / tiling.window_px / 3 / 32)
+
+
+def variants(tile: int) -> dict[str, Options]:
+    """Return ways to segment: whole photos, tiles of some side, and classes balanced."""
+    return {
+        "tile auto, balanced": {},
+        "tile auto, best": {"quality": "best"},
+        f"tiles of {tile}, overlap 0": {"tile": str(tile), "overlap": 0.0},
+        f"tiles of {tile}, overlap 0.25": {"tile": str(tile), "overlap": 0.25},
+        f"tiles of {tile}, overlap 0.5": {"tile": str(tile), "overlap": 0.5},
+        "balance 0.1": {"balance_classes": 0.1},
+        "balance 0.25": {"balance_classes": 0.25},
+        "balance 0.5": {"balance_classes": 0.5},
+        "balance by training": {"balance_classes": "auto"},
+    }
 
 
 def segmented(photos: Path, masks: Path, model: str, device: str, **options: Any) -> Evaluation:
