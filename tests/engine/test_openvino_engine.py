@@ -309,7 +309,7 @@ def test_where_openvino_fails_pytorch_runs_and_the_log_says_so(
 
 
 def test_without_a_driver_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "_CUDA_DRIVER", "no-such-library.so")
+    monkeypatch.setattr(choose, "CUDA_DRIVER", "no-such-library.so")
     monkeypatch.setattr(torch.cuda, "is_available", refuse)
     assert not choose.has_cuda()
 

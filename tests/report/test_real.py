@@ -170,7 +170,7 @@ def test_all_that_a_reader_does_works_in_reports_of_real_runs(
     page.wait_for_selector("#pages:visible")
 
 
-def test_the_first_view_of_2000_images_is_there_in_two_seconds(thousands: Path, open_page: OpenPage) -> None:
+def test_the_first_view_of_2000_real_images_comes_soon(thousands: Path, open_page: OpenPage) -> None:
     def since_it_was_asked_for(page: Page) -> float:
         until(page, IN_SIGHT)
         milliseconds: float = page.evaluate("performance.now()")

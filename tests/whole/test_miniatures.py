@@ -33,6 +33,7 @@ def said(script: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @NEEDS_TORCH
 def test_reviews_are_compared_with_chance_and_trained_on(tmp_path: Path) -> None:
     size = ("--size", 300, 1100, "--old-size", 256, 512, "--pools", 1, "--photos", 1, "--held", 1)
