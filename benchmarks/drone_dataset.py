@@ -180,7 +180,7 @@ def third(photos: Path, model: str) -> int:
     """Return a third of a photo's width as the network sees it, in whole cells of 32 model pixels."""
     tiling = describe_checkpoint(model).tiling
     width = Image.open(next((photos / "val/images").iterdir())).width
-    return 32 * round(width * tiling.input_px / tiling.window_px / 3 / 32)
+    return 32 * round(width * tiling.input_px / (tiling.window_px or tiling.input_px) / 3 / 32)
 
 
 def variants(tile: int) -> dict[str, Options]:
