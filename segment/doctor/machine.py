@@ -12,9 +12,8 @@ import numpy as np
 import psutil
 
 from segment.doctor.fact import Fact, gigabytes
-from segment.engine.choose import count_gpus
 from segment.guard.limits import memory_bytes
-from segment.record.hardware import processor_name, said_by_linux
+from segment.record.hardware import count_gpus, processor_name, said_by_linux
 from segment.run.cores import share_cores
 from tiler.words import counted
 

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segment.engine.choose import count_gpus
 from segment.engine.request import Precision
+from segment.record.hardware import count_gpus
 
 SCENE = "scene.png"
 """The picture that is tried, in the folder of the trials."""

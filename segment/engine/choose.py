@@ -83,17 +83,6 @@ def _open_torch(description: Description, digest: str, options: EngineOptions, t
     )  # fmt: skip
 
 
-def count_gpus() -> int:
-    """Return how many CUDA devices this process may use, as the driver says; PyTorch is not imported."""
-    found = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL(CUDA_DRIVER)
-        usable = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0
-    except (OSError, AttributeError):
-        return 0
-    return found.value if usable else 0
-
-
 def has_cuda() -> bool:
     """Return whether PyTorch can use a CUDA device. Without a driver PyTorch is not imported, which would be slow."""
     try:

@@ -54,7 +54,7 @@ class Begun:
     """When it ended; None while it runs, or where it was killed."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Packages that decide masks, with their versions."""
-    hardware: Hardware = field(default_factory=Hardware)
+    hardware: Hardware = _UNKNOWN
     """What it has to compute with."""
     end: str = ""
     """Why it took no more work, see `End`; empty until it ended."""

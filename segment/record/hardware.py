@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tiler.words import counted
 
@@ -54,18 +55,29 @@ def processor_name(said: Mapping[str, str]) -> str:
     return said.get("model name") or platform.processor() or "a processor of unknown name"
 
 
+def count_gpus() -> int:
+    """Return how many CUDA devices this process may use, as the driver says; PyTorch is not imported."""
+    return _driver()[1]
+
+
 def gpu_names() -> tuple[str, ...]:
     """Return the names of the CUDA devices that this process may use, as the driver says; PyTorch is not imported."""
-    count, device, name = ctypes.c_int(0), ctypes.c_int(0), ctypes.create_string_buffer(_NAME_BYTES)
+    driver, count = _driver()
+    device, name = ctypes.c_int(0), ctypes.create_string_buffer(_NAME_BYTES)
     found = []
+    for number in range(count):
+        wrong = driver.cuDeviceGet(ctypes.byref(device), number)
+        if not (wrong or driver.cuDeviceGetName(name, _NAME_BYTES, device)):
+            found.append(name.value.decode("utf-8", "replace"))
+    return tuple(found)
+
+
+def _driver() -> tuple[Any, int]:
+    """Return NVIDIA's driver, ready, and how many devices it gives to this process; 0 where it cannot be used."""
+    found = ctypes.c_int(0)
     try:
         driver = ctypes.CDLL(CUDA_DRIVER)
-        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-            return ()
-        for number in range(count.value):
-            wrong = driver.cuDeviceGet(ctypes.byref(device), number)
-            if not (wrong or driver.cuDeviceGetName(name, _NAME_BYTES, device)):
-                found.append(name.value.decode("utf-8", "replace"))
+        usable = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0
     except (OSError, AttributeError):
-        return ()
-    return tuple(found)
+        return None, 0
+    return driver, found.value if usable else 0

@@ -6,8 +6,8 @@ import logging
 
 import joblib
 
-from segment.engine.choose import count_gpus
 from segment.engine.request import EngineOptions
+from segment.record.hardware import count_gpus
 from segment.run.request import WorkerOptions
 from tiler.errors import MissingExtraError
 from tiler.extra import require_extra

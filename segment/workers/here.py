@@ -19,10 +19,11 @@ import joblib
 from distributed import get_worker
 from distributed.comm import get_address_host
 
-from segment.engine.choose import count_gpus, has_cuda, open_engine
+from segment.engine.choose import has_cuda, open_engine
 from segment.engine.request import EngineOptions
 from segment.errors import CheckpointError, ModelNameError, WorkersError
 from segment.model.checkpoint import Description, describe_checkpoint, weights_digest
+from segment.record.hardware import count_gpus
 from segment.record.logs import ignore_placeless
 from segment.run.cores import share_cores
 from segment.run.model import OpenModel

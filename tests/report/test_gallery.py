@@ -265,7 +265,7 @@ def test_nothing_is_wider_than_a_phone(open_report: OpenReport, address: str) ->
                          ) <= PHONE[0]  # fmt: skip
 
 
-def test_the_first_view_of_2000_images_comes_soon(open_report: OpenReport) -> None:
+def test_the_first_view_of_2000_images_takes_less_than_two_seconds(open_report: OpenReport) -> None:
     made = content(mixed(2000))
     page = open_report(made, size=DESK)
     took = []
@@ -276,7 +276,7 @@ def test_the_first_view_of_2000_images_comes_soon(open_report: OpenReport) -> No
         until(page, "document.querySelector('#first img').complete")
         took.append(perf_counter() - begun)
     print(f"the first view of 2,000 images took {min(took):.2f} s, the best of {len(took)}")
-    assert min(took) < 4  # 2 where nothing else runs
+    assert min(took) < 2
 
 
 @pytest.mark.parametrize("size", [(71, 2475), (2475, 71)])

@@ -15,7 +15,7 @@ from tests.make import noise
 from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.report.conftest import OpenPage, until
 from tests.report.test_safety import ALONE
-from tests.report.test_viewer import middle, seen, shown_at, view
+from tests.report.test_viewer import drag_the_divider, seen, view
 from tests.runs import noseam
 from tiler.scenes.request import SceneOptions
 
@@ -123,19 +123,6 @@ def judge(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-def drag_the_divider(page: Page) -> None:
-    """Swipe the mask over a part of the photo."""
-    x, y = middle(page, ".grip")
-    before = shown_at(page, x - 100, y + 60)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x - 200, y, steps=4)
-    page.mouse.up()
-    until(page, "document.querySelector('img-comparison-slider').value < 35")
-    page.wait_for_timeout(150)  # the divider glides
-    assert shown_at(page, x - 100, y + 60) != before
-
-
 @pytest.mark.parametrize("which", ["demo", "thousands"])
 def test_all_that_a_reader_does_works_in_reports_of_real_runs(
     which: str, open_page: OpenPage, request: pytest.FixtureRequest
@@ -153,7 +140,7 @@ def test_all_that_a_reader_does_works_in_reports_of_real_runs(
 
     page.locator("#cards .card").first.click()
     assert page.locator("#image-title").text_content() == first
-    drag_the_divider(seen(page))
+    drag_the_divider(seen(page), 200, below=35)
     scale = view(page)[0]
     page.keyboard.press("+")
     assert view(page)[0] == pytest.approx(1.4 * scale, rel=1e-3)

@@ -50,19 +50,26 @@ def shown_at(page: Page, x: float, y: float) -> bytes:
     return page.screenshot(clip={"x": x, "y": y, "width": 8, "height": 8})
 
 
-def test_the_divider_moves_by_mouse_and_keys_and_uncovers_the_mask(open_report: OpenReport) -> None:
-    page = seen(open_report(content(mixed()), FIRST))
+def drag_the_divider(page: Page, px: int, *, below: float) -> None:
+    """Drag the divider so far to the left that its place in per cent is `below`; half way, the mask shows now."""
     x, y = middle(page, ".grip")
-    before = shown_at(page, x - 150, y + 60)
+    half_way = (x - px / 2, y + 60)
+    before = shown_at(page, *half_way)
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x - 300, y, steps=4)
+    page.mouse.move(x - px, y, steps=4)
     page.mouse.up()
+    until(page, f"document.querySelector('img-comparison-slider').value < {below}")
     page.wait_for_timeout(150)  # the divider glides
+    assert shown_at(page, *half_way) != before
+
+
+def test_the_divider_moves_by_mouse_and_keys_and_uncovers_the_mask(open_report: OpenReport) -> None:
+    page = seen(open_report(content(mixed()), FIRST))
+    drag_the_divider(page, 300, below=25)
     slider = page.locator("img-comparison-slider")
     value = slider.evaluate("element => element.value")
     assert 15 < value < 25
-    assert shown_at(page, x - 150, y + 60) != before
     assert int(slider.get_attribute("aria-valuenow") or 0) == round(value)
     slider.focus()
     page.keyboard.down("ArrowRight")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segment.engine.choose import count_gpus
+from segment.record.hardware import count_gpus
 from tests import ROOT
 from tests.models import NEEDS_TORCH
 
