@@ -7,11 +7,12 @@ DATA is the data set as its makers ship it, or as others store it: somewhere bel
 masks of the same names in the colours of its classes or as ids. Masks of full size serve photos that were made smaller.
 `drone_split.json` beside this page says which photos train and which validate, scenes apart; no other photo is read.
 
-Each photo is cut into six crops. A training takes `--steps`, or as many as `--minutes` allow: 40 steps are timed
-first. Its model segments the validation photos at full resolution, as a survey would be. Then come scores per class,
-what tiles and overlaps cost, the labels that depend on the grid, and what balancing classes brings. `--with NAME=VALUE`
-sets an option of `noseam train`, by its name in Python. FOLDER keeps all that is made; `results.csv` there gets a line
-per training. Photos and masks may not be passed on: cite the data set, http://dronedataset.icg.tugraz.at.
+Each photo is cut into six crops of a third of its width, or by `--window`. A training takes `--steps`, or as many as
+`--minutes` allow: 40 steps are timed first. Its model segments the validation photos at full resolution, as a survey
+would be. Then come scores per class, what tiles and overlaps cost, the labels that depend on the grid, and what
+balancing classes brings. `--with NAME=VALUE` sets an option of `noseam train`, by its name in Python. FOLDER keeps
+all that is made; `results.csv` there gets a line per training. Photos and masks may not be passed on: cite the data
+set, http://dronedataset.icg.tugraz.at.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--untrained", action="append", default=[], help="a model that is judged as it is")
     parser.add_argument("--minutes", type=float, default=60, help="a training takes as many steps as fit into these")
     parser.add_argument("--steps", type=int, help="a training takes so many steps, however long that is")
+    parser.add_argument("--window", type=int, help="side of a crop, pixels of the photo; a third of its width")
     parser.add_argument("--input", type=int, default=512, help="side of a crop as the network sees it, model pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a training for each")
     parser.add_argument("--with", dest="options", action="append", default=[], metavar="NAME=VALUE")
@@ -63,7 +65,7 @@ def main() -> None:
     bases = wanted.base or ([] if wanted.untrained else ["bundled:start", "mini"])
     crops = wanted.folder / "crops"
     if bases:
-        cut(photos, crops)
+        cut(photos, crops, wanted.window)
     for base in bases:
         for seed in wanted.seeds:
             options = dict(map(option, wanted.options)) | {"seed": seed}
@@ -112,15 +114,15 @@ def _named(data: Path, suffixes: set[str], kind: str) -> Iterator[tuple[str, Pat
             yield path.stem, path
 
 
-def cut(photos: Path, crops: Path) -> None:
-    """Cut training and validation photos into six crops each."""
-    width = Image.open(next((photos / "train/images").iterdir())).width
+def cut(photos: Path, crops: Path, window: int | None) -> None:
+    """Cut training and validation photos into windows, or into six crops each."""
+    window = window or Image.open(next((photos / "train/images").iterdir())).width // 3
     report = noseam.crop(
-        photos / "train/images", photos / "train/masks", crops, classes=class_table(photos), window_px=width // 3,
+        photos / "train/images", photos / "train/masks", crops, classes=class_table(photos), window_px=window,
         val=(photos / "val/images", photos / "val/masks"), scale_masks=True, format="jpeg",
     )  # fmt: skip
     assert not report.failed, report.failed[0].reason
-    print(f"{report.train} crops to train, {report.val} to validate, {width // 3} px", flush=True)
+    print(f"{report.train} crops to train, {report.val} to validate, {window} px", flush=True)
 
 
 def class_table(photos: Path) -> Path:

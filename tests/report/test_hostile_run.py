@@ -15,7 +15,7 @@ from PIL import Image
 import noseam
 from tests.grids import squares
 from tests.make import UTM, noise, write_tif
-from tests.models import checkpoint_folder
+from tests.models import NEEDS_TORCH, checkpoint_folder
 from tests.report.conftest import OpenPage
 from tests.report.test_safety import STRUCTURE
 from tests.runs import NORTH_UP
@@ -24,7 +24,10 @@ from tiler.classes import ClassTable, write_class_table
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse some of these names")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse some of these names"),
+    NEEDS_TORCH,
+]
 
 PHOTOS = (
     "<b>bold<!-- comment -->.jpg",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segment.errors import TrainError
-from segment.training.data import read_crop_set
+from tests.models import NEEDS_TORCH
 from tests.review.surveys import survey
 from tests.runs import noseam
 
@@ -32,7 +32,10 @@ def test_a_window_is_a_quarter_of_the_models_and_32_px_at_least(
     assert sides(masks / "review/export-1/windows.csv") == {by_default}
 
 
+@NEEDS_TORCH
 def test_windows_of_any_side_become_crops_that_train_together(tmp_path: Path) -> None:
+    from segment.training.data import read_crop_set
+
     masks = survey(tmp_path, shape=(320, 320), window_px=160)
     for number, more in enumerate([("--window", 160), ("--window", 100), ()], 1):
         noseam("review", masks, "--export", 2, "--by", "random", *more)
