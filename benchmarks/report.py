@@ -48,9 +48,11 @@ def copies(folder: Path, count: int, divisor: int) -> Path:
 
 def checkpoint(model: str, folder: Path) -> str:
     """Return a model, or write one of random weights where its size is named."""
-    if model not in get_args(Size):
-        return model
-    return str(write_model(folder / model, classes=24, size=model, tiling=Tiling()))
+    sizes: tuple[Size, ...] = get_args(Size)
+    for size in sizes:
+        if model == size:
+            return str(write_model(folder / size, classes=24, size=size, tiling=Tiling()))
+    return model
 
 
 def segment(photos: Path, out: Path, *more: str) -> Run:
