@@ -82,7 +82,7 @@ def main() -> None:
         return
     print(machine(), flush=True)
     photos = drone_dataset.lay_out(wanted.data, wanted.folder / "photos")
-    drone_dataset.cut(photos, wanted.folder / "crops", None)
+    drone_dataset.cut(photos, wanted.folder / "crops", drone_dataset.side_of_six(photos))
     missing = [(row, seed) for seed in wanted.seeds for row in wanted.only if not _of(wanted, row, seed)]
     with ThreadPoolExecutor(wanted.jobs) as jobs:
         list(jobs.map(lambda each: _in_a_process(wanted, *each), missing))

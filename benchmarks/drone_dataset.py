@@ -63,15 +63,17 @@ def main() -> None:
     for model in wanted.untrained:
         judge(photos, wanted.folder / "as it is" / slug(model), model, wanted, {})
     bases = wanted.base or ([] if wanted.untrained else ["bundled:start", "mini"])
-    crops = wanted.folder / "crops"
+    side = wanted.window or side_of_six(photos)
+    crops = wanted.folder / f"crops {side}"
     if bases:
-        cut(photos, crops, wanted.window)
+        cut(photos, crops, side)
     for base in bases:
         for seed in wanted.seeds:
             options = dict(map(option, wanted.options)) | {"seed": seed}
-            name = slug("-".join([base, *wanted.options, str(seed), str(wanted.steps or f"{wanted.minutes:g} min")]))
-            folder = wanted.folder / "trained" / name
-            told = trained(crops, folder / "model", base, wanted, options)
+            lasts = str(wanted.steps or f"{wanted.minutes:g} min")
+            cuts = f"{side} to {wanted.input}"
+            folder = wanted.folder / "trained" / slug("-".join([base, cuts, *wanted.options, str(seed), lasts]))
+            told = trained(crops, folder / "model", base, wanted, options) | {"window": side, "input": wanted.input}
             judge(photos, folder, str(folder / "model"), wanted, told)
 
 
@@ -114,9 +116,13 @@ def _named(data: Path, suffixes: set[str], kind: str) -> Iterator[tuple[str, Pat
             yield path.stem, path
 
 
-def cut(photos: Path, crops: Path, window: int | None) -> None:
-    """Cut training and validation photos into windows, or into six crops each."""
-    window = window or Image.open(next((photos / "train/images").iterdir())).width // 3
+def side_of_six(photos: Path) -> int:
+    """Return the side of a window by which a photo gives six crops: a third of its width."""
+    return Image.open(next((photos / "train/images").iterdir())).width // 3
+
+
+def cut(photos: Path, crops: Path, window: int) -> None:
+    """Cut training and validation photos into crops."""
     report = noseam.crop(
         photos / "train/images", photos / "train/masks", crops, classes=class_table(photos), window_px=window,
         val=(photos / "val/images", photos / "val/masks"), scale_masks=True, format="jpeg",
