@@ -24,7 +24,8 @@ ILL = '''\
 """Loaded by every Python that finds this folder: variables say what is wrong with it.
 
 POISON names an image that kills whoever segments it, and FULL one for which the disk is full. SLOW_S is what each
-image takes. HIDDEN is a path that is not seen, and VERSION another version of noseam.
+image takes, and START_S what the start of each process takes. HIDDEN is a path that is not seen, and VERSION another
+version of noseam.
 """
 import importlib.abc
 import importlib.metadata
@@ -34,6 +35,8 @@ import pathlib
 import sys
 import time
 
+if "spawn_main" in " ".join(sys.orig_argv):
+    time.sleep(float(os.environ.get("START_S", "0")))
 see, tell = pathlib.Path.exists, importlib.metadata.version
 hidden = os.environ.get("HIDDEN", "/is/there/none")
 pathlib.Path.exists = lambda path: not str(path).startswith(hidden) and see(path)

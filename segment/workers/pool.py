@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import dask
 from distributed import Client, LocalCluster, Nanny, Status
@@ -105,9 +106,8 @@ class Pool:
     def kill(self) -> None:
         """End the workers of this machine at once; what they work on is lost."""
         if self._cluster is not None:
-            nannies = list(self._cluster.workers.values())
             with suppress(Exception):
-                self._cluster.sync(_close_all, nannies, callback_timeout=_CLOSE_S)
+                self._cluster.sync(_close_all, self._cluster, callback_timeout=_CLOSE_S)
 
     def close(self) -> None:
         """Let go of the client, and end the workers of this machine."""
@@ -227,7 +227,8 @@ async def _replace_lost(cluster: LocalCluster) -> None:
     cluster.scale(len(cluster.worker_spec))  # it starts those that are missing
 
 
-async def _close_all(nannies: list[Any]) -> None:
+async def _close_all(cluster: LocalCluster) -> None:
+    nannies = {*cluster.workers.values(), *_Nanny.starting_in(cluster)}
     await asyncio.gather(*(nanny.close(timeout=_KILL_S) for nanny in nannies), return_exceptions=True)
 
 
@@ -254,18 +255,37 @@ def _deaf_loop() -> Iterator[Any]:
 class _Nanny(Nanny):  # type: ignore[misc]  # dask is not typed
     """Starts a worker process, and starts it again when it ended."""
 
+    _starting: ClassVar[WeakSet[_Nanny]] = WeakSet()
+
+    @classmethod
+    def starting_in(cls, cluster: LocalCluster) -> list[_Nanny]:
+        """Return those whose processes start; a cluster counts them as its workers only when they have."""
+        return [nanny for nanny in cls._starting if nanny.loop is cluster.loop]
+
     async def instantiate(self) -> Any:
         """Start the process, so that it does not import the program that runs here.
 
         Workers need nothing of it. A script without `if __name__ == "__main__":` would start itself again in each.
         A process that is ended while it starts is started again; dask does so only with those that had started.
         """
-        with _main_hidden():
-            found = await super().instantiate()
-            while found == Status.stopped and self.status in _STARTING:
-                await asyncio.sleep(_LOOK_S / 4)
+        self._starting.add(self)
+        try:
+            with _main_hidden():
                 found = await super().instantiate()
-            return found
+                while found == Status.stopped and self.status in _STARTING:
+                    await asyncio.sleep(_LOOK_S / 4)
+                    found = await super().instantiate()
+                return found
+        finally:
+            self._starting.discard(self)
+
+    async def kill(self, timeout: float = _CLOSE_S, reason: str = "") -> None:
+        """End the process; at once where it starts, for dask would wait until it has."""
+        starts = self.process is not None and self.process.status == Status.starting
+        if starts and self.process.process is not None:
+            with suppress(ValueError):  # it ended by itself
+                await self.process.process.kill()
+        await super().kill(timeout=timeout, reason=reason)
 
 
 _hidden: list[dict[str, Any]] = []

@@ -245,7 +245,8 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on(
 ) -> None:
     marked, out = Marked(), tmp_path / "out"
     command = segment_command(photos, out, model, "--workers", "2")
-    environment = marked.environment(**ill(tmp_path / "ill", SLOW_S="0.5"))
+    start_s = "20" if early and number != signal.SIGKILL else "0"  # who is killed cannot end what it starts
+    environment = marked.environment(**ill(tmp_path / "ill", SLOW_S="0.5", START_S=start_s))
     with subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL, start_new_session=True
     ) as process:
