@@ -30,6 +30,8 @@ import noseam
 
 Options = Mapping[str, Any]
 FIRST = "as the recipe says"
+BALANCE = "balance"
+"""The option of `noseam crop`; all others are those of `noseam train`."""
 ROWS: Mapping[str, Options] = {
     FIRST: {},
     "rate 6e-5, that of the head 10 times": {"lr": 6e-5, "head_lr_factor": 10.0},
@@ -58,6 +60,7 @@ ROWS: Mapping[str, Options] = {
     "class weights median": {"class_weights": "median"},
     "input 384": {"input_px": 384},
     "batches of 8": {"batch_size": 8},
+    "crops of rare classes more often": {BALANCE: True},
 }
 
 
@@ -82,7 +85,9 @@ def main() -> None:
         return
     print(machine(), flush=True)
     photos = drone_dataset.lay_out(wanted.data, wanted.folder / "photos")
-    drone_dataset.cut(photos, wanted.folder / "crops", drone_dataset.side_of_six(photos))
+    side = drone_dataset.side_of_six(photos)
+    for balance in sorted({BALANCE in ROWS[row] for row in wanted.only}):
+        drone_dataset.cut(photos, _crops(wanted, balance), side, balance=balance)
     missing = [(row, seed) for seed in wanted.seeds for row in wanted.only if not _of(wanted, row, seed)]
     with ThreadPoolExecutor(wanted.jobs) as jobs:
         list(jobs.map(lambda each: _in_a_process(wanted, *each), missing))
@@ -96,8 +101,9 @@ def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
     steps = wanted.steps
     options = {"max_steps": steps, "validate_every": steps, "input_px": 256, "threads": 1, "workers": 1, "seed": seed}
     options |= {**dict(map(drone_dataset.option, wanted.options)), **ROWS[row]}
+    crops = _crops(wanted, options.pop(BALANCE, False))
     started = time.monotonic()
-    noseam.train(wanted.folder / "crops", folder / "model", base=wanted.base, **options)
+    noseam.train(crops, folder / "model", base=wanted.base, **options)
     minutes = (time.monotonic() - started) / 60
     found = drone_dataset.segmented(wanted.folder / "photos", folder / "masks", str(folder / "model"), "cpu")
     told = {**_key(wanted, row, seed), "minutes": f"{minutes:.1f}",
@@ -108,6 +114,10 @@ def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
         if not file.tell():
             writer.writeheader()
         writer.writerow(told)
+
+
+def _crops(wanted: argparse.Namespace, balance: bool) -> Path:
+    return wanted.folder / ("crops balanced" if balance else "crops")
 
 
 def _key(wanted: argparse.Namespace, row: str, seed: int) -> dict[str, str]:

@@ -10,9 +10,9 @@ masks of the same names in the colours of its classes or as ids. Masks of full s
 Each photo is cut into six crops of a third of its width, or by `--window`. A training takes `--steps`, or as many as
 `--minutes` allow: 40 steps are timed first. Its model segments the validation photos at full resolution, as a survey
 would be. Then come scores per class, what tiles and overlaps cost, the labels that depend on the grid, and what
-balancing classes brings. `--with NAME=VALUE` sets an option of `noseam train`, by its name in Python. FOLDER keeps
-all that is made; `results.csv` there gets a line per training. Photos and masks may not be passed on: cite the data
-set, http://dronedataset.icg.tugraz.at.
+balancing classes brings. `--with NAME=VALUE` sets an option of `noseam train`, by its name in Python, and `--balance`
+is that of `noseam crop`: crops of rare classes are shown more often. FOLDER keeps all that is made; `results.csv` there
+gets a line per training. Photos and masks may not be passed on: cite the data set, http://dronedataset.icg.tugraz.at.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="a training takes as many steps as fit into these")
     parser.add_argument("--steps", type=int, help="a training takes so many steps, however long that is")
     parser.add_argument("--window", type=int, help="side of a crop, pixels of the photo; a third of its width")
+    parser.add_argument("--balance", action="store_true", help="crops of rare classes are shown more often")
     parser.add_argument("--input", type=int, default=512, help="side of a crop as the network sees it, model pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a training for each")
     parser.add_argument("--with", dest="options", action="append", default=[], metavar="NAME=VALUE")
@@ -64,16 +65,17 @@ def main() -> None:
         judge(photos, wanted.folder / "as it is" / slug(model), model, wanted, {})
     bases = wanted.base or ([] if wanted.untrained else ["bundled:start", "mini"])
     side = wanted.window or side_of_six(photos)
-    crops = wanted.folder / f"crops {side}"
+    cuts = f"{side} balanced" if wanted.balance else str(side)
+    crops = wanted.folder / f"crops {cuts}"
     if bases:
-        cut(photos, crops, side)
+        cut(photos, crops, side, balance=wanted.balance)
     for base in bases:
         for seed in wanted.seeds:
             options = dict(map(option, wanted.options)) | {"seed": seed}
             lasts = str(wanted.steps or f"{wanted.minutes:g} min")
-            cuts = f"{side} to {wanted.input}"
-            folder = wanted.folder / "trained" / slug("-".join([base, cuts, *wanted.options, str(seed), lasts]))
-            told = trained(crops, folder / "model", base, wanted, options) | {"window": side, "input": wanted.input}
+            shown = f"{cuts} to {wanted.input}"
+            folder = wanted.folder / "trained" / slug("-".join([base, shown, *wanted.options, str(seed), lasts]))
+            told = trained(crops, folder / "model", base, wanted, options) | {"window": cuts, "input": wanted.input}
             judge(photos, folder, str(folder / "model"), wanted, told)
 
 
@@ -121,11 +123,12 @@ def side_of_six(photos: Path) -> int:
     return Image.open(next((photos / "train/images").iterdir())).width // 3
 
 
-def cut(photos: Path, crops: Path, window: int) -> None:
-    """Cut training and validation photos into crops."""
+def cut(photos: Path, crops: Path, window: int, *, balance: bool = False) -> None:
+    """Cut training and validation photos into crops; where it balances, crops of rare classes are shown more often."""
     report = noseam.crop(
         photos / "train/images", photos / "train/masks", crops, classes=class_table(photos), window_px=window,
         val=(photos / "val/images", photos / "val/masks"), scale_masks=True, format="jpeg",
+        balance=balance,
     )  # fmt: skip
     assert not report.failed, report.failed[0].reason
     print(f"{report.train} crops to train, {report.val} to validate, {window} px", flush=True)
