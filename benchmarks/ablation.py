@@ -117,7 +117,8 @@ def one(wanted: argparse.Namespace, row: str, seed: int) -> None:
 
 
 def _crops(wanted: argparse.Namespace, balance: bool) -> Path:
-    return wanted.folder / ("crops balanced" if balance else "crops")
+    folder: Path = wanted.folder
+    return folder / ("crops balanced" if balance else "crops")
 
 
 def _key(wanted: argparse.Namespace, row: str, seed: int) -> dict[str, str]:

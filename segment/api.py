@@ -122,7 +122,7 @@ def train(
     warmup: float | None = TrainRequest.warmup,
     weight_decay: float | None = TrainRequest.weight_decay,
     ema: float | None = TrainRequest.ema,
-    loss: Loss = TrainRequest.loss,
+    loss: Loss | None = TrainRequest.loss,
     ohem: float = TrainRequest.ohem,
     class_weights: Balance = TrainRequest.class_weights,
     ignore: Iterable[str] = RemapOptions.ignore,

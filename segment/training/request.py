@@ -86,8 +86,8 @@ class TrainRequest:
     )
     recipe: Recipe = option(
         "auto",
-        "This sets the learning rate, schedule, warm-up, weight decay, rate of the head and mean of weights that no "
-        "option sets: scratch for random weights, finetune for those of a model, adapt for those of a bundled one; "
+        "This sets the loss, learning rate, schedule, warm-up, weight decay, rate of the head and mean of weights that "
+        "no option sets: scratch for random weights, finetune for those of a model, adapt for those of a bundled one; "
         "auto goes by the base.",
     )
     lr: float | None = option(
@@ -129,9 +129,10 @@ class TrainRequest:
         below=1,
         shown=f"{_BY_RECIPE}: 0.999",
     )
-    loss: Loss = option(
-        "ce",
+    loss: Loss | None = option(
+        None,
         "Training makes this less: the cross entropy of pixels, or with the Dice or Lovasz loss of areas beside it.",
+        shown=f"{_BY_RECIPE}: ce or ce+dice",
     )
     ohem: float = option(
         1.0,

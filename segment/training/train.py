@@ -189,6 +189,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
 def _objective(plan: TrainPlan) -> Objective:
     """Return the loss of a training."""
     request, pixels = plan.request, plan.crops.train.pixels
+    assert request.loss is not None
     weights = balance_classes(pixels, request.class_weights)
     share = float(pixels.sum(axis=0) @ weights) / (len(pixels) * plan.crops.window_px**2)
     on_device = None if request.class_weights == "none" else torch.from_numpy(weights).to(plan.arguments.device)

@@ -60,6 +60,7 @@ def test_random_weights_learn_faster_than_those_of_a_model() -> None:
     assert (scratch.lr, scratch.head_lr_factor) == (6e-4, 1)
     assert (finetune.lr, finetune.head_lr_factor) == (6e-5, 10)
     assert (adapt.lr, adapt.head_lr_factor) == (2e-4, 1)
+    assert [found.loss for found in (scratch, finetune, adapt)] == ["ce", "ce", "ce+dice"]
 
 
 def test_a_checkpoint_in_a_folder_of_a_short_name_is_none_that_comes_with_noseam(
@@ -78,7 +79,9 @@ def test_what_the_user_says_wins_and_is_told(asked: TrainRequest) -> None:
     found = complete(given)
     assert (found.lr, found.schedule, found.ema, found.warmup) == (0.01, "poly", 0.0, 0.05)
     words = recipe_in_words(given)
-    assert words.startswith("scratch: rate 0.01 (given), of the head 1 x that, poly (given), warm-up over 0.05 ")
+    assert words.startswith(
+        "scratch: loss ce, rate 0.01 (given), of the head 1 x that, poly (given), warm-up over 0.05 "
+    )
     assert words.endswith("mean of weights none (given)")
 
 
