@@ -7,20 +7,19 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
-from weakref import WeakSet
+from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, Nanny, Status
+from distributed import Client, LocalCluster, Status
 from distributed.utils import LoopRunner
 
 from segment.errors import WorkersError
 from segment.workers.board import waited_for
+from segment.workers.nanny import OwnNanny
 from segment.workers.quiet import Heard
 
 _FIND_S = 10.0
@@ -37,9 +36,7 @@ _SETTINGS: Mapping[str, Any] = {
     "distributed.worker.multiprocessing-method": "spawn",
 }
 _LOUDNESS = "DASK_LOGGING__DISTRIBUTED"
-_STARTING = Status.init, Status.starting
 _GIVEN_UP = Status.closed, Status.failed
-_main_lock = threading.Lock()
 
 
 class Pool:
@@ -153,7 +150,7 @@ def local_pool(workers: int, threads: int, heard: Heard, folder: Path) -> Iterat
         cluster = LocalCluster(
             n_workers=0, threads_per_worker=threads, memory_limit=None, processes=True, host="127.0.0.1",
             protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=False, local_directory=str(folder),
-            worker_class=_Nanny, loop=loop,
+            worker_class=OwnNanny, loop=loop,
         )  # fmt: skip
         pool = None
         try:
@@ -228,7 +225,7 @@ async def _replace_lost(cluster: LocalCluster) -> None:
 
 
 async def _close_all(cluster: LocalCluster) -> None:
-    nannies = {*cluster.workers.values(), *_Nanny.starting_in(cluster)}
+    nannies = {*cluster.workers.values(), *OwnNanny.starting_in(cluster)}
     await asyncio.gather(*(nanny.close(timeout=_KILL_S) for nanny in nannies), return_exceptions=True)
 
 
@@ -250,64 +247,3 @@ def _deaf_loop() -> Iterator[Any]:
     finally:
         with suppress(TimeoutError):
             runner.stop(timeout=_CLOSE_S)
-
-
-class _Nanny(Nanny):  # type: ignore[misc]  # dask is not typed
-    """Starts a worker process, and starts it again when it ended."""
-
-    _starting: ClassVar[WeakSet[_Nanny]] = WeakSet()
-
-    @classmethod
-    def starting_in(cls, cluster: LocalCluster) -> list[_Nanny]:
-        """Return those whose processes start; a cluster counts them as its workers only when they have."""
-        return [nanny for nanny in cls._starting if nanny.loop is cluster.loop]
-
-    async def instantiate(self) -> Any:
-        """Start the process, so that it does not import the program that runs here.
-
-        Workers need nothing of it. A script without `if __name__ == "__main__":` would start itself again in each.
-        A process that is ended while it starts is started again; dask does so only with those that had started.
-        """
-        self._starting.add(self)
-        try:
-            with _main_hidden():
-                found = await super().instantiate()
-                while found == Status.stopped and self.status in _STARTING:
-                    await asyncio.sleep(_LOOK_S / 4)
-                    found = await super().instantiate()
-                return found
-        finally:
-            self._starting.discard(self)
-
-    async def kill(self, timeout: float = _CLOSE_S, reason: str = "") -> None:
-        """End the process; at once where it starts, for dask would wait until it has."""
-        starts = self.process is not None and self.process.status == Status.starting
-        if starts and self.process.process is not None:
-            with suppress(ValueError):  # it ended by itself
-                await self.process.process.kill()
-        await super().kill(timeout=timeout, reason=reason)
-
-
-_hidden: list[dict[str, Any]] = []
-
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Hide for the block where the main module came from; blocks may overlap."""
-    main = vars(sys.modules["__main__"])
-    with _main_lock:
-        if not _hidden:
-            _hidden.append({name: main[name] for name in ("__spec__", "__file__") if name in main})
-            main["__spec__"] = None
-            main.pop("__file__", None)
-        else:
-            _hidden.append({})
-    try:
-        yield
-    finally:
-        with _main_lock:
-            kept = _hidden.pop(0)
-            if _hidden:
-                _hidden[0] = kept
-            else:
-                main.update(kept)
