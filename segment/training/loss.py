@@ -35,8 +35,7 @@ class Objective:
         Cross entropy adds up over batches and devices. Dice and Lovasz cannot: each is a ratio of areas in its own
         batch. So accumulated batches, and those of several devices, give the mean of their ratios, which is near the
         ratio of all where every batch shows much of each class. Both see every second pixel of every second row,
-        for neighbours say the same: else Dice would take a tenth of a step on a CPU, and Lovasz, which sorts its
-        pixels, longer than the network.
+        for neighbours say the same: of all pixels Lovasz, which sorts them, would take longer than the network.
         """
         loss = pixel_loss(logits, labels, self.weights, share=self.share, ohem=self.ohem)
         if self.kind == "ce":

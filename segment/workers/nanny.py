@@ -15,6 +15,7 @@ from distributed import LocalCluster, Nanny, Status
 _AGAIN_S = 0.25
 _CLOSE_S = 3.0
 _STARTING = Status.init, Status.starting
+_hidden: list[dict[str, Any]] = []
 _main_lock = threading.Lock()
 
 
@@ -47,14 +48,11 @@ class OwnNanny(Nanny):  # type: ignore[misc]  # dask is not typed
 
     async def kill(self, timeout: float = _CLOSE_S, reason: str = "") -> None:
         """End the process; at once where it starts, for dask would wait until it has."""
-        starts = self.process is not None and self.process.status == Status.starting
-        if starts and self.process.process is not None:
+        worker = self.process
+        if worker is not None and worker.status == Status.starting and worker.process is not None:
             with suppress(ValueError):  # it ended by itself
-                await self.process.process.kill()
+                await worker.process.kill()
         await super().kill(timeout=timeout, reason=reason)
-
-
-_hidden: list[dict[str, Any]] = []
 
 
 @contextmanager
