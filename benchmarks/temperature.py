@@ -1,13 +1,14 @@
-"""Find temperature and balance of classes of a checkpoint that was trained elsewhere, as `noseam train` does it.
+"""Find class bias, temperature and balance of a checkpoint that was trained elsewhere, as `noseam train` does it.
 
     noseam scenes scenes --photos 40 --photo-size 2048 3072 --seed 2
     noseam crop scenes/images scenes/truth --out crops --classes scenes/classes.csv --window 1024 --split 0.4
-    python benchmarks/temperature.py bundled:demo crops [--write FOLDER]
+    python benchmarks/temperature.py bundled:demo crops [--steps N] [--write FOLDER]
     python benchmarks/temperature.py bundled:start --images FOLDER --truth FOLDER [--classes CSV] [--others T ...]
 
-The first prints the temperature and the expected calibration errors by the validation crops, and the strength of
-`segment --balance-classes auto` by them and by the frequencies of classes in the training crops. `--write` puts all
-that into the `config.json` of a checkpoint folder; weights stay as they are. See docs/confidence.md and docs/survey.md.
+The first prints what a constant for each class brings on the validation crops, found by the training crops; the
+temperature and the expected calibration errors; and the strength of `segment --balance-classes auto`. It looks at as
+many training crops as a training of `--steps` of 4 does. `--write` writes a checkpoint that has all that, also over the
+old one. See docs/training.md, docs/confidence.md and docs/survey.md.
 
 The second finds nothing. It segments whole photos that the temperature was not found by, as `noseam segment
 --confidence` does: without a temperature, and with that of the checkpoint. It prints what `noseam evaluate` says of
@@ -25,33 +26,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from measure import machine, table
 
 import noseam
 from segment.model.checkpoint import describe_checkpoint, load_checkpoint
-from segment.training.balance import FoundBalance, find_balance
-from segment.training.data import read_crop_set
-from segment.training.dataset import CropDataset
-from segment.training.temperature import Temperature, find_temperature, sampled_logits
+from segment.model.save import write_checkpoint
+from segment.training.plan import plan_training
+from segment.training.request import TrainRequest
+from segment.training.tune import Tuned, tune
 
 
-def judged(model: str, crops: Path) -> tuple[Temperature, FoundBalance, list[float]]:
-    """Return temperature and balance of a checkpoint by the crops of a folder, and how often they show each class."""
-    description, found = describe_checkpoint(model), read_crop_set(crops)
-    names = description.classes.names
-    if found.classes.names != names:
-        raise SystemExit(f"{crops}: classes {', '.join(names)} expected, {', '.join(found.classes.names)} found")
-    dataset = CropDataset(
-        found.val.crops, classes=len(names), input_px=description.tiling.input_px,
-        normalisation=description.normalisation, seed=None,
-    )  # fmt: skip
-    sampled = sampled_logits(load_checkpoint(description).network, dataset, len(names), torch.device("cpu"))
-    frequencies = found.train.class_frequencies
-    temperature, balance = find_temperature(*sampled), find_balance(*sampled, frequencies)
-    if temperature is None or balance is None:
-        raise SystemExit(f"{crops}: no validation crop has a label")
-    return temperature, balance, frequencies
+def tuned(model: str, crops: Path, steps: int, out: Path) -> Tuned:
+    """Find what a training of so many steps finds when its weights are trained; write the checkpoint with all that."""
+    description = describe_checkpoint(model)
+    request = TrainRequest(crops=(crops,), out=out, base=model, input_px=description.tiling.input_px, max_steps=steps)
+    plan = plan_training(request)
+    if plan.crops.classes.names != description.classes.names:
+        raise SystemExit(f"{crops}: classes {', '.join(description.classes.names)} expected")
+    network = load_checkpoint(description).network
+    found = tune(plan, network, description.normalisation)
+    if description.folder.resolve() != out.resolve():
+        shutil.copytree(description.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
+    config = json.loads((description.folder / "config.json").read_text("utf-8"))
+    write_checkpoint(network, out, description.normalisation, request.input_px)
+    entries = {name: getattr(network.config, name) for name in ("class_bias", "calibration", "class_balance")}
+    write(out, **{**config, **entries, "class_frequencies": plan.crops.train.class_frequencies})
+    return found
 
 
 def write(folder: Path, **entries: Any) -> None:
@@ -89,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("crops", type=Path, nargs="?")
+    parser.add_argument("--steps", type=int, default=1000, help="of the training, 4 crops each")
     parser.add_argument("--write", type=Path, metavar="FOLDER")
     parser.add_argument("--images", type=Path, help="photos that the temperature was not found by")
     parser.add_argument("--truth", type=Path, help="their masks")
@@ -103,14 +104,17 @@ def main() -> None:
             print(table(HEAD, list(on_photos(given.model, given, Path(folder)))))
         print(machine())
         return
-    found, balance, frequencies = judged(given.model, given.crops)
-    if given.write is not None:
-        write(given.write, calibration=found.entry, class_balance=balance.entry, class_frequencies=frequencies)
+    with tempfile.TemporaryDirectory() as folder:
+        found = tuned(given.model, given.crops, given.steps, given.write or Path(folder))
+    temperature = found.temperature
+    if temperature is None:
+        raise SystemExit(f"{given.crops}: no validation crop has a label")
+    print(f"{found.tiles} tiles of validation; class bias: {found.bias}")
     print(
-        f"temperature {found.value:g}; expected calibration error {100 * found.ece_before:.3f} % before, "
-        f"{100 * found.ece_after:.3f} % after; {found.pixels:,} pixels"
+        f"temperature {temperature.value:g}; expected calibration error {100 * temperature.ece_before:.3f} % before, "
+        f"{100 * temperature.ece_after:.3f} % after; {temperature.pixels:,} pixels"
     )
-    print(f"--balance-classes auto: {balance}")
+    print(f"--balance-classes auto: {found.balance}")
     print(machine())
 
 

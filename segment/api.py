@@ -125,6 +125,7 @@ def train(
     loss: Loss | None = TrainRequest.loss,
     ohem: float = TrainRequest.ohem,
     class_weights: Balance = TrainRequest.class_weights,
+    class_bias: bool = TrainRequest.class_bias,
     ignore: Iterable[str] = RemapOptions.ignore,
     map: Iterable[str] = RemapOptions.map,
     batch_size: int = TrainRequest.batch_size,

@@ -22,12 +22,12 @@ STRENGTHS = tuple(number / 20 for number in range(21))
 
 @dataclass(frozen=True, slots=True)
 class FoundBalance:
-    """The best strength, and what it brought on the crops by which it was found."""
+    """The best strength, and what it brought on the tiles by which it was found."""
 
     strength: float
     """T of `segment --balance-classes`; 0 where no other one is better."""
     miou_before: float
-    """Mean IoU over the classes that the crops show, without it; 0 to 1."""
+    """Mean IoU over the classes that the tiles show, without it; 0 to 1."""
     miou_after: float
     """The same with it."""
     accuracy_before: float
@@ -38,7 +38,7 @@ class FoundBalance:
     def __str__(self) -> str:
         miou = f"mIoU goes from {percent(self.miou_before)} to {percent(self.miou_after)} %"
         accuracy = f"accuracy from {percent(self.accuracy_before)} to {percent(self.accuracy_after)} %"
-        return f"T {self.strength:g}, by which {miou} on the validation crops, {accuracy}"
+        return f"T {self.strength:g}, by which {miou} on the validation tiles, {accuracy}"
 
     @property
     def entry(self) -> dict[str, float]:
@@ -54,7 +54,7 @@ def find_balance(
     Parameters
     ----------
     logits : Tensor of float32, shape (n, C)
-        Of labelled pixels of validation crops, see `sampled_logits`.
+        Of labelled pixels of validation tiles, see `segment.training.sample`.
     labels : Tensor of int64, shape (n,)
         Their true classes.
     frequencies : sequence of float

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from segment.training.balance import FoundBalance
+from segment.evaluation.metrics import percent
 from segment.training.data import CropSet, Split
 from segment.training.licence import Licence
 from segment.training.recipe import recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
+from segment.training.tune import Tuned
 from tiler.extra import version_of
 from tiler.grid.tiling import Tiling
 from tiler.option import options_in
@@ -42,10 +43,8 @@ class Facts:
     """The Trainer's log entry of the best validation: `epoch`, `step`, `eval_miou`, `eval_accuracy`, `eval_iou_ID`."""
     licence: Licence
     """The licence of the base."""
-    temperature: Temperature | None = None
-    """What makes its confidence come true; None: it was not found."""
-    balance: FoundBalance | None = None
-    """The strength to which its classes are best balanced; None: it was not found."""
+    tuned: Tuned
+    """What was found when the weights were trained."""
 
 
 def model_card(facts: Facts) -> str:
@@ -83,7 +82,7 @@ On the validation crops, at the network's input resolution, each crop alone, aft
 Of all labelled pixels {100 * scores["eval_accuracy"]:.1f} % got the right class. That moment was chosen by these
 same crops, so expect a little less elsewhere. `learning_curve.csv` and `learning_curve.png` show every validation, and
 `confusion.csv` counts what was taken for what in that one: pixels by true class (row) and label (column).
-{calibration_lines(facts.temperature)}{balance_lines(facts.balance)}
+{tuned_lines(facts.tuned)}
 ## Data
 
 | | crops | sources | labelled pixels |
@@ -112,20 +111,37 @@ def _class_lines(facts: Facts) -> str:
     )
 
 
-def calibration_lines(found: Temperature | None) -> str:
-    """Return a paragraph on how true the model's confidence is, between empty lines; empty where it is not known."""
-    if found is None:
+def tuned_lines(found: Tuned) -> str:
+    """Return paragraphs on bias, confidence and balance of a model, each after an empty line; empty without any."""
+    balance = f"`segment --balance-classes auto` balances classes by {found.balance}.\n" if found.balance else ""
+    lines = _bias_lines(found), _calibration_lines(found.temperature), balance
+    return "".join(f"\n{each}" for each in lines if each)
+
+
+def _bias_lines(found: Tuned) -> str:
+    bias = found.bias
+    if bias is None:
         return ""
-    return f"""
-Confidence is calibrated: logits are divided by a temperature of {found.value:.4g} (Guo et al. 2017); labels stay.
-It was found by {found.pixels:,} labelled pixels of the same crops. There the expected calibration error of the best
-class's probability (15 bins) is {100 * found.ece_before:.2f} % without it and {100 * found.ece_after:.2f} % with it.
+    start = f"Tiled as `segment` does it ({found.tiles} tiles), the same crops have a mean IoU of"
+    before = f"{percent(bias.miou_before)} % and an accuracy of {percent(bias.accuracy_before)} %"
+    if not bias.helps:
+        return f"{start} {before}.\nNo other bias of the classifier was found that is better.\n"
+    return f"""\
+When the weights were trained, the bias of the classifier was found anew by training crops, a constant for each class
+(`class_bias` in `config.json`). The table above is of before.
+{start} {percent(bias.miou_after)} %
+and an accuracy of {percent(bias.accuracy_after)} % with it, {before} without it.
 """
 
 
-def balance_lines(found: FoundBalance | None) -> str:
-    """Return a paragraph on balanced classes, and an empty line; empty where their best balance is not known."""
-    return "" if found is None else f"\n`segment --balance-classes auto` balances classes by {found}.\n"
+def _calibration_lines(found: Temperature | None) -> str:
+    if found is None:
+        return ""
+    return f"""\
+Confidence is calibrated: logits are divided by a temperature of {found.value:.4g} (Guo et al. 2017); labels stay.
+It was found by {found.pixels:,} labelled pixels of such tiles. There the expected calibration error of the best
+class's probability (15 bins) is {100 * found.ece_before:.2f} % without it and {100 * found.ece_after:.2f} % with it.
+"""
 
 
 def _resolution(facts: Facts) -> str:

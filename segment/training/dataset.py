@@ -33,12 +33,37 @@ class Crop:
     """What all crops of its image on its side of the split hold."""
 
 
-class CropDataset(Dataset[dict[str, Tensor]]):
-    """Crops as pairs of normalised pixels and labels.
+class Shown(Dataset[dict[str, Tensor]]):
+    """What a network is shown, as pairs of normalised pixels and labels.
 
-    An item is `pixel_values`, float32 of shape (3, input, input), and `labels`, int64 of shape
-    (input, input) with 255 = no label. What an item holds follows from seed, epoch and index alone,
-    whichever worker reads it and whatever was read before.
+    An item is `pixel_values`, float32 of shape (3, h, w), and `labels`, int64 of shape (h, w) with 255 = no label.
+
+    Parameters
+    ----------
+    normalisation : Normalisation
+        How the network wants its input.
+    lookup : ndarray of uint8, shape (256,), or None
+        The label to show for each id in the masks; None: the id itself.
+    """
+
+    def __init__(self, normalisation: Normalisation, lookup: NDArray[np.uint8] | None = None) -> None:
+        std = np.array(normalisation.std, np.float32).reshape(3, 1, 1)
+        self._gain = np.float32(normalisation.rescale) / std
+        self._bias = -np.array(normalisation.mean, np.float32).reshape(3, 1, 1) / std
+        self._lookup = lookup
+
+    def tensors(self, pixels: Pixels, labels: Pixels) -> dict[str, Tensor]:
+        """Return an item of samples 0 to 255 and ids."""
+        if self._lookup is not None:
+            labels = self._lookup[labels]
+        values = pixels.astype(np.float32) * self._gain + self._bias
+        return {"pixel_values": torch.from_numpy(values), "labels": torch.from_numpy(labels.astype(np.int64))}
+
+
+class CropDataset(Shown):
+    """Crops as pairs of normalised pixels and labels, squares of `input_px`, see `Shown`.
+
+    What an item holds follows from seed, epoch and index alone, whichever worker reads it and whatever was read before.
 
     Parameters
     ----------
@@ -69,6 +94,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         variation: Variation = _USUAL,
         lookup: NDArray[np.uint8] | None = None,
     ) -> None:
+        super().__init__(normalisation, lookup)
         # In memory that the loader's workers share: those that stay for several epochs see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._crops = tuple(crops)
@@ -76,10 +102,6 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         self._input_px = input_px
         self._seed = seed
         self._variation = variation
-        self._lookup = lookup
-        std = np.array(normalisation.std, np.float32).reshape(3, 1, 1)
-        self._gain = np.float32(normalisation.rescale) / std
-        self._bias = -np.array(normalisation.mean, np.float32).reshape(3, 1, 1) / std
 
     @property
     def epoch(self) -> int:
@@ -99,10 +121,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
             pixels, labels = self._as_it_is(crop)
         else:
             pixels, labels = self._varied(crop, np.random.default_rng((self._seed, self.epoch, index)))
-        if self._lookup is not None:
-            labels = self._lookup[labels]
-        values = pixels.astype(np.float32) * self._gain + self._bias
-        return {"pixel_values": torch.from_numpy(values), "labels": torch.from_numpy(labels.astype(np.int64))}
+        return self.tensors(pixels, labels)
 
     def _as_it_is(self, crop: Crop) -> tuple[Pixels, Pixels]:
         pixels = read_pixels(crop.piece.image, self._input_px)

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,9 @@ from transformers.utils import logging as transformers_logging
 from segment.engine.device import choose_device, choose_precision
 from segment.engine.request import Precision
 from segment.errors import TrainError
+from segment.model.config import Normalisation
 from segment.training.data import CropSet, read_crop_set
+from segment.training.dataset import Crop, CropDataset
 from segment.training.recipe import complete
 from segment.training.request import SCHEDULES, TrainRequest
 from tiler.grid.tiling import Tiling
@@ -67,12 +70,24 @@ class TrainPlan:
         parts = math.ceil(self.steps_per_epoch / _LONG_EPOCH)
         return step * parts // self.steps_per_epoch > (step - 1) * parts // self.steps_per_epoch or step == self.steps
 
+    def shown(self, crops: Sequence[Crop], normalisation: Normalisation, *, varied: bool = False) -> CropDataset:
+        """Return crops as the network takes them: as they are, or varied at random as the user asks."""
+        return CropDataset(
+            crops,
+            classes=len(self.crops.in_masks),
+            lookup=self.crops.lookup,
+            input_px=self.request.input_px,
+            normalisation=normalisation,
+            seed=self.request.seed if varied and self.request.augment else None,
+            variation=self.request.variation,
+        )
+
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the result, and so must not change when a training goes on."""
         names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
-                 "weight_decay", "class_weights", "augment", "seed", "half", "head_lr_factor", "ema", "loss", "ohem",
-                 "validate_every", "patience")  # fmt: skip
+                 "weight_decay", "class_weights", "class_bias", "augment", "seed", "half", "head_lr_factor", "ema",
+                 "loss", "ohem", "validate_every", "patience")  # fmt: skip
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
         varied = asdict(self.request.variation) if self.request.augment else {}

@@ -144,6 +144,12 @@ class TrainRequest:
     class_weights: Balance = option(
         "none", "Rare classes weigh more in the cross entropy: by median frequency, or by its square root."
     )
+    class_bias: bool = option(
+        True,
+        "When the weights are trained, the bias of the classifier is found anew, a constant for each class: that by "
+        "which the sum of mean IoU and accuracy is highest where training crops are tiled as segment does. It is kept "
+        "if validation crops are better with it too.",
+    )
     remap: RemapOptions = RemapOptions()
     """Which classes are left out or merged, as crops are read."""
     batch_size: int = option(4, "A device takes CROPS crops at a time.", unit="CROPS", least=1)

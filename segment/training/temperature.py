@@ -8,25 +8,20 @@ Calibration of Modern Neural Networks, ICML 2017).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from segment.evaluation.reliability import reliability
 from segment.model.config import TEMPERATURES
-from tiler.classes import NO_LABEL
 
-_LOGITS = 2**25
-"""Logits that are kept at most: 128 MB."""
 _MOST_STEPS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """The temperature of a network, and what it brought on the crops by which it was found."""
+    """The temperature of a network, and what it brought on the pixels by which it was found."""
 
     value: float
     """What logits are to be divided by."""
@@ -61,45 +56,6 @@ def find_temperature(logits: Tensor, labels: Tensor) -> Temperature | None:
     if after >= before:  # likelihood and calibration may pull apart where a network is nearly true already
         value, after = 1.0, before
     return Temperature(value, before, after, len(labels))
-
-
-@torch.no_grad()
-def sampled_logits(
-    network: nn.Module, crops: Any, classes: int, device: torch.device, batch_size: int = 4
-) -> tuple[Tensor, Tensor]:
-    """Return logits (n, C) and labels (n,) of labelled pixels, at the resolution of the labels, on the CPU.
-
-    Where there are many, every so many-th pixel of each crop counts, always the same ones. So they are the same
-    numbers each time on the same device.
-
-    Parameters
-    ----------
-    network : Module
-        `SegformerForSemanticSegmentation`; it is put on the device, in evaluation mode.
-    crops : Dataset
-        Gives `pixel_values` (3, h, w) and `labels` (h, w), 255 = no label.
-    classes : int
-        Number of classes.
-    device : torch.device
-        Where it computes.
-    batch_size : int
-        Crops at once.
-    """
-    network = network.to(device).eval()
-    pixels = len(crops) * crops[0]["labels"].numel() if len(crops) else 0
-    step = -(-pixels * classes // _LOGITS)
-    kept: list[tuple[Tensor, Tensor]] = []
-    for number, batch in enumerate(DataLoader(crops, batch_size)):
-        labels = batch["labels"]
-        coarse = network(pixel_values=batch["pixel_values"].to(device)).logits.float()
-        fine = nn.functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
-        chosen = torch.arange(number % step, labels.numel(), step)
-        chosen = chosen[labels.flatten()[chosen] != NO_LABEL]
-        kept.append((fine.movedim(1, -1).reshape(-1, classes)[chosen.to(device)].cpu(), labels.flatten()[chosen]))
-    if not kept:
-        return torch.empty(0, classes), torch.empty(0, dtype=torch.int64)
-    logits, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    return logits, labels
 
 
 def best_temperature(logits: Tensor, labels: Tensor) -> float:

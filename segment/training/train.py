@@ -21,10 +21,8 @@ from segment.guard.lock import hold_folder
 from segment.model.config import Normalisation
 from segment.model.save import write_checkpoint
 from segment.training.average import Average, read_mean
-from segment.training.balance import FoundBalance, find_balance
 from segment.training.base import find_licence, load_base, load_state, refuse_missing
 from segment.training.card import Facts, model_card
-from segment.training.dataset import CropDataset
 from segment.training.ending import TrainResult, has_ended, refuse_to_end_at_once, result_of
 from segment.training.learner import Learner
 from segment.training.loss import Objective, balance_classes
@@ -48,7 +46,7 @@ from segment.training.state import (
     read_state,
     trainer_state,
 )
-from segment.training.temperature import Temperature, find_temperature, sampled_logits
+from segment.training.tune import tune
 from segment.training.watch import Advance, Watch
 from tiler.classes import write_class_table
 from tiler.errors import NoseamError
@@ -164,7 +162,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
     else:
         attend_by_products(network)
         keep_memory()
-    dataset, request = _dataset(plan, normalisation, train=True), plan.request
+    dataset, request = plan.shown(plan.crops.train.crops, normalisation, varied=True), plan.request
     assert request.head_lr_factor is not None
     watch = Watch(plan, dataset, advance=advance, publish=publisher(plan.request.out, plan.crops.classes.names))
     learner = Learner(
@@ -176,7 +174,7 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
         args=plan.arguments,
         data_collator=default_collate,
         train_dataset=dataset,
-        eval_dataset=_dataset(plan, normalisation, train=False),
+        eval_dataset=plan.shown(plan.crops.val.crops, normalisation),
         scores=Scores(plan.crops.classes.names),
         callbacks=[watch],
     )
@@ -218,18 +216,6 @@ def _name(error: Exception) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-def _dataset(plan: TrainPlan, normalisation: Normalisation, *, train: bool) -> CropDataset:
-    return CropDataset(
-        (plan.crops.train if train else plan.crops.val).crops,
-        classes=len(plan.crops.in_masks),
-        lookup=plan.crops.lookup,
-        input_px=plan.request.input_px,
-        normalisation=normalisation,
-        seed=plan.request.seed if train and plan.request.augment else None,
-        variation=plan.request.variation,
-    )
-
-
 def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None:
     """Write the model of the best validation and what belongs to it; the config last."""
     out, record = plan.request.out, trainer_state(newest)
@@ -241,13 +227,14 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     if plan.request.ema:
         network.load_state_dict(read_mean(best))
     network.config.class_frequencies = plan.crops.train.class_frequencies
-    temperature, balance = _calibrated(plan, network, normalisation)
+    with _explained():
+        tuned = tune(plan, network, normalisation)
     write_checkpoint(network.cpu(), folder, normalisation, plan.request.input_px, half=plan.request.half)
     write_class_table(folder / CLASSES, plan.crops.classes)
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
     facts = Facts(plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores,
-                  read_licence(out), temperature, balance)  # fmt: skip
+                  read_licence(out), tuned)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
     publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))
     judged = [CONFUSION] if (best / CONFUSION).exists() else []  # no state of an earlier version has it
@@ -256,24 +243,3 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     publish(folder, (CLASSES, *judged, CARD, *MODEL_FILES), out)
     end(plan.request.out)
     _log.info("%s: the model of step %d, mIoU %s %%", out, record["best_global_step"], percent(scores["eval_miou"]))
-
-
-def _calibrated(
-    plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisation: Normalisation
-) -> tuple[Temperature | None, FoundBalance | None]:
-    """Find temperature and balance of a network by the validation crops, and let its config tell them."""
-    crops, classes = _dataset(plan, normalisation, train=False), len(plan.crops.classes)
-    with _explained():
-        sampled = sampled_logits(network, crops, classes, plan.arguments.device, plan.request.batch_size)
-    found, balance = find_temperature(*sampled), find_balance(*sampled, plan.crops.train.class_frequencies)
-    network.config.calibration = found.entry if found else None
-    network.config.class_balance = balance.entry if balance else None
-    if found is not None:
-        hardly = ", the end of what is tried: the model is hardly trained, and its confidence says little"
-        _log.info(
-            "confidence: temperature %.3g%s; expected calibration error %s %% before, %s %% after",
-            found.value, hardly if found.at_bound else "", percent(found.ece_before), percent(found.ece_after),
-        )  # fmt: skip
-    if balance is not None:
-        _log.info("segment --balance-classes auto: %s", balance)
-    return found, balance

@@ -55,12 +55,12 @@ def draw_view(piece: Piece, ground: Ground, variation: Variation, generator: np.
     row = int(generator.integers(within.row_off, within.row_stop)) - reach // 2
     col = int(generator.integers(within.col_off, within.col_stop)) - reach // 2
     bounds = ground.bounds
-    row = _kept(row, reach, bounds.row_off, bounds.row_stop)
-    col = _kept(col, reach, bounds.col_off, bounds.col_stop)
+    row = kept(row, reach, bounds.row_off, bounds.row_stop)
+    col = kept(col, reach, bounds.col_off, bounds.col_stop)
     return View(Window(row, col, reach, reach), side, angle)
 
 
-def _kept(start: int, length: int, low: int, high: int) -> int:
+def kept(start: int, length: int, low: int, high: int) -> int:
     """Return the start of an interval that lies within `low` to `high`, or holds all of it."""
     return min(max(start, min(low, high - length)), max(low, high - length))
 
@@ -88,21 +88,29 @@ def show(view: View, pixels: Pixels, labels: Pixels, side: int) -> tuple[Pixels,
     """
     if view.angle:
         return _turned(view, pixels, labels, side)
-    nearest = (2 * np.arange(side) + 1) * labels.shape[0] // (2 * side)
-    return _resized(pixels, side), labels[nearest[:, np.newaxis], nearest]
+    return resized(pixels, (side, side)), nearest(labels, (side, side))
+
+
+def resized(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
+    """Return an image, shape (3, h, w), at another size by the filter of `show`."""
+    planes = [Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BILINEAR) for plane in pixels]
+    return np.stack([np.asarray(plane) for plane in planes])
+
+
+def nearest(labels: Pixels, shape: tuple[int, int]) -> Pixels:
+    """Return the labels that are nearest to the middles of the pixels of another size."""
+    rows, cols = ((2 * np.arange(to) + 1) * of // (2 * to) for of, to in zip(labels.shape, shape, strict=True))
+    found: Pixels = labels[rows[:, np.newaxis], cols]
+    return found
 
 
 def _turned(view: View, pixels: Pixels, labels: Pixels, side: int) -> tuple[Pixels, Pixels]:
     """Resample to the scale of the model first, then turn: Pillow turns without an anti-aliasing filter."""
-    coarse = _resized(pixels, math.ceil(labels.shape[0] * side / view.side))
+    side_px = math.ceil(labels.shape[0] * side / view.side)
+    coarse = resized(pixels, (side_px, side_px))
     turned = [_turn(plane, view.angle, coarse.shape[1] / labels.shape[0] * view.side / side, side, smooth=True)
               for plane in coarse]  # fmt: skip
     return np.stack(turned), _turn(labels, view.angle, view.side / side, side, smooth=False)
-
-
-def _resized(pixels: Pixels, side: int) -> Pixels:
-    planes = [Image.fromarray(plane).resize((side, side), Image.Resampling.BILINEAR) for plane in pixels]
-    return np.stack([np.asarray(plane) for plane in planes])
 
 
 def _turn(plane: Pixels, angle: float, step: float, side: int, *, smooth: bool) -> Pixels:

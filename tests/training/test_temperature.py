@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from segment.training.temperature import Temperature, best_temperature, find_temperature, sampled_logits
+from segment.training.sample import sample
+from segment.training.temperature import Temperature, best_temperature, find_temperature
 
 CPU = torch.device("cpu")
 
@@ -69,19 +70,23 @@ class Crops(Dataset[dict[str, Tensor]]):
         return {"pixel_values": self.logits[index].expand(3, 16, 16), "labels": labels}
 
 
+def looked_at(crops: Crops, **known: int) -> tuple[Tensor, Tensor]:
+    found = sample(Coarse(), crops, 3, CPU, **known)  # type: ignore[arg-type]
+    return found.logits, found.labels
+
+
 def test_crops_give_the_temperature_and_smaller_errors() -> None:
-    found = find_temperature(*sampled_logits(Coarse(), Crops(600), 3, CPU))
+    found = find_temperature(*looked_at(Crops(600)))
     assert found is not None
     assert found.value == pytest.approx(3, rel=0.15)
     assert found.pixels == 600 * 16 * 12
     assert found.ece_after < 0.3 * found.ece_before
-    assert find_temperature(*sampled_logits(Coarse(), Crops(600), 3, CPU)) == found
+    assert find_temperature(*looked_at(Crops(600))) == found
 
 
-def test_a_part_of_many_pixels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU, batch_size=7))
-    monkeypatch.setattr("segment.training.temperature._LOGITS", 9000)
-    part = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU, batch_size=7))
+def test_a_part_of_many_pixels_will_do() -> None:
+    whole = find_temperature(*looked_at(Crops(100)))
+    part = find_temperature(*looked_at(Crops(100), most=9000))
     assert whole is not None
     assert part is not None
     assert part.pixels < 3000 < whole.pixels
@@ -90,11 +95,11 @@ def test_a_part_of_many_pixels_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_network_that_is_true_already_keeps_its_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segment.training.temperature._ece", lambda _, __, temperature: abs(temperature - 1))
-    found = find_temperature(*sampled_logits(Coarse(), Crops(100), 3, CPU))
+    found = find_temperature(*looked_at(Crops(100)))
     assert found is not None
     assert (found.value, found.ece_before, found.ece_after) == (1, 0, 0)
 
 
 def test_without_a_label_there_is_none() -> None:
-    assert find_temperature(*sampled_logits(Coarse(), Crops(3, labelled=False), 3, CPU)) is None
-    assert find_temperature(*sampled_logits(Coarse(), Crops(0), 3, CPU)) is None
+    assert find_temperature(*looked_at(Crops(3, labelled=False))) is None
+    assert find_temperature(*looked_at(Crops(0))) is None

@@ -45,6 +45,7 @@ from segment.training.recipe import complete
 from segment.training.request import TrainRequest
 from segment.training.state import is_whole
 from segment.training.train import train
+from segment.training.tune import Tuned
 from tests import ROOT
 from tests.crop_folder import crop_folder
 from tests.models import checkpoint_folder, class_table
@@ -54,6 +55,7 @@ from tiler.option import gather
 from tiler.remap.options import RemapOptions
 
 TILING = Tiling(64, 64, 0.25)
+BIAS = "decode_head.classifier.bias"
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -134,6 +136,58 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
     assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
 
 
+def test_the_class_bias_is_kept_where_validation_tiles_are_better_and_the_card_says_it(
+    trained: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = json.loads((trained.out / "config.json").read_text())["class_bias"]
+    scores = {each: entry[f"miou_{each}"] + entry[f"accuracy_{each}"] for each in ("before", "after")}
+    assert (scores["after"] > scores["before"]) == any(entry["values"])
+    before, card = load_state(trained.out).state_dict(), (trained.out / "README.md").read_text()
+    assert "Tiled as `segment` does it (4 tiles), the same crops have a mean IoU of" in card
+    for values, kept in (((-9.0, 0.0), False), ((2.0, 2.0), False)):
+        out = tmp_path / str(values)
+        shutil.copytree(trained.out, out)
+        (out / "config.json").unlink()
+        monkeypatch.setattr("segment.training.tune.find_class_bias", lambda *_, values=values: values)
+        train(replace(trained, out=out))
+        after = load_state(out).state_dict()
+        assert torch.equal(after[BIAS], before[BIAS] - torch.tensor(entry["values"])) != kept
+        assert "No other bias of the classifier was found that is better." in (out / "README.md").read_text()
+
+
+def test_a_class_bias_that_helps_is_added_to_the_classifier(
+    trained: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A training that ended with a bad bias is helped by the one that takes it back."""
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    for folder in (out, plain):
+        shutil.copytree(trained.out, folder)
+        (folder / "config.json").unlink()
+        for path in folder.glob("state/checkpoint-*/mean.safetensors"):
+            found = load_file(path)
+            found[BIAS] += torch.tensor([6.0, 0.0])
+            save_file(found, path)
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("segment.training.tune.find_class_bias", lambda *_: (-6.0, 0.0))
+    train(replace(trained, out=out))
+    assert re.search(r"class bias, on 4 validation tiles: mIoU goes from \S+ to \S+ %, accuracy from", caplog.text)
+    entry = json.loads((out / "config.json").read_text())["class_bias"]
+    assert entry["values"] == [-6, 0]
+    assert entry["miou_after"] > entry["miou_before"] + 0.2
+    assert "was found anew by training crops, a constant for each class" in (out / "README.md").read_text()
+    monkeypatch.setattr("segment.training.tune.find_class_bias", lambda *_: (0.0, 0.0))
+    train(replace(trained, out=plain))
+    biased, raw = (load_state(folder).state_dict()[BIAS] for folder in (out, plain))
+    torch.testing.assert_close(biased, raw - torch.tensor([6.0, 0.0]))
+
+
+def test_nobody_need_have_a_class_bias(trained: TrainRequest, tmp_path: Path) -> None:
+    request = replace(trained, out=tmp_path / "out", max_steps=1, class_bias=False)
+    train(request)
+    assert json.loads((request.out / "config.json").read_text())["class_bias"] is None
+    assert "bias" not in (request.out / "README.md").read_text().replace("--no-class-bias", "")
+
+
 def test_a_trained_model_says_how_its_classes_are_best_balanced(trained: TrainRequest) -> None:
     entry = json.loads((trained.out / "config.json").read_text())["class_balance"]
     assert set(entry) == {"strength", "miou_before", "miou_after", "accuracy_before", "accuracy_after"}
@@ -167,7 +221,7 @@ def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainReq
     )
     crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
-    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores, Licence("random")))
+    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores, Licence("random"), Tuned(0)))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
     arguments = shlex.split(command)[2:]
     parsed = train_command.make_context("train", arguments).params
@@ -190,6 +244,7 @@ def test_the_best_epoch_is_kept(trained: TrainRequest) -> None:
     mean = load_file(trained.out / "state" / f"checkpoint-{record['best_global_step']}" / "mean.safetensors")
     model = load_state(trained.out).state_dict()
     assert mean.keys() == model.keys()
+    mean[BIAS] += torch.tensor(json.loads((trained.out / "config.json").read_text())["class_bias"]["values"])
     assert all(torch.equal(mean[name], model[name]) for name in mean)
     (best,) = (entry for entry in record["log_history"]
                if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip

@@ -79,11 +79,22 @@ def test_temperature_and_balance_are_found_by_crops(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     model = tmp_path / "model"
     shutil.copytree(ROOT / "segment/demo_model", model)
+    from safetensors.numpy import load_file
+
     found = said("temperature.py", "bundled:demo", tmp_path / "crops", "--write", model)
-    assert re.match(r"temperature \d\S*; expected calibration error \d+\.\d{3} % before, \d", found)
-    assert json.loads((model / "config.json").read_text())["calibration"].keys() == {
-        "temperature", "ece_before", "ece_after"
-    }  # fmt: skip
+    assert re.match(
+        r"\d+ tiles of validation; class bias: (none is better|mIoU goes .*)\n"
+        r"temperature \d\S*; expected calibration error \d+\.\d{3} % before, \d",
+        found,
+    )
+    config = json.loads((model / "config.json").read_text())
+    assert config["calibration"].keys() == {"temperature", "ece_before", "ece_after"}
+    assert len(config["class_bias"]["values"]) == len(config["id2label"])
+    old, new = (
+        load_file(folder / "model.safetensors")["decode_head.classifier.bias"]
+        for folder in (ROOT / "segment/demo_model", model)
+    )
+    assert new == pytest.approx(old + config["class_bias"]["values"], abs=1e-6)
 
 
 @NEEDS_TORCH
