@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import SegformerForSemanticSegmentation
@@ -16,7 +17,7 @@ from segment.training.balance import FoundBalance, find_balance
 from segment.training.class_bias import MOST_LOGITS, ClassBias, find_class_bias
 from segment.training.dataset import Crop
 from segment.training.plan import TrainPlan
-from segment.training.sample import sample
+from segment.training.sample import Sample, sample
 from segment.training.temperature import Temperature, find_temperature
 from segment.training.tiles import TileDataset, choose_tiles
 
@@ -50,7 +51,7 @@ def tune(plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisati
     found = _class_bias(plan, network, normalisation) if plan.request.class_bias else ()
     none = (0.0,) * len(plan.crops.classes)
     shown = _tiles(plan, network, normalisation, plan.crops.val.crops)
-    seen = sample(network, shown, len(none), plan.arguments.device, biases=(none, found) if found else ())
+    seen = _seen(plan, network, shown, biases=(none, found) if found else ())
     logits, bias = seen.logits, None
     if found and len(seen.labels):
         bias = ClassBias.judged(found, *map(measure, seen.confusions))
@@ -83,8 +84,18 @@ def _class_bias(
     most_px = min(max(_SHARE * crops, _LEAST_CROPS) * request.input_px**2, _MOST_PX)
     shown = _tiles(plan, network, normalisation, plan.crops.train.crops, most_px=most_px)
     _log.info("looking at %d tiles of training for the class bias", len(shown))
-    seen = sample(network, shown, len(plan.crops.classes), plan.arguments.device, most=MOST_LOGITS)
+    seen = _seen(plan, network, shown, most=MOST_LOGITS)
     return find_class_bias(seen.logits, seen.labels, seen.tiles)
+
+
+def _seen(plan: TrainPlan, network: SegformerForSemanticSegmentation, shown: TileDataset, **known: Any) -> Sample:
+    """Return what a network says of tiles. They are larger than crops, so a GPU that trained may not hold them."""
+    classes = len(plan.crops.classes)
+    try:
+        return sample(network, shown, classes, plan.arguments.device, **known)
+    except torch.OutOfMemoryError:
+        _log.warning("the GPU's memory does not hold tiles as segment takes them; the CPU looks at them instead")
+        return sample(network, shown, classes, torch.device("cpu"), **known)
 
 
 def _tiles(

@@ -43,6 +43,7 @@ from segment.training.loss import balance_classes, pixel_loss
 from segment.training.plan import TrainPlan, _choose_precision, _for_cuda, _readers
 from segment.training.recipe import complete
 from segment.training.request import TrainRequest
+from segment.training.sample import sample
 from segment.training.state import is_whole
 from segment.training.train import train
 from segment.training.tune import Tuned
@@ -179,6 +180,28 @@ def test_a_class_bias_that_helps_is_added_to_the_classifier(
     train(replace(trained, out=plain))
     biased, raw = (load_state(folder).state_dict()[BIAS] for folder in (out, plain))
     torch.testing.assert_close(biased, raw - torch.tensor([6.0, 0.0]))
+
+
+def test_tiles_that_a_gpu_does_not_hold_are_looked_at_by_the_cpu(
+    trained: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, calls = tmp_path / "out", 0
+    shutil.copytree(trained.out, out)
+    (out / "config.json").unlink()
+
+    def too_large(*given: Any, **known: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sample(*given, **known)
+
+    monkeypatch.setattr("segment.training.tune.sample", too_large)
+    train(replace(trained, out=out))
+    assert calls == 4
+    assert caplog.text.count("the CPU looks at them instead") == 2
+    assert (out / "config.json").read_bytes() == (trained.out / "config.json").read_bytes()
+    assert_same_weights(out, trained.out)
 
 
 def test_nobody_need_have_a_class_bias(trained: TrainRequest, tmp_path: Path) -> None:
