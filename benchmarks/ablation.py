@@ -58,6 +58,8 @@ ROWS: Mapping[str, Options] = {
     "ohem 0.7": {"ohem": 0.7},
     "class weights sqrt": {"class_weights": "sqrt"},
     "class weights median": {"class_weights": "median"},
+    "no class bias": {"class_bias": False},
+    "batches of 2": {"batch_size": 2},
     "input 384": {"input_px": 384},
     "batches of 8": {"batch_size": 8},
     "crops of rare classes more often": {BALANCE: True},

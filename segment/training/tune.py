@@ -23,7 +23,7 @@ from segment.training.tiles import TileDataset, choose_tiles
 
 _SHARE = 0.15
 """So much of the area that training showed is looked at again for the bias. That takes about a tenth of its time
-(benchmarks/README.md), because no gradient is computed."""
+(benchmarks/README.md)."""
 _LEAST_CROPS, _MOST_PX = 16, 2**28
 _log = logging.getLogger(__name__)
 
