@@ -137,10 +137,11 @@ and an accuracy of {percent(bias.accuracy_after)} % with it, {before} without it
 def _calibration_lines(found: Temperature | None) -> str:
     if found is None:
         return ""
+    before, after = f"{100 * found.ece_before:.2f} %", f"{100 * found.ece_after:.2f} %"
     return f"""\
 Confidence is calibrated: logits are divided by a temperature of {found.value:.4g} (Guo et al. 2017); labels stay.
-It was found by {found.pixels:,} labelled pixels of such tiles. There the expected calibration error of the best
-class's probability (15 bins) is {100 * found.ece_before:.2f} % without it and {100 * found.ece_after:.2f} % with it.
+It was found by {found.pixels:,} labelled pixels of the same crops, tiled as `segment` does it. There the expected
+calibration error of the best class's probability (15 bins) is {before} without it and {after} with it.
 """
 
 

@@ -203,7 +203,8 @@ class TrainRequest:
     fresh: bool = option(False, "Training starts over, where the same command would go on.")
     extend: bool = option(
         False,
-        "A training goes on past the end that it had, with the --epochs, --max-steps and --patience of now.",
+        "A training goes on past the end that it had, with the --epochs, --max-steps, --patience and --class-bias "
+        "of now.",
     )
 
     def __post_init__(self) -> None:

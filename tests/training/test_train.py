@@ -37,6 +37,7 @@ from segment.model.presets import make_config
 from segment.model.save import write_checkpoint
 from segment.training.base import load_base, load_state
 from segment.training.card import Facts, _command, model_card
+from segment.training.class_bias import find_class_bias
 from segment.training.data import read_crop_set
 from segment.training.licence import Licence
 from segment.training.loss import balance_classes, pixel_loss
@@ -201,6 +202,29 @@ def test_tiles_that_a_gpu_does_not_hold_are_looked_at_by_the_cpu(
     assert calls == 4
     assert caplog.text.count("the CPU looks at them instead") == 2
     assert (out / "config.json").read_bytes() == (trained.out / "config.json").read_bytes()
+    assert_same_weights(out, trained.out)
+
+
+def test_a_training_that_ended_without_a_class_bias_gets_one_later(
+    trained: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained.out, out)
+    request = out / "state/request.json"
+    request.write_text(json.dumps({**json.loads(request.read_text()), "class_bias": None}))  # as of an older version
+    with pytest.raises(TrainError, match=r"class_bias was None, is True\. --extend goes on"):
+        train(replace(trained, out=out))
+    found: list[tuple[torch.Tensor, ...]] = []
+
+    def noted(*given: torch.Tensor) -> tuple[float, ...]:
+        found.append(given)
+        return find_class_bias(*given)
+
+    monkeypatch.setattr("segment.training.tune.find_class_bias", noted)
+    steps: list[int] = []
+    train(replace(trained, out=out, extend=True), lambda done, total: steps.append(done))
+    assert (len(found), steps) == (1, [])
+    assert json.loads(request.read_text())["class_bias"]
     assert_same_weights(out, trained.out)
 
 
