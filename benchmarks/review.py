@@ -40,6 +40,7 @@ SEED_OF_POOLS, SEED_OF_HELD, SEED_OF_VAL, SEED_OF_OLD = 4711, 99, 77, 1
 OLD_GSD_M, OLD_PHOTOS = 0.015, 2
 TRAINING: Mapping[str, Any] = {
     "recipe": "finetune", "head_lr_factor": 1.0, "schedule": "linear", "warmup": 0.1, "weight_decay": 0.01, "ema": 0.0,
+    "dropout": 0.1, "coarse_first": 0.0,
     "loss": "ce", "ohem": 1.0, "class_weights": "none", "class_bias": False, "ignore": (), "map": (),
     "batch_size": BATCH, "accumulate": 1, "input_px": INPUT_PX, "overlap": 0.25, "precision": "fp32",
     "epochs": 1.0, "patience": None,

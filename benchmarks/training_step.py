@@ -1,6 +1,6 @@
 """What a step of a training costs on the CPU, and what each change of it brings; what preparing a crop costs.
 
-    python benchmarks/training_step.py [--base mini] [--input 256] [--rounds 12]
+    python benchmarks/training_step.py [--base mini] [--input 256] [--rounds 12] [--precision fp32]
     python benchmarks/training_step.py --crops CROPS
 
 A step is forward, loss, backward and AdamW, of 4 crops of noise and 24 classes. All variants take a step in turns, on
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 
@@ -25,6 +25,7 @@ from segment.model.config import Normalisation
 from segment.model.presets import Size, make_config
 from segment.training.data import read_crop_set
 from segment.training.dataset import CropDataset
+from segment.training.loss import quarter
 from segment.training.quick import attend_by_products, keep_memory, quicken
 from segment.training.variation import Variation
 from tiler.classes import ClassTable, distinct_colours
@@ -42,7 +43,7 @@ KINDS = {
 
 
 def stepper(
-    base: Size, side: int, *, quick: bool, bf16: bool, fused: bool, products: bool = False
+    base: Size, side: int, *, quick: bool, bf16: bool, fused: bool, products: bool = False, sparse: bool = False
 ) -> Callable[[], float]:
     """Return a function that takes a step, and returns its processor seconds."""
     table = ClassTable(tuple(f"class {index}" for index in range(CLASSES)), distinct_colours(CLASSES))
@@ -57,8 +58,9 @@ def stepper(
         began = time.process_time()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             coarse = network(pixel_values=pixels).logits
-        logits = nn.functional.interpolate(coarse.float(), labels.shape[-2:], mode="bilinear", align_corners=False)
-        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+        seen = quarter(labels, 0) if sparse else labels
+        logits = nn.functional.interpolate(coarse.float(), seen.shape[-2:], mode="bilinear", align_corners=False)
+        nn.functional.cross_entropy(logits, seen).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -67,15 +69,20 @@ def stepper(
     return step
 
 
-def steps(base: Size, side: int, rounds: int) -> None:
+def steps(base: Size, side: int, rounds: int, precisions: Sequence[str]) -> None:
     """Print what a step of each variant takes, before freed memory is kept and after."""
+    changes: dict[str, dict[str, bool]] = {
+        "stock head": {"quick": False, "fused": False},
+        "quick head": {"quick": True, "fused": False},
+        "quick head, fused AdamW": {"quick": True, "fused": True},
+        "the same, attention by products": {"quick": True, "fused": True, "products": True},
+        "the same, a quarter of the pixels": {"quick": True, "fused": True, "products": True, "sparse": True},
+        "a quarter of the pixels, one function for attention": {"quick": True, "fused": True, "sparse": True},
+    }
     variants = {
-        "stock head, fp32": stepper(base, side, quick=False, bf16=False, fused=False),
-        "stock head, bf16": stepper(base, side, quick=False, bf16=True, fused=False),
-        "quick head, fp32": stepper(base, side, quick=True, bf16=False, fused=False),
-        "quick head, bf16": stepper(base, side, quick=True, bf16=True, fused=False),
-        "quick head, bf16, fused AdamW": stepper(base, side, quick=True, bf16=True, fused=True),
-        "the same, attention by products": stepper(base, side, quick=True, bf16=True, fused=True, products=True),
+        f"{name}, {precision}": stepper(base, side, bf16=precision == "bf16", **change)
+        for precision in precisions
+        for name, change in changes.items()
     }
     columns = []
     for keep in (False, True):
@@ -112,13 +119,14 @@ def main() -> None:
     parser.add_argument("--base", default="mini")
     parser.add_argument("--input", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--crops", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.crops:
         crops(given.crops, given.input)
     else:
-        steps(given.base, given.input, given.rounds)
+        steps(given.base, given.input, given.rounds, given.precision)
     print(machine())
 
 

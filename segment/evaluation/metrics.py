@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -164,6 +164,34 @@ def measure(matrix: NDArray[np.int64]) -> Metrics:
         majority_miou=_share(majority, present.sum()),
         majority_accuracy=majority,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Two scores, without a change and with it."""
+
+    miou_before: float
+    """Mean IoU over the classes that truth shows, without it; 0 to 1."""
+    miou_after: float
+    """The same with it."""
+    accuracy_before: float
+    """Share of right labels without it."""
+    accuracy_after: float
+    """The same with it."""
+
+    @classmethod
+    def between(cls, before: Metrics, after: Metrics) -> Gain:
+        """Return the scores of two measurements."""
+        return cls(before.miou, after.miou, before.accuracy, after.accuracy)
+
+    def __str__(self) -> str:
+        miou = f"mIoU goes from {percent(self.miou_before)} to {percent(self.miou_after)} %"
+        return f"{miou}, accuracy from {percent(self.accuracy_before)} to {percent(self.accuracy_after)} %"
+
+    @property
+    def entry(self) -> dict[str, float]:
+        """The scores, as the config of a checkpoint holds them."""
+        return {name: round(score, 5) for name, score in asdict(self).items()}
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

@@ -99,7 +99,7 @@ def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegm
     folder : Path
         The checkpoint.
     **entries
-        Further entries of the config, such as its classes.
+        Entries of the config that replace its own, or stand beside them, such as its classes.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def load_network(folder: Path, **entries: Any) -> tuple[SegformerForSemanticSegm
     try:
         network, report = SegformerForSemanticSegmentation.from_pretrained(
             None,
-            config=SegformerConfig(**known, **entries),
+            config=SegformerConfig(**(known | entries)),
             state_dict=weights,
             dtype=torch.float32,
             output_loading_info=True,

@@ -7,13 +7,13 @@ both decides (`docs/survey.md` has figures).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segment.evaluation.metrics import Metrics, confusion, measure, percent
+from segment.evaluation.metrics import Gain, Metrics, confusion, measure
 from tiler.balance import offsets_of
 
 STRENGTHS = tuple(number / 20 for number in range(21))
@@ -22,28 +22,20 @@ STRENGTHS = tuple(number / 20 for number in range(21))
 
 @dataclass(frozen=True, slots=True)
 class FoundBalance:
-    """The best strength, and what it brought on the tiles by which it was found."""
+    """The best strength."""
 
     strength: float
     """T of `segment --balance-classes`; 0 where no other one is better."""
-    miou_before: float
-    """Mean IoU over the classes that the tiles show, without it; 0 to 1."""
-    miou_after: float
-    """The same with it."""
-    accuracy_before: float
-    """Share of right labels without it."""
-    accuracy_after: float
-    """The same with it."""
+    gain: Gain
+    """What it brought on the tiles by which it was found."""
 
     def __str__(self) -> str:
-        miou = f"mIoU goes from {percent(self.miou_before)} to {percent(self.miou_after)} %"
-        accuracy = f"accuracy from {percent(self.accuracy_before)} to {percent(self.accuracy_after)} %"
-        return f"T {self.strength:g}, by which {miou} on the validation tiles, {accuracy}"
+        return f"T {self.strength:g}, by which on the validation tiles {self.gain}"
 
     @property
     def entry(self) -> dict[str, float]:
         """The `class_balance` entry of a checkpoint's config."""
-        return {field.name: round(getattr(self, field.name), 5) for field in fields(self)}
+        return {"strength": self.strength, **self.gain.entry}
 
 
 def find_balance(
@@ -77,5 +69,4 @@ def find_balance(
 
     found = {strength: scores(strength) for strength in sorted({0.0, *strengths})}
     best = max(found, key=lambda strength: found[strength].miou + found[strength].accuracy)
-    before, after = found[0.0], found[best]
-    return FoundBalance(best, before.miou, after.miou, before.accuracy, after.accuracy)
+    return FoundBalance(best, Gain.between(found[0.0], found[best]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def load_base(
-    base: str, classes: ClassTable, tiling: Tiling, *, seed: int
+    base: str, classes: ClassTable, tiling: Tiling, *, seed: int, dropout: float = 0.1
 ) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     """Return a network for the classes, float32 on the CPU, and how it wants its input.
 
@@ -43,17 +44,20 @@ def load_base(
         Goes into the `tiling` entry of its config.
     seed : int
         Seed of the weights that are drawn.
+    dropout : float
+        What training drops, see `TrainRequest.dropout`. The default is that of SegFormer's authors.
 
     Raises
     ------
     CheckpointError
         If the base cannot be found or loaded, or weights of its encoder are missing.
     """
+    dropped = {"classifier_dropout_prob": dropout, "drop_path_rate": dropout}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if (preset := _preset(base)) is not None:
-            return SegformerForSemanticSegmentation(make_config(preset, classes, tiling)), Normalisation()
-        return _load(base, classes, tiling)
+            return SegformerForSemanticSegmentation(make_config(preset, classes, tiling, **dropped)), Normalisation()
+        return _load(base, classes, tiling, dropped)
 
 
 def find_licence(base: str) -> Licence:
@@ -110,9 +114,11 @@ def load_state(checkpoint: Path) -> SegformerForSemanticSegmentation:
     return network.float()
 
 
-def _load(base: str, classes: ClassTable, tiling: Tiling) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
+def _load(
+    base: str, classes: ClassTable, tiling: Tiling, dropped: Mapping[str, float]
+) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     folder, normalisation = locate_base(base)
-    network, report = load_network(folder, **class_entries(classes))
+    network, report = load_network(folder, **class_entries(classes), **dropped)
     lacking = _lacking(report)
     _refuse_gaps(base, lacking)
     config = read_json(folder / "config.json")

@@ -123,14 +123,14 @@ def _bias_lines(found: Tuned) -> str:
     if bias is None:
         return ""
     start = f"Tiled as `segment` does it ({found.tiles} tiles), the same crops have a mean IoU of"
-    before = f"{percent(bias.miou_before)} % and an accuracy of {percent(bias.accuracy_before)} %"
+    before = f"{percent(bias.gain.miou_before)} % and an accuracy of {percent(bias.gain.accuracy_before)} %"
     if not bias.helps:
         return f"{start} {before}.\nNo other bias of the classifier was found that is better.\n"
     return f"""\
 When the weights were trained, the bias of the classifier was found anew by training crops, a constant for each class
 (`class_bias` in `config.json`). The table above is of before.
-{start} {percent(bias.miou_after)} %
-and an accuracy of {percent(bias.accuracy_after)} % with it, {before} without it.
+{start} {percent(bias.gain.miou_after)} %
+and an accuracy of {percent(bias.gain.accuracy_after)} % with it, {before} without it.
 """
 
 

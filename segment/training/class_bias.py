@@ -9,13 +9,13 @@ accuracy). `tiler.balance` goes by how often classes occur; this goes by what th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segment.evaluation.metrics import Metrics, percent
+from segment.evaluation.metrics import Gain, Metrics
 
 MOST_LOGITS = 2**22
 """Logits that are enough to find it by: 175,000 pixels of 24 classes."""
@@ -28,25 +28,19 @@ _ROUNDS, _PARTS = 4, 4
 
 @dataclass(frozen=True, slots=True)
 class ClassBias:
-    """What the bias of a classifier was changed by, and what that brought on tiles that it was not found by."""
+    """What the bias of a classifier was changed by."""
 
     values: tuple[float, ...]
     """A constant for each class."""
-    miou_before: float
-    """Mean IoU over the classes that the tiles show, without it; 0 to 1."""
-    miou_after: float
-    """The same with it."""
-    accuracy_before: float
-    """Share of right labels without it."""
-    accuracy_after: float
-    """The same with it."""
+    gain: Gain
+    """What that brought on tiles that it was not found by."""
 
     @classmethod
     def judged(cls, values: tuple[float, ...], before: Metrics, after: Metrics) -> ClassBias:
         """Return constants and what they brought; all of them 0 where the sum of the scores is not higher with them."""
         if after.miou + after.accuracy > before.miou + before.accuracy:
-            return cls(values, before.miou, after.miou, before.accuracy, after.accuracy)
-        return cls((0.0,) * len(values), before.miou, before.miou, before.accuracy, before.accuracy)
+            return cls(values, Gain.between(before, after))
+        return cls((0.0,) * len(values), Gain.between(before, before))
 
     @property
     def helps(self) -> bool:
@@ -54,16 +48,12 @@ class ClassBias:
         return any(self.values)
 
     def __str__(self) -> str:
-        if not self.helps:
-            return "none is better"
-        miou = f"mIoU goes from {percent(self.miou_before)} to {percent(self.miou_after)} %"
-        return f"{miou}, accuracy from {percent(self.accuracy_before)} to {percent(self.accuracy_after)} %"
+        return str(self.gain) if self.helps else "none is better"
 
     @property
     def entry(self) -> dict[str, object]:
         """The `class_bias` entry of a checkpoint's config."""
-        shares = {field.name: round(getattr(self, field.name), 5) for field in fields(self) if field.name != "values"}
-        return {"values": list(self.values), **shares}
+        return {"values": list(self.values), **self.gain.entry}
 
 
 def find_class_bias(logits: Tensor, labels: Tensor, tiles: Tensor) -> tuple[float, ...]:

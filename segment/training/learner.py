@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PrinterCallback, Trainer
 
 from segment.errors import TrainError
 from segment.training.average import Average
-from segment.training.loss import Objective
+from segment.training.loss import Objective, quarter
 from segment.training.readers import read_by_readers
 from segment.training.scores import Scores
 from segment.training.warm import HEAD
@@ -31,6 +32,8 @@ class Learner(Trainer):  # type: ignore[misc]
         The loss.
     head_lr_factor : float
         So many times the learning rate is that of the decode head.
+    coarse_steps : int
+        The first so many steps show crops at half of their size.
     average : Average or None
         The mean of the weights, by which the network is judged and which is kept beside it; None: its own weights.
     scores : Scores or None
@@ -42,8 +45,8 @@ class Learner(Trainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *, objective: Objective, head_lr_factor: float = 1.0, average: Average | None = None,
-        scores: Scores | None = None, channels_last: bool = False, **options: Any,
+        self, *, objective: Objective, head_lr_factor: float = 1.0, coarse_steps: int = 0,
+        average: Average | None = None, scores: Scores | None = None, channels_last: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options, compute_metrics=scores, preprocess_logits_for_metrics=_best_class)
         self._scores = scores
@@ -51,6 +54,7 @@ class Learner(Trainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)  # it prints to stdout
         self._objective = objective
         self._head_lr_factor = head_lr_factor
+        self._coarse_steps = coarse_steps
         self._average = average
         if average is not None:
             self.add_callback(average)
@@ -103,11 +107,17 @@ class Learner(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: nn.Module, inputs: Mapping[str, Tensor], return_outputs: bool = False,
                      num_items_in_batch: Any = None) -> Any:  # fmt: skip
-        """Return the loss of a batch, and the logits at label resolution if asked."""
-        labels = inputs["labels"]
-        pixels = inputs["pixel_values"].contiguous(memory_format=self._order)
-        coarse = model(pixel_values=pixels).logits.float()
-        logits = nn.functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
+        """Return the loss of a batch, and the logits at the resolution of its labels if asked.
+
+        A step of training counts a quarter of the pixels, see `quarter`; a validation counts all.
+        """
+        pixels, labels = inputs["pixel_values"], inputs["labels"]
+        if model.training:
+            if self.state.global_step < self._coarse_steps:
+                pixels, labels = functional.avg_pool2d(pixels, 2), quarter(labels, self.state.global_step // 4)
+            labels = quarter(labels, self.state.global_step)
+        coarse = model(pixel_values=pixels.contiguous(memory_format=self._order)).logits.float()
+        logits = functional.interpolate(coarse, size=labels.shape[-2:], mode="bilinear", align_corners=False)
         loss = self._objective(logits, labels)
         if model.training and self.state.global_step % _CHECK_STEPS == 0 and not self.args.fp16:
             refuse_divergence(loss.item(), self.state.global_step)  # in fp16 a step may overflow; the scaler skips it

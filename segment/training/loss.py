@@ -34,14 +34,22 @@ class Objective:
 
         Cross entropy adds up over batches and devices. Dice and Lovasz cannot: each is a ratio of areas in its own
         batch. So accumulated batches, and those of several devices, give the mean of their ratios, which is near the
-        ratio of all where every batch shows much of each class. Both see every second pixel of every second row,
-        for neighbours say the same: of all pixels Lovasz, which sorts them, would take longer than the network.
+        ratio of all where every batch shows much of each class.
         """
         loss = pixel_loss(logits, labels, self.weights, share=self.share, ohem=self.ohem)
         if self.kind == "ce":
             return loss
         of_areas = dice_loss if self.kind == "ce+dice" else lovasz_loss
-        return loss + of_areas(logits[..., ::2, ::2], labels[..., ::2, ::2])
+        return loss + of_areas(logits, labels)
+
+
+def quarter(labels: Tensor, step: int) -> Tensor:
+    """Return the labels (N, h / 2, w / 2) of every second pixel of every second row, other ones at each of four steps.
+
+    Neighbours say the same, and logits are upsampled to four times as many pixels by a sixth of the time of a step.
+    Logits at half the resolution lie half a pixel from these labels, to each side by turns.
+    """
+    return labels[:, step % 2 :: 2, step // 2 % 2 :: 2]
 
 
 def pixel_loss(

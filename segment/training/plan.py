@@ -87,7 +87,7 @@ class TrainPlan:
         """What decides the result, and so must not change when a training goes on."""
         names = ("base", "lr", "batch_size", "input_px", "overlap", "accumulate", "warmup", "schedule",
                  "weight_decay", "class_weights", "class_bias", "augment", "seed", "half", "head_lr_factor", "ema",
-                 "loss", "ohem", "validate_every", "patience")  # fmt: skip
+                 "dropout", "coarse_first", "loss", "ohem", "validate_every", "patience")  # fmt: skip
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
         varied = asdict(self.request.variation) if self.request.augment else {}

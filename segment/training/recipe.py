@@ -13,22 +13,23 @@ from segment.training.request import Recipe, TrainRequest
 RECIPES: Mapping[Recipe, Mapping[str, Any]] = {
     "scratch": {
         "lr": 6e-4, "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.01, "head_lr_factor": 1.0, "ema": 0.999,
-        "loss": "ce",
+        "dropout": 0.1, "coarse_first": 0.0, "loss": "ce", "colour": 0.2,
     },
     "finetune": {
         "lr": 6e-5, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 10.0, "ema": 0.999,
-        "loss": "ce",
+        "dropout": 0.1, "coarse_first": 0.0, "loss": "ce", "colour": 0.2,
     },
     "adapt": {
-        "lr": 2e-4, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 1.0, "ema": 0.999,
-        "loss": "ce+dice",
+        "lr": 4e-4, "schedule": "linear", "warmup": 0.02, "weight_decay": 0.01, "head_lr_factor": 1.0, "ema": 0.999,
+        "dropout": 0.0, "coarse_first": 0.5, "loss": "ce+dice", "colour": 0.0,
     },
 }  # fmt: skip
 """Values of options by recipe. `finetune` is that of SegFormer's authors (Xie et al., NeurIPS 2021, and their code),
 but for the mean of the weights: AdamW at 6e-5, 10 times that for the head, falling to 0 in a straight line. So small a
 rate hardly moves random weights; `scratch` has ten times as much. `adapt` is for a small model that knows classes of
 made-up scenes: on real photos 2e-4 for all of it was the best of the rates that `benchmarks/ablation.py` tries, and
-the Dice loss raised the mean IoU."""
+the Dice loss raised the mean IoU. It has more to learn than it can in hours: nothing is
+dropped, and colours stay."""
 
 
 def recipe_of(request: TrainRequest) -> Recipe:
@@ -42,32 +43,44 @@ def recipe_of(request: TrainRequest) -> Recipe:
 
 def complete(request: TrainRequest) -> TrainRequest:
     """Return a request in which the recipe has said all that the user did not."""
-    said = RECIPES[recipe_of(request)]
-    return replace(request, **{name: value for name, value in said.items() if getattr(request, name) is None})
+    said = {name: value for name, value in RECIPES[recipe_of(request)].items() if _asked(request, name) is None}
+    varied = {name: said.pop(name) for name in said.keys() & {"colour"}}
+    return replace(request, variation=replace(request.variation, **varied), **said)
+
+
+def _asked(request: TrainRequest, name: str) -> Any:
+    """Return an option of a training, or of how its crops change."""
+    return getattr(request, name) if hasattr(request, name) else getattr(request.variation, name)
 
 
 def recipe_in_words(asked: TrainRequest) -> str:
     """Return which recipe a training follows and what it says, for the log; what the user said is marked."""
-    given = {name for name in RECIPES["scratch"] if getattr(asked, name) is not None}
+    given = {name for name in RECIPES["scratch"] if _asked(asked, name) is not None}
     marked = {name: " (given)" if name in given else "" for name in RECIPES["scratch"]}
     found = complete(asked)
     return (
         f"{recipe_of(asked)}: loss {found.loss}{marked['loss']}, rate {found.lr:g}{marked['lr']}, "
         f"of the head {found.head_lr_factor:g} x that{marked['head_lr_factor']}, {found.schedule}{marked['schedule']}, "
         f"warm-up over {found.warmup:.3g} of the steps{marked['warmup']}, weight decay {found.weight_decay:g}"
-        f"{marked['weight_decay']}, mean of weights {f'{found.ema:g}' if found.ema else 'none'}{marked['ema']}"
+        f"{marked['weight_decay']}, dropout {found.dropout:g}{marked['dropout']}, "
+        f"{found.coarse_first:.0%} of the steps at half of the input{marked['coarse_first']}, "
+        f"colours change by {found.variation.colour:g}{marked['colour']}, "
+        f"mean of weights {f'{found.ema:g}' if found.ema else 'none'}{marked['ema']}"
     )
 
 
 def recipe_in_prose(request: TrainRequest, *, steps: int, precision: str) -> str:
     """Return a paragraph on how a model was trained, for its card; of a request that is complete."""
     head = f", that of the head {request.head_lr_factor:g} times as much" if request.head_lr_factor != 1 else ""
+    assert request.coarse_first is not None
+    coarse = f", the first {request.coarse_first:.0%} at half of the input" if request.coarse_first else ""
     mean = f"The model is a running mean of the weights (decay {request.ema:g})." if request.ema else ""
     crops = f"crops {request.variation.words if request.augment else 'as they are'}"
     return f"""\
 By the recipe `{recipe_of(request)}` where the command does not say otherwise: AdamW, learning rate {request.lr:g}{head}
 ({request.schedule}, warm-up over {request.warmup:.0%} of the steps), weight decay {request.weight_decay:g},
-{request.batch_size * request.accumulate} crops per step and device, {steps} steps, {precision}, seed {request.seed}.
+dropout {request.dropout:g}, {request.batch_size * request.accumulate} crops per step and device, {steps} steps{coarse},
+{precision}, seed {request.seed}.
 {_loss(request)}; {crops}.
 {mean}"""
 

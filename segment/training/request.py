@@ -86,16 +86,16 @@ class TrainRequest:
     )
     recipe: Recipe = option(
         "auto",
-        "This sets the loss, learning rate, schedule, warm-up, weight decay, rate of the head and mean of weights that "
-        "no option sets: scratch for random weights, finetune for those of a model, adapt for those of a bundled one; "
-        "auto goes by the base.",
+        "This sets the loss, learning rate, schedule, warm-up, weight decay, dropout, change of colours, rate of the "
+        "head and mean of weights that no option sets: scratch for random weights, finetune for those of a model, "
+        "adapt for those of a bundled one; auto goes by the base.",
     )
     lr: float | None = option(
         None,
         "The learning rate of AdamW rises to this.",
         unit="RATE",
         above=0,
-        shown=f"{_BY_RECIPE}: 6e-4, 6e-5 or 2e-4",
+        shown=f"{_BY_RECIPE}: 6e-4, 6e-5 or 4e-4",
     )
     head_lr_factor: float | None = option(
         None,
@@ -128,6 +128,24 @@ class TrainRequest:
         least=0,
         below=1,
         shown=f"{_BY_RECIPE}: 0.999",
+    )
+    dropout: float | None = option(
+        None,
+        "Each step leaves out this share of the values in the decode head, and whole branches of the encoder: none in "
+        "its first block, and up to this share in its last. 0: nothing.",
+        unit="SHARE",
+        least=0,
+        below=1,
+        shown=f"{_BY_RECIPE}: 0.1 or 0",
+    )
+    coarse_first: float | None = option(
+        None,
+        "This share of the steps, the first ones, shows crops at half of the input, which takes less than half of the "
+        "time.",
+        unit="SHARE",
+        least=0,
+        most=1,
+        shown=f"{_BY_RECIPE}: 0 or 0.5",
     )
     loss: Loss | None = option(
         None,

@@ -131,7 +131,9 @@ def _train(plan: TrainPlan, advance: Advance) -> TrainResult:
 
 def _start(plan: TrainPlan, state: TrainState) -> tuple[SegformerForSemanticSegmentation, Normalisation]:
     if state.newest is None:
-        return load_base(plan.request.base, plan.crops.classes, plan.tiling, seed=plan.request.seed)
+        request = plan.request
+        assert request.dropout is not None
+        return load_base(request.base, plan.crops.classes, plan.tiling, seed=request.seed, dropout=request.dropout)
     return load_state(state.newest), read_normalisation(state)
 
 
@@ -160,14 +162,17 @@ def _run(plan: TrainPlan, state: TrainState, network: SegformerForSemanticSegmen
     if plan.channels_last:
         network = network.to(memory_format=torch.channels_last)
     else:
-        attend_by_products(network)
         keep_memory()
+        if plan.precision == "bf16":
+            attend_by_products(network)
     dataset, request = plan.shown(plan.crops.train.crops, normalisation, varied=True), plan.request
     assert request.head_lr_factor is not None
+    assert request.coarse_first is not None
     watch = Watch(plan, dataset, advance=advance, publish=publisher(plan.request.out, plan.crops.classes.names))
     learner = Learner(
         objective=_objective(plan),
         head_lr_factor=request.head_lr_factor,
+        coarse_steps=round(request.coarse_first * plan.steps),
         average=Average(request.ema, state.newest) if request.ema else None,
         channels_last=plan.channels_last,
         model=network,

@@ -24,13 +24,14 @@ class Variation:
         group="variation",
     )
     tilt: bool = option(False, "Crops are turned by any angle, not by quarter turns alone.", group="variation")
-    colour: float = option(
-        0.2,
+    colour: float | None = option(
+        None,
         "Brightness, contrast and saturation change by up to this share; gamma, hue and white balance with them.",
         unit="FRACTION",
         least=0,
         most=0.9,
         group="variation",
+        shown="by the recipe: 0.2 or 0",
     )
     shadow: float = option(
         0.0, "This share of the crops gets a shadow.", unit="FRACTION", least=0, most=1, group="variation"

@@ -45,8 +45,8 @@ def test_the_best_of_all_strengths_is_found() -> None:
     found = find_balance(logits, labels, FREQUENCIES)
     assert found is not None
     assert found.strength == max(expected, key=lambda strength: sum(expected[strength])) > 0
-    assert (found.miou_before, found.accuracy_before) == pytest.approx(expected[0.0])
-    assert (found.miou_after, found.accuracy_after) == pytest.approx(expected[found.strength])
+    assert (found.gain.miou_before, found.gain.accuracy_before) == pytest.approx(expected[0.0])
+    assert (found.gain.miou_after, found.gain.accuracy_after) == pytest.approx(expected[found.strength])
     assert found.entry["strength"] == found.strength
 
 
@@ -59,14 +59,14 @@ def test_accuracy_counts_too() -> None:
     found = find_balance(torch.cat([common, rare]), labels, (0.98, 0.02, 0.0, 0.0))
     assert found is not None
     assert found.strength == 0
-    assert scores(torch.cat([common, rare]), labels, 0.05)[0] > found.miou_before + 0.04
+    assert scores(torch.cat([common, rare]), labels, 0.05)[0] > found.gain.miou_before + 0.04
 
 
 def test_a_network_that_needs_none_gets_none() -> None:
     logits = 50 * torch.eye(4)[[0, 0, 1, 2]]
     found = find_balance(logits, torch.tensor([0, 0, 1, 2]), FREQUENCIES)
     assert found is not None
-    assert (found.strength, found.miou_before, found.miou_after, found.accuracy_after) == (0, 1, 1, 1)
+    assert (found.strength, found.gain.miou_before, found.gain.miou_after, found.gain.accuracy_after) == (0, 1, 1, 1)
 
 
 def test_without_a_label_there_is_none() -> None:

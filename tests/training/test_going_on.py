@@ -30,7 +30,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
     return TrainRequest(
         crops=(crop_folder(folder / "crops", train=16),), out=folder / "whole", base="nano", epochs=2, lr=5e-3,
         input_px=64, workers=0, device="cpu", validate_every=3, schedule="poly", warmup=0.25, head_lr_factor=2, ema=0.8,
-        loss="ce+lovasz", ohem=0.9, class_weights="sqrt", patience=5,
+        loss="ce+lovasz", ohem=0.9, class_weights="sqrt", patience=5, dropout=0.2, coarse_first=0.5,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from segment.training.plan import plan_training
 from segment.training.recipe import complete, recipe_in_words, recipe_of
 from segment.training.request import TrainRequest
 from segment.training.train import train
+from segment.training.variation import Variation
 from tests.crop_folder import crop_folder
 from tests.models import class_table
 from tiler.errors import ClassTableError
@@ -59,8 +60,11 @@ def test_random_weights_learn_faster_than_those_of_a_model() -> None:
     scratch, finetune, adapt = (complete(TrainRequest(**crops, base=base)) for base in bases)  # type: ignore[arg-type]
     assert (scratch.lr, scratch.head_lr_factor) == (6e-4, 1)
     assert (finetune.lr, finetune.head_lr_factor) == (6e-5, 10)
-    assert (adapt.lr, adapt.head_lr_factor) == (2e-4, 1)
+    assert (adapt.lr, adapt.head_lr_factor) == (4e-4, 1)
     assert [found.loss for found in (scratch, finetune, adapt)] == ["ce", "ce", "ce+dice"]
+    assert [(found.dropout, found.variation.colour, found.coarse_first) for found in (scratch, finetune, adapt)] == [
+        (0.1, 0.2, 0), (0.1, 0.2, 0), (0, 0, 0.5)
+    ]  # fmt: skip
 
 
 def test_a_checkpoint_in_a_folder_of_a_short_name_is_none_that_comes_with_noseam(
@@ -75,10 +79,12 @@ def test_a_checkpoint_in_a_folder_of_a_short_name_is_none_that_comes_with_noseam
 
 
 def test_what_the_user_says_wins_and_is_told(asked: TrainRequest) -> None:
-    given = replace(asked, lr=0.01, schedule="poly", ema=0.0)
+    given = replace(asked, lr=0.01, schedule="poly", ema=0.0, variation=Variation(colour=0.3, tilt=True))
     found = complete(given)
     assert (found.lr, found.schedule, found.ema, found.warmup) == (0.01, "poly", 0.0, 0.05)
+    assert found.variation == given.variation
     words = recipe_in_words(given)
+    assert "dropout 0.1, 0% of the steps at half of the input, colours change by 0.3 (given), " in words
     assert words.startswith(
         "scratch: loss ce, rate 0.01 (given), of the head 1 x that, poly (given), warm-up over 0.05 "
     )
@@ -142,12 +148,12 @@ def test_a_model_of_merged_classes_knows_these_alone(asked: TrainRequest, tmp_pa
         train(replace(request, remap=RemapOptions(ignore=("class 2",))))
 
 
-def learner(tmp_path: Path, factor: float) -> Learner:
+def learner(tmp_path: Path, factor: float, **known: Any) -> Learner:
     network = SegformerForSemanticSegmentation(make_config("nano", class_table(3), Tiling(64, 64)))
     arguments = TrainingArguments(
         output_dir=str(tmp_path), learning_rate=1e-3, weight_decay=0.5, use_cpu=True, report_to="none"
     )
-    return Learner(objective=Objective(), head_lr_factor=factor, model=network, args=arguments)
+    return Learner(objective=Objective(), head_lr_factor=factor, model=network, args=arguments, **known)
 
 
 def rates(optimizer: torch.optim.Optimizer) -> dict[int, tuple[float, float]]:
@@ -173,3 +179,30 @@ def test_the_head_learns_at_its_own_rate_and_decays_as_ever(tmp_path: Path) -> N
     ]
     assert decays[0] == decays[1]
     assert 0 < len(decays[0]) < len(found)
+
+
+def test_a_step_counts_a_quarter_of_the_pixels_and_a_validation_all(tmp_path: Path) -> None:
+    trainer = learner(tmp_path, 1, coarse_steps=7)
+    shown = {"pixel_values": torch.randn(2, 3, 128, 128), "labels": torch.randint(0, 3, (2, 128, 128))}
+    pixels, labels = shown["pixel_values"], shown["labels"]
+    halved = pixels.reshape(2, 3, 64, 2, 64, 2).mean(dim=(3, 5))
+    expected = {
+        (6, True): (halved, labels[:, 1::2, ::2][:, ::2, 1::2]),  # of each block of two by two, another one each time
+        (7, True): (pixels, labels[:, 1::2, 1::2]),
+        (8, True): (pixels, labels[:, ::2, ::2]),
+        (6, False): (pixels, labels),
+    }
+    for (step, training), (seen, truth) in expected.items():
+        trainer.state.global_step = step
+        losses = []
+        network = trainer.model.train(training)
+        for loss in (lambda: trainer.compute_loss(network, shown), lambda: slow_loss(network, seen, truth)):  # noqa: B023
+            torch.manual_seed(5)
+            losses.append(loss().item())
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def slow_loss(network: SegformerForSemanticSegmentation, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    logits = network(pixel_values=pixels).logits
+    fine = torch.nn.functional.interpolate(logits, size=labels.shape[1:], mode="bilinear", align_corners=False)
+    return torch.nn.functional.cross_entropy(fine, labels)

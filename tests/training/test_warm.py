@@ -82,3 +82,13 @@ def test_an_encoder_alone_has_no_head_to_take(tmp_path: Path, caplog: pytest.Log
         load_base(str(tmp_path), class_table(2), TILING, seed=0)
     assert "of the head none of 14 tensors taken" in caplog.text
     assert f"classifier: new, because {tmp_path} has none" in caplog.text
+
+
+@pytest.mark.parametrize("start", ["nano", "a folder"])
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_training_drops_as_much_as_it_is_told_whatever_its_base_dropped(base: Path, start: str, share: float) -> None:
+    network, _ = load_base("nano" if start == "nano" else str(base), class_table(2), TILING, seed=0, dropout=share)
+    branches = [each.drop_prob for each in network.modules() if hasattr(each, "drop_prob")]
+    assert network.decode_head.dropout.p == share
+    assert max(branches, default=0) == pytest.approx(share)
+    assert (network.config.classifier_dropout_prob, network.config.drop_path_rate) == (share, share)
