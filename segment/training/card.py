@@ -10,7 +10,7 @@ from typing import Any, get_args
 from segment.evaluation.metrics import percent
 from segment.training.data import CropSet, Split
 from segment.training.licence import Licence
-from segment.training.recipe import recipe_in_prose
+from segment.training.recipe import option_of, recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
 from segment.training.tune import Tuned
@@ -161,8 +161,7 @@ def _command(request: TrainRequest) -> str:
     """Return the command line of a request, without the options that have their default."""
     words = ["noseam", "train", *map(str, request.crops)]
     for asked in options_in(type(request)):
-        holder = next(each for each in (request, request.variation, request.remap) if hasattr(each, asked.name))
-        value = getattr(holder, asked.name)
+        value = option_of(request, asked.name)
         if asked.name in _ASIDE or (value == asked.default and asked.name != "base"):
             continue
         if asked.kind is bool:

@@ -43,19 +43,20 @@ def recipe_of(request: TrainRequest) -> Recipe:
 
 def complete(request: TrainRequest) -> TrainRequest:
     """Return a request in which the recipe has said all that the user did not."""
-    said = {name: value for name, value in RECIPES[recipe_of(request)].items() if _asked(request, name) is None}
-    varied = {name: said.pop(name) for name in said.keys() & {"colour"}}
+    said = {name: value for name, value in RECIPES[recipe_of(request)].items() if option_of(request, name) is None}
+    varied = {name: said.pop(name) for name in [*said] if not hasattr(request, name)}
     return replace(request, variation=replace(request.variation, **varied), **said)
 
 
-def _asked(request: TrainRequest, name: str) -> Any:
-    """Return an option of a training, or of how its crops change."""
-    return getattr(request, name) if hasattr(request, name) else getattr(request.variation, name)
+def option_of(request: TrainRequest, name: str) -> Any:
+    """Return what an option of a training is, whichever part of the request holds it."""
+    holder = next(each for each in (request, request.variation, request.remap) if hasattr(each, name))
+    return getattr(holder, name)
 
 
 def recipe_in_words(asked: TrainRequest) -> str:
     """Return which recipe a training follows and what it says, for the log; what the user said is marked."""
-    given = {name for name in RECIPES["scratch"] if _asked(asked, name) is not None}
+    given = {name for name in RECIPES["scratch"] if option_of(asked, name) is not None}
     marked = {name: " (given)" if name in given else "" for name in RECIPES["scratch"]}
     found = complete(asked)
     return (
