@@ -195,10 +195,10 @@ def third(photos: Path, model: str) -> int:
 
 
 def variants(tile: int) -> dict[str, Options]:
-    """Return ways to segment: whole photos, tiles of some side, and classes balanced."""
+    """Return ways to segment: tiles that suit each photo, tiles of some side, and classes balanced."""
     return {
-        "tile auto, balanced": {},
-        "tile auto, best": {"quality": "best"},
+        "tile auto, balanced": {"tile": "auto"},
+        "tile auto, best": {"tile": "auto", "quality": "best"},
         f"tiles of {tile}, overlap 0": {"tile": str(tile), "overlap": 0.0},
         f"tiles of {tile}, overlap 0.25": {"tile": str(tile), "overlap": 0.25},
         f"tiles of {tile}, overlap 0.5": {"tile": str(tile), "overlap": 0.5},

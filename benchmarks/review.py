@@ -42,7 +42,7 @@ TRAINING: Mapping[str, Any] = {
     "recipe": "finetune", "head_lr_factor": 1.0, "schedule": "linear", "warmup": 0.1, "weight_decay": 0.01, "ema": 0.0,
     "dropout": 0.1, "coarse_first": 0.0,
     "loss": "ce", "ohem": 1.0, "class_weights": "none", "class_bias": False, "ignore": (), "map": (),
-    "batch_size": BATCH, "accumulate": 1, "input_px": INPUT_PX, "overlap": 0.25, "precision": "fp32",
+    "batch_size": BATCH, "accumulate": 1, "input_px": INPUT_PX, "overlap": 0.25, "tile": "auto", "precision": "fp32",
     "epochs": 1.0, "patience": None,
     "augment": True, "zoom": (1.0, 1.0), "tilt": False, "colour": 0.2, "shadow": 0.0, "blur": 0.0, "noise": 0.0,
     "jpeg": 0.0,

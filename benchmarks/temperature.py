@@ -1,14 +1,15 @@
-"""Find class bias, temperature and balance of a checkpoint that was trained elsewhere, as `noseam train` does it.
+"""Find tile, class bias, temperature and balance of a checkpoint that was trained elsewhere, as `noseam train` does it.
 
     noseam scenes scenes --photos 40 --photo-size 2048 3072 --seed 2
     noseam crop scenes/images scenes/truth --out crops --classes scenes/classes.csv --window 1024 --split 0.4
     python benchmarks/temperature.py bundled:demo crops [--steps N] [--write FOLDER]
     python benchmarks/temperature.py bundled:start --images FOLDER --truth FOLDER [--classes CSV] [--others T ...]
 
-The first prints what a constant for each class brings on the validation crops, found by the training crops; the
-temperature and the expected calibration errors; and the strength of `segment --balance-classes auto`. It looks at as
-many training crops as a training of `--steps` of 4 does. `--write` writes a checkpoint that has all that, also over the
-old one. See docs/training.md, docs/confidence.md and docs/survey.md.
+The first prints what squares as in training bring on the validation crops, beside tiles that suit each image; what a
+constant for each class brings there, found by the training crops; the temperature and the expected calibration errors;
+and the strength of `segment --balance-classes auto`. It looks at as many training crops as a training of `--steps` of 4
+does. `--write` writes a checkpoint that has all that, also over the old one.
+See docs/training.md, docs/confidence.md and docs/survey.md.
 
 The second finds nothing. It segments whole photos that the temperature was not found by, as `noseam segment
 --confidence` does: without a temperature, and with that of the checkpoint. It prints what `noseam evaluate` says of
@@ -49,7 +50,7 @@ def tuned(model: str, crops: Path, steps: int, out: Path) -> Tuned:
         shutil.copytree(description.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
     config = json.loads((description.folder / "config.json").read_text("utf-8"))
     write_checkpoint(network, out, description.normalisation, request.input_px)
-    entries = {name: getattr(network.config, name) for name in ("class_bias", "calibration", "class_balance")}
+    entries = {name: getattr(network.config, name) for name in ("tiling", "class_bias", "calibration", "class_balance")}
     write(out, **{**config, **entries, "class_frequencies": plan.crops.train.class_frequencies})
     return found
 
@@ -109,6 +110,7 @@ def main() -> None:
     temperature = found.temperature
     if temperature is None:
         raise SystemExit(f"{given.crops}: no validation crop has a label")
+    print(f"tiles: {found.tile or 'all alike'}")
     print(f"{found.tiles} tiles of validation; class bias: {found.bias}")
     print(
         f"temperature {temperature.value:g}; expected calibration error {100 * temperature.ece_before:.3f} % before, "

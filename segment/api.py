@@ -134,6 +134,7 @@ def train(
     accumulate: int = TrainRequest.accumulate,
     input_px: int = TrainRequest.input_px,
     overlap: float = TrainRequest.overlap,
+    tile: TileSize | str | None = TrainRequest.tile,
     augment: bool = TrainRequest.augment,
     zoom: tuple[float, float] = Variation.zoom,
     tilt: bool = Variation.tilt,

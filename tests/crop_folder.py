@@ -16,8 +16,13 @@ _COLUMNS = ("split", "image", "mask", "source", "row_off", "col_off", "height", 
             "labelled")  # fmt: skip
 
 
-def crop_folder(folder: Path, *, train: int = 8, val: int = 4, side: int = SIDE, repeat: int = 1) -> Path:
-    """Write crops whose bluish pixels are class 0 and whose reddish ones are class 1; one corner has no label."""
+def crop_folder(
+    folder: Path, *, train: int = 8, val: int = 4, side: int = SIDE, repeat: int = 1, beside: int = 1
+) -> Path:
+    """Write crops whose bluish pixels are class 0 and whose reddish ones are class 1; one corner has no label.
+
+    So many crops lie `beside` each other in an image.
+    """
     folder.mkdir(parents=True)
     classes = class_table(2)
     write_class_table(folder / "classes.csv", classes)
@@ -32,7 +37,15 @@ def crop_folder(folder: Path, *, train: int = 8, val: int = 4, side: int = SIDE,
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(folder / path)
             counts = [int((labels == value).sum()) for value in range(2)]
-            place = (f"{index}.JPG", 0, 0, side, side, side, repeat if split == "train" else 1)
+            place = (
+                f"{index // beside}.JPG",
+                0,
+                index % beside * side,
+                side,
+                side,
+                side,
+                repeat if split == "train" else 1,
+            )
             writer.writerow((split, image, mask, *place, sum(counts), *counts))
     return folder
 

@@ -5,7 +5,7 @@ set -euo pipefail
 folder=${1:?usage: make.sh FOLDER}
 mkdir -p "$folder"
 cd "$folder"
-options=(--loss ce --input 512 --batch-size 4 --precision bf16 --half)
+options=(--loss ce --tile auto --input 512 --batch-size 4 --precision bf16 --half)
 
 noseam scenes scenes --photos 240 --photo-size 2048 3072 --seed 1
 noseam crop scenes/images scenes/truth --out crops --classes scenes/classes.csv --window 1024 --split 0.9 --format jpeg

@@ -7,7 +7,7 @@ folder=${1:?usage: make.sh FOLDER}
 mkdir -p "$folder"
 cd "$folder"
 varied=(--world varied --gsd 0.004 --gsd-to 0.03 --photo-size 1024 1536)
-options=(--loss ce --dropout 0.1 --coarse-first 0 --colour 0.15 --schedule cosine --head-lr-factor 1 --precision bf16 --half)
+options=(--loss ce --dropout 0.1 --coarse-first 0 --colour 0.15 --schedule cosine --head-lr-factor 1 --tile auto --precision bf16 --half)
 near=(--input 256 --batch-size 8 --zoom 0.6 1.7)
 
 noseam scenes first "${varied[@]}" --photos 640 --seed 4

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from segment.evaluation.metrics import Gain, Metrics, confusion, measure
+from segment.evaluation.metrics import Gain
+from segment.training.sample import scores_of
 from tiler.balance import offsets_of
 
 STRENGTHS = tuple(number / 20 for number in range(21))
@@ -61,12 +61,9 @@ def find_balance(
     """
     if not len(labels):
         return None
-    truth = labels.numpy().astype(np.uint8)
-
-    def scores(strength: float) -> Metrics:
-        predicted = (logits + torch.tensor(offsets_of(frequencies, strength))).argmax(dim=1)
-        return measure(confusion(truth, predicted.numpy().astype(np.uint8), logits.shape[1]))
-
-    found = {strength: scores(strength) for strength in sorted({0.0, *strengths})}
+    found = {
+        strength: scores_of(logits + torch.tensor(offsets_of(frequencies, strength)), labels)
+        for strength in sorted({0.0, *strengths})
+    }
     best = max(found, key=lambda strength: found[strength].miou + found[strength].accuracy)
     return FoundBalance(best, Gain.between(found[0.0], found[best]))

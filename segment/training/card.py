@@ -13,9 +13,9 @@ from segment.training.licence import Licence
 from segment.training.recipe import option_of, recipe_in_prose
 from segment.training.request import TrainRequest
 from segment.training.temperature import Temperature
+from segment.training.tiles import FoundTile
 from segment.training.tune import Tuned
 from tiler.extra import version_of
-from tiler.grid.tiling import Tiling
 from tiler.option import options_in
 from tiler.words import lengths
 
@@ -33,8 +33,6 @@ class Facts:
     """The same, with what the recipe says where nothing was asked."""
     crops: CropSet
     """The data."""
-    tiling: Tiling
-    """How the model wants its images cut."""
     precision: str
     """Arithmetic of the training."""
     steps: int
@@ -61,7 +59,7 @@ tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
 # {request.out.absolute().name}
 
 A SegFormer for {len(facts.crops.classes)} classes of aerial images, trained with noseam from `{request.base}`.
-Images are cut like this: {facts.tiling}. Segment a folder of images with it:
+Images are cut like this: {facts.tuned.tiling}. Segment a folder of images with it:
 
     noseam segment survey/ --out masks/ --model {shlex.quote(str(request.out))}
 
@@ -112,10 +110,14 @@ def _class_lines(facts: Facts) -> str:
 
 
 def tuned_lines(found: Tuned) -> str:
-    """Return paragraphs on bias, confidence and balance of a model, each after an empty line; empty without any."""
+    """Return paragraphs on what was found in the end, each after an empty line; empty without any."""
     balance = f"`segment --balance-classes auto` balances classes by {found.balance}.\n" if found.balance else ""
-    lines = _bias_lines(found), _calibration_lines(found.temperature), balance
+    lines = _tile_lines(found.tile), _bias_lines(found), _calibration_lines(found.temperature), balance
     return "".join(f"\n{each}" for each in lines if each)
+
+
+def _tile_lines(found: FoundTile | None) -> str:
+    return f"On tiles of the same crops, each alone: {found}.\n" if found else ""
 
 
 def _bias_lines(found: Tuned) -> str:
@@ -147,9 +149,9 @@ calibration error of the best class's probability (15 bins) is {before} without 
 
 def _resolution(facts: Facts) -> str:
     """Say at which resolutions the model learned; empty where no image says its own."""
-    if facts.crops.gsd_m is None or facts.tiling.trained_gsd_m is None:
+    if facts.crops.gsd_m is None or facts.tuned.tiling.trained_gsd_m is None:
         return ""
-    source, seen = lengths(*facts.crops.gsd_m), lengths(*facts.tiling.trained_gsd_m)
+    source, seen = lengths(*facts.crops.gsd_m), lengths(*facts.tuned.tiling.trained_gsd_m)
     return f" Pixels of the images cover {source} of ground, pixels that the network sees {seen}."
 
 

@@ -23,6 +23,7 @@ from segment.training.data import CropSet, read_crop_set
 from segment.training.dataset import Crop, CropDataset
 from segment.training.recipe import complete
 from segment.training.request import SCHEDULES, TrainRequest
+from tiler.grid.fit import AUTO
 from tiler.grid.tiling import Tiling
 
 _READERS_ON_CPU, _MOST_READERS = 2, 16
@@ -44,7 +45,7 @@ class TrainPlan:
     crops: CropSet
     """The crops to train on and to validate on."""
     tiling: Tiling
-    """How the trained model will cut images."""
+    """How the trained model will cut images, where `tune` finds nothing better."""
     arguments: Any
     """`TrainingArguments` of transformers."""
     precision: str
@@ -91,8 +92,9 @@ class TrainPlan:
         asked = {name: getattr(self.request, name) for name in names}
         devices = self.arguments.world_size
         varied = asdict(self.request.variation) if self.request.augment else {}
-        return {**asked, **varied, **asdict(self.request.remap), "precision": self.precision, "devices": devices,
-                "steps": self.steps, "crops": self.crops.digest}  # fmt: skip
+        tile = self.request.tile and str(self.request.tile)
+        return {**asked, **varied, **asdict(self.request.remap), "tile": tile, "precision": self.precision,
+                "devices": devices, "steps": self.steps, "crops": self.crops.digest}  # fmt: skip
 
 
 def plan_training(asked: TrainRequest) -> TrainPlan:
@@ -167,7 +169,8 @@ def _tiling(crops: CropSet, request: TrainRequest) -> Tiling:
     if crops.gsd_m is not None:
         low, high = (metres * crops.window_px / request.input_px for metres in crops.gsd_m)
         seen = low, high
-    return Tiling(crops.window_px, request.input_px, request.overlap, trained_gsd_m=seen)
+    tile = request.tile or AUTO
+    return Tiling(crops.window_px, request.input_px, request.overlap, tile, trained_gsd_m=seen)
 
 
 def _arguments(request: TrainRequest, device: torch.device, precision: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Literal
 from segment.engine.request import Precision
 from segment.errors import TrainError
 from segment.training.variation import Variation
+from tiler.grid.fit import TileSize, parse_tile
 from tiler.grid.tiles import LATTICE_PX, MIN_TILE_PX
 from tiler.grid.tiling import DEFAULT_INPUT_PX, DEFAULT_OVERLAP
 from tiler.option import REQUIRED, check, option
@@ -191,6 +192,13 @@ class TrainRequest:
         least=0,
         below=1,
     )
+    tile: TileSize | None = option(
+        None,
+        "The model will ask `segment` for tiles of this size, in model pixels; auto: those that suit each image.",
+        unit="PX|HxW|auto",
+        shown="squares of --input where validation crops are labelled better by them, else auto",
+        read=parse_tile,
+    )
     augment: bool = option(
         True, "Crops change at random each time that they are shown; otherwise nothing does, whatever is said of how."
     )
@@ -221,8 +229,8 @@ class TrainRequest:
     fresh: bool = option(False, "Training starts over, where the same command would go on.")
     extend: bool = option(
         False,
-        "A training goes on past the end that it had, with the --epochs, --max-steps, --patience and --class-bias "
-        "of now.",
+        "A training goes on past the end that it had, with the --epochs, --max-steps, --patience, --tile and "
+        "--class-bias of now.",
     )
 
     def __post_init__(self) -> None:

@@ -1,18 +1,16 @@
-"""What a network says of tiles: what it takes for what, and its logits at some of their pixels."""
+"""What a network says of tiles: its logits at some of their pixels, and how many of those are right."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from segment.evaluation.metrics import confusion
+from segment.evaluation.metrics import Metrics, confusion, measure
 from tiler.classes import NO_LABEL
 
 MOST_LOGITS = 2**25
@@ -29,15 +27,15 @@ class Sample:
     """Their true classes, int64 of shape (n,)."""
     tiles: Tensor
     """The number of the tile that each lies in, int64 of shape (n,)."""
-    confusions: tuple[NDArray[np.int64], ...]
-    """What all pixels are taken for with each bias, see `segment.evaluation.metrics.confusion`."""
+
+    @property
+    def count(self) -> int:
+        """Number of tiles that show a label."""
+        return len(torch.unique(self.tiles))
 
 
 @torch.no_grad()
-def sample(
-    network: nn.Module, tiles: Any, classes: int, device: torch.device, *,
-    biases: Sequence[Sequence[float]] = (), most: int = MOST_LOGITS,
-) -> Sample:  # fmt: skip
+def sample(network: nn.Module, tiles: Any, classes: int, device: torch.device, *, most: int = MOST_LOGITS) -> Sample:
     """Return what a network says of tiles, one at a time.
 
     Where there are many pixels, the logits of every so many-th one of each tile are kept, always the same ones. So they
@@ -53,8 +51,6 @@ def sample(
         Number of classes, C.
     device : torch.device
         Where it computes.
-    biases : sequence of sequences of float
-        Constants that are added to the logits, C each, before pixels are counted.
     most : int
         So many logits are kept at most, C for each pixel; some more where tiles differ in size.
     """
@@ -62,22 +58,19 @@ def sample(
     step = -(-len(tiles) * (tiles[0]["labels"].numel() if len(tiles) else 0) * classes // most)
     none = torch.empty(0, dtype=torch.int64)
     kept = [(torch.empty(0, classes), none, none)]
-    counts = [np.zeros((classes, classes + 1), np.int64) for _ in biases]
     for number, tile in enumerate(DataLoader(tiles)):
         truth = tile["labels"][0]
         coarse = network(pixel_values=tile["pixel_values"].to(device)).logits.float()
-        for count, bias in zip(counts, biases, strict=True):
-            moved = coarse + torch.tensor(bias, device=device)[:, None, None]
-            predicted = _fine(moved, truth).argmax(dim=0).cpu()
-            count += confusion(truth.numpy().astype(np.uint8), predicted.numpy().astype(np.uint8), classes)
         labels = truth.flatten()
         chosen = torch.arange(number % step, labels.numel(), step)
         chosen = chosen[labels[chosen] != NO_LABEL]
-        logits = _fine(coarse, truth).flatten(1)[:, chosen.to(device)].T.cpu()
+        fine = nn.functional.interpolate(coarse, size=truth.shape, mode="bilinear", align_corners=False)[0]
+        logits = fine.flatten(1)[:, chosen.to(device)].T.cpu()
         kept.append((logits, labels[chosen], torch.full_like(chosen, number)))
-    logits, labels, numbers = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    return Sample(logits, labels, numbers, tuple(counts))
+    return Sample(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
 
 
-def _fine(coarse: Tensor, truth: Tensor) -> Tensor:
-    return nn.functional.interpolate(coarse, size=truth.shape, mode="bilinear", align_corners=False)[0]
+def scores_of(logits: Tensor, labels: Tensor) -> Metrics:
+    """Return how right the best classes of logits (n, C) are, by the true classes (n,)."""
+    truth, best = (each.numpy().astype(np.uint8) for each in (labels, logits.argmax(dim=1)))
+    return measure(confusion(truth, best, logits.shape[1]))

@@ -29,7 +29,7 @@ _NAME = re.compile(r"checkpoint-([0-9]+)")
 _REQUEST, _NORMALISATION, _LICENCE = "request.json", "normalisation.json", "licence.json"
 _GOING_ON = "going-on"
 """A file that stands beside these while a training goes on past an end at which it had left its model."""
-_EXTENDABLE = {"steps", "patience", "class_bias"}
+_EXTENDABLE = {"steps", "patience", "tile", "class_bias"}
 _log = logging.getLogger(__name__)
 
 

@@ -15,14 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segment.evaluation.metrics import Gain, Metrics
 from segment.model.config import Normalisation
 from segment.training.dataset import Crop, Shown
 from segment.training.ground import Ground, Piece
 from segment.training.views import kept, nearest, resized
 from tiler.classes import NO_LABEL
+from tiler.grid.fit import AUTO, TileSize
 from tiler.grid.tiles import model_shape_of
 from tiler.grid.tiling import Tiling
 from tiler.grid.window import Window
+
+LEAST_GAIN = 0.005
+"""Mean IoU and accuracy, each from 0 to 1, are higher by more than this together where squares are worth it: more of
+their labels depend on where tiles lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,11 @@ class TileDataset(Shown):
 
     def __len__(self) -> int:
         return len(self._tiles)
+
+    @property
+    def windows(self) -> list[Window]:
+        """What the tiles show, source pixels."""
+        return [tile.window for tile in self._tiles]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         tile = self._tiles[index]
@@ -143,3 +154,33 @@ def _tile_around(crop: Crop, tiling: Tiling, balance_px: float) -> Tile:
 
 def _middle(piece: Piece) -> tuple[int, int]:
     return piece.window.row_off + piece.window.height // 2, piece.window.col_off + piece.window.width // 2
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTile:
+    """Which tiles a network labels best by: those that suit each image, or squares as it was trained on.
+
+    Large tiles meet along few lines, and each shows more of what lies around. But a network that saw crops of one size
+    may label better by squares of that size. One training ends so and the next one otherwise (benchmarks/README.md).
+    """
+
+    squares: TileSize
+    """Squares of the size of its training crops."""
+    gain: Gain
+    """What squares bring, each judged alone, beside tiles that suit each image."""
+
+    @classmethod
+    def judged(cls, input_px: int, before: Metrics, after: Metrics) -> FoundTile:
+        """Return what follows from the scores by tiles that suit each image, and by squares of a side."""
+        return cls(TileSize((input_px, input_px)), Gain.between(before, after))
+
+    @property
+    def tile(self) -> TileSize:
+        """The tile that the network is to be shown."""
+        gain = self.gain.miou_after + self.gain.accuracy_after - self.gain.miou_before - self.gain.accuracy_before
+        return self.squares if gain > LEAST_GAIN else AUTO
+
+    def __str__(self) -> str:
+        chosen = "the squares" if self.tile == self.squares else "tiles chosen for each image"
+        compared = f"by squares of {self.squares} px, not tiles chosen for each image, {self.gain}"
+        return f"{compared}; the model asks for {chosen}"

@@ -238,7 +238,7 @@ def _finish(plan: TrainPlan, newest: Path, normalisation: Normalisation) -> None
     write_class_table(folder / CLASSES, plan.crops.classes)
     scores = next(entry for entry in record["log_history"]
                   if "eval_miou" in entry and entry["step"] == record["best_global_step"])  # fmt: skip
-    facts = Facts(plan.asked, plan.request, plan.crops, plan.tiling, plan.precision, record["global_step"], scores,
+    facts = Facts(plan.asked, plan.request, plan.crops, plan.precision, record["global_step"], scores,
                   read_licence(out), tuned)  # fmt: skip
     (folder / CARD).write_text(model_card(facts), "utf-8")
     publisher(plan.request.out, plan.crops.classes.names)(history_rows(record["log_history"], plan.crops.classes.names))

@@ -229,6 +229,15 @@ def test_the_users_settings_replace_the_checkpoints() -> None:
         TilingOptions(window_px=1000, gsd_m=0.1).over(own)
 
 
+def test_a_quality_replaces_the_tile_of_a_checkpoint() -> None:
+    own = Tiling(tile=TileSize((512, 512)))
+    assert TilingOptions().over(own) == own
+    assert TilingOptions(quality="best").over(own) == Tiling(quality="best")
+    assert TilingOptions(quality="fast").over(own) == Tiling(quality="fast")
+    both = TilingOptions(quality="best", tile=TileSize((256, 256))).over(own)
+    assert both == Tiling(quality="best", tile=TileSize((256, 256)))
+
+
 @pytest.mark.parametrize(
     ("source_gsd_m", "far"),
     [(0.0166, True), (0.0167, False), (0.05, False), (0.1, False), (1.19, False), (1.21, True), (300, True)],

@@ -71,7 +71,7 @@ class Crops(Dataset[dict[str, Tensor]]):
 
 
 def looked_at(crops: Crops, **known: int) -> tuple[Tensor, Tensor]:
-    found = sample(Coarse(), crops, 3, CPU, **known)  # type: ignore[arg-type]
+    found = sample(Coarse(), crops, 3, CPU, **known)
     return found.logits, found.labels
 
 

@@ -44,14 +44,16 @@ from segment.training.loss import balance_classes, pixel_loss
 from segment.training.plan import TrainPlan, _choose_precision, _for_cuda, _readers
 from segment.training.recipe import complete
 from segment.training.request import TrainRequest
-from segment.training.sample import sample
+from segment.training.sample import Sample, sample
 from segment.training.state import is_whole
+from segment.training.temperature import Temperature, find_temperature
 from segment.training.train import train
 from segment.training.tune import Tuned
 from tests import ROOT
 from tests.crop_folder import crop_folder
 from tests.models import checkpoint_folder, class_table
 from tiler.errors import RasterReadError
+from tiler.grid.fit import TileSize, parse_tile
 from tiler.grid.tiling import Tiling
 from tiler.option import gather
 from tiler.remap.options import RemapOptions
@@ -136,6 +138,65 @@ def test_a_trained_model_says_how_true_its_confidence_is(trained: TrainRequest) 
     card = (trained.out / "README.md").read_text()
     assert f"divided by a temperature of {entry['temperature']:.4g}" in card
     assert f"is {100 * entry['ece_before']:.2f} % without it and {100 * entry['ece_after']:.2f} % with it." in card
+
+
+@pytest.fixture(scope="module")
+def of_pairs(tmp_path_factory: pytest.TempPathFactory) -> TrainRequest:
+    """The request of a training whose photos are two crops wide, each one tile where tiles suit the image."""
+    folder = tmp_path_factory.mktemp("pairs")
+    crops = crop_folder(folder / "crops", beside=2)
+    request = TrainRequest(crops=(crops,), out=folder / "model", base="nano", max_steps=2, input_px=64, workers=0,
+                           device="cpu", class_bias=False)  # fmt: skip
+    train(request)
+    return request
+
+
+@pytest.mark.parametrize(("least", "tile"), [(-2.0, "64"), (2.0, "auto")])
+def test_a_model_asks_for_squares_where_they_are_better(
+    of_pairs: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    least: float, tile: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    shutil.copytree(of_pairs.out, out)
+    (out / "config.json").unlink()
+    monkeypatch.setattr("segment.training.tiles.LEAST_GAIN", least)
+    seen: list[Sample] = []
+    tuned_by: list[torch.Tensor] = []
+
+    def noted(*given: Any, **known: Any) -> Sample:
+        seen.append(sample(*given, **known))
+        return seen[-1]
+
+    def of(logits: torch.Tensor, labels: torch.Tensor) -> Temperature | None:
+        tuned_by.append(logits)
+        return find_temperature(logits, labels)
+
+    monkeypatch.setattr("segment.training.tune.sample", noted)
+    monkeypatch.setattr("segment.training.tune.find_temperature", of)
+    caplog.set_level(logging.INFO)
+    train(replace(of_pairs, out=out))
+    asked = "tiles chosen for each image" if tile == "auto" else "the squares"
+    said = rf"by squares of 64 px, not tiles chosen for each image, mIoU goes from .* %; the model asks for {asked}"
+    assert re.search(said, caplog.text)
+    tiling = describe_checkpoint(str(out)).tiling
+    assert tiling == replace(TILING, tile=parse_tile(tile))
+    card = (out / "README.md").read_text()
+    assert re.search(said, card)
+    assert f"Images are cut like this: {tiling}." in card
+    assert [each.count for each in seen] == [2, 4]
+    assert not torch.equal(seen[0].logits, seen[1].logits)
+    assert torch.equal(tuned_by[0], seen[tile == "64"].logits)
+
+
+def test_a_tile_that_was_asked_for_is_not_judged(of_pairs: TrainRequest, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(of_pairs.out, out)
+    request = replace(of_pairs, out=out, tile=TileSize((64, 96)))
+    with pytest.raises(TrainError, match=r"tile was None, is '64x96'\. --extend goes on"):
+        train(request)
+    train(replace(request, extend=True))
+    assert describe_checkpoint(str(out)).tiling.tile == TileSize((64, 96))
+    assert "by squares" not in (out / "README.md").read_text()
 
 
 def test_the_class_bias_is_kept_where_validation_tiles_are_better_and_the_card_says_it(
@@ -264,11 +325,19 @@ def test_the_card_says_whole_numbers_as_people_write_them(trained: TrainRequest)
 def test_the_command_of_the_model_card_is_one_that_train_takes(trained: TrainRequest) -> None:
     remap = RemapOptions(ignore=("class 0",), map=("class 1=a, b",))
     request = replace(
-        trained, remap=remap, overlap=0.5, half=True, augment=False, class_weights="median", seed=3, precision="fp32"
+        trained,
+        remap=remap,
+        overlap=0.5,
+        tile=TileSize((64, 96)),
+        half=True,
+        augment=False,
+        class_weights="median",
+        seed=3,
+        precision="fp32",
     )
     crops = read_crop_set(*request.crops)
     scores = {"epoch": 1.0, "step": 1, "eval_miou": 0.5, "eval_accuracy": 0.5}
-    card = model_card(Facts(request, complete(request), crops, TILING, "fp32", 1, scores, Licence("random"), Tuned(0)))
+    card = model_card(Facts(request, complete(request), crops, "fp32", 1, scores, Licence("random"), Tuned(TILING, 0)))
     command = next(line for line in card.splitlines() if line.strip().startswith("noseam train"))
     arguments = shlex.split(command)[2:]
     parsed = train_command.make_context("train", arguments).params

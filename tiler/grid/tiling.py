@@ -261,7 +261,7 @@ class TilingOptions:
     quality: Quality = option(
         DEFAULT_QUALITY,
         "--tile auto splits an image as little as it can. balanced: in no more time than square tiles of --input take; "
-        "fast: in about three quarters of it; best: in at most twice that time.",
+        "fast: in about three quarters of it; best: in at most twice that. They put a checkpoint's tile aside.",
         group="model",
     )
     gsd_m: float | None = option(
@@ -280,7 +280,7 @@ class TilingOptions:
             raise GridError("a window and a ground sample distance both set the scale: give one of them")
 
     def over(self, tiling: Tiling) -> Tiling:
-        """Return a tiling with these settings in place; a window replaces a ground sample distance, and vice versa.
+        """Return a tiling with these settings in place; window and ground sample distance replace each other.
 
         Raises
         ------
@@ -295,6 +295,6 @@ class TilingOptions:
             tiling,
             input_px=tiling.input_px if self.input_px is None else self.input_px,
             overlap=tiling.overlap if self.overlap is None else self.overlap,
-            tile=tiling.tile if self.tile is None else self.tile,
+            tile=self.tile or (tiling.tile if self.quality == DEFAULT_QUALITY else AUTO),
             quality=self.quality,
         )
