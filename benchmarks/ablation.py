@@ -63,6 +63,7 @@ ROWS: Mapping[str, Options] = {
     "class weights sqrt": {"class_weights": "sqrt"},
     "class weights median": {"class_weights": "median"},
     "no class bias": {"class_bias": False},
+    "tiles that suit each photo": {"tile": "auto"},
     "batches of 2": {"batch_size": 2},
     "input 384": {"input_px": 384},
     "batches of 8": {"batch_size": 8},

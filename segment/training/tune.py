@@ -17,6 +17,7 @@ from segment.training.balance import FoundBalance, find_balance
 from segment.training.class_bias import MOST_LOGITS, ClassBias, find_class_bias
 from segment.training.dataset import Crop
 from segment.training.plan import TrainPlan
+from segment.training.quick import quicken
 from segment.training.sample import Sample, sample, scores_of
 from segment.training.temperature import Temperature, find_temperature
 from segment.training.tiles import FoundTile, TileDataset, choose_tiles
@@ -54,7 +55,7 @@ def tune(plan: TrainPlan, network: SegformerForSemanticSegmentation, normalisati
     The size of these tiles comes first. The bias is found by tiles of training, and kept if it is better on those of
     validation. By these, temperature and balance are found.
     """
-    tiling, seen, tile = _validation(plan, network, normalisation)
+    tiling, seen, tile = _validation(plan, quicken(network), normalisation)
     logits, bias = seen.logits, None
     if plan.request.class_bias and len(logits):
         found = _class_bias(plan, tiling, network, normalisation)
