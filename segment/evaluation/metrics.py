@@ -184,6 +184,11 @@ class Gain:
         """Return the scores of two measurements."""
         return cls(before.miou, after.miou, before.accuracy, after.accuracy)
 
+    @property
+    def total(self) -> float:
+        """By how much the sum of both scores is higher with it."""
+        return (self.miou_after + self.accuracy_after) - (self.miou_before + self.accuracy_before)
+
     def __str__(self) -> str:
         miou = f"mIoU goes from {percent(self.miou_before)} to {percent(self.miou_after)} %"
         return f"{miou}, accuracy from {percent(self.accuracy_before)} to {percent(self.accuracy_after)} %"

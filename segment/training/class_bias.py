@@ -38,8 +38,8 @@ class ClassBias:
     @classmethod
     def judged(cls, values: tuple[float, ...], before: Metrics, after: Metrics) -> ClassBias:
         """Return constants and what they brought; all of them 0 where the sum of the scores is not higher with them."""
-        if after.miou + after.accuracy > before.miou + before.accuracy:
-            return cls(values, Gain.between(before, after))
+        if (gain := Gain.between(before, after)).total > 0:
+            return cls(values, gain)
         return cls((0.0,) * len(values), Gain.between(before, before))
 
     @property

@@ -177,8 +177,7 @@ class FoundTile:
     @property
     def tile(self) -> TileSize:
         """The tile that the network is to be shown."""
-        gain = self.gain.miou_after + self.gain.accuracy_after - self.gain.miou_before - self.gain.accuracy_before
-        return self.squares if gain > LEAST_GAIN else AUTO
+        return self.squares if self.gain.total > LEAST_GAIN else AUTO
 
     def __str__(self) -> str:
         chosen = "the squares" if self.tile == self.squares else "tiles chosen for each image"
