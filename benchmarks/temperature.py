@@ -24,6 +24,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,12 @@ from measure import machine, table
 
 import noseam
 from segment.model.checkpoint import describe_checkpoint, load_checkpoint
+from segment.model.config import tiling_entry
 from segment.model.save import write_checkpoint
 from segment.training.plan import plan_training
 from segment.training.request import TrainRequest
 from segment.training.tune import Tuned, tune
+from tiler.words import counted
 
 
 def tuned(model: str, crops: Path, steps: int, out: Path) -> Tuned:
@@ -50,8 +53,9 @@ def tuned(model: str, crops: Path, steps: int, out: Path) -> Tuned:
         shutil.copytree(description.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
     config = json.loads((description.folder / "config.json").read_text("utf-8"))
     write_checkpoint(network, out, description.normalisation, request.input_px)
-    entries = {name: getattr(network.config, name) for name in ("tiling", "class_bias", "calibration", "class_balance")}
-    write(out, **{**config, **entries, "class_frequencies": plan.crops.train.class_frequencies})
+    entries = {name: getattr(network.config, name) for name in ("class_bias", "calibration", "class_balance")}
+    tiling = tiling_entry(replace(description.tiling, tile=found.tiling.tile), description.classes)
+    write(out, **{**config, **entries, "tiling": tiling, "class_frequencies": plan.crops.train.class_frequencies})
     return found
 
 
@@ -111,7 +115,7 @@ def main() -> None:
     if temperature is None:
         raise SystemExit(f"{given.crops}: no validation crop has a label")
     print(f"tiles: {found.tile or 'all alike'}")
-    print(f"{found.tiles} tiles of validation; class bias: {found.bias}")
+    print(f"{counted(found.tiles, 'tile')} of validation; class bias: {found.bias}")
     print(
         f"temperature {temperature.value:g}; expected calibration error {100 * temperature.ece_before:.3f} % before, "
         f"{100 * temperature.ece_after:.3f} % after; {temperature.pixels:,} pixels"

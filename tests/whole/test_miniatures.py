@@ -83,11 +83,13 @@ def test_temperature_and_balance_are_found_by_crops(tmp_path: Path) -> None:
 
     found = said("temperature.py", "bundled:demo", tmp_path / "crops", "--write", model)
     assert re.match(
-        r"\d+ tiles of validation; class bias: (none is better|mIoU goes .*)\n"
+        r"tiles: (all alike|by squares of 512 px, .*)\n"
+        r"\d+ tiles? of validation; class bias: (none is better|mIoU goes .*)\n"
         r"temperature \d\S*; expected calibration error \d+\.\d{3} % before, \d",
         found,
     )
-    config = json.loads((model / "config.json").read_text())
+    config, before = (json.loads((each / "config.json").read_text()) for each in (model, ROOT / "segment/demo_model"))
+    assert {**config["tiling"], "tile": None} == {**before["tiling"], "tile": None}
     assert config["calibration"].keys() == {"temperature", "ece_before", "ece_after"}
     assert len(config["class_bias"]["values"]) == len(config["id2label"])
     old, new = (
