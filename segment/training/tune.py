@@ -91,11 +91,12 @@ def _validation(
     """
     crops, side = plan.crops.val.crops, plan.request.input_px
     shown = _tiles(plan, plan.tiling, network, normalisation, crops)
-    seen = _seen(plan, network, shown)
     squares = replace(plan.tiling, tile=TileSize((side, side)))
     others = _tiles(plan, squares, network, normalisation, crops)
     if plan.request.tile is not None or others.windows == shown.windows:
-        return plan.tiling, seen, None
+        return plan.tiling, _seen(plan, network, shown), None
+    _log.info("looking at %d tiles of validation, and at %d squares of the same ground", len(shown), len(others))
+    seen = _seen(plan, network, shown)
     by_squares = _seen(plan, network, others)
     found = FoundTile.judged(side, *(scores_of(each.logits, each.labels) for each in (seen, by_squares)))
     _log.info("on %d validation tiles, %s", by_squares.count, found)
