@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from commands.adapt import adapt
 from commands.crop import crop
 from commands.demo import demo
 from commands.doctor import doctor
@@ -19,7 +20,7 @@ from commands.train import train
 
 __all__ = ["main"]
 
-for command in (segment, plan, status, report, crop, train, evaluate, review, polygons, scenes, demo, doctor):
+for command in (segment, plan, status, report, crop, train, adapt, evaluate, review, polygons, scenes, demo, doctor):
     main.add_command(command)
 name_variables(main)
 

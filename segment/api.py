@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segment import steps
+from segment.adapt.request import AdaptRequest
 from segment.doctor.request import DoctorRequest
 from segment.engine.request import EngineKind, EngineOptions, Precision, WhenToCompile
 from segment.evaluation.request import EvaluateRequest
@@ -40,6 +41,7 @@ from tiler.remap.options import RemapOptions
 from tiler.source.options import FileLimits, ReadingOptions
 
 if TYPE_CHECKING:
+    from segment.adapt.adapt import Adapted
     from segment.doctor.examine import Examination
     from segment.evaluation.results import Evaluation
     from segment.plan.survey import SurveyPlan
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from segment.training.train import TrainResult
     from tiler.crops.make import CropReport
 
-__all__ = ["crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train"]
+__all__ = ["adapt", "crop", "doctor", "evaluate", "plan", "polygons", "report", "review", "segment", "status", "train"]
 AnyPath = str | Path
 
 
@@ -179,6 +181,49 @@ def train(
         `segment.training.train.train`.
     """
     return steps.train(gather(TrainRequest, locals()), progress or steps.unheard)
+
+
+def adapt(
+    sources: AnyPath | Iterable[AnyPath],
+    model: str,
+    out: AnyPath,
+    *,
+    device: Literal["auto", "cpu", "cuda"] = AdaptRequest.device,
+    channels: Sequence[int] | str = ReadingOptions.channels,
+    value_range: tuple[float, float] | None = ReadingOptions.value_range,
+    max_megapixels: float = FileLimits.max_megapixels,
+    max_block_mb: float = FileLimits.max_block_mb,
+    max_pixels_per_byte: float | None = FileLimits.max_pixels_per_byte,
+    allow_vrt: bool = FileLimits.allow_vrt,
+    progress: Progress | None = None,
+) -> Adapted:
+    """Make a model at home in a survey, without labels.
+
+    Parameters
+    ----------
+    sources : path or iterable of paths
+        Images, and folders that are walked recursively.
+    model : str
+        The model that is adapted.
+    out : path
+        Folder of the adapted model.
+    progress : callable, optional
+        Called with (images done, images in all).
+    **options
+        The options of `noseam adapt`.
+
+    Returns
+    -------
+    Adapted
+        The model's folder, and how much of the survey it has seen.
+
+    Raises
+    ------
+    NoseamError
+        If the options, the model or the device cannot be used, no image can be read, or another run writes to `out`;
+        see `segment.adapt.adapt.adapt`.
+    """
+    return steps.adapt(gather(AdaptRequest, locals()), progress or steps.unheard)
 
 
 def plan(

@@ -20,6 +20,8 @@ from tiler.errors import NoseamError, PolygonRequestError, TilerError
 from tiler.stopwatch import watch
 
 if TYPE_CHECKING:
+    from segment.adapt.adapt import Adapted
+    from segment.adapt.request import AdaptRequest
     from segment.doctor.examine import Examination
     from segment.doctor.request import DoctorRequest
     from segment.evaluation.request import EvaluateRequest
@@ -349,6 +351,28 @@ def train(request: TrainRequest, advance: Progress = unheard) -> TrainResult:
     from segment.training.train import train
 
     return train(request, advance)
+
+
+@_no_warnings()
+def adapt(request: AdaptRequest, advance: Progress = unheard) -> Adapted:
+    """Make a model at home in a survey, without labels; see `segment.adapt.adapt.adapt` and `plan` for what it raises.
+
+    Raises
+    ------
+    NoseamError
+        What these raise; and if another run writes to the folder.
+    """
+    from segment.adapt.adapt import adapt
+    from segment.guard.lock import hold_folder
+    from segment.plan.request import SurveyRequest
+
+    asked = SurveyRequest(
+        sources=request.sources, out=request.out, model=request.model, reading=request.reading, limits=request.limits
+    )
+    planned = plan(asked)
+    assert planned.description is not None
+    with hold_folder(request.out):
+        return adapt(request, planned.survey, planned.request, planned.description, advance)
 
 
 @_no_warnings()

@@ -165,7 +165,7 @@ def test_a_settings_file_sets_options(photo: Path, model: str, tmp_path: Path, m
         ("[segment]\nwidnow = 3", r"\[segment\] has no option widnow; did you mean window\?"),
         (
             "[segmnet]\nwindow = 3",
-            r"\[segmnet\] is no command; known: crop, demo, .* segment, status, train",
+            r"\[segmnet\] is no command; known: adapt, crop, demo, .* segment, status, train",
         ),
         (
             "window = 3",

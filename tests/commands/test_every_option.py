@@ -18,6 +18,7 @@ from cli import main
 from commands.command import Option
 from commands.options import options_of, request_of
 from commands.reference import page
+from segment.adapt.request import AdaptRequest
 from segment.demo.request import DemoRequest
 from segment.doctor.request import DoctorRequest
 from segment.evaluation.request import EvaluateRequest
@@ -35,6 +36,7 @@ from tiler.polygons.request import PolygonsRequest
 from tiler.scenes.request import ScenesRequest
 
 REQUESTS: dict[str, type] = {
+    "adapt": AdaptRequest,
     "crop": CropRequest,
     "demo": DemoRequest,
     "doctor": DoctorRequest,

@@ -1,0 +1,1 @@
+"""Make a model at home in a survey, without labels."""
