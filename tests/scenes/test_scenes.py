@@ -208,7 +208,7 @@ def test_a_mosaic_of_a_varied_world_shows_no_facades() -> None:
     """It is seen from straight above, so a wall of a house hides behind its roof."""
     aslant, above = (
         sum(int((make_scene(300, 450, seed=seed, gsd_m=0.06, world="varied", mosaic=mosaic).labels == ID["door"]).sum())
-            for seed in range(6))
+            for seed in range(14, 20))
         for mosaic in (False, True)
     )  # fmt: skip
     assert aslant > 0

@@ -56,7 +56,7 @@ class Camera:
 
 def draw_camera(random: Random) -> Camera:
     """Return a random camera, from a careful one in good light to a shaken one in bad light."""
-    warmth, tint = random.normal(0.01, 0.035), random.normal(0, 0.012)
+    warmth, tint = random.normal(-0.01, 0.04), random.normal(0, 0.012)
     shaken, soft = random.random() < 0.2, random.random() < 0.25
     bearing, way = random.uniform(0, 2 * math.pi), random.uniform(1, 6) if shaken else 0.0
     fringe = random.integers(-1, 2, 2) if random.random() < 0.25 else (0, 0)
@@ -66,14 +66,14 @@ def draw_camera(random: Random) -> Camera:
         gamma=math.exp(random.normal(0, 0.2)),
         contrast=float(random.uniform(0, 0.35)),
         haze=float(random.exponential(0.04)) if random.random() < 0.5 else 0.0,
-        colour=float(random.uniform(0.35, 1.1)),
+        colour=float(random.uniform(0.4, 1.35)),
         vignette=float(random.uniform(0, 0.45)) if random.random() < 0.6 else 0.0,
         blur=float(random.uniform(0.75, 1.6)) if soft else float(random.uniform(0.3, 0.75)),
         motion=(way * math.sin(bearing), way * math.cos(bearing)),
         fringe=(int(fringe[0]), int(fringe[1])),
         noise=float(random.gamma(1.6, 1.4)),
         coarse=float(random.uniform(0, 0.8)),
-        sharpen=float(random.uniform(0.2, 0.9)) if random.random() < 0.45 else 0.0,
+        sharpen=float(random.uniform(0.2, 1.1)) if random.random() < 0.6 else 0.0,
         quality=int(random.integers(55, 80) if random.random() < 0.2 else random.integers(80, 98)),
     )
 

@@ -17,17 +17,18 @@ from tiler.scenes.tones import contrast, grey, mixed, pick, toned
 Covering = Callable[[Point, float], Material]
 """What a roof looks like, once it is known where its middle is seen (y, x), and which way its ridge runs."""
 
-_CLAY = ((168, 86, 62), (146, 70, 54), (186, 110, 78), (122, 66, 56), (150, 96, 84), (112, 60, 50), (176, 98, 74))
+_CLAY = ((168, 86, 62), (146, 70, 54), (186, 110, 78), (122, 66, 56), (150, 96, 84), (112, 60, 50), (176, 98, 74),
+         (110, 86, 92), (124, 94, 94), (96, 76, 84))  # fmt: skip
 _DULL = ((78, 78, 82), (58, 58, 62), (98, 92, 90), (70, 62, 60), (112, 108, 106), (46, 48, 52), (128, 120, 112))
 _METAL = ((150, 154, 158), (84, 88, 94), (52, 56, 60), (96, 132, 120), (126, 60, 52), (176, 178, 178), (70, 90, 80))
 
 
 def tiles(random: Random) -> Covering:
     """Return clay or concrete tiles: rows with a dark lower edge, each tile of a shade of its own, weathered."""
-    colour = pick(_CLAY if random.random() < 0.5 else _DULL, random, spread=10)
-    table = contrast(colour, random.uniform(0.3, 0.7))
+    colour = pick(_CLAY if random.random() < 0.65 else _DULL, random, spread=10)
+    table = contrast(colour, random.uniform(0.35, 0.9))
     width, row = random.uniform(0.18, 0.34), random.uniform(0.22, 0.42)
-    bulge, step, stray = random.uniform(0.1, 1.1), random.uniform(0.6, 2.0), random.uniform(0.15, 0.8)
+    bulge, step, stray = random.uniform(0.1, 1.8), random.uniform(0.6, 2.6), random.uniform(0.15, 1.1)
     shift = random.choice((0.0, 0.5))
     rough, streak = random.uniform(0.2, 0.8), random.uniform(0.0, 0.6)
     worn, guards = _weather(random), _guards(random)

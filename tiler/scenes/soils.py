@@ -36,12 +36,14 @@ _PETALS = ((236, 214, 60), (240, 240, 232), (170, 120, 190), (150, 90, 50), (196
 
 
 def lawn(random: Random) -> Material:
-    """Return grass: mown or rough, lush or dry, in patches, with clover, petals, leaves or bare spots."""
+    """Return grass: mown or rough, lush, dry or dull, in patches, with clover, petals, leaves or bare spots."""
     dry = random.beta(0.8, 0.8)
     shades = [pick(_LUSH, random) * (1 - share) + pick(_DRY, random) * share for share in (dry, random.uniform())]
-    first, second = (contrast(shade, random.uniform(0.45, 0.95)) for shade in shades)
+    dull = random.uniform(0.3, 0.75) if random.random() < 0.35 else 0.0
+    shades = [shade + np.float32(dull) * (shade.mean() - shade) for shade in shades]
+    first, second = (contrast(shade, random.uniform(0.45, 1.0)) for shade in shades)
     blade, clump, patchy = random.uniform(0.008, 0.03), random.uniform(0.06, 0.3), random.uniform(0.8, 4.0)
-    sharp = random.uniform(0.5, 1.0), random.uniform(0.2, 0.8), random.uniform(0.1, 0.5)
+    sharp = random.uniform(0.5, 1.3), random.uniform(0.2, 1.0), random.uniform(0.1, 0.6)
     bias, steep = random.normal(0.2, 0.5), random.uniform(1.2, 2.0)
     kinds = ((_stripes, 0.15), (_worn, 0.35), (_dots, 0.4))
     extras = [each(random) for each, chance in kinds if random.random() < chance]
@@ -136,17 +138,17 @@ def pebbles(random: Random, sun: Point, *, size_m: float | None = None) -> Mater
     elif kind < 0.6:  # one rock
         shade = pick(_PEBBLES, random, spread=16)
         family = [np.clip(shade * random.uniform(0.75, 1.25), 0, 250) for _ in range(5)]
-    size = size_m or float(np.exp(random.uniform(math.log(0.008), math.log(0.11))))
-    gap = np.asarray(family[0]) * random.uniform(0.1, 0.5)
+    size = size_m or float(np.exp(random.uniform(math.log(0.01), math.log(0.12))))
+    gap = np.asarray(family[0]) * random.uniform(0.05, 0.45)
     return _pieces(family, size, random, sun, long=random.uniform(1, 1.5), gap=gap)
 
 
 def _pieces(family: list[Metres], size: float, random: Random, sun: Point, *, long: float, gap: Colour) -> Material:
     """Return a ground of pieces that lie side by side, each lit from the side of the sun, dark between them."""
     table = ramp(sorted(family, key=lambda each: float(np.sum(each))))
-    angle, dome, dirty = random.uniform(0, math.pi), random.uniform(0.2, 0.7), random.uniform(0, 0.5)
+    angle, dome, dirty = random.uniform(0, math.pi), random.uniform(0.2, 1.0), random.uniform(0, 0.5)
     mean, depth = np.mean(family, axis=0).astype(np.float32) * 0.85, random.uniform(0.05, 0.26)
-    round_share, stray = random.uniform(0, 1), random.uniform(0.9, 1.8)
+    round_share, stray = random.uniform(0, 1), random.uniform(0.9, 2.2)
     gap = np.asarray(gap, np.float32)
     sine, cosine = math.sin(angle), math.cos(angle)
     light_y, light_x = (

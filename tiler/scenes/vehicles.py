@@ -18,7 +18,10 @@ from tiler.scenes.solids import Disc, Part, Plate, Rod, block, prism, rectangle,
 from tiler.scenes.thing import ID, Random, Thing
 
 _CAR, _BICYCLE = ID["car"], ID["bicycle"]
-_PAINTS = ((232, 233, 234), (232, 233, 234), (44, 46, 52), (36, 40, 56), (150, 154, 158), (96, 100, 106), (60, 64, 70))
+_PAINTS = (
+    (232, 233, 234), (232, 233, 234), (216, 218, 222), (44, 46, 52), (36, 40, 56), (150, 154, 158), (96, 100, 106),
+    (60, 64, 70),
+)  # fmt: skip
 _GLASS = looks.plain((30, 36, 42), grain=2)
 _DARK = looks.plain((22, 23, 25), grain=3)
 

@@ -16,7 +16,7 @@ _WATERS = (
     (38, 36, 24), (58, 54, 34), (24, 26, 24), (64, 72, 52), (52, 66, 74), (82, 92, 88), (40, 62, 58), (96, 86, 60),
     (34, 52, 80), (60, 96, 110), (44, 42, 20), (30, 33, 18), (54, 50, 26),
 )  # fmt: skip
-_SKIES = ((150, 170, 196), (196, 204, 212), (110, 130, 160))
+_SKIES = ((150, 170, 196), (196, 204, 212), (110, 130, 160), (90, 116, 150))
 _GLINT = np.full(3, 250, np.float32)
 _POOLS = ((110, 196, 226), (70, 160, 206), (150, 214, 236), (190, 224, 240), (60, 130, 180), (130, 206, 200))
 
@@ -24,8 +24,9 @@ _POOLS = ((110, 196, 226), (70, 160, 206), (150, 214, 236), (190, 224, 240), (60
 def water(random: Random) -> Material:
     """Return natural water: brown, black, green or blue, mirroring the sky, rippled, often glittering."""
     deep = pick(_WATERS, random, spread=8)
-    table = contrast(deep, random.uniform(0.2, 0.5))
-    sky, mirrors = pick(_SKIES, random), random.uniform(0, 0.35) * random.choice((0.2, 1))
+    table = contrast(deep, random.uniform(0.25, 0.9))
+    sky, mirrors = pick(_SKIES, random), random.uniform(0, 0.5) * random.choice((0.2, 1))
+    clouds, grain, shore = random.uniform(0.3, 0.9), random.uniform(0.1, 0.6), random.uniform(0.2, 1.4)
     ripple, size = random.uniform(0.0, 0.8), random.uniform(0.08, 0.6)
     angle, long, glitter = (
         random.uniform(0, math.pi),
@@ -40,11 +41,17 @@ def water(random: Random) -> Material:
     def material(patch: Patch) -> Metres:
         waves = patch.cells(size, angle, long=long)
         crest = (waves.edge - np.float32(0.25)) * 3 + patch.texture(size, steep=2.2, salt=1)
-        level = np.float32(ripple) * crest + 0.35 * patch.texture(2.5, salt=2) + 0.12 * patch.texture(0.02, salt=7)
+        level = np.float32(ripple) * crest + clouds * patch.texture(2.5, salt=2) + grain * patch.texture(0.02, salt=7)
+        level += shore * patch.texture(0.4, steep=2.2, salt=9)  # what stands around, mirrored
         colour = mixed(
             toned(table, level), toned(floor, patch.texture(0.2, salt=3)), 0.5 * patch.texture(4, salt=4) + clear
         )
-        colour = mixed(colour, sky, mirrors * (1 + 0.6 * patch.texture(6, steep=3, salt=5) + 0.4 * ripple * crest))
+        colour = mixed(
+            colour,
+            sky,
+            mirrors * (1 + 0.6 * patch.texture(6, steep=3, salt=5) + 0.4 * ripple * crest)
+            + 0.3 * mirrors * patch.texture(0.9, steep=2.4, salt=10),
+        )
         sparks = crest + 1.2 * patch.texture(3, steep=3, salt=6) + 0.8 * patch.texture(0.05, salt=8) > 2 * glitter
         return mixed(colour, _GLINT, sparks * np.float32(0.9))
 
@@ -54,9 +61,9 @@ def water(random: Random) -> Material:
 def pool(random: Random) -> Material:
     """Return the water or the dry basin of a swimming pool."""
     base = pick(_POOLS, random, spread=10)
-    dry = random.random() < 0.3
+    dry = random.random() < 0.4
     if dry:
-        base = np.clip(base * 0.25 + 175, 0, 246)
+        base = np.clip(base * 0.4 + random.uniform(120, 160), 0, 246)
     table = ramp([base * 0.72, base, np.minimum(base * 1.12 + 24, 252)])
     size, net = random.uniform(0.15, 0.5), 0.0 if dry else random.uniform(0, 1.0)
     tile, lines = random.uniform(0.1, 0.4), random.uniform(0, 0.4) * (random.random() < 0.4)
