@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,10 @@ from segment.model.config import tiling_entry
 from segment.model.weights import read_json, read_weights
 from segment.plan.request import Request
 from segment.plan.survey import SurveyPlan
+from segment.training.card import card_head
 from segment.training.licence import licence_of
-from tiler.files.atomic import replacing, write_whole
+from tiler.files.atomic import write_whole
+from tiler.grid.tiles import LOGITS_STRIDE
 from tiler.words import counted
 
 PRIOR = 24.0
@@ -97,7 +98,7 @@ def adapt(
     found = look(load_checkpoint(description), survey.images, resolved, choose_device(request.device), advance)
     if not found.cells:
         raise RequestError(f"{counted(survey.inputs, 'image')}, none with a pixel that can be read; one is needed")
-    cells_of_square = (resolved.tiling.input_px / 4) ** 2
+    cells_of_square = (resolved.tiling.input_px // LOGITS_STRIDE) ** 2
     adapted = Adapted(request.out, found.images, found.cells / cells_of_square)
     try:
         _write(request, description, found, adapted)
@@ -117,7 +118,7 @@ def _refuse_other_model(out: Path, description: Description) -> None:
 
 
 def _write(request: AdaptRequest, description: Description, found: Moments, adapted: Adapted) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     out, share = request.out, adapted.share
     weights = read_weights(description.folder)
@@ -132,12 +133,10 @@ def _write(request: AdaptRequest, description: Description, found: Moments, adap
         "share": round(share, 4),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / _WEIGHTS) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, {"format": "pt"})
-        temporary.chmod(0o644)
+    contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write_whole(out / _WEIGHTS, save(contiguous, {"format": "pt"}))
     if (description.folder / _PROCESSING).is_file():
-        with replacing(out / _PROCESSING) as temporary:
-            shutil.copyfile(description.folder / _PROCESSING, temporary)
+        write_whole(out / _PROCESSING, (description.folder / _PROCESSING).read_bytes())
     write_whole(out / _CONFIG, (json.dumps(config, indent=2) + "\n").encode())
     write_whole(out / "README.md", _card(request, description, adapted).encode())
 
@@ -146,12 +145,7 @@ def _card(request: AdaptRequest, description: Description, adapted: Adapted) -> 
     licence = licence_of(description.name, description.folder)
     sources = shlex.join(map(str, request.sources))
     return f"""\
----
-library_name: transformers
-pipeline_tag: image-segmentation
-tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
-{licence.front_matter()}
----
+{card_head(licence)}
 
 # {request.out.absolute().name}
 

@@ -24,7 +24,7 @@ from tiler.errors import TilerError
 from tiler.grid.tiles import LOGITS_STRIDE, Grid, Tile
 from tiler.source.image import ImageReader, open_image
 from tiler.source.raster import gdal_environment
-from tiler.source.tiles import read_tiles
+from tiler.source.tiles import read_tiles, sampled, shape_inside
 
 _MOST, _EACH = 256, 4
 """So many squares of the size that the network was trained at are looked at in all, and of each image where there are
@@ -123,7 +123,8 @@ def _tiles(
     if image.pixels <= MOST_PIXELS:
         pieces, of_piece = [image], tiles
     else:
-        pieces = [part_to_try(image, place, _OF_PART, request.tiling) for place in _some_places(tiles)]
+        some = islice(places(), math.ceil(tiles / _OF_PART) if image.random_access else 1)
+        pieces = [part_to_try(image, place, _OF_PART, request.tiling) for place in some]
         of_piece = _OF_PART
     for piece in pieces:
         wanted = set(spread(len(piece.grid), of_piece))
@@ -137,24 +138,11 @@ def _tiles(
                     yield reader, piece.grid, tile, pixels
 
 
-def _some_places(tiles: int) -> Iterator[float]:
-    return islice(places(), math.ceil(tiles / _OF_PART))
-
-
 def _of_image(features: Tensor, image: ImageReader, grid: Grid, tile: Tile) -> Tensor:
     """Return the features, shape (channels, cells), of those cells of a tile that lie on valid pixels of the image."""
-    height, width = (
-        max(min(length, model - off) // LOGITS_STRIDE, 1)
-        for length, model, off in zip(
-            grid.tile_shape, grid.model_shape, (tile.window.row_off, tile.window.col_off), strict=True
-        )
-    )
+    height, width = (max(length // LOGITS_STRIDE, 1) for length in shape_inside(grid, tile))
     inside = features[:, :height, :width].flatten(1)
     if not image.maybe_invalid:
         return inside
-    valid = image.valid(grid.source_window(tile.window))
-    rows, cols = (
-        (np.arange(count) * 2 + 1) * length // (2 * count)
-        for count, length in zip((height, width), valid.shape, strict=True)
-    )
-    return inside[:, torch.from_numpy(valid[np.ix_(rows, cols)].ravel()).to(inside.device)]
+    valid = sampled(image.valid(grid.source_window(tile.window)), height, width)
+    return inside[:, torch.from_numpy(valid.ravel()).to(inside.device)]

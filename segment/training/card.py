@@ -45,16 +45,22 @@ class Facts:
     """What was found when the weights were trained."""
 
 
-def model_card(facts: Facts) -> str:
-    """Return a model card as Markdown."""
-    request, scores = facts.request, facts.scores
+def card_head(licence: Licence) -> str:
+    """Return the head of a card, which hubs read."""
     return f"""\
 ---
 library_name: transformers
 pipeline_tag: image-segmentation
 tags: [segformer, semantic-segmentation, aerial-imagery, noseam]
-{facts.licence.front_matter()}
----
+{licence.front_matter()}
+---"""
+
+
+def model_card(facts: Facts) -> str:
+    """Return a model card as Markdown."""
+    request, scores = facts.request, facts.scores
+    return f"""\
+{card_head(facts.licence)}
 
 # {request.out.absolute().name}
 

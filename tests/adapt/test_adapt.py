@@ -19,6 +19,7 @@ from tests.models import checkpoint_folder
 from tiler.grid.fit import TileSize
 from tiler.grid.tiling import Tiling
 from tiler.grid.window import Window
+from tiler.source.image import open_image
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
@@ -140,11 +141,10 @@ def test_of_a_large_image_parts_from_all_over_are_looked_at(
     monkeypatch.setattr(looking, "_OF_PART", 4)
     monkeypatch.setattr(looking, "MOST_PIXELS", 100_000)
     seen: list[Window] = []
-    really_open = looking.open_image
 
     def note(path: Path, *, within: Window, **known: Any) -> Any:
         seen.append(within)
-        return really_open(path, within=within, **known)
+        return open_image(path, within=within, **known)
 
     monkeypatch.setattr(looking, "open_image", note)
     (tmp_path / "survey").mkdir()
@@ -155,6 +155,16 @@ def test_of_a_large_image_parts_from_all_over_are_looked_at(
     assert len(seen) == len(set(middles)) == 24 // 4
     assert middles[0] < 0.3
     assert middles[-1] > 0.7
+
+
+def test_of_a_large_image_that_is_decoded_from_the_top_no_part_counts_twice(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_MOST", 24)
+    monkeypatch.setattr(looking, "_OF_PART", 4)
+    monkeypatch.setattr(looking, "MOST_PIXELS", 100_000)
+    photo(tmp_path / "survey" / "a.png", 640, 800, 0)
+    assert noseam.adapt(tmp_path / "survey", str(model), tmp_path / "adapted", device="cpu").squares == 4
 
 
 def test_an_image_that_cannot_be_read_is_passed_over(

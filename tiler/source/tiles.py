@@ -103,6 +103,12 @@ def _needed(image: ImageReader, grid: Grid, row: int) -> Iterator[tuple[Tile, bo
     yield from ((tile, bool(valid[w.slices[1]].any())) for tile, w in zip(tiles, reached, strict=True))
 
 
+def shape_inside(grid: Grid, tile: Tile) -> tuple[int, int]:
+    """Return height and width of the part of a tile that lies on the image, model pixels; the rest is a reflection."""
+    (rows, cols), window = grid.model_shape, tile.window
+    return min(window.height, rows - window.row_off), min(window.width, cols - window.col_off)
+
+
 class OneColour:
     """Notice an image whose valid pixels all have one colour, from its tiles."""
 
@@ -114,13 +120,10 @@ class OneColour:
         """Take in one of the tiles that `read_tiles` yields. It costs nothing once two pixels have differed."""
         if len(self.colours) > 1 or pixels is None:
             return
-        height, width = (
-            min(tile.window.height, grid.model_shape[0] - tile.window.row_off),
-            min(tile.window.width, grid.model_shape[1] - tile.window.col_off),
-        )
+        height, width = shape_inside(grid, tile)
         colours = pixels[:, :height, :width].reshape(3, -1)
         if image.maybe_invalid:
-            colours = colours[:, _sampled(image.valid(grid.source_window(tile.window)), height, width).ravel()]
+            colours = colours[:, sampled(image.valid(grid.source_window(tile.window)), height, width).ravel()]
         if not self.colours and colours.size:
             self.colours.append(_colour(colours, 0))
         if self.colours and (differs := (colours != np.array(self.colours[0])[:, np.newaxis]).any(axis=0)).any():
@@ -132,7 +135,7 @@ def _colour(colours: NDArray[np.uint8], at: int) -> Colour:
     return red, green, blue
 
 
-def _sampled(valid: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+def sampled(valid: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
     """Return a mask in another size, by nearest neighbour."""
     rows = (np.arange(height) * 2 + 1) * valid.shape[0] // (2 * height)
     cols = (np.arange(width) * 2 + 1) * valid.shape[1] // (2 * width)
