@@ -94,7 +94,7 @@ def adapt(
     """
     _refuse_other_model(request.out, description)
     for refused in survey.refused:
-        _log.warning("%s: passed over: %s", refused.path, refused.reason)
+        _log.warning("passed over: %s", refused.reason)
     found = look(load_checkpoint(description), survey.images, resolved, choose_device(request.device), advance)
     if not found.cells:
         raise RequestError(f"{counted(survey.inputs, 'image')}, none with a pixel that can be read; one is needed")

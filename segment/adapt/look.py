@@ -108,7 +108,7 @@ def look(
                     network(torch.from_numpy(np.ascontiguousarray(pixels[np.newaxis])).to(device))
                     found.add(_of_image(features.pop(), image, grid, tile))
             except TilerError as error:
-                _log.warning("%s: passed over: %s", images[index].found.path, error)
+                _log.warning("passed over: %s", error)
             else:
                 found.images += 1
     hook.remove()
