@@ -19,7 +19,8 @@ def adapt(**wanted: Any) -> None:
     Photos of another camera, light or land make other numbers in a network than those of its
     training. The batch norm of the adapted model has the mean and the variance that the survey
     makes. Its weights stay as they are. That takes about as long as to segment a sample of the
-    survey. It helps a model that never saw such photos, not one that was trained on them.
+    survey. It may help a model that never saw such photos, not one that was trained on them.
+    Look at masks of both before you choose.
 
     \b
     Examples:
