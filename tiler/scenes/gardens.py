@@ -181,8 +181,8 @@ def pool(site: Site, area: Area) -> None:
         site.lay(basin.grown(random.uniform(0.1, 0.4)), (site.ground("concrete")[0], "pool"))
     inner = basin.grown(-random.uniform(0.0, 0.3))
     site.lay(inner, site.ground("pool"))
-    if site.chance(0.2):
-        site.lay(area.part(0.2 * wide, 0, 0.9 * wide, 0.7 * wide).outline(), site.ground("water"))
+    if site.chance(0.3):  # nobody swims there: what rain and wind left on the cover or the floor
+        site.lay(basin.grown(-random.uniform(0.3, 0.8)), site.ground("water"))
     site.take(area.at, 0.6 * wide)
 
 

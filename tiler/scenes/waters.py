@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,35 +18,30 @@ _WATERS = (
     (34, 52, 80), (60, 96, 110), (44, 42, 20), (30, 33, 18), (54, 50, 26),
 )  # fmt: skip
 _SKIES = ((150, 170, 196), (196, 204, 212), (110, 130, 160), (90, 116, 150))
+_LEAVES = ((74, 58, 50), (96, 74, 56), (58, 44, 38), (110, 96, 60), (60, 62, 36))
+_BED = ((110, 96, 66), (88, 84, 62), (70, 60, 40))
 _GLINT = np.full(3, 250, np.float32)
 _POOLS = ((110, 196, 226), (70, 160, 206), (150, 214, 236), (190, 224, 240), (60, 130, 180), (130, 206, 200))
 
 
 def water(random: Random) -> Material:
-    """Return natural water: brown, black, green or blue, mirroring the sky, rippled, often glittering."""
+    """Return natural water: calm or rippled, of any colour, mirroring the sky, with stones and leaves in it."""
     deep = pick(_WATERS, random, spread=8)
     table = contrast(deep, random.uniform(0.25, 0.9))
-    sky, mirrors = pick(_SKIES, random), random.uniform(0, 0.5) * random.choice((0.2, 1))
-    clouds, grain, shore = random.uniform(0.3, 0.9), random.uniform(0.1, 0.6), random.uniform(0.2, 1.4)
-    ripple, size = random.uniform(0.0, 0.8), random.uniform(0.08, 0.6)
-    angle, long, glitter = (
-        random.uniform(0, math.pi),
-        random.uniform(1, 4),
-        random.choice((9.0, random.uniform(1.2, 2.6))),
-    )
-    floor, clear = (
-        contrast(pick(((110, 96, 66), (88, 84, 62), (70, 60, 40)), random) * 0.7, 0.8),
-        random.uniform(-1.5, 0.4),
-    )
+    calm = random.uniform(0.05, 0.4) if random.random() < 0.4 else 1.0
+    sky, mirrors = pick(_SKIES, random), random.uniform(0, 0.5) * random.choice((0.2, 1)) * calm
+    clouds, grain, shore = (calm * random.uniform(*bounds) for bounds in ((0.3, 0.9), (0.1, 0.6), (0.2, 1.4)))
+    ripple, size = calm * random.uniform(0.0, 0.8), random.uniform(0.08, 0.6)
+    angle, long = random.uniform(0, math.pi), random.uniform(1, 4)
+    glitter = random.choice((9.0, random.uniform(1.2, 2.6)))
+    bed, litter = _bed(random), _litter(random)
 
     def material(patch: Patch) -> Metres:
         waves = patch.cells(size, angle, long=long)
         crest = (waves.edge - np.float32(0.25)) * 3 + patch.texture(size, steep=2.2, salt=1)
         level = np.float32(ripple) * crest + clouds * patch.texture(2.5, salt=2) + grain * patch.texture(0.02, salt=7)
         level += shore * patch.texture(0.4, steep=2.2, salt=9)  # what stands around, mirrored
-        colour = mixed(
-            toned(table, level), toned(floor, patch.texture(0.2, salt=3)), 0.5 * patch.texture(4, salt=4) + clear
-        )
+        colour = litter(bed(toned(table, level), patch), patch)
         colour = mixed(
             colour,
             sky,
@@ -56,6 +52,41 @@ def water(random: Random) -> Material:
         return mixed(colour, _GLINT, sparks * np.float32(0.9))
 
     return material
+
+
+Look = Callable[[Metres, Patch], Metres]
+"""What something in the water does to its colours."""
+
+
+def _bed(random: Random) -> Look:
+    """Return the bed that is seen where the water is shallow: mud, or stones."""
+    table = contrast(pick(_BED, random) * 0.7, 0.8)
+    clear, size = random.uniform(-1.5, 0.4), random.uniform(0.1, 0.5)
+    stones = random.uniform(0.8, 1.8) * (random.random() < 0.5)
+
+    def look(colours: Metres, patch: Patch) -> Metres:
+        found = patch.cells(size)
+        stone = stones * (by_chance(found.index) - np.clip(1 - found.edge / np.float32(0.12), 0, 1))
+        level = patch.texture(0.2, salt=3) * (1.0 if stones == 0 else 0.4) + stone
+        return mixed(colours, toned(table, level), 0.5 * patch.texture(4, salt=4) + clear)
+
+    return look
+
+
+def _litter(random: Random) -> Look:
+    """Return leaves that have fallen in, on some waters, and the pale scum between them."""
+    if random.random() < 0.6:
+        return lambda colours, patch: colours
+    colour, size, few = pick(_LEAVES, random), random.uniform(0.03, 0.09), random.uniform(0.7, 1.7)
+    pale, scum = np.asarray((176, 184, 194), np.float32), random.uniform(0, 0.5)
+
+    def look(colours: Metres, patch: Patch) -> Metres:
+        fine = patch.texture(size / 2, steep=1.8, salt=13)
+        drift = patch.texture(1.2, salt=12)  # the wind drives them together
+        colours = mixed(colours, pale, scum * (0.4 + 0.6 * drift + 0.3 * fine))
+        return mixed(colours, colour, 2 * (patch.texture(size, steep=2.2, salt=11) + 0.4 * drift - few))
+
+    return look
 
 
 def pool(random: Random) -> Material:
