@@ -34,6 +34,7 @@ import noseam
 from segment.model.checkpoint import describe_checkpoint, load_checkpoint
 from segment.model.config import tiling_entry
 from segment.model.save import write_checkpoint
+from segment.model.weights import read_weights
 from segment.training.plan import plan_training
 from segment.training.request import TrainRequest
 from segment.training.tune import Tuned, tune
@@ -52,7 +53,8 @@ def tuned(model: str, crops: Path, steps: int, out: Path) -> Tuned:
     if description.folder.resolve() != out.resolve():
         shutil.copytree(description.folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
     config = json.loads((description.folder / "config.json").read_text("utf-8"))
-    write_checkpoint(network, out, description.normalisation, request.input_px)
+    half = any(tensor.dtype.itemsize == 2 for tensor in read_weights(description.folder).values())
+    write_checkpoint(network, out, description.normalisation, request.input_px, half=half)
     entries = {name: getattr(network.config, name) for name in ("class_bias", "calibration", "class_balance")}
     tiling = tiling_entry(replace(description.tiling, tile=found.tiling.tile), description.classes)
     write(out, **{**config, **entries, "tiling": tiling, "class_frequencies": plan.crops.train.class_frequencies})
