@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Make the model to start from again, in a new folder: scenes of the varied world, crops, training in six stages.
-# About two hours and a half on 2 cores that compute in bfloat16. All scenes are of today's world; those that the bundled
-# weights saw in their first four stages had fewer houses and ponds, greener lawns, smoother water and duller roofs, and
-# `third` had no leaves in its water. So the model comes out alike, not the same.
+# The first four take about 100 minutes on 2 cores that compute in bfloat16, the last two 55 minutes on 2 that do not. All
+# scenes are of today's world; those that the bundled weights saw in their first four stages had fewer houses and ponds,
+# greener lawns, smoother water and duller roofs, and `third` had no leaves in its water. So the model comes out alike, not
+# the same.
 set -euo pipefail
 folder=${1:?usage: make.sh FOLDER}
 benchmarks=$(cd "$(dirname "$0")/../../benchmarks" && pwd)
