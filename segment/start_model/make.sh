@@ -18,18 +18,16 @@ noseam scenes second "${varied[@]}" --photos 480 --seed 5
 noseam scenes third "${varied[@]}" --photos 450 --seed 8
 noseam scenes fourth "${varied[@]}" --photos 450 --seed 9
 noseam scenes alike --photos 96 --photo-size 1536 2048 --seed 4
-for name in first second alike; do
-    for cut in "crops 512" "wide 1024"; do
-        noseam crop "$name/images" "$name/truth" --out "${cut% *}-$name" --classes first/classes.csv --window "${cut#* }" \
-            --split 0.97 --format jpeg
+cut() { # cut KIND WINDOW NAME ...: crops of scenes, each in a folder KIND-NAME
+    for name in "${@:3}"; do
+        noseam crop "$name/images" "$name/truth" --out "$1-$name" --classes first/classes.csv --window "$2" --split 0.97 \
+            --format jpeg
     done
-done
-for name in third fourth; do
-    noseam crop "$name/images" "$name/truth" --out "wide-$name" --classes first/classes.csv --window 1024 --split 0.97 \
-        --format jpeg
-done
+}
+cut crops 512 first second alike
+cut wide 1024 first second alike third fourth
 
-mean_of() { # mean_of FOLDER OTHER OUT: a checkpoint with the mean of the weights of two, often better than both
+mean_of() { # mean_of FOLDER OTHER OUT: the first checkpoint with the mean of the weights of both, often better than either
     mkdir "$3"
     cp "$1"/*.* "$3"
     python - "$@" <<'PYTHON'
@@ -79,10 +77,10 @@ today=(--head-lr-factor 1 --schedule cosine --warmup 0.02 --lr 4e-4 --dropout 0 
     --input 512 --batch-size 2 --zoom 0.8 2)
 noseam train wide-third wide-fourth --out stage5 --base stage4 --loss ce+dice --colour 0 --max-steps 1900 \
     --validate-every 950 --seed 11 "${today[@]}"
-mean_of stage4 stage5 mean5
+mean_of stage5 stage4 mean5
 noseam train wide-third wide-fourth --out stage6 --base mean5 --loss ce --class-weights sqrt --colour 0.15 --max-steps 1000 \
     --validate-every 500 --seed 12 "${today[@]}"
-mean_of mean5 stage6 mean6
+mean_of stage6 mean5 mean6
 
 # Scenes that chose nothing say what confidence is worth, and how good the model is.
 noseam scenes check "${varied[@]}" --photos 24 --seed 10

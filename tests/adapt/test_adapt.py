@@ -134,12 +134,18 @@ def test_of_many_tiles_some_are_looked_at(tmp_path: Path, model: Path, monkeypat
     assert 20 < found.squares <= 24
 
 
-def test_of_a_large_image_parts_from_all_over_are_looked_at(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at images of more than 100,000 pixels by parts of 4 squares, 24 in all."""
     monkeypatch.setattr(looking, "_MOST", 24)
     monkeypatch.setattr(looking, "_OF_PART", 4)
     monkeypatch.setattr(looking, "MOST_PIXELS", 100_000)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_of_a_large_image_parts_from_all_over_are_looked_at(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Window] = []
 
     def note(path: Path, *, within: Window, **known: Any) -> Any:
@@ -157,12 +163,8 @@ def test_of_a_large_image_parts_from_all_over_are_looked_at(
     assert middles[-1] > 0.7
 
 
-def test_of_a_large_image_that_is_decoded_from_the_top_no_part_counts_twice(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(looking, "_MOST", 24)
-    monkeypatch.setattr(looking, "_OF_PART", 4)
-    monkeypatch.setattr(looking, "MOST_PIXELS", 100_000)
+@pytest.mark.usefixtures("small_parts")
+def test_of_a_large_image_that_is_decoded_from_the_top_no_part_counts_twice(tmp_path: Path, model: Path) -> None:
     photo(tmp_path / "survey" / "a.png", 640, 800, 0)
     assert noseam.adapt(tmp_path / "survey", str(model), tmp_path / "adapted", device="cpu").squares == 4
 
