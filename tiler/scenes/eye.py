@@ -70,7 +70,7 @@ def draw_light(sun: Point, random: np.random.Generator) -> Light:
     if random.random() < 0.22:
         return Light(sun, length=0.6, shadow=float(random.uniform(0.86, 1.0)), blur=0.5)
     length = float(min(math.exp(random.normal(-0.35, 0.7)), 4.0))
-    return Light(sun, length, shadow=float(random.uniform(0.22, 0.68)), blur=float(random.uniform(0.01, 0.06)))
+    return Light(sun, length, shadow=float(random.uniform(0.13, 0.56)), blur=float(random.uniform(0.01, 0.06)))
 
 
 def draw_eye(shape_m: tuple[float, float], random: np.random.Generator) -> Eye:

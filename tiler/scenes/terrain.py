@@ -238,7 +238,7 @@ def phantom(site: Site) -> Thing:
     random = site.random
     at = random.uniform(-0.1, 1.1) * site.shape_m[0], random.uniform(-0.1, 1.1) * site.shape_m[1]
     size = random.uniform(0.15, 0.5) * min(site.shape_m)
-    kind = random.choice(("house", "mast", "crown", "truss"))
+    kind = random.choice(("house", "mast", "crown", "truss"), p=(0.25, 0.2, 0.2, 0.35))
     if kind == "house":
         shape = box(at, 2 * size, size, site.any_angle())
     elif kind == "mast":

@@ -39,7 +39,7 @@ def plan_varied(shape_m: tuple[float, float], random: Random, gsd_m: float) -> L
     kinds[random.choice(len(kinds), p=weights / weights.sum())][0](site)
     if site.chance(0.35):
         terrain.trees(site, site.view, int(random.integers(1, 5)), sizes=(1.5, 4.0))
-    for _ in range(int(random.poisson(0.7))):
+    for _ in range(int(random.poisson(1.0))):
         site.add(terrain.phantom(site))
     shown = [thing for thing in site.things if touches(thing, shape_m)]
     return Layout(tuple(sorted(shown, key=lambda thing: thing.height_m)), sun, random.uniform(0.35, 0.8), meadow=False)
