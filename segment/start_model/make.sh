@@ -33,13 +33,15 @@ mean_of() { # mean_of OUT FOLDER ...: the first checkpoint with the mean of the 
     cp "$2"/*.* "$1"
     python - "$@" <<'PYTHON'
 import sys
+import torch
 from safetensors.torch import load_file, save_file
 
-out, *checkpoints = (f"{folder}/model.safetensors" for folder in sys.argv[1:])
-weights, *others = map(load_file, checkpoints)
+out, *paths = (f"{folder}/model.safetensors" for folder in sys.argv[1:])
+models = [load_file(path) for path in paths]
+weights = dict(models[0])
 for name, tensor in weights.items():
     if tensor.ndim: # all but a count of batches
-        mean = sum((other[name].float() for other in others), tensor.float()) / len(checkpoints)
+        mean = torch.stack([model[name].float() for model in models]).mean(dim=0)
         weights[name] = mean.half() if mean.ndim > 1 else mean
 save_file(weights, out, {"format": "pt"})
 PYTHON
